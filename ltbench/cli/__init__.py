@@ -1,0 +1,69 @@
+"""The command line: Typer commands, thin over the Python API. Heavy imports wait for their use."""
+
+import signal
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from ltbench import __version__
+from ltbench.cli import check, data, inspect, run, table
+from ltbench.errors import LtbenchError
+
+app = typer.Typer(
+    name="ltbench",
+    help="Long-tailed recognition under one protocol: papers' tables, reported beside reproduced.",
+    epilog="Add --debug to any command to see the traceback of an error.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.command("run")(run.run)
+app.command("table")(table.table)
+app.command("list")(inspect.list_)
+app.command("show")(inspect.show)
+app.command("status")(inspect.status)
+app.add_typer(data.app, name="data")
+app.command("doctor")(data.doctor)
+app.command("check")(check.check)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"ltbench {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit code."""
+    debug = "--debug" in sys.argv
+    run.debug = debug
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's notice: save, then end
+    try:
+        app(arguments, standalone_mode=True)
+    except LtbenchError as error:
+        _complain(str(error), debug)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)  # the reader, such as `head`, has gone
+    except KeyboardInterrupt:
+        _complain("interrupted.", debug)
+        sys.exit(run.InterruptedRunError.exit_code)
+    except Exception as error:
+        _complain(
+            f"{type(error).__name__}: {error}; this is a fault of ltbench or of a method, "
+            "--debug shows where.",
+            debug,
+        )
+        sys.exit(1)
+
+
+def _complain(sentence: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"ltbench: {sentence}", file=sys.stderr)

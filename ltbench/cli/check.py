@@ -1,0 +1,34 @@
+"""`ltbench check`: does a method hold to the protocol?"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    target: Annotated[
+        str, typer.Argument(help="A Python file, or a specification such as ce+sam.")
+    ],
+) -> None:
+    """Run the conformance checks on a method of your own, or on any specification."""
+    from ltbench.conformance import RULES
+    from ltbench.conformance import check as broken_rules
+    from ltbench.registry import build, find, load_file, role
+
+    if target.endswith(".py"):
+        specification = load_file(Path(target))
+        if role(find(specification)) == "post-hoc":
+            specification = f"ce+{specification}"  # it needs something trained
+    else:
+        specification = target
+        build(specification)
+    problems = broken_rules(specification)
+    for rule in RULES:
+        words = [problem for problem in problems if problem.startswith(f"{rule.name}: ")]
+        print(f"{'FAIL' if words else 'ok':>4}  {words[0] if words else rule.name}")
+    if problems:
+        print(f"{specification} breaks {len(problems)} of {len(RULES)} rules.", file=sys.stderr)
+        sys.exit(1)
+    print(f"{specification} holds to the method protocol.")

@@ -1,0 +1,141 @@
+"""`ltbench run`: plan, price, train, compare."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ltbench.cli.options import AsJson, DataRoot, Load, Results
+from ltbench.cli.progress import duration, listening
+from ltbench.data.catalog import dataset as dataset_of
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.specification import split
+
+if TYPE_CHECKING:
+    from ltbench.runs.plan import Plan
+    from ltbench.runs.record import Record
+
+debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
+
+
+class InterruptedRunError(LtbenchError):
+    """Ctrl-C, or a cluster's notice to end."""
+
+    exit_code = 130  # the shell's code for it
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; the same command goes on from the last finished epoch.")
+
+
+def run(
+    methods: Annotated[
+        str, typer.Option("--methods", help="Specifications, such as ce,ldam_drw+sam(rho=0.8).")
+    ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Data sets, such as cifar100_lt,digits_lt.")
+    ],
+    imbalance: Annotated[
+        float | None, typer.Option(help="Ratio n_max / n_min [default: the data set's].")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="paper, fast, smoke or fast(epochs=20) [default: the data set's]."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="resnet32 or resnet8 [default: the data set's].")
+    ] = None,
+    validation: Annotated[
+        int | None, typer.Option(help="Training images per class to hold out and select on.")
+    ] = None,
+    results: Results = Path("results"),
+    data_root: DataRoot = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    load: Load = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show cells and estimated time; train nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train again what is finished, and replace it.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show failures and the result.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
+    from ltbench.data.datasets import data_root as root_of
+    from ltbench.engine.precision import device_of
+    from ltbench.registry import load_file
+    from ltbench.runs.environment import device_name
+    from ltbench.runs.execute import Place
+    from ltbench.runs.plan import make, seeds_of
+    from ltbench.runs.pool import run_here, run_in_workers
+    from ltbench.runs.probe import estimate
+    from ltbench.runs.store import Store
+
+    for path in load or []:
+        load_file(path)
+    names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
+    if not names or not sets:
+        raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
+    plan = make(
+        sets, names, seeds_of(seeds), Store(results),
+        protocol_name=protocol, network=network, validation=validation, force=force,
+    )  # fmt: skip
+    place = Place(results, root_of(data_root), device, force=force)
+    seconds = estimate(plan.jobs, place, jobs)
+    if dry_run and as_json:
+        print(json.dumps(_plan_row(plan, seconds)))
+    elif not quiet and not as_json:
+        _announce(plan, seconds, device_name(device_of(device)), in_full=dry_run)
+    if dry_run:
+        return
+    try:
+        with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
+            if jobs == 1:
+                outcome = run_here(plan.jobs, place, listener, debug)
+            else:
+                outcome = run_in_workers(plan.jobs, place, listener, jobs, load or [])
+    except KeyboardInterrupt:
+        raise InterruptedRunError from None
+    _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
+    if outcome.failures:
+        names_of = ", ".join(outcome.failures)
+        raise LtbenchError(
+            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({names_of}); "
+            "`ltbench status` says why, and the same command tries them again."
+        )
+
+
+def _plan_row(plan: "Plan", seconds: float) -> dict[str, object]:
+    """Return a plan as JSON has it."""
+    rows = [
+        {**dataclasses.asdict(cell), "trained": job.trained, "training": job.fingerprint}
+        for job in plan.jobs
+        for cell in job.cells
+    ]
+    return {"finished": len(plan.finished), "to_train": rows, "seconds": round(seconds, 1)}
+
+
+def _announce(plan: "Plan", seconds: float, where: str, *, in_full: bool) -> None:
+    """Say what will be done and how long it takes, before it starts."""
+    head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
+    if plan.jobs:
+        head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
+    else:
+        head += "nothing to train"
+    print(head, flush=True)
+    for job in plan.jobs if in_full else ():
+        print(
+            f"  train {job.trained} on {job.dataset}, {job.network}, "
+            f"{job.protocol.specification}, seed {job.seed}"
+        )
+        for cell in job.cells:
+            if cell.method != job.trained:
+                print(f"    and read {cell.method} off it")
+
+
+def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
+    """Show every method's mean, interval, difference to the first, and cost."""

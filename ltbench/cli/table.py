@@ -1,0 +1,36 @@
+"""`ltbench table`: reported beside reproduced. Reads records; imports no torch."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ltbench.cli.options import Results
+
+
+def table(
+    name: Annotated[str, typer.Argument(help="A paper's table, such as 1, or a YAML file.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="Show another protocol's records, as a proxy.")
+    ] = None,
+    results: Results = Path("results"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, show nothing.")] = False,
+) -> None:
+    """Write a table as CSV, LaTeX and Markdown, and show it."""
+    from ltbench.runs.store import Store
+    from ltbench.tables.console import view
+    from ltbench.tables.definition import load
+    from ltbench.tables.grid import build
+    from ltbench.tables.render import write
+
+    grid = build(load(name), Store(results), protocol)
+    files = write(grid, results / "tables")
+    for problem in grid.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
+    if quiet:
+        return
+    console = Console(highlight=False)
+    console.print(view(grid, console.width))
+    console.print(f"Written: {', '.join(map(str, files))}", soft_wrap=True)

@@ -1,0 +1,141 @@
+"""Composition: `base+modifier+modifier` as one method, by four rules.
+
+1. `penalty`: the sum over the parts.
+2. `bind`, `build`, `after_step`, `after_epoch`, `finalize`, `adjust`: every part, in order.
+3. `backward`: the one part that overrides it, else the base's; two are an error.
+4. `views`, `stages`, `forward`, `losses`, `predict`: the base's; a modifier with one is an error.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.engine.recipe import Recipe
+from ltbench.method import Batch, Clock, Method, Outputs, Stage, Step
+from ltbench.networks import Network
+
+BASE_ONLY = ("views", "stages", "forward", "losses", "predict")
+POST_HOC = frozenset({"finalize", "adjust"})
+HOOKS = frozenset(
+    {*BASE_ONLY, *POST_HOC, "build", "penalty", "backward", "after_step", "after_epoch"}
+)
+
+
+def overrides(part: Method) -> set[str]:
+    """Return the names of the hooks that a method changes."""
+    return {hook for hook in HOOKS if getattr(type(part), hook) is not getattr(Method, hook)}
+
+
+def is_post_hoc(part: Method) -> bool:
+    """Return whether a part only acts on a trained network, so a run can be shared without it."""
+    return bool(overrides(part)) and overrides(part) <= POST_HOC
+
+
+def name_of(part: Method) -> str:
+    """Return how messages call a part: the name the registry found it under, or its class."""
+    name: str = getattr(part, "registered_name", type(part).__name__)
+    return name
+
+
+class Compose(Method):
+    """A base method and modifiers, itself a method.
+
+    Raises TypeError, naming both parts, for a composition that breaks a rule.
+    """
+
+    def __init__(self, base: Method, *modifiers: Method) -> None:
+        self.base, self.modifiers = base, modifiers
+        self.parts = (base, *modifiers)
+        self.views = base.views  # type: ignore[misc]  # of the base, so per instance here
+        for part in modifiers:
+            if clash := sorted(overrides(part) & set(BASE_ONLY)):
+                raise TypeError(
+                    f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "
+                    f"{', '.join(clash)}, which only the first part of a composition may"
+                )
+        rules = [part for part in self.parts if "backward" in overrides(part)]
+        if len(rules) > 1:
+            raise TypeError(
+                f"two gradient rules in one composition: {' and '.join(map(name_of, rules))}; "
+                "keep one"
+            )
+        self.rule = rules[0] if rules else base
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Return the states of the parts, by position."""
+        return {str(position): part.state for position, part in enumerate(self.parts)}
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        for position, part in enumerate(self.parts):
+            part.state = value[str(position)]
+
+    def bind(self, task: Any) -> None:
+        """Bind every part."""
+        self.task = task
+        for part in self.parts:
+            part.bind(task)
+
+    def build(self, network: Network) -> Network:
+        """Let every part build, in order."""
+        for part in self.parts:
+            network = part.build(network)
+        return network
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the base's stages; modifiers act on those that train the backbone."""
+        return tuple(self._stage(stage) for stage in self.base.stages(recipe))
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the base's outputs."""
+        return self.base.forward(network, batch, clock)
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return the base's losses."""
+        return self.base.losses(outputs, batch, clock)
+
+    def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
+        """Return the sum of the parts' penalties."""
+        return torch.stack([part.penalty(network, clock) for part in self.parts]).sum()
+
+    def backward(self, step: Step) -> None:
+        """Follow the one gradient rule, on the composed objective."""
+        self.rule.backward(step)
+
+    def after_step(self, step: Step) -> None:
+        """Let every part keep its books."""
+        for part in self.parts:
+            part.after_step(step)
+
+    def after_epoch(
+        self, network: nn.Module, data: Callable[[], Iterable[Batch]], clock: Clock
+    ) -> None:
+        """Let every part keep its books."""
+        for part in self.parts:
+            part.after_epoch(network, data, clock)
+
+    def finalize(self, network: nn.Module) -> None:
+        """Let every part finish the network, in order."""
+        for part in self.parts:
+            part.finalize(network)
+
+    def predict(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return the base's logits."""
+        return self.base.predict(network, images)
+
+    def adjust(self, logits: Tensor) -> Tensor:
+        """Let every part adjust the logits, in order."""
+        for part in self.parts:
+            logits = part.adjust(logits)
+        return logits
+
+    def _stage(self, stage: Stage) -> Stage:
+        if not stage.trains_backbone:
+            return replace(stage, method=stage.method or self.base)
+        if stage.method is None:
+            return stage
+        return replace(stage, method=Compose(stage.method, *self.modifiers))

@@ -1,0 +1,1 @@
+"""Data: which sets exist, their long-tailed splits, and the augmented views made of them."""

@@ -1,0 +1,181 @@
+"""From a data set's specification to its images: torchvision's own classes, or scikit-learn's."""
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data.splits import Indices, class_counts, draw, fingerprint, hold_out
+from ltbench.errors import LtbenchError
+
+Images = npt.NDArray[np.uint8]  # [N, height, width, channels]
+DIGITS_SPLIT_SEED = 0  # which digits are test images, at any imbalance
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A whole data set before any long-tailed draw."""
+
+    train_images: Images
+    train_labels: Indices
+    test_images: Images
+    test_labels: Indices
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Images [N, C, H, W] in uint8 with labels [N] in int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> "Subset":
+        """Return the subset on a device."""
+        return Subset(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A long-tailed training set, the balanced test set, and perhaps held-out training images."""
+
+    train: Subset
+    test: Subset
+    validation: Subset | None
+    class_counts: tuple[int, ...]  # of `train`
+    indices_sha256: str  # of the training indices in the data set's own order
+
+
+def data_root(given: Path | None) -> Path:
+    """Return where data lies: the given folder, else LTBENCH_DATA, else ./data."""
+    return given or Path(os.environ.get("LTBENCH_DATA") or "data")
+
+
+def load(
+    dataset: Dataset,
+    root: Path,
+    *,
+    subset_seed: int = 0,
+    validation: int = 0,
+    fraction: float = 1.0,
+    download: bool = True,
+) -> Split:
+    """Return the split of a data set; missing files are downloaded where `download` allows.
+
+    `fraction` keeps that share of each class's training and test images, at least one.
+    Raises LtbenchError for missing or damaged files, UsageError for an impossible split.
+    """
+    info = dataset.info
+    counts = class_counts(info.head_count, info.classes, dataset.imbalance)
+    arrays = read(info, root, download)
+    counts = [max(1, round(count * fraction)) for count in counts]
+    drawn = draw(arrays.train_labels, counts, subset_seed)
+    held: Indices | None = None
+    if validation:
+        kept_at, held_at = hold_out(arrays.train_labels[drawn], validation)
+        drawn, held = drawn[kept_at], drawn[held_at]
+        counts = [count - validation for count in counts]
+    tested = _leading(arrays.test_labels, max(1, round(info.test_count * fraction)))
+    return Split(
+        train=_subset(arrays.train_images, arrays.train_labels, drawn),
+        test=_subset(arrays.test_images, arrays.test_labels, tested),
+        validation=None
+        if held is None
+        else _subset(arrays.train_images, arrays.train_labels, held),
+        class_counts=tuple(counts),
+        indices_sha256=fingerprint(drawn),
+    )
+
+
+def read(info: DatasetInfo, root: Path, download: bool = True) -> Arrays:
+    """Return a data set's arrays, downloading its archive with torchvision's MD5 check if needed.
+
+    Raises LtbenchError, with the command that mends it, for files that are missing or damaged.
+    """
+    return _READERS[info.name](info, root, download)
+
+
+def _cifar(info: DatasetInfo, root: Path, download: bool) -> Arrays:
+    from torchvision.datasets import CIFAR10, CIFAR100  # noqa: PLC0415  (slow: only when used)
+
+    reader = {"cifar10_lt": CIFAR10, "cifar100_lt": CIFAR100}[info.name]
+    train, test = _torchvision(info, root, download, reader)
+    return Arrays(
+        train.data, np.asarray(train.targets, np.int64),
+        test.data, np.asarray(test.targets, np.int64),
+    )  # fmt: skip
+
+
+def _fashion_mnist(info: DatasetInfo, root: Path, download: bool) -> Arrays:
+    from torchvision.datasets import FashionMNIST  # noqa: PLC0415
+
+    train, test = _torchvision(info, root, download, FashionMNIST)
+    return Arrays(
+        train.data.numpy()[..., None], train.targets.numpy(),
+        test.data.numpy()[..., None], test.targets.numpy(),
+    )  # fmt: skip
+
+
+def _torchvision(
+    info: DatasetInfo, root: Path, download: bool, reader: Callable[..., Any]
+) -> tuple[Any, Any]:
+    """Return torchvision's training and test set, each checked against its MD5."""
+    problem: Exception
+    try:
+        return reader(root, train=True), reader(root, train=False)
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        problem = error
+    if download:
+        try:
+            with redirect_stdout(io.StringIO()):
+                return reader(root, train=True, download=True), reader(root, train=False)
+        except Exception as error:  # whatever the network or the archive brings
+            problem = error
+    raise LtbenchError(
+        f"{info.name} is missing or damaged under {root} ({_first_line(problem)}); name the folder "
+        "that has it with --data-root or LTBENCH_DATA, or delete the damaged files and run "
+        f"`ltbench data prepare {info.name}` where there is a network."
+    )
+
+
+def _digits(info: DatasetInfo, root: Path, download: bool) -> Arrays:
+    from sklearn.datasets import load_digits  # noqa: PLC0415
+
+    bunch = load_digits()
+    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = bunch.target.astype(np.int64)
+    per_class = [info.test_count] * info.classes
+    test = draw(labels, per_class, DIGITS_SPLIT_SEED)
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    return Arrays(images[train], labels[train], images[test], labels[test])
+
+
+_READERS: dict[str, Callable[[DatasetInfo, Path, bool], Arrays]] = {
+    "cifar10_lt": _cifar,
+    "cifar100_lt": _cifar,
+    "fashion_mnist_lt": _fashion_mnist,
+    "digits_lt": _digits,
+}
+
+
+def _subset(images: Images, labels: Indices, chosen: Indices) -> Subset:
+    pictures = torch.from_numpy(images[chosen]).permute(0, 3, 1, 2).contiguous()
+    return Subset(pictures, torch.from_numpy(labels[chosen]))
+
+
+def _leading(labels: Indices, per_class: int) -> Indices:
+    chosen = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
+    return np.sort(np.concatenate(chosen))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0].rstrip(".") if text else type(error).__name__

@@ -1,0 +1,77 @@
+"""Batches for training: an epoch's views made at once on the device, then cut into batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ltbench.data.catalog import DatasetInfo
+from ltbench.data.datasets import Subset
+from ltbench.data.samplers import order
+from ltbench.data.views import Augment, render
+from ltbench.method import Batch, seed_of
+
+CLEAN_BATCH = 500  # images a batch where nothing is learned from it
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Images of one subset, resident on a device, as normalised batches."""
+
+    info: DatasetInfo
+    subset: Subset
+
+    def steps(self, batch_size: int, drop_last: bool) -> int:
+        """Return the batches of an epoch; a subset smaller than one batch is one batch."""
+        whole, rest = divmod(len(self.subset.labels), batch_size)
+        return whole if whole and (drop_last or not rest) else whole + 1
+
+    def epoch(
+        self, views: tuple[str, ...], sampler: str, batch_size: int, drop_last: bool, seed: int
+    ) -> Iterator[Batch]:
+        """Yield an epoch's batches; `seed` fixes order and augmentation, each by its own stream."""
+        indices = order(sampler, self.subset.labels, _generator(seed, "order"))
+        indices = indices.to(self.subset.labels.device)
+        images, labels = self.subset.images[indices], self.subset.labels[indices]
+        augment = Augment(self.info.padding, self.info.flip)
+        rendered = [
+            render(view, images, augment, _generator(seed, "view", position))
+            for position, view in enumerate(views)
+        ]
+        for start in range(0, self.steps(batch_size, drop_last) * batch_size, batch_size):
+            part = slice(start, start + batch_size)
+            yield Batch(
+                tuple(self.normalise(view[part]) for view in rendered), labels[part], indices[part]
+            )
+
+    def clean(self, batch_size: int = CLEAN_BATCH) -> Iterator[Batch]:
+        """Yield every image once, in order, not augmented."""
+        for start in range(0, len(self.subset.labels), batch_size):
+            part = slice(start, start + batch_size)
+            labels = self.subset.labels[part]
+            indices = torch.arange(start, start + len(labels), device=labels.device)
+            yield Batch((self.normalise(self.subset.images[part]),), labels, indices)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return uint8 images as float32, channels last in memory, by the set's mean and std."""
+        scaled = images.to(memory_format=torch.channels_last).float()
+        return scaled.mul_(self._factor).sub_(self._shift)
+
+    @cached_property
+    def _factor(self) -> Tensor:
+        return (1 / (255 * _per_channel(self.info.std))).float().to(self.subset.images.device)
+
+    @cached_property
+    def _shift(self) -> Tensor:
+        shift = _per_channel(self.info.mean) / _per_channel(self.info.std)
+        return shift.float().to(self.subset.images.device)
+
+
+def _per_channel(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
+
+
+def _generator(seed: int, *purpose: str | int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(seed, *purpose))

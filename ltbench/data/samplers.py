@@ -1,0 +1,43 @@
+"""Samplers: the order of one epoch as N indices into the training set."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ltbench.errors import unknown
+
+
+def instance_balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a random permutation: every image once."""
+    return torch.randperm(len(labels), generator=generator)
+
+
+def class_balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return N draws with replacement, every class equally likely (Kang et al. 2020)."""
+    return _weighted(labels, generator, power=1.0)
+
+
+def square_root(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return N draws with replacement, classes in proportion to the root of their counts."""
+    return _weighted(labels, generator, power=0.5)
+
+
+SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "instance_balanced": instance_balanced,
+    "class_balanced": class_balanced,
+    "square_root": square_root,
+}
+
+
+def order(sampler: str, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return an epoch's order, [N] int64 on the CPU; raises UsageError for an unknown sampler."""
+    if sampler not in SAMPLERS:
+        raise unknown("sampler", sampler, SAMPLERS)
+    return SAMPLERS[sampler](labels.cpu(), generator)
+
+
+def _weighted(labels: Tensor, generator: torch.Generator, power: float) -> Tensor:
+    counts = labels.bincount().double()
+    weights = counts[labels] ** -power
+    return torch.multinomial(weights, len(labels), replacement=True, generator=generator)

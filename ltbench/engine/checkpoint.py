@@ -1,0 +1,64 @@
+"""Checkpoints: the state of a training after a whole epoch, read with `weights_only=True`."""
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from ltbench.errors import LtbenchError
+
+
+@dataclass
+class Progress:
+    """How far a training is, and what it has seen: everything outside the network."""
+
+    stage: int = 0
+    epoch: int = 0  # finished epochs of the stage
+    epochs_done: int = 0  # over all stages
+    steps: int = 0
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+    images: int = 0  # seen in training
+    curves: list[dict[str, Any]] = field(default_factory=list)
+    last: dict[str, Any] | None = None  # Scores, as plain data
+    best: dict[str, Any] | None = None
+    selected: dict[str, Any] | None = None
+    selected_by: float = -1.0  # held-out accuracy of `selected`
+    finished: bool = False
+
+
+Saver = Callable[[Path, Callable[[BinaryIO], object]], None]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint file; `save_file` writes it whole or not at all."""
+
+    path: Path
+    save_file: Saver
+    every: float = 30.0  # seconds between saves; the end and Ctrl-C always save
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Replace the checkpoint."""
+        self.save_file(self.path, lambda file: torch.save(content, file))
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the content, or None if there is no file; raises LtbenchError if damaged."""
+        if not self.path.exists():
+            return None
+        try:
+            content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            Progress(**content["progress"])
+        except (
+            RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError,
+            pickle.UnpicklingError, zipfile.BadZipFile,
+        ) as error:  # fmt: skip
+            raise LtbenchError(
+                f"checkpoint {self.path} does not read ({type(error).__name__}); "
+                "delete it to train this run from the start."
+            ) from None
+        return content

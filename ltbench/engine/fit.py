@@ -1,0 +1,231 @@
+"""The only training loop: stages of epochs of steps, evaluated, checkpointed and resumable.
+
+for each stage:  choose what trains, reset what is reset, make the optimiser
+  for each epoch:  learning rate; make the views
+    for each batch:  zero gradients -> method.backward -> optimiser step -> method.after_step
+    method.after_epoch; check the losses; evaluate; checkpoint
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.data.catalog import DatasetInfo
+from ltbench.data.datasets import Split
+from ltbench.data.feed import Feed
+from ltbench.engine.checkpoint import Checkpoint, Progress
+from ltbench.engine.evaluate import finalised, logits_of, scores_of
+from ltbench.engine.precision import autocast_of
+from ltbench.engine.recipe import Recipe
+from ltbench.engine.scores import Scores
+from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
+from ltbench.method import Method, Task
+from ltbench.networks import create
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an observer hears after a step, or after an epoch (then `loss` is given)."""
+
+    epoch: int  # finished, over all stages
+    epochs: int
+    step: int  # finished, of the current epoch
+    steps: int
+    seconds: float  # of training and evaluation so far, over all sessions
+    images_per_second: float
+    loss: float | None = None  # mean over the epoch
+    top1: float | None = None  # on the test set, where it was evaluated
+
+
+Observer = Callable[[Report], None]
+"""Hears how a training goes, every step; must be cheap."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine needs to know besides data and method."""
+
+    info: DatasetInfo
+    network: str
+    recipe: Recipe
+    precision: str
+    evaluate_every: int
+    seed: int
+    device: torch.device
+
+
+class Training:
+    """One run of one method, resumable after any epoch."""
+
+    def __init__(
+        self, method: Method, split: Split, settings: Settings, checkpoint: Checkpoint | None = None
+    ) -> None:
+        self.method, self.settings, self.checkpoint = method, settings, checkpoint
+        device = settings.device
+        self.task = Task(torch.tensor(split.class_counts, device=device))
+        self.train = Feed(settings.info, split.train.to(device))
+        self.test = Feed(settings.info, split.test.to(device))
+        held = split.validation
+        self.validation = None if held is None else Feed(settings.info, held.to(device))
+        self.autocast = autocast_of(settings.precision, device)
+        method.bind(self.task)
+        with seeded(settings.seed, "init"):
+            channels = settings.info.shape[0]
+            network = method.build(create(settings.network, channels, self.task.num_classes))
+        self.network: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stages = method.stages(settings.recipe)
+        self.epochs = sum(stage.recipe.epochs for stage in self.stages)
+        self.progress = Progress()
+        self._resumed: dict[str, Any] = {}
+
+    def resume(self) -> bool:
+        """Take up the checkpoint, if there is one; returns whether there was."""
+        content = self.checkpoint.load() if self.checkpoint else None
+        if content is None:
+            return False
+        self.network.load_state_dict(content["network"])
+        self.method.state = _on(content["state"], self.settings.device)
+        self.progress = Progress(**content["progress"])
+        self._resumed = content
+        return True
+
+    def run(self, observe: Observer) -> None:
+        """Train to the end.
+
+        Raises DivergedError for a loss that is not finite. On KeyboardInterrupt the last whole
+        epoch is saved before it is raised again.
+        """
+        if self.progress.finished:
+            return
+        saved, content = time.monotonic(), None
+        try:
+            for position in range(self.progress.stage, len(self.stages)):
+                for optimiser, method in self._train_stage(position, observe):
+                    content = self._content(optimiser, method)
+                    if self.checkpoint and time.monotonic() - saved >= self.checkpoint.every:
+                        self.checkpoint.save(content)
+                        saved = time.monotonic()
+                self.progress.stage, self.progress.epoch = position + 1, 0
+                self._resumed = {}
+        except KeyboardInterrupt:
+            if self.checkpoint and content:
+                self.checkpoint.save(content)
+            raise
+        self.progress.finished = True
+        if self.checkpoint:
+            self.checkpoint.save(self._content(None, self.method))
+
+    def scores(self, which: str) -> Scores | None:
+        """Return the `last`, `best` or `selected` scores so far."""
+        plain = getattr(self.progress, which)
+        return None if plain is None else Scores(**plain)
+
+    def _train_stage(
+        self, position: int, observe: Observer
+    ) -> Iterator[tuple[torch.optim.Optimizer, Method]]:
+        """Train a stage from where it stands; yield optimiser and method after every epoch."""
+        stage, progress, seed = self.stages[position], self.progress, self.settings.seed
+        method = stage.method or self.method
+        if method is not self.method:
+            method.bind(self.task)
+        if progress.epoch == 0:
+            reset(self.network, stage, seed)
+        optimiser = optimiser_for(self.network, stage)
+        if self._resumed and progress.epoch:
+            optimiser.load_state_dict(self._resumed["optimiser"])
+            method.state = _on(self._resumed["stage_state"], self.settings.device)
+
+        def after_step(step: int, steps: int, images: int) -> None:
+            progress.steps += 1
+            progress.images += images
+            seconds = time.perf_counter() - started
+            observe(self._report(step, steps, seconds))
+
+        for epoch in range(progress.epoch, stage.recipe.epochs):
+            started = time.perf_counter()
+            losses = train_epoch(
+                method, self.network, optimiser, feed=self.train, stage=stage, epoch=epoch,
+                autocast=self.autocast, seed=seed, after_step=after_step,
+            )  # fmt: skip
+            progress.train_seconds += time.perf_counter() - started
+            progress.epoch, progress.epochs_done = epoch + 1, progress.epochs_done + 1
+            if not losses.isfinite().all():
+                bad = int((~losses.isfinite()).nonzero()[0])
+                raise DivergedError(progress.epochs_done, bad + 1)
+            row = {
+                "epoch": progress.epochs_done,
+                "stage": stage.name,
+                "learning_rate": stage.recipe.learning_rate_at(epoch),
+                "loss": float(losses.mean()),
+                **self._evaluate(),
+                "seconds": progress.train_seconds + progress.evaluate_seconds,
+            }
+            progress.curves.append(row)
+            observe(self._report(0, len(losses), 0.0, row["loss"], row.get("top1")))
+            yield optimiser, method
+
+    def _evaluate(self) -> dict[str, Any]:
+        """Look at the test set if it is due; return what the curves show of it."""
+        progress, epoch = self.progress, self.progress.epochs_done
+        if epoch % self.settings.evaluate_every and epoch != self.epochs:
+            return {}
+        started = time.perf_counter()
+        progress.last = self._scores_on(self.test).model_dump()
+        if progress.best is None or progress.last["top1"] > progress.best["top1"]:
+            progress.best = progress.last
+        row = {name: progress.last[name] for name in ("top1", "many", "medium", "few")}
+        if self.validation is not None:
+            row["validation_top1"] = self._scores_on(self.validation).top1
+            if row["validation_top1"] > progress.selected_by:
+                progress.selected_by, progress.selected = row["validation_top1"], progress.last
+        progress.evaluate_seconds += time.perf_counter() - started
+        return row
+
+    def _scores_on(self, feed: Feed) -> Scores:
+        final = finalised(self.method, self.network)
+        logits = logits_of(self.method, final, feed, self.autocast)
+        return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
+
+    def _report(
+        self,
+        step: int,
+        steps: int,
+        running: float,
+        loss: float | None = None,
+        top1: float | None = None,
+    ) -> Report:
+        p = self.progress
+        train_seconds = p.train_seconds + running
+        return Report(
+            epoch=p.epochs_done,
+            epochs=self.epochs,
+            step=step,
+            steps=steps,
+            seconds=train_seconds + p.evaluate_seconds,
+            images_per_second=p.images / train_seconds if train_seconds else math.nan,
+            loss=loss,
+            top1=top1,
+        )
+
+    def _content(self, optimiser: torch.optim.Optimizer | None, method: Method) -> dict[str, Any]:
+        """Return a copy of everything a resumed run needs; training goes on in the original."""
+        content = {
+            "network": self.network.state_dict(),
+            "optimiser": optimiser.state_dict() if optimiser else None,
+            "state": self.method.state,
+            "stage_state": method.state,
+            "progress": asdict(self.progress),
+        }
+        return copy.deepcopy(content)
+
+
+def _on(state: Any, device: torch.device) -> Any:
+    if isinstance(state, dict):
+        return {key: _on(value, device) for key, value in state.items()}
+    return state.to(device) if isinstance(state, Tensor) else state

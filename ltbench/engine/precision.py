@@ -1,0 +1,30 @@
+"""Devices and precision: float32, or bfloat16 autocast; never a gradient scaler."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from ltbench.errors import UsageError
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device called `auto`, `cpu`, `cuda` or `cuda:1`; raises UsageError if absent."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UsageError(f"no device {name!r} here ({reason}); use --device cpu.") from None
+    return device
+
+
+def autocast_of(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    """Return a factory of contexts in which forward passes run."""
+    if precision == "float32":
+        return nullcontext
+    # Weights change every step, and a displaced pass brings others: a cache of casts cannot help.
+    return lambda: torch.autocast(device.type, torch.bfloat16, cache_enabled=False)

@@ -1,0 +1,100 @@
+"""One stage's optimiser and one epoch's steps: the inside of the training loop."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.data.feed import Feed
+from ltbench.engine.evaluate import Autocast
+from ltbench.errors import LtbenchError
+from ltbench.method import Clock, Method, Stage, Step, seed_of
+
+
+class DivergedError(LtbenchError):
+    """The loss stopped being a number; `epoch` and `step` count from one."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        self.epoch, self.step = epoch, step
+        super().__init__(
+            f"the loss is not finite at epoch {epoch}, step {step}; "
+            "try a smaller learning rate or radius."
+        )
+
+
+def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
+    """Let exactly the stage's parameters train, and return SGD over them."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(stage.trainable))
+    recipe = stage.recipe
+    return torch.optim.SGD(
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+    )
+
+
+def reset(network: nn.Module, stage: Stage, seed: int) -> None:
+    """Re-initialise the modules a stage begins with afresh."""
+    with seeded(seed, "reset", stage.name):
+        for name in stage.reset:
+            for part in network.get_submodule(name).modules():
+                renew = getattr(part, "reset_parameters", None)
+                if callable(renew):
+                    renew()
+
+
+def train_epoch(
+    method: Method,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    *,
+    feed: Feed,
+    stage: Stage,
+    epoch: int,
+    autocast: Autocast,
+    seed: int,
+    after_step: Callable[[int, int, int], None],
+) -> Tensor:
+    """Train one zero-based epoch and return its losses [steps], on the CPU.
+
+    `after_step(steps done, steps in all, images of the step)` is called every step.
+    """
+    recipe = stage.recipe
+    steps = feed.steps(recipe.batch_size, recipe.drop_last)
+    for group in optimiser.param_groups:
+        group["lr"] = recipe.learning_rate_at(epoch)
+    batches = feed.epoch(
+        method.views,
+        stage.sampler,
+        recipe.batch_size,
+        recipe.drop_last,
+        seed_of(seed, "epoch", stage.name, epoch),
+    )
+    losses: list[Tensor] = []
+    network.train()
+    for number, batch in enumerate(batches):
+        clock = Clock(stage.name, epoch, recipe.epochs, number, steps, seed)
+        step = Step(method, network, batch, clock, autocast)
+        optimiser.zero_grad()
+        method.backward(step)
+        optimiser.step()
+        method.after_step(step)
+        if step.loss is None:
+            raise LtbenchError(f"{type(method).__name__}.backward never asked for step.losses.")
+        losses.append(step.loss)
+        after_step(number + 1, steps, len(batch.targets))
+    network.eval()  # bookkeeping after the epoch must not move batch statistics
+    method.after_epoch(network, feed.clean, Clock(stage.name, epoch, recipe.epochs, 0, steps, seed))
+    return torch.stack(losses).cpu()  # the only wait for the device
+
+
+@contextmanager
+def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
+    """Run a block with torch's global generators seeded for one purpose, then restore them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_of(seed, *purpose))
+        yield

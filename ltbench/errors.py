@@ -1,0 +1,25 @@
+"""Errors a user can mend: one sentence with the thing and the remedy, never a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LtbenchError(Exception):
+    """Something failed while running; the command line exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(LtbenchError):
+    """Something asked for does not exist or does not fit; the command line exits with 2."""
+
+    exit_code = 2
+
+
+def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
+    """Return the error for a name that does not exist, with near matches or the whole list."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near += [other for other in names if other.startswith(f"{name}_") and other not in near]
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
+    return UsageError(f"unknown {kind} '{name}'; {remedy}{' ' + hint if hint else ''}")

@@ -1,0 +1,261 @@
+"""The method protocol: what a paper may change about plain cross-entropy training.
+
+A method is one dataclass in one file deriving from `Method`. Every hook defaults to plain
+cross-entropy training, so the file is a diff: it overrides only what its paper changes.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+from ltbench.engine.recipe import Recipe
+from ltbench.networks import Network
+from ltbench.perturb import Offset, evaluate_at
+
+Outputs = dict[str, Tensor]
+"""What a forward pass gives: "logits" [B, C] always; "features", "projections" … by name."""
+
+
+def seed_of(seed: int, *purpose: str | int) -> int:
+    """Return a 63-bit seed for one purpose of a run, so that no purpose disturbs another."""
+    text = "/".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+class Batch(NamedTuple):
+    """A mini-batch of B training images."""
+
+    views: tuple[Tensor, ...]  # each [B, channels, height, width], normalised
+    targets: Tensor  # [B], int64
+    indices: Tensor  # [B], int64: positions in the training set
+
+    @property
+    def images(self) -> Tensor:
+        """Return the first view."""
+        return self.views[0]
+
+    def select(self, member: Tensor) -> "Batch":
+        """Return the images that a boolean mask or an index tensor picks."""
+        views = tuple(view[member] for view in self.views)
+        return Batch(views, self.targets[member], self.indices[member])
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method may know about the training set."""
+
+    class_counts: Tensor  # [C], int64: training images per class
+    many_above: int = MANY_ABOVE
+    few_below: int = FEW_BELOW
+
+    @property
+    def num_classes(self) -> int:
+        """Return C."""
+        return len(self.class_counts)
+
+    @cached_property
+    def priors(self) -> Tensor:
+        """Return the class shares n_c / N, [C]."""
+        return self.class_counts / self.class_counts.sum()
+
+    @cached_property
+    def shots(self) -> dict[str, Tensor]:
+        """Return boolean masks [C] of the many-, medium- and few-shot classes."""
+        many, few = self.class_counts > self.many_above, self.class_counts < self.few_below
+        return {"many": many, "medium": ~many & ~few, "few": few}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where training stands; epochs and steps count from zero within the stage."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    step: int = 0  # within the epoch
+    steps: int = 1  # of one epoch
+    seed: int = 0  # of the run
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the stage's epochs that are finished, in [0, 1)."""
+        return self.epoch / self.epochs
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a CPU generator for one purpose at this step: the same clock, the same numbers.
+
+        Randomness inside `losses` drawn from here keeps them a pure function.
+        """
+        seed = seed_of(self.seed, purpose, self.stage, self.epoch, self.step)
+        return torch.Generator().manual_seed(seed)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A span of training with one recipe and one trainable set."""
+
+    name: str
+    recipe: Recipe
+    sampler: str = "instance_balanced"
+    trainable: tuple[str, ...] = ("",)  # prefixes of parameter names
+    reset: tuple[str, ...] = ()  # modules re-initialised at the start
+    method: "Method | None" = None  # who is in charge; None: the run's own method
+
+    @property
+    def trains_backbone(self) -> bool:
+        """Return whether any backbone parameter moves in this stage."""
+        return any("backbone.".startswith(p) or p.startswith("backbone") for p in self.trainable)
+
+
+@dataclass
+class Method:
+    """Plain cross-entropy training; subclasses override what their paper changes.
+
+    Hooks run in this order: `bind`, `build`, `stages`; then every step `backward` (which calls
+    `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch `after_epoch`;
+    at the end, on a copy, `finalize`, `predict`, `adjust`. Only training data reaches a hook.
+    """
+
+    views: ClassVar[tuple[str, ...]] = ("standard",)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
+    deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
+
+    task: Task = field(init=False, repr=False, compare=False)
+    state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    # `state` holds tensors and nests by string keys: everything that must survive a checkpoint.
+
+    # before training
+
+    def bind(self, task: Task) -> None:
+        """Take the task; called once, before anything else."""
+        self.task = task
+
+    def build(self, network: Network) -> Network:
+        """Return the network to train: heads swapped, parts added. Random numbers are seeded."""
+        return network
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the stages of training, given the protocol's recipe."""
+        return (Stage("train", recipe),)
+
+    # the objective: pure functions
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the network's outputs for a batch; at least "logits" [B, C]."""
+        outputs: Outputs = network(batch.images)
+        return outputs
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return one loss a sample, [B]. Pure: no state, no randomness but the clock's."""
+        return F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
+
+    def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
+        """Return a scalar on the weights, added to the mean loss."""
+        return torch.zeros((), device=next(network.parameters()).device)
+
+    # the gradient rule
+
+    def backward(self, step: "Step") -> None:
+        """Fill `.grad` of the trainable parameters; may evaluate the objective anywhere."""
+        step.descend(step.objective())
+
+    # bookkeeping: the only places where state changes
+
+    def after_step(self, step: "Step") -> None:
+        """Update state after the optimiser's step; `step.outputs` is the undisplaced pass."""
+
+    def after_epoch(
+        self, network: nn.Module, data: Callable[[], Iterable[Batch]], clock: Clock
+    ) -> None:
+        """Update state after an epoch; `data()` iterates the clean training images in order."""
+
+    # inference
+
+    def finalize(self, network: nn.Module) -> None:
+        """Change a copy of the trained network for prediction: merge, normalise."""
+
+    def predict(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return logits [B, C] for normalised images."""
+        logits: Tensor = network(images)["logits"]
+        return logits
+
+    def adjust(self, logits: Tensor) -> Tensor:
+        """Return the logits of the whole test set, [N, C], adjusted after training."""
+        return logits
+
+
+@dataclass
+class Step:
+    """One optimisation step: evaluates a method's objective here or at displaced weights."""
+
+    method: Method
+    network: nn.Module
+    batch: Batch
+    clock: Clock
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    outputs: Outputs | None = None  # detached, of the first undisplaced forward
+    loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
+
+    def forward(self, offset: Offset | None = None) -> Outputs:
+        """Return the outputs, in float32 or finer, at the weights plus `offset`."""
+        if offset is not None:
+            return evaluate_at(self.network, offset, self._forward)
+        outputs = self._forward(self.network)
+        if self.outputs is None:
+            self.outputs = {name: value.detach() for name, value in outputs.items()}
+        return outputs
+
+    def losses(self, outputs: Outputs) -> Tensor:
+        """Return the method's losses [B] for outputs of this batch."""
+        losses = self.method.losses(outputs, self.batch, self.clock)
+        if self.loss is None:
+            self.loss = losses.detach().mean()
+        return losses
+
+    def penalty(self, offset: Offset | None = None) -> Tensor:
+        """Return the method's penalty at the weights plus `offset`."""
+        if offset is None:
+            return self.method.penalty(self.network, self.clock)
+        return evaluate_at(
+            self.network, offset, lambda network: self.method.penalty(network, self.clock)
+        )
+
+    def objective(self, offset: Offset | None = None) -> Tensor:
+        """Return mean loss plus penalty at the weights plus `offset`, a scalar."""
+        return self.losses(self.forward(offset)).mean() + self.penalty(offset)
+
+    def gradients(self, value: Tensor, within: str = "") -> Offset:
+        """Return the gradient of a scalar by trainable parameters whose name begins `within`.
+
+        Detached, parameter by parameter; a parameter the value does not reach gives zeros.
+        """
+        chosen = {
+            name: parameter
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and name.startswith(within)
+        }
+        parts = torch.autograd.grad(
+            value, list(chosen.values()), allow_unused=True, materialize_grads=True
+        )
+        return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
+
+    def descend(self, value: Tensor) -> None:
+        """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
+        value.backward()  # type: ignore[no-untyped-call]
+
+    def _forward(self, network: nn.Module) -> Outputs:
+        with self.autocast():
+            outputs = self.method.forward(network, self.batch, self.clock)
+        # Losses, norms and similarities are computed in float32 whatever the convolutions used.
+        return {
+            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+            for name, value in outputs.items()
+        }

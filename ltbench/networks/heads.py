@@ -1,0 +1,39 @@
+"""Classifiers: features [B, D] to logits [B, C]."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LinearClassifier(nn.Linear):
+    """A linear map with bias; Kaiming-normal weights as in the LDAM-DRW code."""
+
+    def reset_parameters(self) -> None:
+        """Draw new weights; the bias is torch's default."""
+        super().reset_parameters()
+        nn.init.kaiming_normal_(self.weight)
+
+
+class CosineClassifier(nn.Module):
+    """`scale` times the cosine between features and class weights; no bias.
+
+    Weights start as unit vectors of uniform direction components, as in LDAM-DRW.
+    """
+
+    def __init__(self, in_features: int, out_features: int, scale: float) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.scale = in_features, out_features, scale
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new class weights."""
+        with torch.no_grad():
+            self.weight.copy_(F.normalize(nn.init.uniform_(self.weight, -1, 1), dim=1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the scaled cosines, [B, C]."""
+        # Cosines at scale 30 in 8 bits of mantissa would lose the margins they are trained with.
+        with torch.autocast(features.device.type, enabled=False):
+            directions = F.normalize(features.to(self.weight.dtype), dim=1)
+            return self.scale * F.linear(directions, F.normalize(self.weight, dim=1))

@@ -1,0 +1,90 @@
+"""CIFAR ResNets: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, sec. 4.2.
+
+Three stages of n basic blocks, widths 16/32/64, strides 1/2/2, 6n + 2 layers, and parameter-free
+shortcuts (option A: subsample, then pad channels with zeros). Kaiming-normal weights.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench.errors import unknown
+from ltbench.networks.heads import LinearClassifier
+
+NETWORKS = {"resnet32": 5, "resnet8": 1}  # name -> blocks a stage
+WIDTHS = (16, 32, 64)
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and an option-A shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels_out)
+        self.stride, self.padding = stride, (channels_out - channels_in) // 2
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map [B, channels_in, h, w] to [B, channels_out, h / stride, w / stride]."""
+        inner = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        return F.relu(self.bn2(self.conv2(inner)) + self._shortcut(images), inplace=True)
+
+    def _shortcut(self, images: Tensor) -> Tensor:
+        if self.stride == 1 and self.padding == 0:
+            return images
+        subsampled = images[:, :, :: self.stride, :: self.stride]
+        return F.pad(subsampled, (0, 0, 0, 0, self.padding, self.padding))
+
+
+class Backbone(nn.Module):
+    """Images [B, channels, h, w] to features [B, 64]."""
+
+    out_features = WIDTHS[-1]
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, WIDTHS[0], 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        stages, channels_in = [], WIDTHS[0]
+        for width, stride in zip(WIDTHS, (1, 2, 2), strict=True):
+            strides = [stride] + [1] * (blocks - 1)
+            widths = [channels_in] + [width] * (blocks - 1)
+            pairs = zip(widths, strides, strict=True)
+            stages.append(nn.Sequential(*(BasicBlock(c, width, s) for c, s in pairs)))
+            channels_in = width
+        self.stages = nn.Sequential(*stages)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return globally averaged features."""
+        maps = self.stages(F.relu(self.bn1(self.conv1(images)), inplace=True))
+        features: Tensor = maps.mean(dim=(2, 3))
+        return features
+
+
+class Network(nn.Module):
+    """A backbone and a classifier; forward returns "features" and "logits"."""
+
+    def __init__(self, backbone: Backbone, classifier: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return features [B, D] and logits [B, C]."""
+        features = self.backbone(images)
+        return {"features": features, "logits": self.classifier(features)}
+
+
+def create(name: str, channels: int, classes: int) -> Network:
+    """Return a freshly initialised network with a linear head.
+
+    Raises UsageError for an unknown name.
+    """
+    if name not in NETWORKS:
+        raise unknown("network", name, NETWORKS)
+    backbone = Backbone(channels, NETWORKS[name])
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    return Network(backbone, LinearClassifier(backbone.out_features, classes))

@@ -1,0 +1,209 @@
+"""Names and specification strings to methods, and back.
+
+A name is looked up among the files of `ltbench.methods`, then the entry points of group
+`ltbench.methods`, then the files given to `load_file`. The file's name is the method's name and
+its first `Method` subclass is the method: adding one edits nothing else.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import sys
+import typing
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+import ltbench.methods
+from ltbench.compose import BASE_ONLY, Compose, is_post_hoc, name_of, overrides
+from ltbench.errors import UsageError, unknown
+from ltbench.method import Method
+from ltbench.specification import Term, parse
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+_loaded: dict[str, type[Method]] = {}  # by `load_file`
+
+
+def names() -> list[str]:
+    """Return every method name there is, sorted."""
+    return sorted({*_own(), *_installed(), *_loaded})
+
+
+def find(name: str) -> type[Method]:
+    """Return the class of a method; raises UsageError with near matches for an unknown name."""
+    if name in _own():
+        return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
+    if name in _installed():
+        return _entry_point(name)
+    if name in _loaded:
+        return _loaded[name]
+    raise unknown("method", name, names(), "A method of your own comes with --load mine.py.")
+
+
+def load_file(path: Path) -> str:
+    """Make the method in a Python file known under the file's stem, and return that name.
+
+    Raises UsageError for a file that is missing, does not run, or defines no method.
+    """
+    name = path.stem
+    if not path.is_file() or not name.isidentifier():
+        raise UsageError(f"--load {path}: give an existing Python file named like a method.")
+    if name in _own() or name in _installed():
+        raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
+    module_name = f"ltbench_loaded_{name}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses look their module up while it runs
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise UsageError(f"--load {path}: {type(error).__name__}: {error}.") from error
+    _loaded[name] = _class_of(module, name)
+    return name
+
+
+def build(specification: str) -> Method:
+    """Return the method of a specification such as `ldam_drw+sam(rho=0.8)`.
+
+    Raises UsageError for an unknown name or parameter, a value of the wrong type, or parts that
+    cannot be composed.
+    """
+    parts = [_part(term) for term in parse(specification)]
+    if is_post_hoc(parts[0]):
+        raise UsageError(
+            f"{name_of(parts[0])} acts on a trained network; "
+            f"write what to train before it, as in ce+{specification}."
+        )
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return Compose(*parts)
+    except TypeError as error:
+        raise UsageError(f"{specification}: {error}.") from None
+
+
+def describe(method: Method) -> str:
+    """Return the canonical specification: only parameters that differ, in declaration order.
+
+    `describe(build(s))` is a fixed point; it is a run's identity.
+    """
+    return "+".join(str(_term(part)) for part in parts_of(method))
+
+
+def parts_of(method: Method) -> tuple[Method, ...]:
+    """Return the base and modifiers of a composition, or the method alone."""
+    return method.parts if isinstance(method, Compose) else (method,)
+
+
+def trained_part(method: Method) -> Method:
+    """Return the method without its post-hoc parts: what has to be trained."""
+    kept = [part for part in parts_of(method) if not is_post_hoc(part)]
+    return Compose(*kept) if len(kept) > 1 else kept[0]
+
+
+def completed(trained: Method, specification: str) -> Method:
+    """Return a trained method with the post-hoc parts of a specification around it.
+
+    `trained` itself if the specification has none; its parts and their state are shared.
+    """
+    own = iter(parts_of(trained))
+    parts = [part if is_post_hoc(part) else next(own) for part in parts_of(build(specification))]
+    return trained if len(parts) == len(parts_of(trained)) else Compose(*parts)
+
+
+def parameters(method: Method) -> dict[str, dict[str, Any]]:
+    """Return every parameter of every part, defaults included, by part."""
+    resolved = {}
+    for part in parts_of(method):
+        term = _term(part)
+        head = f"{term.name}@{term.variant}" if term.variant else term.name
+        resolved[head] = {f.name: getattr(part, f.name) for f in _fields(type(part))}
+    return resolved
+
+
+def role(method_class: type[Method]) -> str:
+    """Return what a method is for: `method`, `modifier` or `post-hoc`, read off its hooks."""
+    part = method_class()
+    if is_post_hoc(part):
+        return "post-hoc"
+    own = overrides(part)
+    return "modifier" if own and own.isdisjoint({*BASE_ONLY, "build"}) else "method"
+
+
+@cache
+def _own() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(ltbench.methods.__path__))
+
+
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(point.name for point in entry_points(group="ltbench.methods"))
+
+
+@cache
+def _entry_point(name: str) -> type[Method]:
+    (point, *_) = entry_points(group="ltbench.methods", name=name)
+    try:
+        found = point.load()
+    except Exception as error:
+        raise UsageError(f"method {name} of {point.value}: {error}; mend or remove it.") from error
+    if isinstance(found, ModuleType):
+        return _class_of(found, name)
+    if isinstance(found, type) and issubclass(found, Method):
+        return found
+    raise UsageError(f"entry point {name} = {point.value} is not a Method; mend or remove it.")
+
+
+def _class_of(module: ModuleType, name: str) -> type[Method]:
+    for value in vars(module).values():
+        if (
+            isinstance(value, type)
+            and issubclass(value, Method)
+            and value.__module__ == module.__name__
+        ):
+            return value
+    raise UsageError(f"{name}: the file defines no subclass of ltbench.Method; write one.")
+
+
+def _part(term: Term) -> Method:
+    cls = find(term.name)
+    if term.variant and term.variant not in cls.variants:
+        raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})
+    known = {f.name for f in _fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values = dict(cls.variants.get(term.variant, {}))
+    for key, value in term.parameters.items():
+        if key not in known:
+            raise unknown(f"parameter of {term.name}", key, known or {"(it takes none)"})
+        try:
+            values[key] = TypeAdapter(hints[key], config=_STRICT).validate_python(value)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].lower()
+            raise UsageError(f"{term.name}({key}={value!r}) is not allowed: {message}.") from None
+    try:
+        part = cls(**values)
+    except ValueError as error:
+        raise UsageError(f"{term}: {error}.") from None
+    part.registered_name = term.name  # type: ignore[attr-defined]
+    part.registered_variant = term.variant  # type: ignore[attr-defined]
+    return part
+
+
+def _term(part: Method) -> Term:
+    name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
+    variant = getattr(part, "registered_variant", "")
+    usual = {f.name: f.default for f in _fields(type(part))} | part.variants.get(variant, {})
+    changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
+    return Term(name, variant, changed)
+
+
+def _fields(cls: type[Method]) -> list[dataclasses.Field[Any]]:
+    return [f for f in dataclasses.fields(cls) if f.init]

@@ -1,0 +1,1 @@
+"""Runs: which cells to train, how, and the records they leave."""

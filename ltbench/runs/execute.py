@@ -1,0 +1,234 @@
+"""One training from its job to its records."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
+from ltbench.data.datasets import Split, load
+from ltbench.engine.checkpoint import Checkpoint
+from ltbench.engine.evaluate import finalised, logits_of, scores_of
+from ltbench.engine.fit import Observer, Settings, Training
+from ltbench.engine.precision import device_of
+from ltbench.engine.train import DivergedError
+from ltbench.errors import LtbenchError
+from ltbench.method import Method
+from ltbench.registry import build, completed, parameters, parts_of
+from ltbench.runs.environment import environment, peak_memory_mib
+from ltbench.runs.plan import Job, fingerprint, stages_of
+from ltbench.runs.protocol import Protocol
+from ltbench.runs.record import Cost, Data, Failure, Record
+from ltbench.runs.store import Cell, Store, write_file, write_text
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trainings happen and where their records go."""
+
+    results: Path
+    data: Path
+    device: str = "auto"
+    checkpoint_every: float = 30.0  # seconds
+    force: bool = False  # train again what is finished
+
+
+def training_of(job: Job, place: Place) -> Training:
+    """Return the training of a job, as far as its checkpoint has it."""
+    rules = job.protocol
+    settings = Settings(
+        info=job.dataset.info,
+        network=job.network,
+        recipe=rules.recipe(),
+        precision=rules.precision,
+        evaluate_every=rules.evaluate_every,
+        seed=job.seed,
+        device=device_of(place.device),
+    )
+    path = Store(place.results).work(job.fingerprint) / "checkpoint.pt"
+    checkpoint = Checkpoint(path, write_file, place.checkpoint_every)
+    if place.force:
+        path.unlink(missing_ok=True)
+    if settings.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(settings.device)
+    training = Training(build(job.trained), split_of(job, place), settings, checkpoint)
+    training.resume()
+    return training
+
+
+def split_of(job: Job, place: Place) -> Split:
+    """Return the job's data, read once a process for consecutive jobs on the same split."""
+    rules = job.protocol
+    return _split(str(job.dataset), place.data, rules.subset_seed, rules.validation, rules.fraction)
+
+
+def run_job(
+    job: Job,
+    place: Place,
+    observe: Observer,
+    wait: Callable[[], None] = lambda: None,
+) -> list[Record]:
+    """Train a job, or take up its checkpoint, and write the records of its cells.
+
+    A cell that another process finished meanwhile is read, not trained; `wait` is called when
+    another process is at this training. Raises LtbenchError when the run fails; a failure record
+    then says why.
+    """
+    store = Store(place.results)
+    with _locked(store.work(job.fingerprint), wait):
+        found = {} if place.force else {cell: store.read(cell) for cell in job.cells}
+        done = {cell: record for cell, record in found.items() if record is not None}
+        missing = [cell for cell in job.cells if cell not in done]
+        if missing:
+            try:
+                training = training_of(job, place)
+                training.run(observe)
+                done |= {cell: _finish(cell, job, training, place) for cell in missing}
+            except Exception as error:
+                _record_failure(error, missing, store, place)
+                raise
+    return [done[cell] for cell in job.cells]
+
+
+def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
+    """Evaluate a trained network for one cell, and write curves, logits and the record."""
+    method = completed(training.method, cell.method)
+    method.bind(training.task)
+    post_hoc = method is not training.method
+    store, feed, progress = Store(place.results), training.test, training.progress
+    final = finalised(method, training.network)
+    logits = logits_of(method, final, feed, training.autocast)
+    split = split_of(job, place)
+    record = Record(
+        dataset=cell.dataset,
+        network=cell.network,
+        method=cell.method,
+        trained=job.trained,
+        protocol=cell.protocol,
+        seed=cell.seed,
+        fingerprint=fingerprint(cell, method, job.protocol),
+        parameters=parameters(method),
+        settings=job.protocol.model_dump(),
+        stages=stages_of(method, job.protocol),
+        data=Data(
+            class_counts=split.class_counts,
+            indices_sha256=split.indices_sha256,
+            many_above=MANY_ABOVE,
+            few_below=FEW_BELOW,
+            test_images=len(split.test.labels),
+        ),
+        last=scores_of(logits, feed.subset.labels, training.task, progress.epochs_done),
+        # What was seen during training was seen without the post-hoc parts.
+        best=None if post_hoc else training.scores("best"),
+        selected=None if post_hoc else training.scores("selected"),
+        cost=Cost(
+            train_seconds=progress.train_seconds,
+            evaluate_seconds=progress.evaluate_seconds,
+            steps=progress.steps,
+            images_per_second=progress.images / progress.train_seconds,
+            peak_memory_mib=peak_memory_mib(training.settings.device),
+            parameters=sum(parameter.numel() for parameter in final.parameters()),
+        ),
+        environment=environment(training.settings.device),
+        deviations=_deviations(method, job.protocol),
+        finished=_now(),
+    )
+    write_text(store.curves_path(cell), _csv(progress.curves))
+    _write_logits(store.work(record.fingerprint) / "logits.npz", logits, feed.subset.labels)
+    store.write(record)
+    return record
+
+
+def _deviations(method: Method, rules: Protocol) -> list[str]:
+    """Return where this run departs from the papers, harness and method."""
+    ours = []
+    if rules.precision == "bfloat16":
+        ours.append("forward passes in bfloat16 autocast over float32 weights")
+    return ours + [line for part in parts_of(method) for line in part.deviations]
+
+
+def _record_failure(error: Exception, cells: list[Cell], store: Store, place: Place) -> None:
+    """Leave word why cells have no record; the error itself is raised on."""
+    diverged = error if isinstance(error, DivergedError) else None
+    here = environment(device_of(place.device))
+    for cell in cells:
+        store.write_failure(
+            Failure(
+                dataset=cell.dataset,
+                network=cell.network,
+                method=cell.method,
+                protocol=cell.protocol,
+                seed=cell.seed,
+                error=str(error) if isinstance(error, LtbenchError) else repr(error),
+                epoch=diverged.epoch if diverged else None,
+                step=diverged.step if diverged else None,
+                environment=here,
+                finished=_now(),
+            )
+        )
+
+
+@contextmanager
+def _locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the training's lock: of two processes at one cell, the second reads the first's."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            wait()
+            lock.acquire()
+    except OSError as error:
+        raise LtbenchError(
+            f"cannot write {folder} ({error.strerror or error}); "
+            "choose another folder with --results."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@lru_cache(maxsize=2)
+def _split(
+    specification: str, root: Path, subset_seed: int, validation: int, fraction: float
+) -> Split:
+    return load(
+        dataset(specification),
+        root,
+        subset_seed=subset_seed,
+        validation=validation,
+        fraction=fraction,
+    )
+
+
+def _csv(curves: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in curves for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: f"{v:.6g}" if isinstance(v, float) else v for name, v in row.items()}
+        for row in curves
+    )
+    return text.getvalue()
+
+
+def _write_logits(path: Path, logits: Tensor, labels: Tensor) -> None:
+    arrays = logits.half().cpu().numpy(), labels.cpu().numpy()
+    write_file(path, lambda file: np.savez_compressed(file, logits=arrays[0], labels=arrays[1]))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

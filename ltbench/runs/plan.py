@@ -1,0 +1,155 @@
+"""The plan: data sets x methods x seeds to trainings, finished cells dropped.
+
+Cells that differ only in post-hoc parts share one training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ltbench.data.catalog import Dataset
+from ltbench.data.splits import class_counts
+from ltbench.errors import LtbenchError, UsageError, unknown
+from ltbench.method import Method
+from ltbench.networks import NETWORKS
+from ltbench.registry import build, describe, parameters, trained_part
+from ltbench.runs.protocol import Protocol, protocol
+from ltbench.runs.record import Record, fingerprint_of
+from ltbench.runs.store import Cell, Store
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and the cells that are read off it."""
+
+    dataset: Dataset
+    protocol: Protocol
+    network: str
+    trained: str  # canonical specification of what is trained
+    seed: int
+    fingerprint: str  # of the training
+    cells: tuple[Cell, ...]
+
+    def __str__(self) -> str:
+        return f"{self.trained} on {self.dataset}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run command means: every cell in the order asked for, and what is left to train."""
+
+    cells: tuple[Cell, ...]
+    finished: tuple[Record, ...]
+    jobs: tuple[Job, ...]
+
+
+def make(
+    datasets: Sequence[Dataset],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    store: Store,
+    *,
+    protocol_name: str | None = None,
+    network: str | None = None,
+    validation: int | None = None,
+    force: bool = False,
+) -> Plan:
+    """Return the plan; seeds vary slowest, so every method has a number early.
+
+    Raises UsageError for names that do not exist, and for finished cells whose record was made
+    with other settings than now, unless `force` is given.
+    """
+    if network is not None and network not in NETWORKS:
+        raise unknown("network", network, NETWORKS)
+    built = [build(specification) for specification in methods]
+    for dataset in datasets:
+        class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
+    cells: dict[Cell, None] = {}
+    finished: list[Record] = []
+    jobs: dict[str, Job] = {}
+    for seed in seeds:
+        for dataset in datasets:
+            rules = protocol(protocol_name, dataset.info, validation)
+            body = network or dataset.info.network
+            for method in built:
+                cell = Cell(str(dataset), rules.specification, body, describe(method), seed)
+                if cell in cells:
+                    continue
+                cells[cell] = None
+                record = None if force else _finished(store, cell, method, rules)
+                if record is not None:
+                    finished.append(record)
+                    continue
+                job = _job(cell, method, dataset, rules)
+                earlier = jobs.get(job.fingerprint)
+                if earlier is not None:
+                    job = _with_cell(earlier, cell)
+                jobs[job.fingerprint] = job
+    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()))
+
+
+def fingerprint(cell: Cell, method: Method, rules: Protocol) -> str:
+    """Return the fingerprint of everything resolved that determines a cell's result."""
+    return fingerprint_of(
+        {
+            "dataset": cell.dataset,
+            "network": cell.network,
+            "method": describe(method),
+            "parameters": parameters(method),
+            "settings": rules.model_dump(),
+            "stages": stages_of(method, rules),
+            "seed": cell.seed,
+        }
+    )
+
+
+def stages_of(method: Method, rules: Protocol) -> list[dict[str, Any]]:
+    """Return the stages of a method under a protocol as plain data."""
+    plain = []
+    for stage in method.stages(rules.recipe()):
+        in_charge = None if stage.method is None else describe(stage.method)
+        row = {"name": stage.name, "recipe": _listed(asdict(stage.recipe))}
+        row |= {"sampler": stage.sampler, "trainable": list(stage.trainable)}
+        plain.append({**row, "reset": list(stage.reset), "method": in_charge})
+    return plain
+
+
+def seeds_of(text: str) -> list[int]:
+    """Return `3` as [0, 1, 2] and `0,4` as [0, 4]; raises UsageError for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts if part):
+        raise UsageError(f"--seeds {text}: give a count such as 3 or a list such as 0,4.")
+    numbers = [int(part) for part in parts if part]
+    if "," not in text:
+        numbers = list(range(min(numbers[0], 10_000))) if numbers else []
+    if not numbers:
+        raise UsageError(f"--seeds {text}: give at least one seed, such as 1 or 0,4.")
+    return list(dict.fromkeys(numbers))
+
+
+def _job(cell: Cell, method: Method, dataset: Dataset, rules: Protocol) -> Job:
+    trained = trained_part(method)
+    mark = fingerprint(cell, trained, rules)
+    return Job(dataset, rules, cell.network, describe(trained), cell.seed, mark, (cell,))
+
+
+def _with_cell(job: Job, cell: Cell) -> Job:
+    return Job(
+        job.dataset, job.protocol, job.network, job.trained, job.seed, job.fingerprint,
+        (*job.cells, cell),
+    )  # fmt: skip
+
+
+def _finished(store: Store, cell: Cell, method: Method, rules: Protocol) -> Record | None:
+    record = store.read(cell)
+    if record is not None and record.fingerprint != fingerprint(cell, method, rules):
+        raise LtbenchError(
+            f"{store.path(cell)} was made with settings that have since changed in the code; "
+            "run with --force to train it again, or with --results for another folder."
+        )
+    return record
+
+
+def _listed(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return tuples as lists, as JSON gives them back."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}

@@ -1,0 +1,76 @@
+"""How long a training will take: a few real steps, timed."""
+
+import itertools
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from ltbench.data.feed import Feed
+from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.engine.fit import Training
+from ltbench.engine.train import optimiser_for
+from ltbench.method import Clock, Step
+from ltbench.runs.execute import Place, training_of
+from ltbench.runs.plan import Job
+
+TIMED_STEPS = 3
+
+
+def estimate(jobs: tuple[Job, ...], place: Place, workers: int = 1) -> float:
+    """Return the seconds that jobs will take; trainings that differ only in seed are timed once.
+
+    Every stage is taken to cost what the first one's steps cost.
+    """
+    known: dict[tuple[str, ...], float] = {}
+    total = 0.0
+    for job in jobs:
+        key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
+        if key not in known:
+            known[key] = _seconds(job, place)
+        total += known[key]
+    return total / min(workers, max(len(jobs), 1))
+
+
+def _seconds(job: Job, place: Place) -> float:
+    with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
+        training = training_of(job, replace(place, results=Path(scratch)))
+    stage = training.stages[0]
+    recipe, method = stage.recipe, stage.method or training.method
+    steps = training.train.steps(recipe.batch_size, recipe.drop_last)
+    optimiser = optimiser_for(training.network, stage)
+    batches = training.train.epoch(
+        method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0
+    )
+    started = time.perf_counter()
+    first = next(batches)
+    views = time.perf_counter() - started
+    marks = []
+    for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
+        clock = Clock(stage.name, 0, recipe.epochs, number, steps)
+        optimiser.zero_grad()
+        method.backward(Step(method, training.network, batch, clock, training.autocast))
+        optimiser.step()
+        _synchronise(training)
+        marks.append(time.perf_counter())
+    step = (marks[-1] - marks[0]) / TIMED_STEPS
+    looks = training.epochs / training.settings.evaluate_every + 1
+    return training.epochs * (views + steps * step) + looks * _look(training)
+
+
+def _look(training: Training) -> float:
+    """Return the seconds of one look at the test set, from its first batch."""
+    feed = training.test
+    few = replace(feed.subset, images=feed.subset.images[:500], labels=feed.subset.labels[:500])
+    started = time.perf_counter()
+    final = finalised(training.method, training.network)
+    logits_of(training.method, final, Feed(feed.info, few), training.autocast)
+    _synchronise(training)
+    return (time.perf_counter() - started) * len(feed.subset.labels) / len(few.labels)
+
+
+def _synchronise(training: Training) -> None:
+    if training.settings.device.type == "cuda":
+        torch.cuda.synchronize(training.settings.device)

@@ -1,0 +1,120 @@
+"""Protocols: everything about a run that is neither data, network, method nor seed.
+
+Only `paper` may confirm or contradict a paper; every other protocol is a proxy. A protocol with a
+changed field, `fast(epochs=20)`, is another protocol: its records never share a cell with `fast`.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ltbench.data.catalog import DatasetInfo
+from ltbench.engine.recipe import Recipe
+from ltbench.errors import UsageError, unknown
+from ltbench.specification import Term, parse_one
+
+
+class Protocol(BaseModel):
+    """One protocol, resolved; `specification` is its canonical name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    specification: str
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_epochs: int = Field(default=5, ge=0)
+    schedule: Literal["step", "cosine"] = "step"
+    decay: float = Field(default=0.01, gt=0, le=1)
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    subset_seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    evaluate_every: int = Field(default=1, ge=1)  # epochs between looks at the test set
+    validation: int = Field(default=0, ge=0)  # training images per class held out for selection
+    fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
+
+    @property
+    def name(self) -> str:
+        """Return the protocol's name without changed fields."""
+        return self.specification.partition("(")[0]
+
+    @property
+    def exact(self) -> bool:
+        """Return whether this is a paper's own protocol, unchanged."""
+        return self.specification == "paper"
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that methods start from."""
+        return Recipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_epochs=self.warmup_epochs,
+            schedule=self.schedule,
+            decay=self.decay,
+        )
+
+
+# The LDAM-DRW protocol that the field's CIFAR-LT tables share: 200 epochs, two decades at epochs
+# 160 and 180. bfloat16 autocast with float32 weights is ltbench's one departure from it.
+_CIFAR: dict[str, Any] = {"batch_size": 128, "learning_rate": 0.1, "weight_decay": 2e-4}
+_DIGITS: dict[str, Any] = {
+    "batch_size": 32, "learning_rate": 0.1, "weight_decay": 2e-4, "precision": "float32",
+}  # fmt: skip
+_SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
+
+PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
+    "cifar": {
+        "paper": {**_CIFAR, "epochs": 200},
+        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
+        "smoke": {**_CIFAR, **_SMOKE},
+    },
+    "fashion": {
+        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
+        "smoke": {**_CIFAR, **_SMOKE},
+    },
+    "digits": {
+        "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},
+        "smoke": {**_DIGITS, **_SMOKE, "fraction": 0.2},
+    },
+}
+
+
+def protocol(
+    specification: str | None, info: DatasetInfo, validation: int | None = None
+) -> Protocol:
+    """Return the protocol of `paper`, `fast(epochs=20)` … for a data set; None is its default.
+
+    `validation` changes that field, as `--validation` does.
+
+    Raises UsageError for a protocol the data set does not have, or a field that is not one.
+    """
+    known = PROTOCOLS[info.family]
+    term = parse_one(specification or info.protocol, "protocol")
+    if term.name not in known or term.variant:
+        raise unknown(f"protocol for {info.name}", str(Term(term.name, term.variant)), known)
+    changeable = {**_defaults(), **known[term.name]}
+    for name in term.parameters:
+        if name not in changeable:
+            raise unknown(f"field of protocol {term.name}", name, changeable)
+    wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
+    given = {
+        name: float(value) if type(value) is int and type(changeable[name]) is float else value
+        for name, value in wanted.items()
+    }
+    changed = {name: value for name, value in given.items() if value != changeable[name]}
+    canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
+    try:
+        return Protocol(specification=canonical, **{**known[term.name], **changed})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"protocol {term.name}: {first['loc'][0]} = {first['input']!r} is not allowed "
+            f"({first['msg'].lower()})."
+        ) from None
+
+
+def _defaults() -> dict[str, Any]:
+    fields = Protocol.model_fields
+    return {name: field.default for name, field in fields.items() if not field.is_required()}

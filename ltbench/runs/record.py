@@ -1,0 +1,95 @@
+"""The record of one run: everything needed to trust, recompute or redo its number."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ltbench.engine.scores import Model, Scores
+
+__all__ = ["SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "Model", "Record", "Scores"]
+
+SCHEMA_VERSION = 1
+
+
+class Data(Model):
+    """The training set as it was drawn."""
+
+    class_counts: tuple[int, ...]
+    indices_sha256: str  # over the kept training indices, little-endian int64
+    many_above: int
+    few_below: int
+    test_images: int
+
+
+class Cost(Model):
+    """What the training took; a record of several sessions adds their seconds up."""
+
+    train_seconds: float
+    evaluate_seconds: float
+    steps: int
+    images_per_second: float  # training images, all views of one image counted once
+    peak_memory_mib: float  # of the device, or of the whole process on a CPU
+    parameters: int  # of the network that predicts
+
+
+class Environment(Model):
+    """Where it ran; holds no host name and no path."""
+
+    ltbench: str
+    commit: str | None
+    dirty: bool | None
+    python: str
+    torch: str
+    torchvision: str
+    cuda: str | None
+    device: str
+    threads: int
+    platform: str
+
+
+class Record(Model):
+    """One finished run of one cell."""
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    network: str
+    method: str
+    trained: str  # the part of `method` that was trained; differs when post-hoc parts follow
+    protocol: str
+    seed: int = Field(ge=0)
+    fingerprint: str  # of everything resolved that determines the result; see `fingerprint_of`
+    parameters: dict[str, dict[str, Any]]  # of every part of the method, defaults included
+    settings: dict[str, Any]  # the protocol, every field
+    stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
+    data: Data
+    last: Scores  # the headline
+    best: Scores | None  # best epoch on the test set: optimistic; null when only the last was seen
+    selected: Scores | None  # best epoch on held-out training images, when there were any
+    cost: Cost
+    environment: Environment
+    deviations: list[str]  # where the method departs from its paper
+    finished: str  # UTC, ISO 8601
+
+
+class Failure(Model):
+    """A run that stopped; written instead of a record, and replaced by the next try."""
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    network: str
+    method: str
+    protocol: str
+    seed: int
+    error: str
+    epoch: int | None
+    step: int | None
+    environment: Environment
+    finished: str
+
+
+def fingerprint_of(resolved: dict[str, Any]) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 over a canonical JSON of `resolved`."""
+    text = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,180 @@
+"""The store: one JSON file a record, written once, whole or not at all.
+
+    results/runs/<dataset>/<protocol>/<network>/<method>/seed0.json     the record
+    results/runs/…/seed0.csv                                            its curves
+    results/runs/…/seed0.failed.json                                    why the last try stopped
+    results/work/<fingerprint>/                                         checkpoint, weights, lock
+
+The path is a slug for people; the record is the truth. `work` is scratch and not for sharing.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from ltbench.errors import LtbenchError
+from ltbench.runs.record import SCHEMA_VERSION, Failure, Record
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One place in the grid of runs, as canonical specifications."""
+
+    dataset: str
+    protocol: str
+    network: str
+    method: str
+    seed: int
+
+    @classmethod
+    def of(cls, record: Record | Failure) -> "Cell":
+        """Return the cell that a record fills."""
+        return cls(record.dataset, record.protocol, record.network, record.method, record.seed)
+
+    def __str__(self) -> str:
+        return f"{self.method} on {self.dataset}, {self.network}, {self.protocol}, seed {self.seed}"
+
+
+def slug(specification: str) -> str:
+    """Return a file name for a specification: readable, and unique through a hash if shortened."""
+    if re.fullmatch(r"[a-z0-9_+]{1,80}", specification):
+        return specification
+    readable = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", specification).strip("-")[:80]
+    return f"{readable}-{hashlib.sha256(specification.encode()).hexdigest()[:6]}"
+
+
+@dataclass
+class Store:
+    """The records under one results folder."""
+
+    root: Path
+    problems: list[str] = field(default_factory=list)  # files that `records` had to leave out
+
+    def path(self, cell: Cell) -> Path:
+        """Return where a cell's record lies."""
+        folder = self.root / "runs" / slug(cell.dataset) / slug(cell.protocol)
+        return folder / slug(cell.network) / slug(cell.method) / f"seed{cell.seed}.json"
+
+    def curves_path(self, cell: Cell) -> Path:
+        """Return where a cell's curves lie, one row an epoch."""
+        return self.path(cell).with_suffix(".csv")
+
+    def failure_path(self, cell: Cell) -> Path:
+        """Return where the reason of a failed try lies."""
+        return self.path(cell).with_suffix(".failed.json")
+
+    def work(self, fingerprint: str) -> Path:
+        """Return the scratch folder of one training."""
+        return self.root / "work" / fingerprint
+
+    def read(self, cell: Cell) -> Record | None:
+        """Return a cell's record, or None; raises LtbenchError for a file that does not read."""
+        path = self.path(cell)
+        return read_record(path) if path.exists() else None
+
+    def write(self, record: Record) -> Path:
+        """Write a record and remove the failure it makes good."""
+        path = self.path(Cell.of(record))
+        write_text(path, record.model_dump_json(indent=1) + "\n")
+        self.failure_path(Cell.of(record)).unlink(missing_ok=True)
+        return path
+
+    def write_failure(self, failure: Failure) -> Path:
+        """Write why a run stopped."""
+        path = self.failure_path(Cell.of(failure))
+        write_text(path, failure.model_dump_json(indent=1) + "\n")
+        return path
+
+    def records(self) -> Iterator[Record]:
+        """Yield every readable record in path order; the others are named in `problems`."""
+        self.problems.clear()
+        for path in sorted((self.root / "runs").glob("*/*/*/*/seed*.json")):
+            if path.name.endswith(".failed.json"):
+                continue
+            try:
+                record = read_record(path)
+            except LtbenchError as error:
+                self.problems.append(str(error))
+                continue
+            if self.path(Cell.of(record)) != path:
+                self.problems.append(f"{path} holds the record of another cell; move or delete it.")
+                continue
+            yield record
+
+
+def read_record(path: Path) -> Record:
+    """Return the record in a file; raises LtbenchError naming the file and the remedy."""
+    try:
+        content = path.read_bytes()
+        version = json.loads(content).get("schema_version")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise unreadable(path, str(error)) from None
+    if version != SCHEMA_VERSION:
+        raise unreadable(path, f"its schema version is {version!r}, not {SCHEMA_VERSION}")
+    try:
+        return Record.model_validate_json(content)
+    except ValidationError as error:
+        raise unreadable(path, _first(error)) from None
+
+
+def read_failure(path: Path) -> Failure:
+    """Return the failure record in a file; raises LtbenchError naming the file."""
+    try:
+        return Failure.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        reason = _first(error) if isinstance(error, ValidationError) else str(error)
+        raise unreadable(path, reason) from None
+
+
+def unreadable(path: Path, reason: str) -> LtbenchError:
+    """Return the error for a file of the store that cannot be used."""
+    return LtbenchError(
+        f"{path} does not read ({reason}); restore it from a backup or delete it and run again."
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Let `fill` write a temporary file, flush it to the disk, and give it its name.
+
+    Raises LtbenchError when the folder cannot be written or the disk is full; the old file, if
+    there was one, is then still whole.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            fill(file)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise LtbenchError(
+            f"cannot write {path} ({error.strerror or error}); "
+            "free some space or choose another folder with --results."
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])

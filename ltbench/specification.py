@@ -1,0 +1,116 @@
+"""Specification strings: `ldam_drw+sam(rho=0.8)` to terms and back, without importing torch.
+
+The grammar is Python's, read with `ast` and never evaluated: names, `name@variant`, calls with
+keyword literals, and `+` between terms.
+"""
+
+import ast
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ltbench.errors import UsageError
+
+MAX_LENGTH = 2000  # far above any real specification; keeps ast's recursion out of reach
+_LITERALS = (bool, int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a specification: a name, perhaps a variant, and keyword parameters."""
+
+    name: str
+    variant: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        head = f"{self.name}@{self.variant}" if self.variant else self.name
+        if not self.parameters:
+            return head
+        return f"{head}({', '.join(f'{k}={v!r}' for k, v in self.parameters.items())})"
+
+
+def parse(text: str) -> tuple[Term, ...]:
+    """Return the terms of a specification, in order.
+
+    Raises UsageError, naming the text, for anything outside the grammar.
+    """
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"a specification of {len(text)} characters is too long.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(text.strip(), mode="eval")
+        return tuple(_terms(tree.body))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        reason = error.args[0] if isinstance(error, _MalformedError) else "it does not parse"
+        raise UsageError(
+            f"cannot read {text!r}: {reason}; write it like ce, sam(rho=0.1) or ldam_drw+sam."
+        ) from None
+
+
+def parse_one(text: str, kind: str) -> Term:
+    """Return the only term of a specification, such as a data set's or a protocol's."""
+    terms = parse(text)
+    if len(terms) != 1:
+        raise UsageError(f"{kind} {text!r} must be one name, such as {terms[0]}.")
+    return terms[0]
+
+
+def split(text: str) -> list[str]:
+    """Split at commas outside brackets and quotes: `a,b(x=1, y=2)` gives two items."""
+    items, depth, quote, start = [], 0, "", 0
+    for position, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == "," and depth == 0:
+            items.append(text[start:position])
+            start = position + 1
+    items.append(text[start:])
+    return [item.strip() for item in items if item.strip()]
+
+
+class _MalformedError(ValueError):
+    """A part of a specification outside the grammar; the message says which."""
+
+
+def _terms(node: ast.expr) -> list[Term]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_terms(node.left), *_terms(node.right)]
+    return [_term(node)]
+
+
+def _term(node: ast.expr) -> Term:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        name, variant = _term(node.left), _term(node.right)
+        if name.parameters or name.variant or variant.variant:
+            raise _MalformedError("a variant is written name@variant(parameters)")
+        return Term(name.name, variant.name, variant.parameters)
+    if isinstance(node, ast.Name):
+        return Term(node.id)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.args:
+            raise _MalformedError("parameters need their names, as in sam(rho=0.1)")
+        parameters = dict(_parameter(word) for word in node.keywords)
+        if len(parameters) < len(node.keywords):
+            raise _MalformedError(f"{node.func.id} gives a parameter twice")
+        return Term(node.func.id, parameters=parameters)
+    raise _MalformedError(f"'{ast.unparse(node)}' is not a name")
+
+
+def _parameter(word: ast.keyword) -> tuple[str, Any]:
+    if word.arg is None:
+        raise _MalformedError("** is not allowed")
+    value = ast.literal_eval(word.value)
+    if not isinstance(value, _LITERALS):
+        raise _MalformedError(
+            f"the value of {word.arg} must be a number, text, True, False or None"
+        )
+    return word.arg, value

@@ -1,0 +1,1 @@
+"""Tables: what a paper reports beside what the store reproduces."""

@@ -1,0 +1,112 @@
+"""The table that ends a run: methods on one data set, against the first of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ltbench.runs.record import Record
+from ltbench.tables.statistics import Estimate, mean_interval, paired_difference
+
+CAPTION = (
+    "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
+    "difference to the first method over the seeds both have; cost is training time relative to it."
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method; `dataclasses.asdict` makes it JSON."""
+
+    method: str
+    n: int
+    top1: Estimate
+    many: float | None
+    medium: float | None
+    few: float | None
+    difference: Estimate | None  # null for the first method, and without common seeds
+    cost: float | None  # training seconds relative to the first method's
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods that ran on one data set, network and protocol, in the order given."""
+
+    dataset: str
+    network: str
+    protocol: str
+    lines: tuple[Line, ...]
+
+
+def compare(records: Iterable[Record]) -> list[Comparison]:
+    """Return one comparison for each data set, network and protocol, in order of appearance."""
+    groups: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    for record in records:
+        methods = groups.setdefault((record.dataset, record.network, record.protocol), {})
+        methods.setdefault(record.method, []).append(record)
+    return [Comparison(*key, _lines(methods)) for key, methods in groups.items()]
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print a comparison."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("method", overflow="fold")
+    headers = ["n", "top-1", "many", "medium", "few", "difference", "cost"]
+    for header in headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    for line in comparison.lines:
+        shots = [
+            "--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)
+        ]
+        cost = "--" if line.cost is None else f"{line.cost:.2f}x"
+        numbers = [str(line.n), str(line.top1), *shots, _signed(line.difference), cost]
+        table.add_row(Text(line.method), *numbers)
+    title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
+    console.print(Text(title, style="bold"), table, Text(CAPTION, style="dim"), sep="\n")
+
+
+def _lines(methods: dict[str, list[Record]]) -> tuple[Line, ...]:
+    first = next(iter(methods.values()))
+    return tuple(
+        _line(method, records, None if records is first else first)
+        for method, records in methods.items()
+    )
+
+
+def _line(method: str, records: list[Record], first: list[Record] | None) -> Line:
+    top1 = _by_seed(records)
+    difference = paired_difference(top1, _by_seed(first)) if first is not None else None
+    base = _seconds(first if first is not None else records)
+    return Line(
+        method=method,
+        n=len(top1),
+        top1=mean_interval(list(top1.values())),
+        many=_mean([record.last.many for record in records]),
+        medium=_mean([record.last.medium for record in records]),
+        few=_mean([record.last.few for record in records]),
+        difference=difference,
+        cost=_seconds(records) / base if base > 0 else None,
+    )
+
+
+def _by_seed(records: list[Record]) -> dict[int, float]:
+    return {record.seed: record.last.top1 for record in records}
+
+
+def _seconds(records: list[Record]) -> float:
+    return fmean(record.cost.train_seconds for record in records)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return fmean(present) if present else None
+
+
+def _signed(difference: Estimate | None) -> str:
+    if difference is None:
+        return "--"
+    return str(difference) if difference.mean < 0 else f"+{difference}"

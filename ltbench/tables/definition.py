@@ -1,0 +1,169 @@
+"""Table specifications: one YAML file a table, read strictly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from ltbench.data.catalog import Dataset, dataset
+from ltbench.errors import UsageError, unknown
+from ltbench.runs.protocol import Protocol, protocol
+from ltbench.runs.record import Model
+from ltbench.specification import parse, parse_one
+from ltbench.tables.explain import explain
+from ltbench.tables.reported import Place, Reported, read_reported
+from ltbench.tables.strict_yaml import read_yaml
+
+Metric = Literal["top1", "many", "medium", "few"]
+Select = Literal["last", "best", "selected"]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("text", "it holds a character that does not print; remove it")
+    return text
+
+
+def _canonical(read: Callable[[str], str]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            return read(text)
+        except UsageError as error:
+            raise PydanticCustomError("usage", "{reason}", {"reason": str(error)}) from None
+
+    return AfterValidator(check)
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise PydanticCustomError("seeds", "it gives a seed twice; keep one")
+    return seeds
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+class Column(Model):
+    """One column: a data set and what is measured on it."""
+
+    header: Text
+    group: Text | None = None  # printed once above neighbours that share it
+    dataset: Annotated[str, _canonical(lambda text: str(dataset(text)))]
+    metric: Metric = "top1"
+
+    @cached_property
+    def data(self) -> Dataset:
+        """Return the data set itself."""
+        return dataset(self.dataset)
+
+
+class Row(Model):
+    """One row: a method as the paper calls it and as ltbench does."""
+
+    label: Text
+    venue: Text | None = None
+    method: Annotated[str, _canonical(lambda text: "+".join(map(str, parse(text))))] | None
+    reason: Text | None = None  # why there is no method
+
+    @model_validator(mode="after")
+    def _explained(self) -> "Row":
+        if (self.method is None) != (self.reason is not None):
+            raise PydanticCustomError(
+                "reason", "give a reason where method is null, and only there"
+            )
+        return self
+
+
+class Definition(Model):
+    """The content of a table's YAML file."""
+
+    title: Text
+    network: Annotated[str, _canonical(lambda text: str(parse_one(text, "network")))] | None = None
+    protocol: Text | None = None  # like network: of each data set where there is none
+    select: Select = "last"  # which epoch's scores count
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
+    reported: Text | None = None  # CSV of the paper's values, beside the YAML file
+    notes: list[Text] = Field(default=[])
+    columns: list[Column] = Field(min_length=1)
+    rows: list[Row] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> "Definition":
+        _refuse_twins("rows", [row.label for row in self.rows])
+        _refuse_twins("columns", [f"{each.metric} on {each.dataset}" for each in self.columns])
+        return self
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table specification with the values its paper reports."""
+
+    name: str
+    definition: Definition
+    reported: Reported
+
+    def network(self, column: Column) -> str:
+        """Return the network that a column's records must have."""
+        return self.definition.network or column.data.info.network
+
+    def place(self, row: Row, column: Column) -> Place:
+        """Return where the reported value of a row and a column is kept."""
+        return Place.of(row.label, column.data, self.network(column), column.metric)
+
+    def protocol(self, column: Column, other: str | None = None) -> Protocol:
+        """Return the protocol of a column's records, or `other` for its data set."""
+        return protocol(other or self.definition.protocol, column.data.info)
+
+
+def load(name: str) -> Table:
+    """Return the shipped table of a name such as `1`, or the one in a YAML file.
+
+    Raises UsageError naming the file, the key and the remedy.
+    """
+    path = _find(name)
+    content = read_yaml(path)
+    try:
+        definition = Definition.model_validate(content)
+    except ValidationError as error:
+        raise explain(path, error, {"rows": Row, "columns": Column}, Definition) from None
+    reported: Reported = {}
+    if definition.reported is not None:
+        reported = read_reported(path.parent / definition.reported)
+    table = Table(path.stem, definition, reported)
+    for column in definition.columns:
+        try:
+            table.protocol(column)
+        except UsageError as error:
+            raise UsageError(f"{path}, protocol: {error}") from None
+    return table
+
+
+def shipped() -> dict[str, Path]:
+    """Return the tables that come with ltbench, by name."""
+    # A wheel holds them inside the package; in a checkout they lie beside it.
+    inside, beside = Path(__file__).parent / "data", Path(__file__).parents[2] / "tables"
+    folder = inside if inside.is_dir() else beside
+    return {path.stem.removeprefix("table"): path for path in sorted(folder.glob("table*.yaml"))}
+
+
+def _find(name: str) -> Path:
+    tables = shipped()
+    if name in tables:
+        return tables[name]
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    hint = "A table of your own is given by the path of its .yaml file."
+    raise unknown("table", name, tables, hint)
+
+
+def _refuse_twins(key: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise PydanticCustomError(
+                "twins", "{key} gives {name} twice; keep one", {"key": key, "name": name}
+            )

@@ -1,0 +1,61 @@
+"""What a table lacks, as the commands that fill it."""
+
+import shlex
+from collections.abc import Collection
+from pathlib import Path
+
+from ltbench.specification import parse
+from ltbench.tables.grid import Grid, Head
+
+
+def implemented() -> frozenset[str]:
+    """Return the methods that come with ltbench, by their files: importing them takes torch."""
+    # As with tables: a wheel holds them inside the package, in a checkout they lie beside it.
+    inside = Path(__file__).parents[1] / "methods"
+    folder = inside if inside.is_dir() else Path(__file__).parents[2] / "methods"
+    return frozenset(path.stem for path in folder.glob("[!_]*.py"))
+
+
+def unavailable(grid: Grid, methods: Collection[str]) -> list[str]:
+    """Return the methods that missing entries need and that are not among `methods`."""
+    names = (term.name for method, _ in _lacking(grid) for term in parse(method))
+    return [name for name in dict.fromkeys(names) if name not in methods]
+
+
+def commands(grid: Grid, methods: Collection[str]) -> list[str]:
+    """Return the commands that fill the missing entries, one for each data set.
+
+    Only specifications made of `methods` can run. A command names all seeds of the table: those
+    that are finished are skipped.
+    """
+    groups: dict[str, list[str]] = {}
+    for method, head in _lacking(grid):
+        if all(term.name in methods for term in parse(method)):
+            groups.setdefault(_options(grid, head), []).append(method)
+    return [
+        f"ltbench run {shlex.join(['--methods', ','.join(dict.fromkeys(members))])} {options}"
+        for options, members in groups.items()
+    ]
+
+
+def _lacking(grid: Grid) -> list[tuple[str, Head]]:
+    return [
+        (row.method, head)
+        for row, entries in zip(grid.rows, grid.lines, strict=True)
+        for head, entry in zip(grid.heads, entries, strict=True)
+        if row.method is not None and entry.absent
+    ]
+
+
+def _options(grid: Grid, head: Head) -> str:
+    data, seeds = head.column.data, grid.table.definition.seeds
+    words = ["--dataset", data.info.name, "--imbalance", f"{data.imbalance:g}"]
+    if head.network != data.info.network:
+        words += ["--network", head.network]
+    if head.protocol.specification != data.info.protocol:
+        words += ["--protocol", head.protocol.specification]
+    listed = ",".join(map(str, seeds))
+    words += ["--seeds", listed if len(seeds) > 1 else f"{listed},"]  # a bare 4 means 0 to 3
+    if grid.results != Path("results"):
+        words += ["--results", str(grid.results)]
+    return shlex.join(words)

@@ -1,0 +1,83 @@
+"""The values that papers print, from a CSV file with one value a line."""
+
+import csv
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ltbench.data.catalog import Dataset
+from ltbench.errors import UsageError
+
+ACCURACY = "top1_acc_pct"
+SPLITS = {"top1": "all", "many": "many", "medium": "medium", "few": "few"}
+_HEADER = ("method", "dataset", "backbone", "imbalance_ratio", "split", "metric", "value")
+
+
+class Place(NamedTuple):
+    """What a reported value is of; a value of another backbone is never ours to compare."""
+
+    method: str
+    dataset: str
+    backbone: str
+    imbalance: float | None
+    split: str
+
+    @classmethod
+    def of(cls, label: str, data: Dataset, network: str, metric: str) -> "Place":
+        """Return the place of a row and a column."""
+        return cls(label, data.info.title, network, data.imbalance, SPLITS[metric])
+
+    def __str__(self) -> str:
+        ratio = "" if self.imbalance is None else f", r = {self.imbalance:g}"
+        return f"{self.method!r} on {self.dataset!r}{ratio}, {self.backbone}, {self.split!r}"
+
+
+Reported = dict[Place, float]
+
+
+def read_reported(path: Path) -> Reported:
+    """Return the values in a CSV file; raises UsageError naming the file, line and remedy."""
+    reported: Reported = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            absent = [name for name in _HEADER if name not in (reader.fieldnames or ())]
+            if absent:
+                raise UsageError(
+                    f"{path} has no column {absent[0]}; it needs {', '.join(_HEADER)}."
+                )
+            for line in reader:
+                place, value = _value(f"{path}, line {reader.line_num}", line)
+                if place in reported:
+                    raise UsageError(
+                        f"{path}, line {reader.line_num}: it gives {place} twice; keep one."
+                    )
+                reported[place] = value
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"cannot read {path} ({reason}); mend the path or remove the key reported."
+        ) from None
+    except (csv.Error, ValueError) as error:
+        raise UsageError(f"{path} is not a CSV file in UTF-8 ({error}); save it as one.") from None
+    return reported
+
+
+def _value(where: str, line: dict[str, str]) -> tuple[Place, float]:
+    if line["metric"] != ACCURACY:
+        raise UsageError(f"{where}: metric {line['metric']!r} is unknown; write {ACCURACY}.")
+    ratio = _number(where, "imbalance_ratio", line) if line["imbalance_ratio"] else None
+    backbone = re.sub("[^a-z0-9]", "", line["backbone"].lower())  # ResNet-32 is our resnet32
+    place = Place(line["method"], line["dataset"], backbone, ratio, line["split"])
+    return place, _number(where, "value", line)
+
+
+def _number(where: str, key: str, line: dict[str, str]) -> float:
+    try:
+        number = float(line[key])
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{where}: {key} {line[key]!r} is not a number; correct it.")
+    return number

@@ -1,0 +1,55 @@
+"""The statistics of a cell: the seed is the unit, the interval is Student's t."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n seeds; one seed has no interval."""
+
+    mean: float
+    half_width: float | None
+    n: int
+
+    def __str__(self) -> str:
+        interval = "" if self.half_width is None else f" ± {self.half_width:.1f}"
+        return f"{self.mean:z.1f}{interval}"
+
+
+def mean_interval(values: Sequence[float]) -> Estimate:
+    """Return the mean of at least one value and the half-width of its 95 % t-interval."""
+    n = len(values)
+    if n < 2:
+        return Estimate(fmean(values), None, n)
+    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+    return Estimate(fmean(values), quantile * stdev(values) / math.sqrt(n), n)
+
+
+def paired_difference(a: Mapping[int, float], b: Mapping[int, float]) -> Estimate | None:
+    """Return the mean of a - b over the seeds that both have; None when they share none."""
+    differences = [value - b[seed] for seed, value in a.items() if seed in b]
+    return mean_interval(differences) if differences else None
+
+
+def separated_best(estimates: Sequence[Estimate | None]) -> int | None:
+    """Return where the highest mean stands if its interval lies above all others, else None."""
+    present = [(each.mean, place) for place, each in enumerate(estimates) if each is not None]
+    if len(present) < 2:
+        return None
+    best = max(present)[1]
+    floor = _bound(estimates[best], -1)
+    others = [_bound(estimates[place], +1) for _, place in present if place != best]
+    return best if floor > max(others) else None
+
+
+def _bound(estimate: Estimate | None, side: int) -> float:
+    if estimate is None or estimate.half_width is None:
+        return side * math.inf
+    return estimate.mean + side * estimate.half_width

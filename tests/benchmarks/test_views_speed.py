@@ -1,0 +1,94 @@
+"""Speed of the views, in images a second, against torchvision image by image in the same run.
+
+`pytest --benchmark-enable tests/benchmarks/test_views_speed.py` prints the figures. Only ratios
+are asserted: the figures belong to a machine and to what else it does.
+"""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from ltbench.data.views import Augment, render
+
+EPOCH = 12_000  # images of a long-tailed CIFAR
+SAMPLE = 600  # images that torchvision is timed on
+LEAST_RATIO = 5
+
+
+def cutout(picture):
+    array = np.array(picture)
+    row, column = torch.randint(32, (2,)).tolist()
+    array[max(row - 8, 0) : row + 8, max(column - 8, 0) : column + 8] = 0
+    return array
+
+
+CROP = (transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip())
+TORCHVISION = {
+    "standard": transforms.Compose([*CROP, np.array]),
+    "autoaugment": transforms.Compose(
+        [
+            *CROP,
+            transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10, fill=128),
+            cutout,
+        ]
+    ),
+    "contrastive": transforms.Compose(
+        [
+            transforms.RandomResizedCrop(32, scale=(0.2, 1.0)),
+            transforms.RandomHorizontalFlip(),
+            transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            transforms.RandomGrayscale(p=0.2),
+            np.array,
+        ]
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Smooth pictures with noise: flat ones would spare equalize and autocontrast their work."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(EPOCH, 3, 8, 8, generator=generator) * 255
+    smooth = torch.nn.functional.interpolate(coarse, size=32, mode="bilinear")
+    noise = torch.randn(EPOCH, 3, 32, 32, generator=generator) * 12
+    return (smooth + noise).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(2, threads))
+    yield
+    torch.set_num_threads(threads)
+
+
+def seconds(function, repeats):
+    """Return the shortest of several times: what others do on the machine only adds to it."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize("view", TORCHVISION)
+def test_a_view_of_an_epoch(view, images, benchmark):
+    def ours():
+        return render(view, images, Augment(), torch.Generator().manual_seed(0))
+
+    pictures = [Image.fromarray(i.permute(1, 2, 0).numpy()) for i in images[:SAMPLE]]
+
+    def theirs():
+        return [TORCHVISION[view](picture) for picture in pictures]
+
+    benchmark(ours)
+    rate, their_rate = EPOCH / seconds(ours, 3), SAMPLE / seconds(theirs, 3)
+    benchmark.extra_info["images_per_second"] = round(rate)
+    benchmark.extra_info["torchvision_images_per_second"] = round(their_rate)
+    benchmark.extra_info["ratio"] = round(rate / their_rate, 1)
+    assert rate > LEAST_RATIO * their_rate
