@@ -1,7 +1,8 @@
 """Composition: `base+modifier+modifier` as one method, by four rules.
 
 1. `penalty`: the sum over the parts.
-2. `bind`, `build`, `after_step`, `after_epoch`, `finalize`, `adjust`: every part, in order.
+2. `bind`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust`: every part, in
+   order.
 3. `backward`: the one part that overrides it, else the base's; two are an error.
 4. `views`, `stages`, `forward`, `losses`, `predict`: the base's; a modifier with one is an error.
 """
@@ -20,7 +21,7 @@ from ltbench.networks import Network
 BASE_ONLY = ("views", "stages", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})
 HOOKS = frozenset(
-    {*BASE_ONLY, *POST_HOC, "build", "penalty", "backward", "after_step", "after_epoch"}
+    {*BASE_ONLY, *POST_HOC, "build", "penalty", "backward", "after_step", "after_epoch", "curves"}
 )
 
 
@@ -117,6 +118,10 @@ class Compose(Method):
         """Let every part keep its books."""
         for part in self.parts:
             part.after_epoch(network, data, clock)
+
+    def curves(self) -> dict[str, float]:
+        """Return the scalars of every part."""
+        return {name: value for part in self.parts for name, value in part.curves().items()}
 
     def finalize(self, network: nn.Module) -> None:
         """Let every part finish the network, in order."""

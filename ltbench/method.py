@@ -177,6 +177,10 @@ class Method:
     ) -> None:
         """Update state after an epoch; `data()` iterates the clean training images in order."""
 
+    def curves(self) -> dict[str, float]:
+        """Return scalars to log for the epoch that ends, after `after_epoch`."""
+        return {}
+
     # inference
 
     def finalize(self, network: nn.Module) -> None:

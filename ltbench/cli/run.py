@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
 from ltbench.cli.progress import duration, listening
@@ -139,3 +140,14 @@ def _announce(plan: "Plan", seconds: float, where: str, *, in_full: bool) -> Non
 
 def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
     """Show every method's mean, interval, difference to the first, and cost."""
+    from ltbench.runs.store import Cell
+    from ltbench.tables.comparison import compare, show
+
+    asked = {cell: position for position, cell in enumerate(plan.cells)}
+    comparisons = compare(sorted(records, key=lambda record: asked[Cell.of(record)]))
+    for comparison in comparisons:
+        if as_json:
+            print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))
+        else:
+            print()
+            show(comparison, Console(highlight=False))

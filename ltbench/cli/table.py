@@ -20,17 +20,17 @@ def table(
 ) -> None:
     """Write a table as CSV, LaTeX and Markdown, and show it."""
     from ltbench.runs.store import Store
-    from ltbench.tables.console import view
+    from ltbench.tables.console import show
     from ltbench.tables.definition import load
     from ltbench.tables.grid import build
     from ltbench.tables.render import write
 
     grid = build(load(name), Store(results), protocol)
     files = write(grid, results / "tables")
-    for problem in grid.problems:
-        print(f"ltbench: left out: {problem}", file=sys.stderr)
     if quiet:
+        for problem in grid.problems:
+            print(f"ltbench: left out: {problem}", file=sys.stderr)
         return
     console = Console(highlight=False)
-    console.print(view(grid, console.width))
+    show(grid, console)
     console.print(f"Written: {', '.join(map(str, files))}", soft_wrap=True)

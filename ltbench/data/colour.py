@@ -3,10 +3,10 @@
 Images are uint8 [n, C, H, W] with C = 1 or 3 and amounts float64 [n], on the images' device; an
 operation returns new images and leaves its argument alone. Every operation gives the bytes that
 torchvision's functional of the same name gives on a Pillow image. Sources: Pillow's `ImageEnhance`
-and `ImageOps`, and `Blend.c`, `Convert.c`, `Filter.c` of its C library.
+and `ImageOps`, and `Blend.c`, `Convert.c`, `Filter.c` of its C library. Every rounding is spelled
+out (no fused or reciprocal arithmetic), so that a view is the same on every device.
 
-All arithmetic is in numbers that a float32 (or, where said, a float64) holds exactly, so the views
-are the same on every device.
+`apply_steps` gives each image its own chain of operations without a loop over images.
 """
 
 from collections.abc import Callable, Sequence

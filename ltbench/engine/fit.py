@@ -163,6 +163,7 @@ class Training:
                 "stage": stage.name,
                 "learning_rate": stage.recipe.learning_rate_at(epoch),
                 "loss": float(losses.mean()),
+                **method.curves(),
                 **self._evaluate(),
                 "seconds": progress.train_seconds + progress.evaluate_seconds,
             }

@@ -1,7 +1,8 @@
 """A grid in the terminal: reported values, and beneath them what the records give."""
 
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from rich import box
@@ -14,12 +15,13 @@ from ltbench.tables.grid import Entry, Grid
 from ltbench.tables.missing import commands, implemented, unavailable
 
 _SHOWN = 6  # commands; more of them push the table off the screen
-_Show = Callable[[Entry], str]
+_Lines = dict[str, Callable[[Entry], str]]
 
 
 def show(grid: Grid, console: Console) -> None:
     """Print the grid, laid out for the console's width, and what it lacks."""
-    lines = _WIDE if _fits(grid, _WIDE, console.width) else _NARROW
+    everything = range(len(grid.heads))
+    lines = _WIDE if _fits(grid, _WIDE, everything, console.width) else _NARROW
     console.print(Text(grid.table.definition.title, style="bold"))
     for columns in _panels(grid, lines, console.width):
         console.print("", _group_line(grid, lines, columns), _table(grid, lines, columns), sep="\n")
@@ -64,8 +66,8 @@ def _difference(entry: Entry) -> str:
 
 
 # The lines under a row's reported values: a label, and what each column shows.
-_WIDE: dict[str, _Show] = {"  reproduced": str, "  difference": _difference}
-_NARROW: dict[str, _Show] = {
+_WIDE: _Lines = {"  reproduced": str, "  difference": _difference}
+_NARROW: _Lines = {
     "  reproduced": _mean,
     "  95 % interval": _half_width,
     "  n": lambda entry: entry.count,
@@ -77,60 +79,61 @@ def _reported(entry: Entry) -> str:
     return "" if entry.reported is None else f"{entry.reported:.1f}"
 
 
-def _label_width(grid: Grid, lines: dict[str, _Show]) -> int:
+def _label_width(grid: Grid, lines: _Lines) -> int:
     return max(map(cell_len, [*lines, *(row.label for row in grid.rows)]))
 
 
-def _widths(grid: Grid, lines: dict[str, _Show]) -> list[int]:
-    """Return each column's width, its group's title included."""
-    shows = [_reported, *lines.values()]
-    widths = [
-        max(
-            cell_len(head.column.header), *(len(show(entry)) for entry in entries for show in shows)
-        )
-        for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
-    ]
-    for group, members in groupby(range(len(widths)), lambda place: grid.heads[place].column.group):
-        places = list(members)
-        lack = cell_len(group or "") - sum(widths[place] + 1 for place in places) + 1
-        for place in places:
-            widths[place] += max(0, -(-lack // len(places)))
+def _widths(grid: Grid, lines: _Lines, columns: Sequence[int]) -> list[int]:
+    """Return the widths of columns side by side, wide enough for their groups' titles."""
+    widths = []
+    for place in columns:
+        entries = [entries[place] for entries in grid.lines]
+        shown = [show(entry) for entry in entries for show in (_reported, *lines.values())]
+        widths.append(max(map(cell_len, [grid.heads[place].column.header, *shown])))
+    for group, members in _groups(grid, columns):
+        lack = cell_len(group) - sum(widths[each] + 1 for each in members) + 1
+        for each in members:
+            widths[each] += max(0, math.ceil(lack / len(members)))
     return widths
 
 
-def _fits(grid: Grid, lines: dict[str, _Show], width: int) -> bool:
-    return _label_width(grid, lines) + sum(each + 1 for each in _widths(grid, lines)) <= width
+def _groups(grid: Grid, columns: Sequence[int]) -> list[tuple[str, list[int]]]:
+    """Return the titles of neighbours that share one, and where in `columns` these are."""
+    titles = [grid.heads[place].column.group or "" for place in columns]
+    return [
+        (key, list(members)) for key, members in groupby(range(len(titles)), titles.__getitem__)
+    ]
 
 
-def _panels(grid: Grid, lines: dict[str, _Show], width: int) -> list[list[int]]:
+def _fits(grid: Grid, lines: _Lines, columns: Sequence[int], width: int) -> bool:
+    widths = _widths(grid, lines, columns)
+    return _label_width(grid, lines) + sum(each + 1 for each in widths) <= width
+
+
+def _panels(grid: Grid, lines: _Lines, width: int) -> list[list[int]]:
     """Return the columns that stand side by side; what does not fit goes beneath."""
     panels: list[list[int]] = [[]]
-    room = width - _label_width(grid, lines)
-    left = room
-    for place, each in enumerate(_widths(grid, lines)):
-        if each + 1 > left and panels[-1]:
+    for place in range(len(grid.heads)):
+        if panels[-1] and not _fits(grid, lines, [*panels[-1], place], width):
             panels.append([])
-            left = room
         panels[-1].append(place)
-        left -= each + 1
     return panels
 
 
-def _group_line(grid: Grid, lines: dict[str, _Show], columns: list[int]) -> Text:
-    widths = _widths(grid, lines)
+def _group_line(grid: Grid, lines: _Lines, columns: list[int]) -> Text:
+    widths = _widths(grid, lines, columns)
     text = " " * _label_width(grid, lines)
-    for group, members in groupby(columns, lambda place: grid.heads[place].column.group):
-        text += " " + (group or "").center(sum(widths[place] + 1 for place in members) - 1)
+    for group, members in _groups(grid, columns):
+        text += " " + group.center(sum(widths[each] + 1 for each in members) - 1)
     return Text(text, style="bold", no_wrap=True)
 
 
-def _table(grid: Grid, lines: dict[str, _Show], columns: list[int]) -> Table:
-    widths = _widths(grid, lines)
+def _table(grid: Grid, lines: _Lines, columns: list[int]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column(width=_label_width(grid, lines), overflow="fold")
-    for place in columns:
+    for place, width in zip(columns, _widths(grid, lines, columns), strict=True):
         header = Text(grid.heads[place].column.header)
-        table.add_column(header, width=widths[place], justify="right", no_wrap=True)
+        table.add_column(header, width=width, justify="right", no_wrap=True)
     for row, entries in zip(grid.rows, grid.lines, strict=True):
         shown = [entries[place] for place in columns]
         style = "" if row.method else "bright_black"

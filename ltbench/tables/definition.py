@@ -1,5 +1,6 @@
 """Table specifications: one YAML file a table, read strictly."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,8 +163,8 @@ def _find(name: str) -> Path:
 
 
 def _refuse_twins(key: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise PydanticCustomError(
                 "twins", "{key} gives {name} twice; keep one", {"key": key, "name": name}
             )

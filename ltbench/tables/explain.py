@@ -10,6 +10,7 @@ from ltbench.errors import UsageError, unknown
 _REMEDIES = {
     "missing": "it is missing; add it",
     "string_type": "it must be text; put it in quotes",
+    "string_unicode": "it holds a character that does not exist; remove it",
     "list_type": "it must be a list; write [a, b] or lines that start with a dash",
     "model_type": "it must be keys with values, as in the tables that come with ltbench",
     "too_short": "it is empty; give at least one",
@@ -23,13 +24,17 @@ def explain(
     items: Mapping[str, type[BaseModel]],
     whole: type[BaseModel],
 ) -> UsageError:
-    """Return the first problem; `items` are the models of the lists, `whole` of the file."""
-    problem = error.errors(include_url=False)[0]
-    kind, location = problem["type"], problem["loc"]
+    """Return the first problem; `items` are the models of the lists, `whole` of the file.
+
+    An unknown key goes before a missing one, as it is often the missing one misspelt.
+    """
+    problems = error.errors(include_url=False)
+    problem = min(problems, key=lambda each: each["type"] != "extra_forbidden")
+    kind, location = problem["type"], list(problem["loc"])
     if kind == "extra_forbidden":
-        *location, key = location
+        key = str(location.pop())
         model = items[str(location[0])] if location else whole
-        reason = str(unknown("key", str(key), model.model_fields))
+        reason = str(unknown("key", key, model.model_fields))
     else:
         reason = _REMEDIES.get(kind, problem["msg"].replace("Input should", "it should"))
     sentence = f"{path}{_place(location)}: {reason}{'' if reason[-1] in '.?' else '.'}"

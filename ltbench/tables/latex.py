@@ -8,7 +8,7 @@ from ltbench.tables.grid import Entry, Grid
 _ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    '"': r"\textquotedbl{}", "[": "{[}", "*": "{*}",  # after a row's \\ these two are its arguments
+    "[": "{[}", "*": "{*}",  # after a row's \\ these two are its arguments
     **{character: f"\\{character}" for character in "{}$&#%_"},
 }  # fmt: skip
 

@@ -41,8 +41,8 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
 def _lacking(grid: Grid) -> list[tuple[str, Head]]:
     return [
         (row.method, head)
-        for row, entries in zip(grid.rows, grid.lines, strict=True)
-        for head, entry in zip(grid.heads, entries, strict=True)
+        for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
+        for row, entry in zip(grid.rows, entries, strict=True)
         if row.method is not None and entry.absent
     ]
 

@@ -88,7 +88,7 @@ def _exact(value: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]<>|#~$&])", r"\\\1", text)
 
 
 def _paragraph(*sentences: str) -> str:

@@ -1,0 +1,147 @@
+"""Tasks. `python -m pip install nox && nox -s demo` shows ltbench, `… nox -s tests` tests it.
+
+The sessions share one environment, `.nox/ltbench`: torch's wheels take 5 GB.
+"""
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "none"
+
+SHARED = Path(".nox/ltbench").resolve()
+BIN = "Scripts" if os.name == "nt" else "bin"
+
+
+def shared(session: nox.Session) -> Path:
+    """Return the folder of programs of the shared environment, made or brought up to date."""
+    programs = SHARED / BIN
+    recipe = "".join(Path(name).read_text() for name in ("constraints.txt", "pyproject.toml"))
+    stamp = SHARED / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != recipe:
+        session.run(sys.executable, "-m", "venv", "--clear", str(SHARED))
+        install = [
+            str(programs / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--progress-bar=off",
+        ]
+        session.run(*install, "--constraint", "constraints.txt", "--editable", ".[dev]")
+        stamp.write_text(recipe)
+    return programs
+
+
+def ltbench(session: nox.Session, programs: Path, *words: str, **options: object) -> None:
+    """Run the ltbench of an environment."""
+    session.run(str(programs / "ltbench"), *words, **options)  # type: ignore[arg-type]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train four methods over three seeds on real handwritten digits, and compare them."""
+    programs = shared(session)
+    methods = "ce,balanced_softmax,ldam_drw,ldam_drw+sam"
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "results", ignore_errors=True)
+    ltbench(
+        session, programs, "run", "--methods", methods, "--dataset", "digits_lt", "--seeds", "3",
+        "--results", str(folder / "results"),
+    )  # fmt: skip
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; LTBENCH_DATA may name a folder with the real CIFARs, which adds theirs."""
+    session.run(str(shared(session) / "python"), "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure the ratios that docs/cost.md states; takes minutes, wants an idle machine."""
+    session.run(
+        str(shared(session) / "python"), "-m", "pytest", "tests/benchmarks", "--benchmark-enable",
+        *session.posargs,
+    )  # fmt: skip
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style with ruff."""
+    ruff = str(shared(session) / "ruff")
+    session.run(ruff, "check", ".")
+    session.run(ruff, "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy."""
+    session.run(str(shared(session) / "mypy"))
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel, install it in a clean environment, and use it from another folder."""
+    shared_programs = shared(session)
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    python = str(shared_programs / "python")
+    session.run(
+        python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), "."
+    )
+    (wheel,) = folder.glob("ltbench-*.whl")
+    clean = folder / "environment"
+    session.run(sys.executable, "-m", "venv", str(clean))
+    # The dependencies are lent by a path file, which brings packages but not the editable install.
+    scheme = sysconfig.get_preferred_scheme("prefix")
+    site = Path(sysconfig.get_path("purelib", scheme, {"base": str(clean)}))
+    lent = sysconfig.get_path("purelib", scheme, {"base": str(SHARED)})
+    (site / "lent.pth").write_text(f"{lent}\n")
+    session.run(
+        str(clean / BIN / "python"), "-m", "pip", "install", "--quiet", "--no-deps",
+        "--force-reinstall", str(wheel),
+    )  # fmt: skip
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    session.chdir(elsewhere)
+    for programs in (clean / BIN, shared_programs):
+        where = session.run(
+            str(programs / "python"), "-c", "import ltbench; print(ltbench.__file__)", silent=True
+        )
+        session.log(f"using {where}")
+        if programs != shared_programs and str(clean) not in str(where):
+            session.error("the wheel's environment imports another ltbench")
+        ltbench(session, programs, "list", "methods")
+        ltbench(session, programs, "table", "1", "--quiet")
+        smoke_of(session, programs, "ce,ldam_drw+sam", "digits_lt", programs.parent.name)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Train every registered method and a few compositions for two epochs on tiny real subsets."""
+    programs = shared(session)
+    script = (
+        "from ltbench.registry import find, names, role;"
+        "single = [n if role(find(n)) != 'post-hoc' else 'ce+' + n for n in names()];"
+        "print(*single, 'ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment', sep=',')"
+    )
+    methods = str(session.run(str(programs / "python"), "-c", script, silent=True)).strip()
+    datasets = ["digits_lt", "cifar100_lt"] if os.environ.get("LTBENCH_DATA") else ["digits_lt"]
+    for dataset in datasets:
+        smoke_of(session, programs, methods, dataset, "smoke")
+
+
+def smoke_of(session: nox.Session, programs: Path, methods: str, dataset: str, folder: str) -> None:
+    """Run methods for one seed of the smoke protocol, from nothing."""
+    results = Path(session.create_tmp()).resolve() / f"results-{folder}-{dataset}"
+    shutil.rmtree(results, ignore_errors=True)
+    ltbench(
+        session, programs, "run", "--methods", methods, "--dataset", dataset, "--seeds", "1",
+        "--protocol", "smoke", "--results", str(results),
+    )  # fmt: skip
