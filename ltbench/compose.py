@@ -1,12 +1,15 @@
 """Composition: `base+modifier+modifier` as one method, by four rules.
 
-1. `penalty`: the sum over the parts.
+1. `penalty`: the sum over the parts; `loss_weight`: their product.
 2. `bind`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust`: every part, in
    order.
 3. `backward`: the one part that overrides it, else the base's; two are an error.
 4. `views`, `stages`, `forward`, `losses`, `predict`: the base's; a modifier with one is an error.
+
+Parts `meet` when they are composed: what two of them need, one keeps and the other reads.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -20,9 +23,8 @@ from ltbench.networks import Network
 
 BASE_ONLY = ("views", "stages", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})
-HOOKS = frozenset(
-    {*BASE_ONLY, *POST_HOC, "build", "penalty", "backward", "after_step", "after_epoch", "curves"}
-)
+HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
+HOOKS |= {"after_step", "after_epoch", "curves"}
 
 
 def overrides(part: Method) -> set[str]:
@@ -64,6 +66,12 @@ class Compose(Method):
                 "keep one"
             )
         self.rule = rules[0] if rules else base
+        self.meet(leaves(self))
+
+    def meet(self, parts: tuple[Method, ...]) -> None:
+        """Let the parts meet all parts of the whole."""
+        for part in self.parts:
+            part.meet(parts)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -102,6 +110,10 @@ class Compose(Method):
     def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
         """Return the sum of the parts' penalties."""
         return torch.stack([part.penalty(network, clock) for part in self.parts]).sum()
+
+    def loss_weight(self, clock: Clock) -> float:
+        """Return the product of the parts' weights."""
+        return math.prod(part.loss_weight(clock) for part in self.parts)
 
     def backward(self, step: Step) -> None:
         """Follow the one gradient rule, on the composed objective."""
@@ -144,3 +156,10 @@ class Compose(Method):
         if stage.method is None:
             return stage
         return replace(stage, method=Compose(stage.method, *self.modifiers))
+
+
+def leaves(method: Method) -> tuple[Method, ...]:
+    """Return the parts of a method, those of compositions within it too, in order."""
+    if isinstance(method, Compose):
+        return tuple(leaf for part in method.parts for leaf in leaves(part))
+    return (method,)

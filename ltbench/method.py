@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.recipe import Recipe
 from ltbench.networks import Network
-from ltbench.perturb import Offset, evaluate_at
+from ltbench.perturb import Offset, Segments, evaluate_at
+from ltbench.segments import evaluate_segmented
 
 Outputs = dict[str, Tensor]
 """What a forward pass gives: "logits" [B, C] always; "features", "projections" … by name."""
@@ -107,6 +108,7 @@ class Stage:
     sampler: str = "instance_balanced"
     trainable: tuple[str, ...] = ("",)  # prefixes of parameter names
     reset: tuple[str, ...] = ()  # modules re-initialised at the start
+    evaluating: tuple[str, ...] = ()  # modules that neither use nor move batch statistics
     method: "Method | None" = None  # who is in charge; None: the run's own method
 
     @property
@@ -134,6 +136,13 @@ class Method:
 
     # before training
 
+    def meet(self, parts: "tuple[Method, ...]") -> None:
+        """Meet the parts of the composition this one belongs to, itself included, in order.
+
+        Called when it is composed, perhaps several times. What parts share is kept by one of
+        them, in its state, and read by the others. Raises TypeError for parts that do not fit.
+        """
+
     def bind(self, task: Task) -> None:
         """Take the task; called once, before anything else."""
         self.task = task
@@ -160,6 +169,10 @@ class Method:
     def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
         """Return a scalar on the weights, added to the mean loss."""
         return torch.zeros((), device=next(network.parameters()).device)
+
+    def loss_weight(self, clock: Clock) -> float:
+        """Return the factor on the losses in the objective, for a convex mix with a penalty."""
+        return 1.0
 
     # the gradient rule
 
@@ -207,39 +220,53 @@ class Step:
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     outputs: Outputs | None = None  # detached, of the first undisplaced forward
     loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
+    notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
 
-    def forward(self, offset: Offset | None = None) -> Outputs:
-        """Return the outputs, in float32 or finer, at the weights plus `offset`."""
-        if offset is not None:
+    def forward(self, offset: Offset | Segments | None = None) -> Outputs:
+        """Return the outputs, in float32 or finer, at the weights plus `offset`.
+
+        With `Segments` every image is at its own segment's weights; what an output does not owe
+        to images, such as prototypes, is at the undisplaced ones.
+        """
+        if isinstance(offset, Segments):
+            outputs = evaluate_segmented(self.network, offset, self._forward)
+            if not offset.here:
+                return outputs
+        elif offset is not None:
             return evaluate_at(self.network, offset, self._forward)
-        outputs = self._forward(self.network)
+        else:
+            outputs = self._forward(self.network)
         if self.outputs is None:
             self.outputs = {name: value.detach() for name, value in outputs.items()}
         return outputs
 
     def losses(self, outputs: Outputs) -> Tensor:
-        """Return the method's losses [B] for outputs of this batch."""
+        """Return the method's losses [B] for outputs of this batch, times its loss weight."""
         losses = self.method.losses(outputs, self.batch, self.clock)
         if self.loss is None:
             self.loss = losses.detach().mean()
-        return losses
+        return losses * self.method.loss_weight(self.clock)
 
-    def penalty(self, offset: Offset | None = None) -> Tensor:
-        """Return the method's penalty at the weights plus `offset`."""
-        if offset is None:
+    def penalty(self, offset: Offset | Segments | None = None) -> Tensor:
+        """Return the method's penalty at the weights plus `offset`.
+
+        Under `Segments`, which displace the weights of images only, it is the undisplaced one.
+        """
+        if offset is None or isinstance(offset, Segments):
             return self.method.penalty(self.network, self.clock)
         return evaluate_at(
             self.network, offset, lambda network: self.method.penalty(network, self.clock)
         )
 
-    def objective(self, offset: Offset | None = None) -> Tensor:
+    def objective(self, offset: Offset | Segments | None = None) -> Tensor:
         """Return mean loss plus penalty at the weights plus `offset`, a scalar."""
         return self.losses(self.forward(offset)).mean() + self.penalty(offset)
 
-    def gradients(self, value: Tensor, within: str = "") -> Offset:
+    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Offset:
         """Return the gradient of a scalar by trainable parameters whose name begins `within`.
 
         Detached, parameter by parameter; a parameter the value does not reach gives zeros.
+        `retain` keeps the graph for another gradient through it.
         """
         chosen = {
             name: parameter
@@ -247,7 +274,11 @@ class Step:
             if parameter.requires_grad and name.startswith(within)
         }
         parts = torch.autograd.grad(
-            value, list(chosen.values()), allow_unused=True, materialize_grads=True
+            value,
+            list(chosen.values()),
+            retain_graph=retain,
+            allow_unused=True,
+            materialize_grads=True,
         )
         return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
 
@@ -255,9 +286,10 @@ class Step:
         """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
         value.backward()  # type: ignore[no-untyped-call]
 
-    def _forward(self, network: nn.Module) -> Outputs:
+    def _forward(self, network: nn.Module, order: Tensor | None = None) -> Outputs:
+        batch = self.batch if order is None else self.batch.select(order)
         with self.autocast():
-            outputs = self.method.forward(network, self.batch, self.clock)
+            outputs = self.method.forward(network, batch, self.clock)
         # Losses, norms and similarities are computed in float32 whatever the convolutions used.
         return {
             name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value

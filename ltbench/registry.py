@@ -2,7 +2,8 @@
 
 A name is looked up among the files of `ltbench.methods`, then the entry points of group
 `ltbench.methods`, then the files given to `load_file`. The file's name is the method's name and
-its first `Method` subclass is the method: adding one edits nothing else.
+its first `Method` subclass is the method: adding one edits nothing else. An `Alias` there is
+expanded to a composition that keeps its name.
 """
 
 import dataclasses
@@ -20,7 +21,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 import ltbench.methods
-from ltbench.compose import BASE_ONLY, Compose, is_post_hoc, name_of, overrides
+from ltbench.alias import Alias, expanded
+from ltbench.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
 from ltbench.errors import UsageError, unknown
 from ltbench.method import Method
 from ltbench.specification import Term, parse
@@ -99,8 +101,10 @@ def describe(method: Method) -> str:
 
 
 def parts_of(method: Method) -> tuple[Method, ...]:
-    """Return the base and modifiers of a composition, or the method alone."""
-    return method.parts if isinstance(method, Compose) else (method,)
+    """Return the base and modifiers of a composition, or the method alone; an alias is one."""
+    if isinstance(method, Compose) and not isinstance(method, Alias):
+        return method.parts
+    return (method,)
 
 
 def trained_part(method: Method) -> Method:
@@ -120,9 +124,9 @@ def completed(trained: Method, specification: str) -> Method:
 
 
 def parameters(method: Method) -> dict[str, dict[str, Any]]:
-    """Return every parameter of every part, defaults included, by part."""
+    """Return every parameter of every part, defaults included, by part; of an alias, its parts'."""
     resolved = {}
-    for part in parts_of(method):
+    for part in leaves(method):
         term = _term(part)
         head = f"{term.name}@{term.variant}" if term.variant else term.name
         resolved[head] = {f.name: getattr(part, f.name) for f in _fields(type(part))}
@@ -169,7 +173,7 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
             and issubclass(value, Method)
             and value.__module__ == module.__name__
         ):
-            return value
+            return expanded(value, _part) if issubclass(value, Alias) else value  # type: ignore[arg-type]
     raise UsageError(f"{name}: the file defines no subclass of ltbench.Method; write one.")
 
 

@@ -76,6 +76,8 @@ def train_epoch(
     )
     losses: list[Tensor] = []
     network.train()
+    for name in stage.evaluating:
+        network.get_submodule(name).eval()
     for number, batch in enumerate(batches):
         clock = Clock(stage.name, epoch, recipe.epochs, number, steps, seed)
         step = Step(method, network, batch, clock, autocast)

@@ -1,17 +1,21 @@
-"""Classifiers: features [B, D] to logits [B, C]."""
+"""Heads: classifiers, features [B, D] to logits [B, C], and projection to a unit sphere."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class LinearClassifier(nn.Linear):
-    """A linear map with bias; Kaiming-normal weights as in the LDAM-DRW code."""
+class KaimingLinear(nn.Linear):
+    """A linear map with bias; Kaiming-normal weights."""
 
     def reset_parameters(self) -> None:
         """Draw new weights; the bias is torch's default."""
         super().reset_parameters()
         nn.init.kaiming_normal_(self.weight)
+
+
+class LinearClassifier(KaimingLinear):
+    """A linear classifier, initialised as in the LDAM-DRW code."""
 
 
 class CosineClassifier(nn.Module):
@@ -37,3 +41,23 @@ class CosineClassifier(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             directions = F.normalize(features.to(self.weight.dtype), dim=1)
             return self.scale * F.linear(directions, F.normalize(self.weight, dim=1))
+
+
+class ProjectionHead(nn.Module):
+    """Linear, batch norm, ReLU, linear, then unit length: [N, D] to [N, out_features]."""
+
+    def __init__(self, in_features: int, hidden_features: int, out_features: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            KaimingLinear(in_features, hidden_features),
+            nn.BatchNorm1d(hidden_features),
+            nn.ReLU(),
+            KaimingLinear(hidden_features, out_features),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return unit vectors, [N, out_features]; batch norm sees the N rows."""
+        # Similarities of these are divided by a small temperature: 8 bits of mantissa are too few.
+        with torch.autocast(features.device.type, enabled=False):
+            precise = features.to(next(self.parameters()).dtype)
+            return F.normalize(self.layers(precise), dim=1)

@@ -1,0 +1,1 @@
+"""Mathematics of features, weights and landscapes that methods and reports share."""

@@ -1,0 +1,198 @@
+"""CC-SAM: Zhou et al., "Class-Conditional Sharpness-Aware Minimization for Deep Long-Tailed
+Recognition", CVPR 2023.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Step
+from ltbench.perturb import Offset, Segments, norm, scaled
+from ltbench.slopes import exact_slopes, owned_slopes
+
+# What the released code computes, with its CIFAR-100 settings.
+RELEASE: dict[str, Any] = {"perturbed": "head", "s": 1e-6, "average": "sample", "flat": 0.5}
+RELEASE |= {"per_tensor": True, "mixup": True, "limit": 0.3, "weighted": True, "moving": True}
+
+
+@dataclass
+class CCSAM(Method):
+    """Stage 1 sums over classes the gradients at w + eps_c (Eq. 8-11); then `Adversarial`.
+
+    eps_c has the direction of class c's gradient, of norm G_c, and the length
+    s d^{1/4} (|w| / 2 G_c)^{1/2} (n_c - 1)^{-1/4} for d perturbed parameters w: the network's or
+    the head's. s = 0 is the control. Official recipe, relative to the protocol's: half the batch
+    (64), rate x 0.1 at each drop; stage 2 for 0.15 of the epochs (30) at 0.1 of the rate.
+    """
+
+    perturbed: Literal["full", "head"] = "full"
+    s: float = 0.002  # Eq. 8 has 1; the release 1e-6, at first 0.01 on CIFAR-10
+    cap: float = 0.02  # of |eps_c| / |w| for the rarest class; for others by Eq. 8's (n_c - 1)
+    gradients: Literal["owned", "exact"] = "owned"  # of the full form; exact: a pass a class
+    average: Literal["class", "sample"] = "class"  # of the displaced losses
+    flat: float = 1.0  # their share in the loss; the rest is the loss at w
+    per_tensor: bool = False  # of the head: a gradient norm each, not one for both
+    mixup: bool = False  # Beta(1, 1); a mixed image belongs to the class of its first
+    strength: float = 1.0  # lambda of Eq. 12
+    limit: float = 1.0  # of t / T in Eq. 14
+    weighted: bool = False  # stage 2: class weights, and one norm for a class's images
+    moving: bool = False  # stage 2: the frozen backbone uses and moves batch statistics
+
+    variants: ClassVar[dict[str, dict[str, Any]]] = {
+        "release": RELEASE,
+        "release_cifar10": RELEASE | {"flat": 0.3, "limit": 1.0},
+    }
+    deviations = (
+        "eps_c is scaled by s and capped; Eq. 8 is not, and grows without bound as losses vanish",
+        "full: gradients through a class's images, not of its loss (they share batch statistics)",
+        "the sum over classes is divided by their number in the batch, so the rate keeps its sense",
+        "a class with one image gets the radius of a class with two; Eq. 8 is infinite there",
+        "class-balanced draws with replacement; the release cycles through the classes",
+        "stage 2 starts from the last epoch of stage 1; the release from the best on the test set",
+    )
+
+    def __post_init__(self) -> None:
+        if min(self.s, self.cap) < 0 or not (0 <= self.flat <= 1 and 0 <= self.limit <= 1):
+            raise ValueError("s and cap must not be negative, flat and limit lie from 0 to 1")
+        if self.perturbed == "full" and (self.flat < 1 or self.per_tensor or self.mixup):
+            raise ValueError("flat, per_tensor and mixup are the release's, for perturbed='head'")
+        if self.perturbed == "head" and self.gradients == "exact":
+            raise ValueError("the head's gradients are exact; gradients='exact' is for the network")
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the stage of the representation and that of the classifier."""
+        batch, epochs = max(1, recipe.batch_size // 2), max(1, round(0.15 * recipe.epochs))
+        first = replace(recipe, batch_size=batch, decay=0.1, drop_last=True)
+        second = replace(first, epochs=epochs, learning_rate=0.1 * recipe.learning_rate)
+        second = replace(second, warmup_epochs=0, schedule="step", milestones=())  # constant
+        still = () if self.moving else ("backbone",)
+        adversarial = Adversarial(self.strength, self.limit, self.weighted)
+        return (
+            Stage("representation", first),
+            Stage("classifier", second, "class_balanced", ("classifier.",), (), still, adversarial),
+        )
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the outputs for the images; mixed ones bring their "labels" [B, C]."""
+        if not self.mixup:
+            return super().forward(network, batch, clock)
+        draw, images = clock.generator("mixup"), batch.images
+        share = torch.rand((), generator=draw).item()
+        partners = torch.randperm(len(images), generator=draw).to(images.device)
+        labels = F.one_hot(batch.targets, self.task.num_classes).float()
+        mixed: Outputs = network(torch.lerp(images[partners], images, share))
+        return {**mixed, "labels": torch.lerp(labels[partners], labels, share)}
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return the cross-entropy towards mixed labels, or else the targets, [B]."""
+        labels = outputs["labels"].to(outputs["logits"]) if "labels" in outputs else batch.targets
+        return F.cross_entropy(outputs["logits"], labels, reduction="none")
+
+    def backward(self, step: Step) -> None:
+        """Descend along flat * sum of L_c(w + eps_c) + (1 - flat) * L(w), and the penalty."""
+        if self.s > 0 and self.perturbed == "full":
+            losses = displaced = step.losses(step.forward(self._segments(step)))
+        else:
+            outputs = step.forward()
+            losses = step.losses(outputs)
+            logits = self._head(step, outputs, losses) if self.s > 0 else outputs["logits"]
+            displaced = step.losses({"logits": logits})  # towards the targets, even if mixed
+        value = displaced.mean()
+        if self.average == "class":
+            sizes = step.batch.targets.bincount()[step.batch.targets]  # [B]
+            value = (displaced / sizes).sum() / (1 / sizes).sum()
+        if self.flat < 1:
+            value = self.flat * value + (1 - self.flat) * losses.mean()
+        step.descend(value + step.penalty())
+
+    def after_step(self, step: Step) -> None:
+        """Keep the epoch's mean of |eps_c| / |w|."""
+        ratio = step.notes.get("ratio", torch.zeros(()))
+        mean = self.state["ratio"] if step.clock.step else torch.zeros_like(ratio)
+        self.state["ratio"] = mean + (ratio - mean) / (step.clock.step + 1)
+
+    def curves(self) -> dict[str, float]:
+        """Return it."""
+        return {"perturbation": float(self.state["ratio"])}
+
+    def _head(self, step: Step, outputs: Outputs, losses: Tensor) -> Tensor:
+        """Return logits [B, C] at the head's w + eps_c; products [B, B] take the loop's place."""
+        targets, features = step.batch.targets, outputs["features"].detach()
+        (errors,) = torch.autograd.grad(losses.sum(), outputs["logits"], retain_graph=True)
+        same = (targets.unsqueeze(1) == targets).to(errors)
+        mean = same / same.sum(1, keepdim=True)  # [B, B]: over the images of an image's class
+        bias = mean @ errors  # [B, C]: the class's gradient by the bias
+        squares = ((mean @ ((errors @ errors.T) * (features @ features.T))) * mean).sum(1)
+        both = torch.stack([squares.clamp_min(0), bias.square().sum(1)])  # [2, B]
+        slopes = (both if self.per_tensor else both.sum(0).expand(2, -1)).sqrt()
+        weights = dict(step.network.get_submodule("classifier").named_parameters())
+        radii = self._radii(step, weights, slopes, targets)
+        first, second = (radii / slopes.clamp_min(1e-30)).unsqueeze(2)
+        reach = mean * (outputs["features"] @ features.T)
+        moved: Tensor = outputs["logits"] + first * (reach @ errors) + second * bias
+        return moved
+
+    def _segments(self, step: Step) -> Segments:
+        """Return the offsets eps_c of the whole network."""
+        targets = step.batch.targets
+        _, slopes = (owned_slopes if self.gradients == "owned" else exact_slopes)(step, targets)
+        weights = {name: w for name, w in step.network.named_parameters() if w.requires_grad}
+        norms, classes = [norm(slope) for slope in slopes.values()], torch.tensor(list(slopes))
+        radii = self._radii(step, weights, torch.stack(norms), classes.to(targets))
+        offsets: list[Offset] = [{} for _ in self.task.class_counts]
+        for (c, slope), radius in zip(slopes.items(), radii, strict=True):
+            offsets[c] = scaled(slope, radius)
+        return Segments(offsets, targets)
+
+    def _radii(
+        self, step: Step, weights: dict[str, Any], slopes: Tensor, classes: Tensor
+    ) -> Tensor:
+        """Return |eps_c| (Eq. 8-9) for gradient norms [..., K] of `classes`; 0 where it is 0."""
+        length = norm(weights)
+        rarity = (self.task.class_counts - 1).clamp_min(1).to(slopes) ** -0.25  # [C]
+        size = sum(weight.numel() for weight in weights.values())
+        radii = self.s * size**0.25 * (length / (2 * slopes)).sqrt() * rarity[classes]
+        bound = self.cap * length * rarity[classes] / rarity.max()
+        radii = torch.minimum(radii, bound) * (slopes > 0)
+        step.notes["ratio"] = radii.mean() / length
+        return radii
+
+
+@dataclass
+class Adversarial(Method):
+    """Stage 2: (1 - t/T) L(z) + t/T L(z_adv) with z_adv = z + strength * g / |g| (Eq. 12-14).
+
+    g is the gradient by an image's features z. `weighted`, as released: the images of a class
+    share one norm, and v_c = log(n_max / n_c + 0.01) / 2 scales displacement and loss of z_adv.
+    """
+
+    strength: float = 1.0
+    limit: float = 1.0
+    weighted: bool = False
+
+    registered_name = "cc_sam_adversarial"  # what records call it
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the outputs, the "adversarial" logits [B, C] and their "weights" [B]."""
+        outputs, head = super().forward(network, batch, clock), network.get_submodule("classifier")
+        features, targets = outputs["features"].detach().requires_grad_(), batch.targets
+        value = F.cross_entropy(head(features), targets, reduction="sum")
+        (slopes,) = torch.autograd.grad(value, features)
+        squares, weights = slopes.square().sum(1), torch.ones_like(slopes[:, 0])  # [B]
+        if self.weighted:
+            squares = (targets.unsqueeze(1) == targets).to(squares) @ squares
+            counts = self.task.class_counts
+            weights = 0.5 * (counts.max() / counts[targets] + 0.01).log().to(weights)
+        factors = self.strength * weights / squares.sqrt().clamp_min(1e-30)
+        moved = features.detach() + factors.unsqueeze(1) * slopes
+        return {**outputs, "adversarial": head(moved), "weights": weights}
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return the mixed cross-entropy, [B]; the epoch t counts from one."""
+        share = min((clock.epoch + 1) / clock.epochs, self.limit)
+        adversarial = F.cross_entropy(outputs["adversarial"], batch.targets, reduction="none")
+        plain = super().losses(outputs, batch, clock)
+        return (1 - share) * plain + share * outputs["weights"] * adversarial

@@ -1,0 +1,120 @@
+"""GSA, group-specific sharpness awareness: "Reframing Long-Tailed Learning via Loss Landscape
+Geometry", CVPR 2026.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from ltbench import Offset, Step, Task
+from ltbench.grouped import Grouped
+from ltbench.perturb import Segments, combined, norm, rejected
+from ltbench.slopes import Reach, exact_slopes, moved_logits, owned_slopes, read, tally
+
+HEAD = "classifier"
+PARALLEL = 1e-6  # a residual of less than this share of the gradient is rounding
+PAPER: tuple[str, ...] = (
+    "the mean over images, not the sum over groups: at zero radius the objective is the base's",
+    "every image at its group's weights in one pass, with the statistics of the joint batch",
+    "radius by Eq. 13 (Eq. 37 misprints it), offsets of at most 0.05 of the weights' norm; a group "
+    "with one image gets the radius of two; the regulariser of Eq. 15, a weight decay, is off",
+    "groups as in gkp, from 5 % of the epochs on; until then the base's step",
+)
+RELEASE: tuple[str, ...] = (
+    "what the published command computes: one group, so no residual, but the gradient less its "
+    "running mean, in the metric of |theta|, with rho between 0.002 and 0.003; alpha is left out",
+)
+
+
+@dataclass
+class GSA(Grouped):
+    """Descend along sum_g w_g grad L_g(theta + eps_g), w_g the share of group g in the batch.
+
+    eps_g has the direction of the group's gradient less its projection on the batch's (Eq. 12;
+    `projected`: the projection, `gradient`: all of it) and the length sqrt(d) rho (Eq. 14),
+    rho = Z (|theta| / 2 |r_g|)^{1/2} d^{-1/4} (n_g - 1)^{-1/4} (Eq. 13), with n_g training images
+    and d perturbed parameters theta. The residuals r_g, weighted by w_g, add up to zero: one group
+    has none. `owned` gradients run through a group's images instead of its loss, in one pass.
+    """
+
+    scale: float = 0.01  # Z; 0 is the control
+    direction: Literal["residual", "projected", "gradient", "average"] = "residual"
+    perturbed: Literal["full", "head"] = "full"
+    gradients: Literal["exact", "owned"] = "exact"
+    cap: float = 0.05  # of |eps| / |theta|
+
+    variants: ClassVar[dict[str, dict[str, Any]]] = {
+        "release": {"groups": 1, "direction": "average", "scale": 0.1, "cap": 1.0}
+    }
+    deviations = PAPER
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups == 1 and self.direction == "residual":
+            why = "one group has no residual: its gradient is the batch's"
+            raise ValueError(f"{why}; give more groups, or direction='gradient', which is SAM")
+        if self.groups > 1 and self.direction == "average":
+            raise ValueError("direction='average' is the release's, for groups=1")
+        self.reach = Reach(self.scale, self.cap)
+        if self.direction == "average":
+            self.reach = Reach(self.scale, self.cap, least=2e-3, most=3e-3, adaptive=True)
+            self.deviations = RELEASE  # type: ignore[misc]
+
+    def bind(self, task: Task) -> None:
+        """Begin the books: by group the displacements, and sums of what the curves show."""
+        super().bind(task)
+        self.state["sums"] = torch.zeros(self.groups, 5, device=task.class_counts.device)
+
+    def backward(self, step: Step) -> None:
+        """Take the groups' gradients here (Eq. 11), and descend along the gradient at eps."""
+        if self.class_groups is None or self.scale == 0:
+            return super().backward(step)
+        members = self.class_groups[step.batch.targets]
+        if self.direction == "residual" and (members == members[0]).all():
+            return super().backward(step)  # alone in the batch, so without a residual
+        within = f"{HEAD}." if self.perturbed == "head" else ""
+        take = exact_slopes if self.gradients == "exact" else owned_slopes
+        outputs, slopes = take(step, members, within)
+        shares = [size / len(members) for size in members.bincount().tolist()]
+        segments = Segments(self._offsets(step, slopes, shares), members)
+        if self.perturbed == "head":
+            moved = {**outputs, "logits": moved_logits(step, outputs, segments, HEAD)}
+            return step.descend(step.losses(moved).mean() + step.penalty())
+        del outputs  # and the graph
+        return step.descend(step.objective(segments))
+
+    def _offsets(self, step: Step, slopes: dict[int, Offset], shares: list[float]) -> list[Offset]:
+        """Return eps by group (Eq. 12-14), {} where there is none, and note it for the books."""
+        mean = combined(list(slopes.values()), [shares[group] for group in slopes])
+        weights = {n: w.detach() for n, w in step.network.named_parameters() if n in mean}
+        images, offsets = self.group_images.tolist(), {}
+        for group, slope in slopes.items():
+            way = self._way(slope, mean)
+            if norm(way) > PARALLEL * norm(slope):
+                offsets[group] = self.reach.offset(weights, way, images[group])
+        books = tally(offsets, slopes, mean, weights, cap=self.cap, like=self.state["sums"])
+        step.notes |= {"books": books, "mean": mean}
+        return [offsets.get(group, {}) for group in range(self.groups)]
+
+    def _way(self, slope: Offset, mean: Offset) -> Offset:
+        """Return the direction of a group's offset, not normalised."""
+        if self.direction == "average":
+            slope, mean = mean, self.state.get("average", {})
+            return combined([slope, mean], [1.0, -1.0]) if mean else slope
+        if self.direction == "gradient":
+            return slope
+        residual = rejected(slope, mean)
+        return residual if self.direction == "residual" else combined([slope, residual], [1.0, -1])
+
+    def after_step(self, step: Step) -> None:
+        """Keep the epoch's books, and for direction="average" the gradient's running mean."""
+        books = step.notes.get("books", torch.zeros_like(self.state["sums"]))
+        self.state["sums"] = books + (self.state["sums"] if step.clock.step else 0)
+        if self.direction == "average" and "mean" in step.notes:
+            now = step.notes["mean"]
+            self.state["average"] = combined([self.state.get("average", now), now], [0.9, 0.1])
+
+    def curves(self) -> dict[str, float]:
+        """Return the groups' curves and, by group, means over the epoch's displacements."""
+        return super().curves() | read(self.state["sums"], "gsa")

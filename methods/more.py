@@ -1,0 +1,109 @@
+"""MORE: Luo et al., "Long-Tailed Recognition with Model Rebalancing", NeurIPS 2025.
+
+Written from a reconstruction: neither the paper's body nor its code could be read. Equation
+numbers (M1) to (M6) are those of our notes.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench import Method, Step, Task
+from ltbench.networks import Network
+from ltbench.networks.lowrank import add_low_rank, merge_low_rank, without_low_rank
+
+
+@dataclass
+class MORE(Method):
+    """Mean base loss of f + alpha(t) mean_i pi_{y_i} |f(x_i) - f_g(x_i)|^2 (M3, M4, M6).
+
+    Every convolution is W_g + B_t A_t (M1), B_t zero and A_t Kaiming-normal at first. f, the full
+    pass, uses both parts and f_g, the general pass on the same views, W_g alone (M2); a head
+    sample pays for what the low-rank part changes, a tail sample hardly. alpha(t) =
+    A sin(pi t / T) (M5) with A = `amplitude` C; t / T is taken at the middle of each step. After
+    training the parts are merged: parameters and cost of prediction are the plain network's.
+
+    The term needs logits alone, so behind `+` this adds to any base and trains by its recipe;
+    alone, on cross-entropy. Being tied to the batch, it sits in the gradient rule: it cannot be
+    joined with another one. The general pass uses batch statistics and moves no running ones.
+    amplitude=0 is the control: the same network on its base loss. `per_logit` weighs each
+    logit by its own class's prior instead, and reads no targets: the form for several labels.
+    Curves: the mean discrepancy of the images (per logit: of the logits) of each shot group.
+    """
+
+    amplitude: float = 2.0  # A / C
+    rank: float = 0.1  # of min(m, n), for a weight seen as a matrix [m, n]; at least rank 1
+    distance: Literal["l2", "kl"] = "l2"  # kl: KL(softmax f || softmax f_g), the paper's ablation
+    per_logit: bool = False  # sum_c pi_c (f_c - f_gc)^2
+    detach_general: bool = False  # no gradient through f_g
+
+    deviations = (
+        "reconstructed from secondary sources: where the prior sits, the sum over logits, which "
+        "layers, rank 0.1, amplitude 2 C and the gradient through f_g are not confirmed",
+        "the recipe is the base method's; the paper's was not recovered",
+    )
+
+    def __post_init__(self) -> None:
+        if self.amplitude < 0:
+            raise ValueError("amplitude must not be negative")
+        if not 0 < self.rank <= 1:
+            raise ValueError("rank is a share of a weight's smaller side: above 0, at most 1")
+        if self.per_logit and self.distance == "kl":
+            raise ValueError("kl compares whole softmax outputs, so it has no per_logit form")
+
+    def bind(self, task: Task) -> None:
+        """Begin the books: discrepancy and what it was summed over, by class, [2, C]."""
+        super().bind(task)
+        self.state["sums"] = torch.zeros(2, task.num_classes, device=task.class_counts.device)
+
+    def build(self, network: Network) -> Network:
+        """Give every ungrouped convolution a low-rank part."""
+        add_low_rank(network, self.rank)
+        return network
+
+    def backward(self, step: Step) -> None:
+        """Follow the base's objective at f plus the weighted discrepancy from f_g."""
+        clock, outputs = step.clock, step.forward()
+        share = (clock.epoch + (clock.step + 0.5) / clock.steps) / clock.epochs
+        weight = self.alpha(share) * step.method.loss_weight(clock)
+        with torch.set_grad_enabled(weight > 0 and not self.detach_general):
+            general = step.forward(without_low_rank(step.network))["logits"]
+        terms = self.discrepancy(outputs["logits"], general)  # [B, C]
+        step.notes["discrepancy"] = terms.detach()
+        priors = self.task.priors if self.per_logit else self.task.priors[step.batch.targets, None]
+        base = step.losses(outputs).mean() + step.penalty()
+        step.descend(base + weight * (terms * priors).sum(1).mean() if weight else base)
+
+    def after_step(self, step: Step) -> None:
+        """Add the step's discrepancies to their classes; every epoch starts at zero."""
+        terms: Tensor = step.notes["discrepancy"]
+        if self.per_logit:
+            added = torch.stack((terms.sum(0), torch.full_like(terms[0], len(terms))))
+        else:
+            member = F.one_hot(step.batch.targets, self.task.num_classes).to(terms.dtype)
+            added = torch.stack((terms.sum(1), torch.ones_like(terms[:, 0]))) @ member
+        self.state["sums"] = added + (self.state["sums"] if step.clock.step else 0)
+
+    def curves(self) -> dict[str, float]:
+        """Return the epoch's mean discrepancy of each shot group that had images."""
+        sums: Tensor = self.state["sums"]
+        groups = {name: sums[:, member].sum(1).tolist() for name, member in self.task.shots.items()}
+        return {f"discrepancy_{name}": d / n for name, (d, n) in groups.items() if n}
+
+    def finalize(self, network: nn.Module) -> None:
+        """Merge W_g + B_t A_t into plain weights."""
+        merge_low_rank(network)
+
+    def alpha(self, share: float) -> float:
+        """Return A sin(pi t / T) (M5) at a share t / T of training."""
+        return self.amplitude * self.task.num_classes * math.sin(math.pi * share)
+
+    def discrepancy(self, full: Tensor, general: Tensor) -> Tensor:
+        """Return the terms, [B, C], whose sum over the classes is d(x) (M3)."""
+        if self.distance == "kl":
+            return full.softmax(1) * (full.log_softmax(1) - general.log_softmax(1))
+        return (full - general).square()

@@ -1,0 +1,511 @@
+"""CC-SAM against per-class loops over its equations, its controls, both stages and the recipe."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from ltbench.methods import cc_sam
+
+from ltbench import Batch, Clock, Method, Recipe, Step, Task, build, conformance, describe
+from ltbench.data.catalog import CATALOG
+from ltbench.engine.checkpoint import Checkpoint
+from ltbench.engine.fit import Training
+from ltbench.engine.train import optimiser_for, train_epoch
+from ltbench.errors import UsageError
+from ltbench.networks import create
+from ltbench.perturb import Segments, evaluate_at, norm
+from ltbench.runs.protocol import protocol
+from ltbench.runs.store import write_file
+
+COUNTS = (40, 12, 5, 2, 1)
+TARGETS = [0, 3, 0, 1, 2, 0, 1, 0, 4]  # every class; the rare ones with a single image
+CLOCK = Clock("representation", 1, 4, 2, 5, 7)
+FREE = "cap=1e9"  # Eq. 8 without the cap
+
+
+def made(parameters="", counts=COUNTS, training=True):
+    method = build(f"cc_sam({parameters})" if "@" not in parameters else f"cc_sam{parameters}")
+    method.bind(Task(torch.tensor(counts)))
+    torch.manual_seed(0)
+    network = create("resnet8", 1, len(counts)).double()
+    return method, network.train(training)
+
+
+def batch_of(targets=TARGETS):
+    draw = torch.Generator().manual_seed(1)
+    images = torch.randn(len(targets), 1, 8, 8, generator=draw, dtype=torch.float64)
+    return Batch((images,), torch.tensor(targets), torch.arange(len(targets)))
+
+
+def taken(method, network, batch, clock=CLOCK):
+    """Take one step's gradients; return the step and the gradients by name."""
+    network.zero_grad()
+    step = Step(method, network, batch, clock)
+    method.backward(step)
+    return step, {name: p.grad.clone() for name, p in network.named_parameters()}
+
+
+def close(left, right, tolerance=1e-10):
+    assert left.keys() == right.keys()
+    for name in left:
+        torch.testing.assert_close(left[name], right[name], atol=tolerance, rtol=1e-6, msg=name)
+
+
+def length(s, size, weights, slope, count):
+    """|eps_c| as Eq. 8 and 9 have it."""
+    rho = (weights / (2 * slope)) ** 0.5 * size**-0.25 * (max(count, 2) - 1) ** -0.25
+    return s * size**0.5 * rho
+
+
+def averaged(losses, targets, average):
+    if average == "sample":
+        return losses.mean()
+    means = [losses[targets == c].mean() for c in targets.unique()]
+    return torch.stack(means).mean()
+
+
+def descended_by_loops(method, network, batch):
+    """Head form: the classes one after another, gradients by autograd, weights displaced."""
+    targets, head = batch.targets, network.classifier
+    outputs = method.forward(network, batch, CLOCK)
+    losses = method.losses(outputs, batch, CLOCK)
+    weights = [head.weight, head.bias]
+    size, theta = sum(w.numel() for w in weights), norm(dict(enumerate(weights)))
+    displaced = torch.zeros_like(losses)
+    for c in targets.unique():
+        member = targets == c
+        slopes = torch.autograd.grad(losses[member].mean(), weights, retain_graph=True)
+        norms = [slope.norm() for slope in slopes]
+        if not method.per_tensor:
+            norms = [(norms[0] ** 2 + norms[1] ** 2).sqrt()] * 2
+        matrix, bias = (
+            w + length(method.s, size, theta, n, COUNTS[c]) * slope / n
+            for w, slope, n in zip(weights, slopes, norms, strict=True)
+        )
+        logits = F.linear(outputs["features"][member], matrix, bias)
+        own = F.cross_entropy(logits, targets[member], reduction="none")
+        displaced = displaced.masked_scatter(member, own)
+    value = method.flat * averaged(displaced, targets, method.average)
+    return value + (1 - method.flat) * losses.mean(), displaced
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        f"perturbed='head', s=0.05, {FREE}",
+        f"perturbed='head', s=0.05, average='sample', {FREE}",
+        f"perturbed='head', s=0.05, flat=0.3, per_tensor=True, {FREE}",
+        f"@release(s=0.05, {FREE})",
+        "@release",
+    ],
+)
+def test_the_loop_free_head_form_is_the_loop_over_classes(parameters):
+    method, network = made(parameters)
+    batch, twin = batch_of(), copy.deepcopy(network)
+    value, displaced = descended_by_loops(method, twin, batch)
+    value.backward()
+    plain = method.losses(method.forward(copy.deepcopy(network), batch, CLOCK), batch, CLOCK)
+    if method.s > 1e-3:
+        assert (displaced - plain).abs().max() > 0.01  # there is something to compare
+    _, gradients = taken(method, network, batch)
+    close(gradients, {name: p.grad for name, p in twin.named_parameters()})
+
+
+def test_the_head_form_in_single_precision():
+    method, network = made(f"perturbed='head', s=0.05, {FREE}")
+    network, batch = network.float(), batch_of()
+    batch = batch._replace(views=(batch.images.float(),))
+    twin = copy.deepcopy(network)
+    descended_by_loops(method, twin, batch)[0].backward()
+    _, gradients = taken(method, network, batch)
+    close(gradients, {name: p.grad for name, p in twin.named_parameters()}, 1e-6)
+
+
+def spied(monkeypatch):
+    """Collect the class gradients that the full form finds."""
+    slopes, scaled = [], cc_sam.scaled
+
+    def spy(slope, radius):
+        slopes.append(slope)
+        return scaled(slope, radius)
+
+    monkeypatch.setattr(cc_sam, "scaled", spy)
+    return slopes
+
+
+@pytest.mark.parametrize("gradients", ["owned", "exact"])
+@pytest.mark.parametrize("average", ["class", "sample"])
+def test_the_full_form_is_the_loop_over_classes(gradients, average):
+    """With fixed batch statistics, where a class's gradient and loss are its images' alone."""
+    method, network = made(
+        f"s=0.002, {FREE}, gradients={gradients!r}, average={average!r}", training=False
+    )
+    batch, twin = batch_of(), copy.deepcopy(network)
+    named = dict(twin.named_parameters())
+    size, theta = sum(p.numel() for p in named.values()), norm(named)
+    losses = method.losses(twin(batch.images), batch, CLOCK)
+    displaced = torch.zeros_like(losses)
+    for c in batch.targets.unique():
+        member = batch.targets == c
+        mean = losses[member].mean()
+        slopes = torch.autograd.grad(mean, list(named.values()), retain_graph=True)
+        slope = dict(zip(named, slopes, strict=True))
+        factor = length(0.002, size, theta, norm(slope), COUNTS[c]) / norm(slope)
+        offset = {name: factor * part for name, part in slope.items()}
+        logits = evaluate_at(twin, offset, lambda there: there(batch.images)["logits"])
+        own = F.cross_entropy(logits, batch.targets, reduction="none")
+        displaced = torch.where(member, own, displaced)
+    assert (displaced - losses).abs().max() > 0.01
+    averaged(displaced, batch.targets, average).backward()
+    _, gradients = taken(method, network, batch)
+    close(gradients, {name: p.grad for name, p in twin.named_parameters()})
+
+
+def test_the_head_form_is_the_segmented_one_on_the_head():
+    method, network = made(f"perturbed='head', s=0.05, {FREE}")
+    batch = batch_of()
+    step = Step(method, network, batch, CLOCK)
+    outputs = step.forward()
+    losses = step.losses(outputs)
+    moved = method._head(step, outputs, losses)
+    head = {
+        "classifier.weight": network.classifier.weight,
+        "classifier.bias": network.classifier.bias,
+    }
+    size, offsets = sum(w.numel() for w in head.values()), []
+    for c, count in enumerate(COUNTS):
+        slope = step.gradients(losses[batch.targets == c].mean(), "classifier.", retain=True)
+        factor = length(0.05, size, norm(head), norm(slope), count) / norm(slope)
+        offsets.append({name: factor * part for name, part in slope.items()})
+    expected = step.forward(Segments(offsets, batch.targets))["logits"]
+    torch.testing.assert_close(moved, expected, atol=1e-10, rtol=1e-8)
+
+
+def test_with_batch_statistics_exact_gradients_are_of_the_class_losses(monkeypatch):
+    seen = spied(monkeypatch)
+    method, network = made("gradients='exact'")
+    batch, twin = batch_of(), copy.deepcopy(network)
+    losses = method.losses(twin(batch.images), batch, CLOCK)
+    taken(method, network, batch)
+    for c, slope in enumerate(seen):
+        mean = losses[batch.targets == c].mean()
+        parts = torch.autograd.grad(mean, list(twin.parameters()), retain_graph=True)
+        close(slope, dict(zip(slope, parts, strict=True)))
+
+
+def test_owned_gradients_add_up_to_the_batch_s(monkeypatch):
+    seen = spied(monkeypatch)
+    method, network = made()
+    batch, twin = batch_of(), copy.deepcopy(network)
+    method.losses(twin(batch.images), batch, CLOCK).mean().backward()
+    step, _ = taken(method, network, batch)
+    assert step.outputs is not None
+    statistics = dict(network.named_buffers())
+    close(statistics, dict(twin.named_buffers()))  # the undisplaced pass has moved them
+    shares = torch.tensor(TARGETS).bincount() / len(TARGETS)
+    for name, parameter in twin.named_parameters():
+        total = sum(s * slope[name] for s, slope in zip(shares, seen, strict=True))
+        torch.testing.assert_close(total, parameter.grad, atol=1e-10, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["full", "head"])
+def test_radius_by_class(form, monkeypatch):
+    """Eq. 8 in n_c at one gradient norm: rarer is farther; one image counts as two."""
+    method, network = made(f"perturbed={form!r}, s=0.01, {FREE}")
+    named = dict(network.named_parameters())
+    step = Step(method, network, batch_of(), CLOCK)
+    radii = method._radii(step, named, torch.full((5,), 0.3), torch.arange(5))
+    size, theta = sum(p.numel() for p in named.values()), norm(named).item()
+    expected = [length(0.01, size, theta, 0.3, count) for count in COUNTS]
+    torch.testing.assert_close(radii.double(), torch.tensor(expected).double())
+    assert radii[0] < radii[1] < radii[2] < radii[3] == radii[4]
+
+
+def test_the_cap_holds_the_rarest_class_and_the_others_in_proportion():
+    method, network = made("cap=0.02")
+    named = dict(network.named_parameters())
+    step = Step(method, network, batch_of(), CLOCK)
+    radii = method._radii(step, named, torch.full((5,), 1e-9), torch.arange(5))
+    ratios = radii.double() / norm(named)
+    expected = [0.02 * (max(count, 2) - 1) ** -0.25 for count in COUNTS]
+    torch.testing.assert_close(ratios, torch.tensor(expected).double(), atol=1e-7, rtol=1e-6)
+    assert step.notes["ratio"].item() == pytest.approx(float(ratios.mean()))
+
+
+class Staged(Method):
+    """A method with one stage of another's; in charge is that one, or plain cross-entropy."""
+
+    def __init__(self, stage, method=None):
+        self.stage, self.state = replace(stage, method=method), {}
+
+    def stages(self, recipe):
+        return (self.stage,)
+
+
+@pytest.mark.parametrize("form", ["full", "head"])
+def test_without_radius_it_is_plain_training_bit_for_bit(form):
+    work = conformance.training(f"cc_sam(s=0.0, perturbed={form!r}, average='sample')")
+    trained = []
+    for method in (work.method, None):
+        own = Training(Staged(work.stages[0], method), conformance.split(), work.settings)
+        own.run(lambda report: None)
+        trained.append(own.network.state_dict())
+    assert conformance.equal(*trained)
+
+
+def test_without_radius_the_class_average_is_that_of_cross_entropy():
+    method, network = made("s=0.0")
+    batch, twin = batch_of(), copy.deepcopy(network)
+    losses = F.cross_entropy(twin(batch.images)["logits"], batch.targets, reduction="none")
+    averaged(losses, batch.targets, "class").backward()
+    _, gradients = taken(method, network, batch)
+    close(gradients, {name: p.grad for name, p in twin.named_parameters()})
+
+
+@pytest.mark.parametrize("form", ["full", "head"])
+def test_a_small_radius_ascends(form):
+    """The displaced loss of every class lies above the plain one."""
+    method, network = made(f"perturbed={form!r}, s=1e-4, {FREE}", training=False)
+    step = Step(method, network, batch_of(), CLOCK)
+    outputs = step.forward()
+    losses = step.losses(outputs)
+    if form == "full":
+        logits = step.forward(method._segments(step))["logits"]
+    else:
+        logits = method._head(step, outputs, losses)
+    rises = F.cross_entropy(logits, step.batch.targets, reduction="none") - losses
+    means = [rises[step.batch.targets == c].mean() for c in range(len(COUNTS))]
+    assert min(means) > 0
+
+
+@pytest.mark.parametrize("form", ["full", "head"])
+@pytest.mark.parametrize("targets", [[2, 2, 2], [4], [0, 1]])
+def test_classes_may_be_absent_or_alone(form, targets):
+    method, network = made(f"perturbed={form!r}")
+    _, gradients = taken(method, network, batch_of(targets))
+    assert all(part.isfinite().all() for part in gradients.values())
+
+
+@pytest.mark.parametrize("form", ["full", "head"])
+def test_a_class_without_gradient_stays_where_it_is(form):
+    """Its direction does not exist; Eq. 8 would send it to infinity."""
+    method, network = made(f"perturbed={form!r}, {FREE}")
+    with torch.no_grad():
+        network.classifier.weight.zero_()
+        network.classifier.bias.copy_(torch.tensor([2000.0, 0, 0, 0, 0]))
+    step, gradients = taken(method, network, batch_of([0, 0, 0, 0]))
+    assert step.notes["ratio"] == 0
+    assert all((part == 0).all() for part in gradients.values())
+
+
+def test_the_logged_ratio_is_the_mean_over_the_epoch_s_steps():
+    method, network = made()
+    for number, ratio in enumerate((0.1, 0.4, 0.1)):
+        step = Step(method, network, batch_of(), replace(CLOCK, step=number))
+        step.notes["ratio"] = torch.tensor(ratio)
+        method.after_step(step)
+    assert method.curves()["perturbation"] == pytest.approx(0.2)
+
+
+def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
+    method, network = made("@release")
+    batch = batch_of()
+    outputs = method.forward(network, batch, CLOCK)
+    labels = outputs["labels"]
+    again = method.forward(network, batch, CLOCK)["labels"]
+    later = method.forward(network, batch, replace(CLOCK, step=3))["labels"]
+    assert torch.equal(labels, again)
+    assert not torch.equal(labels, later)
+    torch.testing.assert_close(labels.sum(1), torch.ones(len(TARGETS)))
+    shares = labels.gather(1, batch.targets.unsqueeze(1)).squeeze(1)
+    share = shares.min()  # where the partner is of another class
+    partners = labels - share * F.one_hot(batch.targets, 5)
+    order = torch.randperm(len(TARGETS), generator=_after_one_draw(CLOCK))
+    torch.testing.assert_close(partners, (1 - share) * F.one_hot(batch.targets, 5)[order].float())
+    mixed = share * batch.images + (1 - share) * batch.images[order]
+    torch.testing.assert_close(outputs["logits"], network(mixed)["logits"])
+    hard = [F.cross_entropy(outputs["logits"], t, reduction="none") for t in _pair(batch, order)]
+    expected = share * hard[0] + (1 - share) * hard[1]
+    torch.testing.assert_close(method.losses(outputs, batch, CLOCK), expected)
+
+
+def _pair(batch, order):
+    return batch.targets, batch.targets[order]
+
+
+def _after_one_draw(clock):
+    draw = clock.generator("mixup")
+    torch.rand((), generator=draw)
+    return draw
+
+
+def second_stage(parameters=""):
+    method, network = made(parameters)
+    stage = method.stages(Recipe(20, 32, 0.1, 2e-4))[1]
+    stage.method.bind(method.task)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(stage.trainable))
+    return stage, stage.method, network
+
+
+@pytest.mark.parametrize("parameters", ["strength=0.7", "@release(strength=0.7)"])
+def test_adversarial_features_by_loops(parameters):
+    """Eq. 12 image by image; as released class by class, with weights."""
+    _, method, network = second_stage(parameters)
+    batch, head = batch_of(), network.classifier
+    outputs = method.forward(network, batch, CLOCK)
+    features = outputs["features"].detach().requires_grad_()
+    weights = torch.ones(len(TARGETS), dtype=torch.float64)
+    moved = torch.zeros_like(features)
+    for c in batch.targets.unique():
+        member = batch.targets == c
+        if method.weighted:
+            weights[member] = 0.5 * float(torch.tensor(40 / COUNTS[c] + 0.01).double().log())
+            mean = F.cross_entropy(head(features)[member], batch.targets[member])
+            (slope,) = torch.autograd.grad(mean, features)
+            moved += 0.7 * weights[member][0] * slope / slope.norm()
+            continue
+        for i in member.nonzero().squeeze(1):
+            loss = F.cross_entropy(head(features[i]), batch.targets[i])
+            (slope,) = torch.autograd.grad(loss, features)
+            moved += 0.7 * slope / slope.norm()
+    expected = head(features.detach() + moved)
+    torch.testing.assert_close(outputs["adversarial"], expected)
+    torch.testing.assert_close(outputs["weights"], weights, atol=1e-6, rtol=1e-6)
+    lengths = moved.norm(dim=1)
+    if not method.weighted:
+        torch.testing.assert_close(lengths, torch.full_like(lengths, 0.7))
+
+
+@pytest.mark.parametrize("limit", [1.0, 0.3])
+def test_the_mix_grows_with_the_epochs_up_to_its_limit(limit):
+    _, method, network = second_stage(f"limit={limit}")
+    batch = batch_of()
+    outputs = method.forward(network, batch, CLOCK)
+    plain, adversarial = (
+        F.cross_entropy(outputs[name], batch.targets, reduction="none")
+        for name in ("logits", "adversarial")
+    )
+    for epoch in range(4):
+        share = min((epoch + 1) / 4, limit)
+        losses = method.losses(outputs, batch, Clock("classifier", epoch, 4))
+        torch.testing.assert_close(losses, (1 - share) * plain + share * adversarial)
+
+
+def test_features_without_gradient_stay():
+    _, method, network = second_stage()
+    with torch.no_grad():
+        network.classifier.weight.zero_()
+    outputs = method.forward(network, batch_of(), CLOCK)
+    torch.testing.assert_close(outputs["adversarial"], outputs["logits"])
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_the_second_stage_moves_only_the_classifier(moving):
+    work = conformance.training(f"cc_sam(s=0.0, moving={moving})")
+    stage, network = work.stages[1], work.network
+    stage.method.bind(work.task)
+    before = copy.deepcopy(network.state_dict())
+    train_epoch(
+        stage.method, network, optimiser_for(network, stage), feed=work.train, stage=stage,
+        epoch=0, autocast=work.autocast, seed=0, after_step=lambda *counts: None,
+    )  # fmt: skip
+    parameters = dict(network.named_parameters())
+    for name, value in network.state_dict().items():
+        moves = name.startswith("classifier.") or (name not in parameters and moving)
+        assert torch.equal(value, before[name]) != moves, name
+
+
+def test_the_second_stage_sees_every_class_as_often():
+    work = conformance.training("cc_sam")
+    stage = work.stages[1]
+    assert stage.sampler == "class_balanced"
+    seen = torch.zeros(conformance.CLASSES)
+    for seed in range(60):
+        for batch in work.train.epoch(("clean",), stage.sampler, 16, False, seed):
+            seen += batch.targets.bincount(minlength=conformance.CLASSES)
+    shares = seen / seen.sum()
+    assert shares.min() > 0.14
+    assert shares.max() < 0.2  # of six classes, whose counts run from 40 to 1
+
+
+def test_the_official_recipe_holds_at_paper():
+    first, second = build("cc_sam").stages(protocol("paper", CATALOG["cifar100_lt"]).recipe())
+    recipe = first.recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.weight_decay) == (200, 64, 2e-4)
+    rates = [recipe.learning_rate_at(epoch) for epoch in (10, 159, 160, 180)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    assert (second.recipe.epochs, second.recipe.batch_size) == (30, 64)
+    assert {second.recipe.learning_rate_at(epoch) for epoch in range(30)} == {0.1 * 0.1}
+    assert second.trainable == ("classifier.",)
+    assert not second.trains_backbone
+
+
+def test_a_short_or_cosine_recipe_keeps_two_stages():
+    for recipe in (Recipe(1, 1, 0.1, 0.0), Recipe(4, 8, 0.1, 0.0, schedule="cosine")):
+        first, second = build("cc_sam").stages(recipe)
+        assert first.recipe.batch_size >= 1
+        assert second.recipe.epochs == 1
+        assert second.recipe.learning_rate_at(0) == pytest.approx(0.01)
+
+
+def test_the_release_and_what_records_say_of_the_second_stage():
+    release = build("cc_sam@release_cifar10")
+    assert (release.perturbed, release.s, release.flat, release.limit) == ("head", 1e-6, 0.3, 1.0)
+    recipe = Recipe(4, 8, 0.1, 0.0)
+    second = release.stages(recipe)[1]
+    assert describe(second.method) == "cc_sam_adversarial(weighted=True)"
+    assert second.evaluating == ()
+    assert build("cc_sam").stages(recipe)[1].evaluating == ("backbone",)
+
+
+def test_its_gradient_rule_is_the_only_one():
+    with pytest.raises(UsageError, match="two gradient rules"):
+        build("cc_sam+sam")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "word"),
+    [
+        ("s=-0.1", "negative"),
+        ("flat=1.5", "from 0 to 1"),
+        ("per_tensor=True", "per_tensor"),
+        ("flat=0.5", "flat"),
+        ("mixup=True", "mixup"),
+        ("perturbed='head', gradients='exact'", "exact"),
+    ],
+)
+def test_parameters_that_make_no_sense(parameters, word):
+    with pytest.raises(UsageError, match=word):
+        build(f"cc_sam({parameters})")
+
+
+@pytest.mark.parametrize("specification", ["cc_sam", "cc_sam@release", "cc_sam(perturbed='head')"])
+def test_conformance(specification):
+    assert conformance.check(specification) == []
+
+
+def test_the_second_stage_resumes_bit_for_bit(tmp_path):
+    """Interrupted in the last of 14 + 2 epochs, which is the second of the second stage."""
+
+    def interrupt(report):
+        if report.epoch == 15 and report.step:
+            raise KeyboardInterrupt
+
+    def training():
+        work = conformance.training("cc_sam(s=0.0)", epochs=14)
+        work.checkpoint = Checkpoint(tmp_path / "checkpoint.pt", write_file)
+        return work
+
+    whole = conformance.training("cc_sam(s=0.0)", epochs=14)
+    whole.run(lambda report: None)
+    assert whole.epochs == 16
+    with pytest.raises(KeyboardInterrupt):
+        training().run(interrupt)
+    taken_up = training()
+    assert taken_up.resume()
+    assert (taken_up.progress.stage, taken_up.progress.epoch) == (1, 1)
+    taken_up.run(lambda report: None)
+    assert conformance.equal(whole.network.state_dict(), taken_up.network.state_dict())
