@@ -4,13 +4,14 @@ Cells that differ only in post-hoc parts share one training.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.splits import class_counts
+from ltbench.engine.recipe import Recipe
 from ltbench.errors import LtbenchError, UsageError, unknown
-from ltbench.method import Method
+from ltbench.method import Method, Stage
 from ltbench.networks import NETWORKS
 from ltbench.registry import build, describe, parameters, trained_part
 from ltbench.runs.protocol import Protocol, protocol
@@ -89,15 +90,24 @@ def make(
 
 
 def fingerprint(cell: Cell, method: Method, rules: Protocol) -> str:
-    """Return the fingerprint of everything resolved that determines a cell's result."""
+    """Return the fingerprint of everything resolved that determines a cell's result.
+
+    Fields of protocol, stage and recipe count where they differ from their defaults, so that a
+    field added later leaves old records valid; a test pins the defaults.
+    """
+    usual_stage, usual_recipe = _defaults(Stage), _defaults(Recipe)
+    stages = [
+        {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
+        for row in stages_of(method, rules)
+    ]
     return fingerprint_of(
         {
             "dataset": cell.dataset,
             "network": cell.network,
             "method": describe(method),
             "parameters": parameters(method),
-            "settings": rules.model_dump(),
-            "stages": stages_of(method, rules),
+            "settings": rules.model_dump(exclude_defaults=True),
+            "stages": stages,
             "seed": cell.seed,
         }
     )
@@ -107,10 +117,8 @@ def stages_of(method: Method, rules: Protocol) -> list[dict[str, Any]]:
     """Return the stages of a method under a protocol as plain data."""
     plain = []
     for stage in method.stages(rules.recipe()):
-        in_charge = None if stage.method is None else describe(stage.method)
-        row = {"name": stage.name, "recipe": _listed(asdict(stage.recipe))}
-        row |= {"sampler": stage.sampler, "trainable": list(stage.trainable)}
-        plain.append({**row, "reset": list(stage.reset), "method": in_charge})
+        row = {field.name: _plain(getattr(stage, field.name)) for field in fields(Stage)}
+        plain.append(row | {"recipe": {k: _plain(v) for k, v in asdict(stage.recipe).items()}})
     return plain
 
 
@@ -150,6 +158,16 @@ def _finished(store: Store, cell: Cell, method: Method, rules: Protocol) -> Reco
     return record
 
 
-def _listed(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return tuples as lists, as JSON gives them back."""
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
+def _plain(value: Any) -> Any:
+    """Return a field of a stage or recipe as JSON gives it back."""
+    if isinstance(value, Method):
+        return describe(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    return {f.name: _plain(f.default) for f in fields(cls) if f.default is not MISSING}
+
+
+def _without(row: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in usual or value != usual[key]}

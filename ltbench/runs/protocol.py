@@ -99,10 +99,7 @@ def protocol(
         if name not in changeable:
             raise unknown(f"field of protocol {term.name}", name, changeable)
     wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
-    given = {
-        name: float(value) if type(value) is int and type(changeable[name]) is float else value
-        for name, value in wanted.items()
-    }
+    given = {name: _number(value, changeable[name]) for name, value in wanted.items()}
     changed = {name: value for name, value in given.items() if value != changeable[name]}
     canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
     try:
@@ -113,6 +110,12 @@ def protocol(
             f"protocol {term.name}: {first['loc'][0]} = {first['input']!r} is not allowed "
             f"({first['msg'].lower()})."
         ) from None
+
+
+def _number(value: Any, usual: Any) -> Any:
+    """Return a whole number as a float where the field is one, so that 1 and 1.0 are the same."""
+    whole = type(value) is int and type(usual) is float and abs(value) < 2**53
+    return float(value) if whole else value
 
 
 def _defaults() -> dict[str, Any]:

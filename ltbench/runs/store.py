@@ -43,11 +43,18 @@ class Cell:
         return f"{self.method} on {self.dataset}, {self.network}, {self.protocol}, seed {self.seed}"
 
 
+_TERM = r"[a-z0-9_@]+(\([a-z0-9_]+=[a-z0-9_.]+(, [a-z0-9_]+=[a-z0-9_.]+)*\))?"
+_SIMPLE = re.compile(rf"{_TERM}(\+{_TERM})*")
+
+
 def slug(specification: str) -> str:
-    """Return a file name for a specification: readable, and unique through a hash if shortened."""
-    if re.fullmatch(r"[a-z0-9_+]{1,80}", specification):
-        return specification
-    readable = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", specification).strip("-")[:80]
+    """Return a file name for a specification: readable, and unique.
+
+    `sam(rho=0.8)` becomes `sam-rho=0.8`; what cannot be written so without loss gets a hash.
+    """
+    readable = re.sub(r"[^A-Za-z0-9_.+=@]+", "-", specification).strip("-")[:80]
+    if _SIMPLE.fullmatch(specification) and len(specification) <= 80:
+        return readable.replace("-+", "+")
     return f"{readable}-{hashlib.sha256(specification.encode()).hexdigest()[:6]}"
 
 
@@ -77,8 +84,10 @@ class Store:
 
     def read(self, cell: Cell) -> Record | None:
         """Return a cell's record, or None; raises LtbenchError for a file that does not read."""
-        path = self.path(cell)
-        return read_record(path) if path.exists() else None
+        try:
+            return read_record(self.path(cell))
+        except FileNotFoundError:
+            return None
 
     def write(self, record: Record) -> Path:
         """Write a record and remove the failure it makes good."""
@@ -111,10 +120,15 @@ class Store:
 
 
 def read_record(path: Path) -> Record:
-    """Return the record in a file; raises LtbenchError naming the file and the remedy."""
+    """Return the record in a file; raises LtbenchError naming the file and the remedy.
+
+    Raises FileNotFoundError if there is none.
+    """
     try:
         content = path.read_bytes()
         version = json.loads(content).get("schema_version")
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise unreadable(path, str(error)) from None
     if version != SCHEMA_VERSION:
