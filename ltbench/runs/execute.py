@@ -20,7 +20,7 @@ from ltbench.data.datasets import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.evaluate import finalised, logits_of, scores_of
 from ltbench.engine.fit import Observer, Settings, Training
-from ltbench.engine.precision import device_of
+from ltbench.engine.precision import device_of, threads_for
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.method import Method
@@ -85,7 +85,7 @@ def run_job(
     then says why.
     """
     store = Store(place.results)
-    with _locked(store.work(job.fingerprint), wait):
+    with _locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         found = {} if place.force else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]

@@ -11,6 +11,7 @@ import torch
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
+from ltbench.engine.precision import threads_for
 from ltbench.engine.train import optimiser_for
 from ltbench.method import Clock, Step
 from ltbench.runs.execute import Place, training_of
@@ -29,7 +30,8 @@ def estimate(jobs: tuple[Job, ...], place: Place, workers: int = 1) -> float:
     for job in jobs:
         key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
         if key not in known:
-            known[key] = _seconds(job, place)
+            with threads_for(job.dataset.info.shape):
+                known[key] = _seconds(job, place)
         total += known[key]
     return total / min(workers, max(len(jobs), 1))
 
