@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.engine.recipe import Recipe
-from ltbench.method import Batch, Clock, Method, Outputs, Stage, Step
+from ltbench.method import Method, Outputs, Stage, Step
 from ltbench.networks import Network
+from ltbench.task import Batch, Clock
 
 BASE_ONLY = ("views", "stages", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})

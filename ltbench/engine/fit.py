@@ -25,8 +25,9 @@ from ltbench.engine.precision import autocast_of
 from ltbench.engine.recipe import Recipe
 from ltbench.engine.scores import Scores
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
-from ltbench.method import Method, Task
+from ltbench.method import Method
 from ltbench.networks import create
+from ltbench.task import Task
 
 
 @dataclass(frozen=True)

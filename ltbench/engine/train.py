@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import Autocast
 from ltbench.errors import LtbenchError
-from ltbench.method import Clock, Method, Stage, Step, seed_of
+from ltbench.method import Method, Stage, Step
+from ltbench.task import Clock, seed_of
 
 
 class DivergedError(LtbenchError):

@@ -13,9 +13,10 @@ from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import optimiser_for
-from ltbench.method import Clock, Step
+from ltbench.method import Step
 from ltbench.runs.execute import Place, training_of
 from ltbench.runs.plan import Job
+from ltbench.task import Clock
 
 TIMED_STEPS = 3
 

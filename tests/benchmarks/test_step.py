@@ -18,8 +18,9 @@ from ltbench import Method, build
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.recipe import Recipe
 from ltbench.engine.train import optimiser_for, train_epoch
-from ltbench.method import Batch, Stage, Task
+from ltbench.method import Stage
 from ltbench.networks import create
+from ltbench.task import Batch, Task
 
 BATCH, STEPS, PAIRS = 128, 4, 9
 RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.1, weight_decay=2e-4)
