@@ -26,12 +26,13 @@ HOOKS = frozenset(
 )
 
 
-def overrides(part: Method) -> set[str]:
+def overrides(part: Method | type[Method]) -> set[str]:
     """Return the names of the hooks that a method changes."""
-    return {hook for hook in HOOKS if getattr(type(part), hook) is not getattr(Method, hook)}
+    cls = part if isinstance(part, type) else type(part)
+    return {hook for hook in HOOKS if getattr(cls, hook) is not getattr(Method, hook)}
 
 
-def is_post_hoc(part: Method) -> bool:
+def is_post_hoc(part: Method | type[Method]) -> bool:
     """Return whether a part only acts on a trained network, so a run can be shared without it."""
     return bool(overrides(part)) and overrides(part) <= POST_HOC
 
@@ -66,6 +67,11 @@ class Compose(Method):
             )
         self.rule = rules[0] if rules else base
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compose) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as every method
+
     @property
     def state(self) -> dict[str, Any]:
         """Return the states of the parts, by position."""
@@ -77,10 +83,11 @@ class Compose(Method):
             part.state = value[str(position)]
 
     def bind(self, task: Any) -> None:
-        """Bind every part."""
+        """Bind every part, once even where several compositions share it."""
         self.task = task
         for part in self.parts:
-            part.bind(task)
+            if getattr(part, "task", None) is not task:
+                part.bind(task)
 
     def build(self, network: Network) -> Network:
         """Let every part build, in order."""

@@ -63,9 +63,10 @@ def load_file(path: Path) -> str:
     sys.modules[module_name] = module  # dataclasses look their module up while it runs
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        raise UsageError(f"--load {path}: {type(error).__name__}: {error}.") from error
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise UsageError(f"--load {path}: {reason}; mend the file.") from error
     _loaded[name] = _class_of(module, name)
     return name
 
@@ -76,18 +77,28 @@ def build(specification: str) -> Method:
     Raises UsageError for an unknown name or parameter, a value of the wrong type, or parts that
     cannot be composed.
     """
-    parts = [_part(term) for term in parse(specification)]
-    if is_post_hoc(parts[0]):
+    found = parts(specification)
+    if is_post_hoc(found[0]):
         raise UsageError(
-            f"{name_of(parts[0])} acts on a trained network; "
-            f"write what to train before it, as in ce+{specification}."
+            f"{name_of(found[0])} acts on a trained network; "
+            f"write what to train before it, as in {plain()}+{specification}."
         )
-    if len(parts) == 1:
-        return parts[0]
+    if len(found) == 1:
+        return found[0]
     try:
-        return Compose(*parts)
+        return Compose(*found)
     except TypeError as error:
         raise UsageError(f"{specification}: {error}.") from None
+
+
+def parts(specification: str) -> list[Method]:
+    """Return the parts of a specification, not yet composed; raises UsageError as `build` does."""
+    return [_part(term) for term in parse(specification)]
+
+
+def plain() -> str:
+    """Return the name of the method that changes nothing: what to train before a post-hoc part."""
+    return next(name for name in sorted(_own()) if not overrides(find(name)))
 
 
 def describe(method: Method) -> str:
@@ -121,20 +132,21 @@ def completed(trained: Method, specification: str) -> Method:
 
 def parameters(method: Method) -> dict[str, dict[str, Any]]:
     """Return every parameter of every part, defaults included, by part."""
-    resolved = {}
+    resolved: dict[str, dict[str, Any]] = {}
     for part in parts_of(method):
         term = _term(part)
         head = f"{term.name}@{term.variant}" if term.variant else term.name
-        resolved[head] = {f.name: getattr(part, f.name) for f in _fields(type(part))}
+        again = sum(other.partition("#")[0] == head for other in resolved)
+        key = f"{head}#{again + 1}" if again else head  # a part may stand twice
+        resolved[key] = {f.name: getattr(part, f.name) for f in _fields(type(part))}
     return resolved
 
 
 def role(method_class: type[Method]) -> str:
     """Return what a method is for: `method`, `modifier` or `post-hoc`, read off its hooks."""
-    part = method_class()
-    if is_post_hoc(part):
+    if is_post_hoc(method_class):
         return "post-hoc"
-    own = overrides(part)
+    own = overrides(method_class)
     return "modifier" if own and own.isdisjoint({*BASE_ONLY, "build"}) else "method"
 
 
@@ -153,8 +165,9 @@ def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
         found = point.load()
-    except Exception as error:
-        raise UsageError(f"method {name} of {point.value}: {error}; mend or remove it.") from error
+    except (Exception, SystemExit) as error:
+        reason = _first_line(error)
+        raise UsageError(f"method {name} of {point.value}: {reason}; mend or remove it.") from error
     if isinstance(found, ModuleType):
         return _class_of(found, name)
     if isinstance(found, type) and issubclass(found, Method):
@@ -192,6 +205,8 @@ def _part(term: Term) -> Method:
         part = cls(**values)
     except ValueError as error:
         raise UsageError(f"{term}: {error}.") from None
+    except TypeError as error:
+        raise UsageError(f"{term}: {_first_line(error)}; give every parameter a default.") from None
     part.registered_name = term.name  # type: ignore[attr-defined]
     part.registered_variant = term.variant  # type: ignore[attr-defined]
     return part
@@ -203,6 +218,10 @@ def _term(part: Method) -> Term:
     usual = {f.name: f.default for f in _fields(type(part))} | part.variants.get(variant, {})
     changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
     return Term(name, variant, changed)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0].rstrip(".")
 
 
 def _fields(cls: type[Method]) -> list[dataclasses.Field[Any]]:

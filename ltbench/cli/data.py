@@ -42,13 +42,15 @@ def _visit(
     from ltbench.data.catalog import CATALOG, FEW_BELOW, MANY_ABOVE
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.data.datasets import data_root, load
-    from ltbench.errors import LtbenchError
+    from ltbench.errors import LtbenchError, UsageError
 
     failed = False
     for name in names or list(CATALOG):
         dataset = dataset_of(name, imbalance)
         try:
             split = load(dataset, data_root(given), download=download)
+        except UsageError:
+            raise
         except LtbenchError as error:
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
@@ -108,9 +110,9 @@ def explain(name: str, error: Exception) -> str:
 
 
 def _writable(results: Path) -> list[str]:
-    parent = next(folder for folder in (results, *results.absolute().parents) if folder.is_dir())
+    existing = next(path for path in (results, *results.absolute().parents) if path.exists())
     try:
-        with tempfile.TemporaryFile(dir=parent):
+        with tempfile.TemporaryFile(dir=existing):
             print(f"  ok  results folder {results} can be written")
     except OSError as error:
         return [f"results folder {results} cannot be written ({error.strerror}); use --results."]

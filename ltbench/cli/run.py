@@ -86,14 +86,14 @@ def run(
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
     place = Place(results, root_of(data_root), device, force=force)
-    seconds = estimate(plan.jobs, place, jobs)
-    if dry_run and as_json:
-        print(json.dumps(_plan_row(plan, seconds)))
-    elif not quiet and not as_json:
-        _announce(plan, seconds, device_name(device_of(device)), in_full=dry_run)
-    if dry_run:
-        return
     try:
+        seconds = estimate(plan.jobs, place, jobs)
+        if dry_run and as_json:
+            print(json.dumps(_plan_row(plan, seconds)))
+        elif not quiet and not as_json:
+            _announce(plan, seconds, device_name(device_of(device)), in_full=dry_run)
+        if dry_run:
+            return
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
             if jobs == 1:
                 outcome = run_here(plan.jobs, place, listener, debug)

@@ -60,21 +60,14 @@ def _dataset_facts(name: str) -> Row:
 
 
 def _method_facts(specification: str) -> Row:
-    from ltbench.registry import build, describe, find, parts_of
-    from ltbench.specification import parse
+    from ltbench.compose import is_post_hoc
+    from ltbench.registry import build, describe, parts
 
-    terms = parse(specification)
-    if len(terms) == 1 and _post_hoc(find(terms[0].name)):
-        return {"specification": specification, "parts": [_part_facts(find(terms[0].name)())]}
-    method = build(specification)
-    parts = [_part_facts(part) for part in parts_of(method)]
-    return {"specification": describe(method), "parts": parts}
-
-
-def _post_hoc(cls: "type[Method]") -> bool:
-    from ltbench.registry import role
-
-    return role(cls) == "post-hoc"
+    found = parts(specification)
+    if len(found) > 1 or not is_post_hoc(found[0]):
+        build(specification)  # raises where the parts do not fit
+    facts = [_part_facts(part) for part in found]
+    return {"specification": "+".join(map(describe, found)), "parts": facts}
 
 
 def _part_facts(part: "Method") -> Row:

@@ -75,12 +75,14 @@ class Training:
         held = split.validation
         self.validation = None if held is None else Feed(settings.info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
-        method.bind(self.task)
+        self.stages = method.stages(settings.recipe)
+        for other in self._methods():
+            if getattr(other, "task", None) is not self.task:
+                other.bind(self.task)
         with seeded(settings.seed, "init"):
             channels = settings.info.shape[0]
             network = method.build(create(settings.network, channels, self.task.num_classes))
         self.network: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.stages = method.stages(settings.recipe)
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}
@@ -91,7 +93,8 @@ class Training:
         if content is None:
             return False
         self.network.load_state_dict(content["network"])
-        self.method.state = _on(content["state"], self.settings.device)
+        for method, state in zip(self._methods(), content["states"], strict=True):
+            method.state = _on(state, self.settings.device)
         self.progress = Progress(**content["progress"])
         self._resumed = content
         return True
@@ -107,8 +110,8 @@ class Training:
         saved, content = time.monotonic(), None
         try:
             for position in range(self.progress.stage, len(self.stages)):
-                for optimiser, method in self._train_stage(position, observe):
-                    content = self._content(optimiser, method)
+                for optimiser in self._train_stage(position, observe):
+                    content = self._content(optimiser)
                     if self.checkpoint and time.monotonic() - saved >= self.checkpoint.every:
                         self.checkpoint.save(content)
                         saved = time.monotonic()
@@ -120,27 +123,22 @@ class Training:
             raise
         self.progress.finished = True
         if self.checkpoint:
-            self.checkpoint.save(self._content(None, self.method))
+            self.checkpoint.save(self._content(None))
 
     def scores(self, which: str) -> Scores | None:
         """Return the `last`, `best` or `selected` scores so far."""
         plain = getattr(self.progress, which)
         return None if plain is None else Scores(**plain)
 
-    def _train_stage(
-        self, position: int, observe: Observer
-    ) -> Iterator[tuple[torch.optim.Optimizer, Method]]:
-        """Train a stage from where it stands; yield optimiser and method after every epoch."""
+    def _train_stage(self, position: int, observe: Observer) -> Iterator[torch.optim.Optimizer]:
+        """Train a stage from where it stands; yield the optimiser after every epoch."""
         stage, progress, seed = self.stages[position], self.progress, self.settings.seed
         method = stage.method or self.method
-        if method is not self.method:
-            method.bind(self.task)
         if progress.epoch == 0:
             reset(self.network, stage, seed)
         optimiser = optimiser_for(self.network, stage)
         if self._resumed and progress.epoch:
             optimiser.load_state_dict(self._resumed["optimiser"])
-            method.state = _on(self._resumed["stage_state"], self.settings.device)
 
         def after_step(step: int, steps: int, images: int) -> None:
             progress.steps += 1
@@ -159,18 +157,19 @@ class Training:
             if not losses.isfinite().all():
                 bad = int((~losses.isfinite()).nonzero()[0])
                 raise DivergedError(progress.epochs_done, bad + 1)
+            self._steps = len(losses)
             row = {
                 "epoch": progress.epochs_done,
                 "stage": stage.name,
                 "learning_rate": stage.recipe.learning_rate_at(epoch),
                 "loss": float(losses.mean()),
-                **method.curves(),
                 **self._evaluate(),
                 "seconds": progress.train_seconds + progress.evaluate_seconds,
             }
+            row = {**row, **method.curves(), **row}  # a method's names never hide the engine's
             progress.curves.append(row)
             observe(self._report(0, len(losses), 0.0, row["loss"], row.get("top1")))
-            yield optimiser, method
+            yield optimiser
 
     def _evaluate(self) -> dict[str, Any]:
         """Look at the test set if it is due; return what the curves show of it."""
@@ -192,6 +191,8 @@ class Training:
     def _scores_on(self, feed: Feed) -> Scores:
         final = finalised(self.method, self.network)
         logits = logits_of(self.method, final, feed, self.autocast)
+        if not logits.isfinite().all():  # the last step of an epoch can spoil the weights unseen
+            raise DivergedError(self.progress.epochs_done, self._steps)
         return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
 
     def _report(
@@ -215,13 +216,17 @@ class Training:
             top1=top1,
         )
 
-    def _content(self, optimiser: torch.optim.Optimizer | None, method: Method) -> dict[str, Any]:
+    def _methods(self) -> list[Method]:
+        """Return the run's method, then those in charge of single stages, each once."""
+        found = [self.method, *(stage.method for stage in self.stages if stage.method)]
+        return list({id(method): method for method in found}.values())
+
+    def _content(self, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:
         """Return a copy of everything a resumed run needs; training goes on in the original."""
         content = {
             "network": self.network.state_dict(),
             "optimiser": optimiser.state_dict() if optimiser else None,
-            "state": self.method.state,
-            "stage_state": method.state,
+            "states": [method.state for method in self._methods()],
             "progress": asdict(self.progress),
         }
         return copy.deepcopy(content)

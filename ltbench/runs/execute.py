@@ -94,6 +94,8 @@ def run_job(
                 training = training_of(job, place)
                 training.run(observe)
                 done |= {cell: _finish(cell, job, training, place) for cell in missing}
+            except BrokenPipeError:
+                raise  # whoever watched has gone; the run itself did not fail
             except Exception as error:
                 _record_failure(error, missing, store, place)
                 raise

@@ -61,7 +61,7 @@ def run_here(jobs: Sequence[Job], place: Place, listener: Listener, debug: bool)
             report, waiting = partial(listener.report, job), partial(listener.waiting, job)
             records = run_job(job, place, report, waiting)
         except Exception as error:
-            if debug:
+            if debug or isinstance(error, BrokenPipeError):
                 raise
             _fail(outcome, listener, job, reason_of(error))
         else:

@@ -20,17 +20,19 @@ class Protocol(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     specification: str
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1, le=100_000)
+    batch_size: int = Field(ge=1, le=1_000_000)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
-    warmup_epochs: int = Field(default=5, ge=0)
+    warmup_epochs: int = Field(default=5, ge=0, le=100_000)
     schedule: Literal["step", "cosine"] = "step"
     decay: float = Field(default=0.01, gt=0, le=1)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     subset_seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    evaluate_every: int = Field(default=1, ge=1)  # epochs between looks at the test set
-    validation: int = Field(default=0, ge=0)  # training images per class held out for selection
+    evaluate_every: int = Field(default=1, ge=1, le=100_000)  # epochs between looks at the test set
+    validation: int = Field(
+        default=0, ge=0, le=1_000_000
+    )  # training images per class held out for selection
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
 
     @property

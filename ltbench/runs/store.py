@@ -65,6 +65,14 @@ class Store:
     root: Path
     problems: list[str] = field(default_factory=list)  # files that `records` had to leave out
 
+    def __post_init__(self) -> None:
+        """Raise LtbenchError for a root that cannot be a folder."""
+        existing = next(
+            path for path in (self.root, *self.root.absolute().parents) if path.exists()
+        )
+        if not existing.is_dir():
+            raise LtbenchError(f"{existing} is not a folder; choose another with --results.")
+
     def path(self, cell: Cell) -> Path:
         """Return where a cell's record lies."""
         folder = self.root / "runs" / slug(cell.dataset) / slug(cell.protocol)
