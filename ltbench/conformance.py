@@ -7,22 +7,18 @@
 import copy
 import io
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ltbench.data.datasets import Split, Subset
-from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.evaluate import finalised, logits_of
-from ltbench.engine.fit import Report
 from ltbench.errors import LtbenchError
 from ltbench.registry import build, describe, find
 from ltbench.specification import parse
-from ltbench.synthetic import CLASSES, COUNTS, EPOCHS, first_step, split, training
+from ltbench.synthetic import CLASSES, COUNTS, EPOCHS, first_step, interrupted, split, training
 
 
 class BrokenRuleError(AssertionError):
@@ -126,14 +122,9 @@ def _bookkeeping(specification: str) -> None:
 
 def _resume(specification: str) -> None:
     """Interrupted after one epoch and resumed, a run ends where an undisturbed one does."""
-    whole, broken, taken_up = (training(specification) for _ in range(3))
-    whole.run(lambda report: None)
-    memory = _Memory()
-    broken.checkpoint = taken_up.checkpoint = memory
-    with suppress(_StopHere):
-        broken.run(_stop_in_the_second_epoch)
-    expect(taken_up.resume(), "the run did not reach its second epoch")
-    taken_up.run(lambda report: None)
+    whole, taken_up = training(specification), interrupted(specification)
+    for work in (whole, taken_up):
+        work.run(lambda report: None)
     ends = [
         (
             work.network.state_dict(),
@@ -216,31 +207,6 @@ def equal(left: Any, right: Any) -> bool:
 
 def _batch_norms(network: nn.Module) -> Iterator[Any]:
     return (m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-
-
-class _StopHere(Exception):  # noqa: N818  (not an error)
-    """An interruption."""
-
-
-def _stop_in_the_second_epoch(report: Report) -> None:
-    if report.epoch == 1 and report.step:
-        raise _StopHere
-
-
-class _Memory(Checkpoint):
-    """A checkpoint of every epoch that is not a file."""
-
-    def __init__(self) -> None:
-        super().__init__(Path(), lambda path, fill: None, every=0.0)
-        self.kept: list[dict[str, Any]] = []
-
-    def load(self) -> dict[str, Any] | None:
-        """Return a copy of the latest content."""
-        return copy.deepcopy(self.kept[-1]) if self.kept else None
-
-    def save(self, content: dict[str, Any]) -> None:
-        """Keep the content."""
-        self.kept.append(content)
 
 
 RULES = (

@@ -1,12 +1,17 @@
 """A tiny synthetic long-tailed task, on which conformance is checked in seconds."""
 
+import copy
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.datasets import Split, Subset
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.checkpoint import Checkpoint
+from ltbench.engine.fit import Report, Settings, Training
 from ltbench.engine.recipe import Recipe
 from ltbench.engine.train import optimiser_for
 from ltbench.method import Step
@@ -53,3 +58,39 @@ def first_step(work: Training, epoch: int = 0) -> Step:
     work.network.train()
     optimiser_for(work.network, stage).zero_grad()
     return Step(method, work.network, batch, Clock(stage.name, epoch, recipe.epochs, 0, 3, 0))
+
+
+def interrupted(specification: str) -> Training:
+    """Return a training that takes up where another was interrupted in its second epoch."""
+    memory = _Memory()
+    broken, taken_up = training(specification), training(specification)
+    broken.checkpoint = taken_up.checkpoint = memory
+    with suppress(_StopHere):
+        broken.run(_stop_in_the_second_epoch)
+    taken_up.resume()
+    return taken_up
+
+
+class _StopHere(Exception):  # noqa: N818  (not an error)
+    """An interruption."""
+
+
+def _stop_in_the_second_epoch(report: Report) -> None:
+    if report.epoch == 1 and report.step:
+        raise _StopHere
+
+
+class _Memory(Checkpoint):
+    """A checkpoint of every epoch that is not a file."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), lambda path, fill: None, every=0.0)
+        self.kept: list[dict[str, Any]] = []
+
+    def load(self) -> dict[str, Any] | None:
+        """Return a copy of the latest content."""
+        return copy.deepcopy(self.kept[-1]) if self.kept else None
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Keep the content."""
+        self.kept.append(content)

@@ -1,5 +1,6 @@
 """Checkpoints: the state of a training after a whole epoch, read with `weights_only=True`."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,9 @@ class Checkpoint:
 
     def save(self, content: dict[str, Any]) -> None:
         """Replace the checkpoint."""
-        self.save_file(self.path, lambda file: torch.save(content, file))
+        stream = io.BytesIO()  # torch's own file writer hides what the disk said
+        torch.save(content, stream)
+        self.save_file(self.path, lambda file: file.write(stream.getbuffer()))
 
     def load(self) -> dict[str, Any] | None:
         """Return the content, or None if there is no file; raises LtbenchError if damaged."""

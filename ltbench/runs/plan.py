@@ -18,6 +18,8 @@ from ltbench.runs.protocol import Protocol, protocol
 from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.store import Cell, Store
 
+MAX_SEEDS = 10_000
+
 
 @dataclass(frozen=True)
 class Job:
@@ -129,7 +131,9 @@ def seeds_of(text: str) -> list[int]:
         raise UsageError(f"--seeds {text}: give a count such as 3 or a list such as 0,4.")
     numbers = [int(part) for part in parts if part]
     if "," not in text:
-        numbers = list(range(min(numbers[0], 10_000))) if numbers else []
+        if numbers and numbers[0] > MAX_SEEDS:
+            raise UsageError(f"--seeds {text}: that is too many; give at most {MAX_SEEDS}.")
+        numbers = list(range(numbers[0])) if numbers else []
     if not numbers:
         raise UsageError(f"--seeds {text}: give at least one seed, such as 1 or 0,4.")
     return list(dict.fromkeys(numbers))

@@ -71,7 +71,10 @@ class Store:
             path for path in (self.root, *self.root.absolute().parents) if path.exists()
         )
         if not existing.is_dir():
-            raise LtbenchError(f"{existing} is not a folder; choose another with --results.")
+            raise LtbenchError(
+                f"{self.root} cannot be a folder, for {existing} is a file; "
+                "choose another with --results."
+            )
 
     def path(self, cell: Cell) -> Path:
         """Return where a cell's record lies."""
