@@ -19,8 +19,8 @@ BLOCK = re.compile(r"(<!-- comparison: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
 
 
 def readme(text: str, store: Store) -> str:
-    """Return README's text with every comparison block made anew from the records."""
-    comparisons = compare(store.records())
+    """Return README's text with every comparison block made anew; plain training goes first."""
+    comparisons = compare(sorted(store.records(), key=lambda record: record.method != "ce"))
 
     def fill(block: re.Match[str]) -> str:
         chosen = [c for c in comparisons if c.dataset.startswith(f"{block[2]}(")]

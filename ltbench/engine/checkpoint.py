@@ -1,6 +1,7 @@
 """Checkpoints: the state of a training after a whole epoch, read with `weights_only=True`."""
 
 import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class Progress:
     finished: bool = False
 
 
+PARTS = frozenset({"network", "optimiser", "states", "progress"})
 Saver = Callable[[Path, Callable[[BinaryIO], object]], None]
 
 
@@ -52,11 +54,20 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
+            with zipfile.ZipFile(self.path) as archive:
+                if archive.testzip() is not None:  # torch does not look at the checksums
+                    raise ValueError("a checksum differs")
             content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-            Progress(**content["progress"])
+            if missing := PARTS - content.keys():
+                raise ValueError(f"{sorted(missing)[0]} is missing")
         except Exception as error:  # a damaged file breaks the unpickler in many ways
-            raise LtbenchError(
-                f"checkpoint {self.path} does not read ({type(error).__name__}); "
-                "delete it to train this run from the start."
-            ) from None
+            raise self.unfit(error) from None
         return content
+
+    def unfit(self, error: Exception) -> LtbenchError:
+        """Return the error for a checkpoint that cannot be taken up."""
+        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else ""
+        return LtbenchError(
+            f"checkpoint {self.path} does not read ({reason or type(error).__name__}); "
+            "delete it to train this run from the start."
+        )

@@ -75,6 +75,7 @@ class Training:
         held = split.validation
         self.validation = None if held is None else Feed(settings.info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
+        method.bind(self.task)
         self.stages = method.stages(settings.recipe)
         for other in self._methods():
             if getattr(other, "task", None) is not self.task:
@@ -92,10 +93,14 @@ class Training:
         content = self.checkpoint.load() if self.checkpoint else None
         if content is None:
             return False
-        self.network.load_state_dict(content["network"])
-        for method, state in zip(self._methods(), content["states"], strict=True):
-            method.state = _on(state, self.settings.device)
-        self.progress = Progress(**content["progress"])
+        try:
+            self.network.load_state_dict(content["network"])
+            for method, state in zip(self._methods(), content["states"], strict=True):
+                method.state = _on(state, self.settings.device)
+            self.progress = Progress(**content["progress"])
+        except Exception as error:  # of another network or version; nothing has been trained yet
+            assert self.checkpoint is not None
+            raise self.checkpoint.unfit(error) from None
         self._resumed = content
         return True
 

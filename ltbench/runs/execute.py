@@ -86,6 +86,8 @@ def run_job(
     """
     store = Store(place.results)
     with _locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
+        for cell in job.cells:
+            store.sweep(cell, job.fingerprint)
         found = {} if place.force else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]

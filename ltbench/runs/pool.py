@@ -112,7 +112,11 @@ class _Worker:
     def give(self, job: Job, listener: Listener) -> None:
         """Hand over a job."""
         self.job = job
-        self.connection.send(job)
+        try:
+            self.connection.send(job)
+        except OSError:  # it died since its last job
+            self.connection, self.process = self._start()
+            self.connection.send(job)
         listener.started(job)
 
     def hear(self, outcome: Outcome, listener: Listener) -> bool:

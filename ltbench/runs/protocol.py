@@ -102,7 +102,7 @@ def protocol(
             raise unknown(f"field of protocol {term.name}", name, changeable)
     wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
     given = {name: _number(value, changeable[name]) for name, value in wanted.items()}
-    changed = {name: value for name, value in given.items() if value != changeable[name]}
+    changed = {name: value for name, value in given.items() if not _same(value, changeable[name])}
     canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
     try:
         return Protocol(specification=canonical, **{**known[term.name], **changed})
@@ -118,6 +118,11 @@ def _number(value: Any, usual: Any) -> Any:
     """Return a whole number as a float where the field is one, so that 1 and 1.0 are the same."""
     whole = type(value) is int and type(usual) is float and abs(value) < 2**53
     return float(value) if whole else value
+
+
+def _same(value: Any, usual: Any) -> bool:
+    """Return whether two values are the same; False is not 0."""
+    return type(value) is type(usual) and bool(value == usual)
 
 
 def _defaults() -> dict[str, Any]:

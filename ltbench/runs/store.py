@@ -113,6 +113,12 @@ class Store:
         write_text(path, failure.model_dump_json(indent=1) + "\n")
         return path
 
+    def sweep(self, cell: Cell, fingerprint: str) -> None:
+        """Remove what a killed run left half-written; call it only under the training's lock."""
+        beside = self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp")
+        for path in (*beside, *self.work(fingerprint).glob("*.tmp")):
+            path.unlink(missing_ok=True)
+
     def records(self) -> Iterator[Record]:
         """Yield every readable record in path order; the others are named in `problems`."""
         self.problems.clear()
