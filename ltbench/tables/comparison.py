@@ -14,8 +14,9 @@ from ltbench.tables.statistics import Estimate, mean_interval, paired_difference
 
 CAPTION = (
     "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
-    "difference to the first method over the seeds both have; cost is training time relative to it."
+    "difference to the first method over the seeds both have"
 )
+COST = "cost is training time relative to it"
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,14 @@ def cells(line: Line) -> tuple[str, ...]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Return a comparison as a Markdown table with its caption."""
+    """Return the accuracies of a comparison as a Markdown table with its caption.
+
+    Without the cost: it is of the machine and its load at the time, so it does not last.
+    """
     rows = [HEADERS, ("---", *["--:"] * (len(HEADERS) - 1)), *map(cells, comparison.lines)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = "\n".join(f"| {' | '.join(row[:-1])} |" for row in rows)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    return f"{table}\n\n{title}. {CAPTION}"
+    return f"{table}\n\n{title}. {CAPTION}."
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -79,7 +83,9 @@ def show(comparison: Comparison, console: Console) -> None:
         method, *numbers = cells(line)
         table.add_row(Text(method), *numbers)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    console.print(Text(title, style="bold"), table, Text(CAPTION, style="dim"), sep="\n")
+    console.print(
+        Text(title, style="bold"), table, Text(f"{CAPTION}; {COST}.", style="dim"), sep="\n"
+    )
 
 
 def _lines(methods: dict[str, list[Record]]) -> tuple[Line, ...]:
