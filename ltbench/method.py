@@ -67,7 +67,7 @@ class Method:
         return network
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
-        """Return the stages of training, given the protocol's recipe."""
+        """Return the stages of training; they depend on the protocol's recipe alone."""
         return (Stage("train", recipe),)
 
     # the objective: pure functions

@@ -51,8 +51,6 @@ def first_step(work: Training, epoch: int = 0) -> Step:
     """Return the first step of an epoch of the first stage."""
     stage = work.stages[0]
     method = stage.method or work.method
-    if method is not work.method:
-        method.bind(work.task)
     recipe = stage.recipe
     batch = next(work.train.epoch(method.views, stage.sampler, recipe.batch_size, False, seed=7))
     work.network.train()

@@ -128,7 +128,7 @@ def _fashion_mnist(info: DatasetInfo, root: Path, download: bool) -> Arrays:
 def _torchvision(
     info: DatasetInfo, root: Path, download: bool, reader: Callable[..., Any]
 ) -> tuple[Any, Any]:
-    """Return torchvision's training and test set, each checked against its MD5."""
+    """Return torchvision's training and test set, checked as torchvision checks them."""
     problem: Exception
     try:
         return reader(root, train=True), reader(root, train=False)

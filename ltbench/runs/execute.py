@@ -107,8 +107,9 @@ def run_job(
 def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
     """Evaluate a trained network for one cell, and write curves, logits and the record."""
     method = completed(training.method, cell.method)
-    method.bind(training.task)
     post_hoc = method is not training.method
+    if post_hoc:
+        method.bind(training.task)  # the post-hoc parts only; what was trained keeps its state
     store, feed, progress = Store(place.results), training.test, training.progress
     final = finalised(method, training.network)
     logits = logits_of(method, final, feed, training.autocast)

@@ -24,8 +24,8 @@ from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 
 LONG = "fast(epochs=36, evaluate_every=1, fraction=0.5)"
-SHORT = "smoke(epochs=3, fraction=0.1)"
-METHOD = "ldam_drw+sam"
+SHORT = "smoke(fraction=0.1)"
+METHODS = ["ldam_drw+sam", "ldam_drw+sam+posthoc_logit_adjustment"]  # share one training
 KILLS = 24
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate"}
 
@@ -33,7 +33,7 @@ FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.tru
 def job_of(results: Path, protocol: str) -> tuple[Job, Place]:
     """Return the job of a folder, finished or not; it writes a checkpoint after every epoch."""
     (job,) = make(
-        [dataset("digits_lt")], [METHOD], [0], Store(results), protocol_name=protocol, force=True
+        [dataset("digits_lt")], METHODS, [0], Store(results), protocol_name=protocol, force=True
     ).jobs
     return job, Place(results, results.parent / "data", "cpu", checkpoint_every=0.0)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.runs.store import Store, write_file
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, Store, write_file
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 
@@ -28,31 +29,33 @@ def killed(tmp_path_factory):
 
 def expect_same(left: Path, right: Path, lasting) -> None:
     """Records, curves, logits and weights are the same to the bit, but for time and cost."""
-    records = []
+    found = []
     for results in (left, right):
         store = Store(results)
-        records.append(list(store.records()))
-        assert len(records[-1]) == 1
+        records = {record.method: record for record in store.records()}
+        assert sorted(records) == ["ldam_drw+sam", "ldam_drw+sam+posthoc_logit_adjustment"]
         assert not store.problems
         assert not list(results.rglob("*.failed.json"))
-    (one,), (two,) = records
-    assert lasting(one) == lasting(two)
-    for field in ("steps", "parameters"):
-        assert getattr(one.cost, field) == getattr(two.cost, field)
-    rows = []
-    for results in (left, right):
-        (path,) = results.rglob("seed0.csv")
-        rows.append([row | {"seconds": ""} for row in csv.DictReader(path.read_text().split("\n"))])
-    assert rows[0] == rows[1]
-    logits = [(results / "work" / one.fingerprint / "logits.npz") for results in (left, right)]
-    assert logits[0].read_bytes() == logits[1].read_bytes()
-    saved = [
-        Checkpoint(results / "work" / one.fingerprint / "checkpoint.pt", write_file).load()
+        found.append([(store, record) for record in records.values()])
+    for (store, one), (other, two) in zip(*found, strict=True):
+        assert lasting(one) == lasting(two)
+        assert (one.cost.steps, one.cost.parameters) == (two.cost.steps, two.cost.parameters)
+        assert curves(store, one) == curves(other, two)
+        logits = [at.work(one.fingerprint) / "logits.npz" for at in (store, other)]
+        assert logits[0].read_bytes() == logits[1].read_bytes()
+    trained = found[0][0][1].fingerprint
+    one, two = (
+        Checkpoint(Store(results).work(trained) / "checkpoint.pt", write_file).load()["network"]
         for results in (left, right)
-    ]
-    assert saved[0]["network"].keys() == saved[1]["network"].keys()
-    for name, weights in saved[0]["network"].items():
-        assert weights.equal(saved[1]["network"][name]), name
+    )
+    assert one.keys() == two.keys()
+    assert all(weights.equal(two[name]) for name, weights in one.items())
+
+
+def curves(store: Store, record: Record) -> list[dict[str, str]]:
+    """The rows of a record's curves, without the time they took."""
+    text = store.curves_path(Cell.of(record)).read_text()
+    return [row | {"seconds": ""} for row in csv.DictReader(text.splitlines())]
 
 
 def test_a_run_killed_at_twenty_random_moments_ends_bit_identical(killed, lasting):
