@@ -57,12 +57,14 @@ def load_file(path: Path) -> str:
         raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
     module_name = f"ltbench_loaded_{name}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses look their module up while it runs
     try:
-        spec.loader.exec_module(module)
+        # Not through the loader, which would leave a __pycache__ beside the user's file.
+        source = importlib.util.decode_source(path.read_bytes())
+        exec(compile(source, path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         reason = f"{type(error).__name__}: {_first_line(error)}"
