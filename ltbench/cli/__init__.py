@@ -51,9 +51,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)  # the reader, such as `head`, has gone
-    except KeyboardInterrupt:
-        _complain("interrupted.", debug)
-        sys.exit(run.InterruptedRunError.exit_code)
     except Exception as error:
         _complain(
             f"{type(error).__name__}: {error}; this is a fault of ltbench or of a method, "

@@ -176,7 +176,7 @@ class Live(Lines):
     def finished(self, job: Job, records: list[Record]) -> None:
         """Replace the bar by a line."""
         self._drop(job)
-        self.progress.console.print(_outcome(job, records), highlight=False)
+        self.progress.console.print(_outcome(job, records), highlight=False, markup=False)
 
     def failed(self, job: Job, reason: str) -> None:
         """Replace the bar by the reason."""
@@ -210,9 +210,9 @@ def listening(total: int, *, quiet: bool, as_json: bool) -> Iterator[Listener]:
         from rich.progress import BarColumn, Progress, TextColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
         )
         with Progress(*columns, refresh_per_second=4, transient=True) as progress:
             yield Live(total, progress)

@@ -76,17 +76,17 @@ def run(
     from ltbench.runs.probe import estimate
     from ltbench.runs.store import Store
 
-    for path in load or []:
-        load_file(path)
-    names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
-    if not names or not sets:
-        raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
-    plan = make(
-        sets, names, seeds_of(seeds), Store(results),
-        protocol_name=protocol, network=network, validation=validation, force=force,
-    )  # fmt: skip
-    place = Place(results, root_of(data_root), device, force=force)
     try:
+        for path in load or []:
+            load_file(path)
+        names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
+        if not names or not sets:
+            raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
+        plan = make(
+            sets, names, seeds_of(seeds), Store(results),
+            protocol_name=protocol, network=network, validation=validation, force=force,
+        )  # fmt: skip
+        place = Place(results, root_of(data_root), device, force=force)
         seconds = estimate(plan.jobs, place, jobs)
         if dry_run and as_json:
             print(json.dumps(_plan_row(plan, seconds)))
@@ -99,13 +99,13 @@ def run(
                 outcome = run_here(plan.jobs, place, listener, debug)
             else:
                 outcome = run_in_workers(plan.jobs, place, listener, jobs, load or [])
+        _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError from None
-    _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     if outcome.failures:
-        names_of = ", ".join(outcome.failures)
+        failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({names_of}); "
+            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
 

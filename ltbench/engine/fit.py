@@ -122,13 +122,14 @@ class Training:
                         saved = time.monotonic()
                 self.progress.stage, self.progress.epoch = position + 1, 0
                 self._resumed = {}
+            self.progress.finished = True
+            content = self._content(None)
+            if self.checkpoint:
+                self.checkpoint.save(content)
         except KeyboardInterrupt:
             if self.checkpoint and content:
                 self.checkpoint.save(content)
             raise
-        self.progress.finished = True
-        if self.checkpoint:
-            self.checkpoint.save(self._content(None))
 
     def scores(self, which: str) -> Scores | None:
         """Return the `last`, `best` or `selected` scores so far."""

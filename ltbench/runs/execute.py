@@ -57,8 +57,8 @@ def training_of(job: Job, place: Place) -> Training:
     )
     path = Store(place.results).work(job.fingerprint) / "checkpoint.pt"
     checkpoint = Checkpoint(path, write_file, place.checkpoint_every)
-    if place.force:
-        path.unlink(missing_ok=True)
+    if place.force and _is_over(checkpoint):
+        path.unlink()
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
     training = Training(build(job.trained), split_of(job, place), settings, checkpoint)
@@ -87,7 +87,8 @@ def run_job(
     store = Store(place.results)
     with _locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         for cell in job.cells:
-            store.sweep(cell, job.fingerprint)
+            own = fingerprint(cell, build(cell.method), job.protocol)
+            store.sweep(cell, job.fingerprint, own)
         found = {} if place.force else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
@@ -102,6 +103,15 @@ def run_job(
                 _record_failure(error, missing, store, place)
                 raise
     return [done[cell] for cell in job.cells]
+
+
+def _is_over(checkpoint: Checkpoint) -> bool:
+    """Return whether a checkpoint is of a finished run, or of no use; one under way goes on."""
+    try:
+        content = checkpoint.load()
+        return content is not None and bool(content["progress"]["finished"])
+    except LtbenchError:
+        return True
 
 
 def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:

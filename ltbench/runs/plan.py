@@ -59,8 +59,8 @@ def make(
 ) -> Plan:
     """Return the plan; seeds vary slowest, so every method has a number early.
 
-    Raises UsageError for names that do not exist, and for finished cells whose record was made
-    with other settings than now, unless `force` is given.
+    Raises UsageError for names that do not exist, LtbenchError for a finished cell whose record
+    was made with other settings than now or does not read, unless `force` is given.
     """
     if network is not None and network not in NETWORKS:
         raise unknown("network", network, NETWORKS)

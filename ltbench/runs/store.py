@@ -113,10 +113,11 @@ class Store:
         write_text(path, failure.model_dump_json(indent=1) + "\n")
         return path
 
-    def sweep(self, cell: Cell, fingerprint: str) -> None:
+    def sweep(self, cell: Cell, *fingerprints: str) -> None:
         """Remove what a killed run left half-written; call it only under the training's lock."""
-        beside = self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp")
-        for path in (*beside, *self.work(fingerprint).glob("*.tmp")):
+        left = list(self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"))
+        left += [path for mark in fingerprints for path in self.work(mark).glob("*.tmp")]
+        for path in left:
             path.unlink(missing_ok=True)
 
     def records(self) -> Iterator[Record]:

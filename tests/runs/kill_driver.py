@@ -23,10 +23,10 @@ from ltbench.runs.execute import Place, run_job
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 
-LONG = "fast(epochs=36, evaluate_every=1, fraction=0.5)"
+LONG = "fast(epochs=30, evaluate_every=1, fraction=0.5)"
 SHORT = "smoke(fraction=0.1)"
 METHODS = ["ldam_drw+sam", "ldam_drw+sam+posthoc_logit_adjustment"]  # share one training
-KILLS = 24
+KILLS = 22
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate"}
 
 
@@ -138,7 +138,7 @@ def main() -> None:
     for name, protocol in (("short", SHORT), ("whole", LONG)):
         started = time.monotonic()
         run_job(*job_of(folder / name, protocol), lambda report: None)
-    kills, moments = kill_at_random(folder / "random", (time.monotonic() - started) / 36)
+    kills, moments = kill_at_random(folder / "random", (time.monotonic() - started) / 30)
     changes = kill_before_every_change(folder)
     print(json.dumps({"kills": kills, "moments": moments, "changes": changes}))
 
