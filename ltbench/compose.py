@@ -54,6 +54,8 @@ class Compose(Method):
         self.parts = (base, *modifiers)
         self.views = base.views  # type: ignore[misc]  # of the base, so per instance here
         for part in modifiers:
+            if not overrides(part):
+                raise TypeError(f"{name_of(part)} changes nothing, so it cannot modify anything")
             if clash := sorted(overrides(part) & set(BASE_ONLY)):
                 raise TypeError(
                     f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "

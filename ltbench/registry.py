@@ -6,6 +6,7 @@ its first `Method` subclass is the method: adding one edits nothing else.
 """
 
 import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -142,6 +143,20 @@ def parameters(method: Method) -> dict[str, dict[str, Any]]:
         key = f"{head}#{again + 1}" if again else head  # a part may stand twice
         resolved[key] = {f.name: getattr(part, f.name) for f in _fields(type(part))}
     return resolved
+
+
+def sources(method: Method) -> dict[str, str]:
+    """Return the SHA-256 of the file of every part that is not ltbench's own, by name.
+
+    ltbench's own are told by the commit; another's file may change under the same name.
+    """
+    found = {}
+    for part in parts_of(method):
+        module = sys.modules[type(part).__module__]
+        if not module.__name__.startswith("ltbench.methods.") and module.__file__:
+            content = Path(module.__file__).read_bytes()
+            found[name_of(part)] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def role(method_class: type[Method]) -> str:

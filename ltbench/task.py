@@ -40,6 +40,7 @@ class Task:
     """What a method may know about the training set."""
 
     class_counts: Tensor  # [C], int64: training images per class
+    held_out: int = 0  # images per class kept from training for validation; shots count them
     many_above: int = MANY_ABOVE
     few_below: int = FEW_BELOW
 
@@ -56,7 +57,8 @@ class Task:
     @cached_property
     def shots(self) -> dict[str, Tensor]:
         """Return boolean masks [C] of the many-, medium- and few-shot classes."""
-        many, few = self.class_counts > self.many_above, self.class_counts < self.few_below
+        counts = self.class_counts + self.held_out
+        many, few = counts > self.many_above, counts < self.few_below
         return {"many": many, "medium": ~many & ~few, "few": few}
 
 

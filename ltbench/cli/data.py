@@ -70,10 +70,10 @@ def _visit(
 
 def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> None:
     """Say whether this machine can run ltbench, and how to mend what cannot."""
-    from ltbench.data.datasets import data_root as root_of
-
     problems = [*_packages(), *_writable(results)]
     if not problems:
+        from ltbench.data.datasets import data_root as root_of
+
         _devices()
         root = root_of(data_root)
         state = "exists" if root.is_dir() else "does not exist yet; `ltbench data prepare` fills it"

@@ -6,16 +6,13 @@ import json
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.rows import Row, load_files, print_rows
 from ltbench.errors import unknown
-
-if TYPE_CHECKING:
-    pass
 
 
 def list_(
@@ -40,7 +37,7 @@ def list_(
 
 
 def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
-    """Say which cells are finished, failed or under way in a results folder."""
+    """Say which cells are finished in a results folder, and which failed and why."""
     from ltbench.runs.overview import overview
     from ltbench.runs.store import Store
 

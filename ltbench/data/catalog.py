@@ -69,12 +69,17 @@ class Dataset:
     imbalance: float
 
     def __str__(self) -> str:
-        return f"{self.info.name}(imbalance={_shortest(self.imbalance)})"
+        return f"{self.info.name}(imbalance={self.ratio})"
+
+    @property
+    def ratio(self) -> str:
+        """Return the imbalance ratio as people write it; it reads back as the same number."""
+        return _shortest(self.imbalance)
 
     @cached_property
     def title(self) -> str:
         """Return the name as papers print it, with the ratio."""
-        return f"{self.info.title}, r = {_shortest(self.imbalance)}"
+        return f"{self.info.title}, r = {self.ratio}"
 
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:

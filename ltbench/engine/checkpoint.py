@@ -29,6 +29,8 @@ class Progress:
     selected: dict[str, Any] | None = None
     selected_by: float = -1.0  # held-out accuracy of `selected`
     finished: bool = False
+    environments: list[dict[str, Any]] = field(default_factory=list)  # of the sessions, in order
+    peak_memory_mib: float = 0.0  # over the sessions
 
 
 PARTS = frozenset({"network", "optimiser", "states", "progress"})

@@ -69,10 +69,11 @@ class Training:
     ) -> None:
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
         device = settings.device
-        self.task = Task(torch.tensor(split.class_counts, device=device))
+        held = split.validation
+        held_out = 0 if held is None else len(held.labels) // len(split.class_counts)
+        self.task = Task(torch.tensor(split.class_counts, device=device), held_out)
         self.train = Feed(settings.info, split.train.to(device))
         self.test = Feed(settings.info, split.test.to(device))
-        held = split.validation
         self.validation = None if held is None else Feed(settings.info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
         method.bind(self.task)
@@ -104,8 +105,8 @@ class Training:
         self._resumed = content
         return True
 
-    def run(self, observe: Observer) -> None:
-        """Train to the end.
+    def run(self, observe: Observer, peak_memory: Callable[[], float] = lambda: 0.0) -> None:
+        """Train to the end; `peak_memory()` in MiB is asked for before a checkpoint.
 
         Raises DivergedError for a loss that is not finite. On KeyboardInterrupt the last whole
         epoch is saved before it is raised again.
@@ -116,6 +117,7 @@ class Training:
         try:
             for position in range(self.progress.stage, len(self.stages)):
                 for optimiser in self._train_stage(position, observe):
+                    self.progress.peak_memory_mib = peak_memory()
                     content = self._content(optimiser)
                     if self.checkpoint and time.monotonic() - saved >= self.checkpoint.every:
                         self.checkpoint.save(content)

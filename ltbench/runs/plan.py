@@ -13,10 +13,11 @@ from ltbench.engine.recipe import Recipe
 from ltbench.errors import LtbenchError, UsageError, unknown
 from ltbench.method import Method, Stage
 from ltbench.networks import NETWORKS
-from ltbench.registry import build, describe, parameters, trained_part
+from ltbench.registry import build, describe, names, parameters, sources, trained_part
 from ltbench.runs.protocol import Protocol, protocol
 from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.store import Cell, Store
+from ltbench.specification import parse
 
 MAX_SEEDS = 10_000
 
@@ -64,6 +65,7 @@ def make(
     """
     if network is not None and network not in NETWORKS:
         raise unknown("network", network, NETWORKS)
+    _refuse_unknown(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
         class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
@@ -102,17 +104,17 @@ def fingerprint(cell: Cell, method: Method, rules: Protocol) -> str:
         {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
         for row in stages_of(method, rules)
     ]
-    return fingerprint_of(
-        {
-            "dataset": cell.dataset,
-            "network": cell.network,
-            "method": describe(method),
-            "parameters": parameters(method),
-            "settings": rules.model_dump(exclude_defaults=True),
-            "stages": stages,
-            "seed": cell.seed,
-        }
-    )
+    resolved = {
+        "dataset": cell.dataset,
+        "network": cell.network,
+        "method": describe(method),
+        "parameters": parameters(method),
+        "settings": rules.model_dump(exclude_defaults=True),
+        "stages": stages,
+        "seed": cell.seed,
+    }
+    foreign = sources(method)
+    return fingerprint_of({**resolved, "sources": foreign} if foreign else resolved)
 
 
 def stages_of(method: Method, rules: Protocol) -> list[dict[str, Any]]:
@@ -139,6 +141,17 @@ def seeds_of(text: str) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
+def _refuse_unknown(methods: Sequence[str]) -> None:
+    """Raise UsageError naming all the methods that do not exist, not only the first."""
+    known = names()
+    strange = [term.name for text in methods for term in parse(text) if term.name not in known]
+    if len(strange) > 1:
+        raise UsageError(
+            f"unknown methods {', '.join(map(repr, dict.fromkeys(strange)))}; "
+            f"known: {', '.join(known)}. Methods of your own come with --load mine.py."
+        )
+
+
 def _job(cell: Cell, method: Method, dataset: Dataset, rules: Protocol) -> Job:
     trained = trained_part(method)
     mark = fingerprint(cell, trained, rules)
@@ -156,8 +169,8 @@ def _finished(store: Store, cell: Cell, method: Method, rules: Protocol) -> Reco
     record = store.read(cell)
     if record is not None and record.fingerprint != fingerprint(cell, method, rules):
         raise LtbenchError(
-            f"{store.path(cell)} was made with settings that have since changed in the code; "
-            "run with --force to train it again, or with --results for another folder."
+            f"{store.path(cell)} was made with settings, or a method's file, that have changed "
+            "since; run with --force to train it again, or with --results for another folder."
         )
     return record
 

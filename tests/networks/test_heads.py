@@ -112,3 +112,16 @@ def test_the_linear_head_is_a_linear_map_with_bias_and_kaiming_normal_weights():
     assert torch.allclose(layer(given_features), expected, atol=1e-5)
     assert float(layer.weight.detach().std()) == pytest.approx((2 / 64) ** 0.5, rel=0.02)
     assert float(layer.bias.detach().abs().max()) <= 1 / 8
+
+
+def test_linear_logits_are_float32_under_bfloat16_autocast_so_that_they_do_not_tie():
+    torch.manual_seed(0)
+    head, features = LinearClassifier(64, 100), torch.randn(500, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = head(features.bfloat16())
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits, head(features.bfloat16().float()))
+    top = logits.topk(2, dim=1).values
+    assert (top[:, 0] > top[:, 1]).all()
+    tied = logits.bfloat16().topk(2, dim=1).values
+    assert (tied[:, 0] == tied[:, 1]).any()  # the fault that this guards against
