@@ -3,7 +3,6 @@
 import importlib
 import platform
 import sys
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -110,12 +109,14 @@ def explain(name: str, error: Exception) -> str:
 
 
 def _writable(results: Path) -> list[str]:
-    existing = next(path for path in (results, *results.absolute().parents) if path.exists())
+    from ltbench.errors import LtbenchError
+    from ltbench.runs.store import Store
+
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            print(f"  ok  results folder {results} can be written")
-    except OSError as error:
-        return [f"results folder {results} cannot be written ({error.strerror}); use --results."]
+        Store(results).check_writable()
+    except LtbenchError as error:
+        return [str(error)]
+    print(f"  ok  results folder {results} can be written")
     return []
 
 

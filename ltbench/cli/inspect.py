@@ -114,12 +114,15 @@ def _networks() -> list[Row]:
 
 
 def _protocols() -> list[Row]:
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.data.catalog import CATALOG
+    from ltbench.runs.protocol import PROTOCOLS, protocol
 
+    families = {info.family: info for info in CATALOG.values()}
+    shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")
     return [
-        {"family": family, "name": name, **fields}
-        for family, protocols in PROTOCOLS.items()
-        for name, fields in protocols.items()
+        {"family": family, "name": name, **protocol(name, info).model_dump(include=set(shown))}
+        for family, info in families.items()
+        for name in PROTOCOLS[family]
     ]
 
 

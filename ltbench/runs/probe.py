@@ -33,12 +33,17 @@ def estimate(jobs: tuple[Job, ...], place: Place, workers: int = 1) -> float:
     for job in jobs:
         key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
         if key not in known:
-            split_of(job, place)  # data that cannot be read is said at once
             known[key] = 0.0
             with threads_for(job.dataset.info.shape), suppress(Exception):
                 known[key] = _seconds(job, place)
         total += known[key]
     return total / min(workers, max(len(jobs), 1))
+
+
+def check_data(jobs: tuple[Job, ...], place: Place) -> None:
+    """Read the data of every job, so that what cannot be read is said before anything starts."""
+    for job in jobs:
+        split_of(job, place)
 
 
 def _seconds(job: Job, place: Place) -> float:

@@ -76,6 +76,18 @@ class Store:
                 "choose another with --results."
             )
 
+    def check_writable(self) -> None:
+        """Raise LtbenchError if no file can be written below the root."""
+        existing = next(p for p in (self.root, *self.root.absolute().parents) if p.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise LtbenchError(
+                f"results folder {self.root} cannot be written ({error.strerror}); "
+                "choose another with --results."
+            ) from None
+
     def path(self, cell: Cell) -> Path:
         """Return where a cell's record lies."""
         folder = self.root / "runs" / slug(cell.dataset) / slug(cell.protocol)

@@ -102,9 +102,10 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     from ltbench.registry import names
 
     asked = ["gkp_gsa", "cc_sam", "no_such_method"]
-    first = next(name for name in asked if name not in names())
     said = refused("run", "--methods", ",".join(asked), "--dataset", "cifar100_lt")
-    assert f"unknown method '{first}'" in said
+    assert "unknown method" in said
+    for name in asked:
+        assert (f"'{name}'" in said) == (name not in names())
     assert "did you mean" in said or "known: " in said
 
 
@@ -175,7 +176,8 @@ def test_doctor_finds_a_results_path_that_is_a_file(ltbench, home):
     for path in ("taken", "taken/below"):
         answer = ltbench("doctor", "--results", path)
         assert answer.code == 1
-        assert f"FAIL  results folder {path} cannot be written" in answer.err
+        assert answer.err.startswith(f"FAIL  {path} cannot be a folder, for ")
+        assert "taken is a file; choose another with --results." in answer.err
 
 
 @pytest.mark.parametrize("name", ["cifar10_lt", "cifar100_lt", "fashion_mnist_lt"])

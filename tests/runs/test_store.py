@@ -6,7 +6,7 @@ import json
 import os
 import re
 import resource
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -267,9 +267,12 @@ def test_whatever_stops_a_writing_leaves_no_temporary_file(tmp_path, error):
     assert files(tmp_path) == []
 
 
-@pytest.fixture
+@contextmanager
 def small_disk():
-    """Let no file of this process grow beyond 4,000 bytes: writes then fail as on a full disk."""
+    """Let no file of this process grow beyond 4,000 bytes: writes then fail as on a full disk.
+
+    Around the writing only: the tests' own output may go to a file, which is longer.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
@@ -294,12 +297,10 @@ def _noise():
 
 
 @pytest.mark.parametrize("kind", FILLERS)
-def test_a_disk_that_fills_while_writing_is_one_sentence_for_every_kind_of_file(
-    tmp_path, small_disk, kind
-):
+def test_a_disk_that_fills_while_writing_is_one_sentence_for_every_kind_of_file(tmp_path, kind):
     path = tmp_path / "file"
     write_text(path, "old")
-    with pytest.raises(LtbenchError) as caught:
+    with small_disk(), pytest.raises(LtbenchError) as caught:
         FILLERS[kind](path)
     assert str(caught.value).startswith(f"cannot write {path} (")
     assert path.read_text() == "old"
