@@ -11,28 +11,28 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ltbench.compose import Compose as Compose
     from ltbench.engine.recipe import Recipe as Recipe
-    from ltbench.method import Batch as Batch
-    from ltbench.method import Clock as Clock
     from ltbench.method import Method as Method
     from ltbench.method import Outputs as Outputs
     from ltbench.method import Stage as Stage
     from ltbench.method import Step as Step
-    from ltbench.method import Task as Task
     from ltbench.perturb import Offset as Offset
     from ltbench.perturb import evaluate_at as evaluate_at
     from ltbench.registry import build as build
     from ltbench.registry import describe as describe
+    from ltbench.task import Batch as Batch
+    from ltbench.task import Clock as Clock
+    from ltbench.task import Task as Task
 
 _HOME = {
     "Compose": "ltbench.compose",
     "Recipe": "ltbench.engine.recipe",
-    "Batch": "ltbench.method",
-    "Clock": "ltbench.method",
+    "Batch": "ltbench.task",
+    "Clock": "ltbench.task",
     "Method": "ltbench.method",
     "Outputs": "ltbench.method",
     "Stage": "ltbench.method",
     "Step": "ltbench.method",
-    "Task": "ltbench.method",
+    "Task": "ltbench.task",
     "Offset": "ltbench.perturb",
     "evaluate_at": "ltbench.perturb",
     "build": "ltbench.registry",

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.engine.recipe import Recipe
-from ltbench.method import Batch, Clock, Method, Outputs, Stage, Step
+from ltbench.method import Method, Outputs, Stage, Step
 from ltbench.networks import Network
+from ltbench.task import Batch, Clock
 
 BASE_ONLY = ("views", "stages", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})
@@ -27,12 +28,13 @@ HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "ba
 HOOKS |= {"after_step", "after_epoch", "curves"}
 
 
-def overrides(part: Method) -> set[str]:
+def overrides(part: Method | type[Method]) -> set[str]:
     """Return the names of the hooks that a method changes."""
-    return {hook for hook in HOOKS if getattr(type(part), hook) is not getattr(Method, hook)}
+    cls = part if isinstance(part, type) else type(part)
+    return {hook for hook in HOOKS if getattr(cls, hook) is not getattr(Method, hook)}
 
 
-def is_post_hoc(part: Method) -> bool:
+def is_post_hoc(part: Method | type[Method]) -> bool:
     """Return whether a part only acts on a trained network, so a run can be shared without it."""
     return bool(overrides(part)) and overrides(part) <= POST_HOC
 
@@ -54,6 +56,8 @@ class Compose(Method):
         self.parts = (base, *modifiers)
         self.views = base.views  # type: ignore[misc]  # of the base, so per instance here
         for part in modifiers:
+            if not overrides(part):
+                raise TypeError(f"{name_of(part)} changes nothing, so it cannot modify anything")
             if clash := sorted(overrides(part) & set(BASE_ONLY)):
                 raise TypeError(
                     f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "
@@ -73,6 +77,11 @@ class Compose(Method):
         for part in self.parts:
             part.meet(parts)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compose) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as every method
+
     @property
     def state(self) -> dict[str, Any]:
         """Return the states of the parts, by position."""
@@ -84,10 +93,11 @@ class Compose(Method):
             part.state = value[str(position)]
 
     def bind(self, task: Any) -> None:
-        """Bind every part."""
+        """Bind every part, once even where several compositions share it."""
         self.task = task
         for part in self.parts:
-            part.bind(task)
+            if getattr(part, "task", None) is not task:
+                part.bind(task)
 
     def build(self, network: Network) -> Network:
         """Let every part build, in order."""

@@ -16,7 +16,8 @@ from ltbench.analysis.partition import Affinity, affinities, by_size, canonical,
 from ltbench.analysis.quality import Form, Quality, feature_quality, resized_crops
 from ltbench.compose import name_of
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.method import Batch, Clock, Method, Task
+from ltbench.method import Method
+from ltbench.task import Batch, Clock, Task
 
 Data = Callable[[], Iterable[Batch]]
 ENCODER = "backbone."

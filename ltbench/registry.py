@@ -6,7 +6,7 @@ its first `Method` subclass is the method: adding one edits nothing else. An `Al
 expanded to a composition that keeps its name.
 """
 
-import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 import ltbench.methods
-from ltbench.alias import Alias, expanded
+from ltbench.alias import Alias, expanded, fields_of
 from ltbench.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
 from ltbench.errors import UsageError, unknown
 from ltbench.method import Method
@@ -59,15 +59,18 @@ def load_file(path: Path) -> str:
         raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
     module_name = f"ltbench_loaded_{name}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses look their module up while it runs
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        # Not through the loader, which would leave a __pycache__ beside the user's file.
+        source = importlib.util.decode_source(path.read_bytes())
+        exec(compile(source, path, "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        raise UsageError(f"--load {path}: {type(error).__name__}: {error}.") from error
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise UsageError(f"--load {path}: {reason}; mend the file.") from error
     _loaded[name] = _class_of(module, name)
     return name
 
@@ -78,18 +81,28 @@ def build(specification: str) -> Method:
     Raises UsageError for an unknown name or parameter, a value of the wrong type, or parts that
     cannot be composed.
     """
-    parts = [_part(term) for term in parse(specification)]
-    if is_post_hoc(parts[0]):
+    found = parts(specification)
+    if is_post_hoc(found[0]):
         raise UsageError(
-            f"{name_of(parts[0])} acts on a trained network; "
-            f"write what to train before it, as in ce+{specification}."
+            f"{name_of(found[0])} acts on a trained network; "
+            f"write what to train before it, as in {plain()}+{specification}."
         )
-    if len(parts) == 1:
-        return parts[0]
+    if len(found) == 1:
+        return found[0]
     try:
-        return Compose(*parts)
+        return Compose(*found)
     except TypeError as error:
         raise UsageError(f"{specification}: {error}.") from None
+
+
+def parts(specification: str) -> list[Method]:
+    """Return the parts of a specification, not yet composed; raises UsageError as `build` does."""
+    return [_part(term) for term in parse(specification)]
+
+
+def plain() -> str:
+    """Return the name of the method that changes nothing: what to train before a post-hoc part."""
+    return next(name for name in sorted(_own()) if not overrides(find(name)))
 
 
 def describe(method: Method) -> str:
@@ -125,20 +138,35 @@ def completed(trained: Method, specification: str) -> Method:
 
 def parameters(method: Method) -> dict[str, dict[str, Any]]:
     """Return every parameter of every part, defaults included, by part; of an alias, its parts'."""
-    resolved = {}
+    resolved: dict[str, dict[str, Any]] = {}
     for part in leaves(method):
         term = _term(part)
         head = f"{term.name}@{term.variant}" if term.variant else term.name
-        resolved[head] = {f.name: getattr(part, f.name) for f in _fields(type(part))}
+        again = sum(other.partition("#")[0] == head for other in resolved)
+        key = f"{head}#{again + 1}" if again else head  # a part may stand twice
+        resolved[key] = {f.name: getattr(part, f.name) for f in fields_of(type(part))}
     return resolved
+
+
+def sources(method: Method) -> dict[str, str]:
+    """Return the SHA-256 of the file of every part that is not ltbench's own, by name.
+
+    ltbench's own are told by the commit; another's file may change under the same name.
+    """
+    found = {}
+    for part in leaves(method):
+        module = sys.modules[type(part).__module__]
+        if not module.__name__.startswith("ltbench.methods.") and module.__file__:
+            content = Path(module.__file__).read_bytes()
+            found[name_of(part)] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def role(method_class: type[Method]) -> str:
     """Return what a method is for: `method`, `modifier` or `post-hoc`, read off its hooks."""
-    part = method_class()
-    if is_post_hoc(part):
+    if is_post_hoc(method_class):
         return "post-hoc"
-    own = overrides(part)
+    own = overrides(method_class)
     return "modifier" if own and own.isdisjoint({*BASE_ONLY, "build"}) else "method"
 
 
@@ -157,8 +185,9 @@ def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
         found = point.load()
-    except Exception as error:
-        raise UsageError(f"method {name} of {point.value}: {error}; mend or remove it.") from error
+    except (Exception, SystemExit) as error:
+        reason = _first_line(error)
+        raise UsageError(f"method {name} of {point.value}: {reason}; mend or remove it.") from error
     if isinstance(found, ModuleType):
         return _class_of(found, name)
     if isinstance(found, type) and issubclass(found, Method):
@@ -181,7 +210,7 @@ def _part(term: Term) -> Method:
     cls = find(term.name)
     if term.variant and term.variant not in cls.variants:
         raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})
-    known = {f.name for f in _fields(cls)}
+    known = {f.name for f in fields_of(cls)}
     hints = typing.get_type_hints(cls)
     values = dict(cls.variants.get(term.variant, {}))
     for key, value in term.parameters.items():
@@ -196,6 +225,8 @@ def _part(term: Term) -> Method:
         part = cls(**values)
     except ValueError as error:
         raise UsageError(f"{term}: {error}.") from None
+    except TypeError as error:
+        raise UsageError(f"{term}: {_first_line(error)}; give every parameter a default.") from None
     part.registered_name = term.name  # type: ignore[attr-defined]
     part.registered_variant = term.variant  # type: ignore[attr-defined]
     return part
@@ -204,10 +235,10 @@ def _part(term: Term) -> Method:
 def _term(part: Method) -> Term:
     name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    usual = {f.name: f.default for f in _fields(type(part))} | part.variants.get(variant, {})
+    usual = {f.name: f.default for f in fields_of(type(part))} | part.variants.get(variant, {})
     changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
     return Term(name, variant, changed)
 
 
-def _fields(cls: type[Method]) -> list[dataclasses.Field[Any]]:
-    return [f for f in dataclasses.fields(cls) if f.init]
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0].rstrip(".")

@@ -60,9 +60,12 @@ def parse_one(text: str, kind: str) -> Term:
 
 def split(text: str) -> list[str]:
     """Split at commas outside brackets and quotes: `a,b(x=1, y=2)` gives two items."""
-    items, depth, quote, start = [], 0, "", 0
+    items, depth, quote, start, escaped = [], 0, "", 0, False
     for position, character in enumerate(text):
-        if quote:
+        if escaped:
+            escaped = False
+        elif quote:
+            escaped = character == "\\"
             quote = "" if character == quote else quote
         elif character in "'\"":
             quote = character

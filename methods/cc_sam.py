@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Step
-from ltbench.perturb import Offset, Segments, norm, scaled
+from ltbench.adversarial import Adversarial
+from ltbench.classwise import Radius, class_logits, class_segments
+from ltbench.mixup import mixed
 from ltbench.slopes import exact_slopes, owned_slopes
 
-# What the released code computes, with its CIFAR-100 settings.
 RELEASE: dict[str, Any] = {"perturbed": "head", "s": 1e-6, "average": "sample", "flat": 0.5}
 RELEASE |= {"per_tensor": True, "mixup": True, "limit": 0.3, "weighted": True, "moving": True}
 
@@ -79,12 +80,8 @@ class CCSAM(Method):
         """Return the outputs for the images; mixed ones bring their "labels" [B, C]."""
         if not self.mixup:
             return super().forward(network, batch, clock)
-        draw, images = clock.generator("mixup"), batch.images
-        share = torch.rand((), generator=draw).item()
-        partners = torch.randperm(len(images), generator=draw).to(images.device)
-        labels = F.one_hot(batch.targets, self.task.num_classes).float()
-        mixed: Outputs = network(torch.lerp(images[partners], images, share))
-        return {**mixed, "labels": torch.lerp(labels[partners], labels, share)}
+        images, labels = mixed(batch, clock, self.task.num_classes)
+        return {**network(images), "labels": labels}
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the cross-entropy towards mixed labels, or else the targets, [B]."""
@@ -93,12 +90,16 @@ class CCSAM(Method):
 
     def backward(self, step: Step) -> None:
         """Descend along flat * sum of L_c(w + eps_c) + (1 - flat) * L(w), and the penalty."""
+        radius = Radius(self.s, self.cap, self.task.class_counts)
         if self.s > 0 and self.perturbed == "full":
-            losses = displaced = step.losses(step.forward(self._segments(step)))
+            slopes_of = owned_slopes if self.gradients == "owned" else exact_slopes
+            segments = class_segments(step, slopes_of(step, step.batch.targets)[1], radius)
+            losses = displaced = step.losses(step.forward(segments))
         else:
             outputs = step.forward()
-            losses = step.losses(outputs)
-            logits = self._head(step, outputs, losses) if self.s > 0 else outputs["logits"]
+            losses, logits = step.losses(outputs), outputs["logits"]
+            if self.s > 0:
+                logits = class_logits(step, outputs, losses, radius, per_tensor=self.per_tensor)
             displaced = step.losses({"logits": logits})  # towards the targets, even if mixed
         value = displaced.mean()
         if self.average == "class":
@@ -117,82 +118,3 @@ class CCSAM(Method):
     def curves(self) -> dict[str, float]:
         """Return it."""
         return {"perturbation": float(self.state["ratio"])}
-
-    def _head(self, step: Step, outputs: Outputs, losses: Tensor) -> Tensor:
-        """Return logits [B, C] at the head's w + eps_c; products [B, B] take the loop's place."""
-        targets, features = step.batch.targets, outputs["features"].detach()
-        (errors,) = torch.autograd.grad(losses.sum(), outputs["logits"], retain_graph=True)
-        same = (targets.unsqueeze(1) == targets).to(errors)
-        mean = same / same.sum(1, keepdim=True)  # [B, B]: over the images of an image's class
-        bias = mean @ errors  # [B, C]: the class's gradient by the bias
-        squares = ((mean @ ((errors @ errors.T) * (features @ features.T))) * mean).sum(1)
-        both = torch.stack([squares.clamp_min(0), bias.square().sum(1)])  # [2, B]
-        slopes = (both if self.per_tensor else both.sum(0).expand(2, -1)).sqrt()
-        weights = dict(step.network.get_submodule("classifier").named_parameters())
-        radii = self._radii(step, weights, slopes, targets)
-        first, second = (radii / slopes.clamp_min(1e-30)).unsqueeze(2)
-        reach = mean * (outputs["features"] @ features.T)
-        moved: Tensor = outputs["logits"] + first * (reach @ errors) + second * bias
-        return moved
-
-    def _segments(self, step: Step) -> Segments:
-        """Return the offsets eps_c of the whole network."""
-        targets = step.batch.targets
-        _, slopes = (owned_slopes if self.gradients == "owned" else exact_slopes)(step, targets)
-        weights = {name: w for name, w in step.network.named_parameters() if w.requires_grad}
-        norms, classes = [norm(slope) for slope in slopes.values()], torch.tensor(list(slopes))
-        radii = self._radii(step, weights, torch.stack(norms), classes.to(targets))
-        offsets: list[Offset] = [{} for _ in self.task.class_counts]
-        for (c, slope), radius in zip(slopes.items(), radii, strict=True):
-            offsets[c] = scaled(slope, radius)
-        return Segments(offsets, targets)
-
-    def _radii(
-        self, step: Step, weights: dict[str, Any], slopes: Tensor, classes: Tensor
-    ) -> Tensor:
-        """Return |eps_c| (Eq. 8-9) for gradient norms [..., K] of `classes`; 0 where it is 0."""
-        length = norm(weights)
-        rarity = (self.task.class_counts - 1).clamp_min(1).to(slopes) ** -0.25  # [C]
-        size = sum(weight.numel() for weight in weights.values())
-        radii = self.s * size**0.25 * (length / (2 * slopes)).sqrt() * rarity[classes]
-        bound = self.cap * length * rarity[classes] / rarity.max()
-        radii = torch.minimum(radii, bound) * (slopes > 0)
-        step.notes["ratio"] = radii.mean() / length
-        return radii
-
-
-@dataclass
-class Adversarial(Method):
-    """Stage 2: (1 - t/T) L(z) + t/T L(z_adv) with z_adv = z + strength * g / |g| (Eq. 12-14).
-
-    g is the gradient by an image's features z. `weighted`, as released: the images of a class
-    share one norm, and v_c = log(n_max / n_c + 0.01) / 2 scales displacement and loss of z_adv.
-    """
-
-    strength: float = 1.0
-    limit: float = 1.0
-    weighted: bool = False
-
-    registered_name = "cc_sam_adversarial"  # what records call it
-
-    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
-        """Return the outputs, the "adversarial" logits [B, C] and their "weights" [B]."""
-        outputs, head = super().forward(network, batch, clock), network.get_submodule("classifier")
-        features, targets = outputs["features"].detach().requires_grad_(), batch.targets
-        value = F.cross_entropy(head(features), targets, reduction="sum")
-        (slopes,) = torch.autograd.grad(value, features)
-        squares, weights = slopes.square().sum(1), torch.ones_like(slopes[:, 0])  # [B]
-        if self.weighted:
-            squares = (targets.unsqueeze(1) == targets).to(squares) @ squares
-            counts = self.task.class_counts
-            weights = 0.5 * (counts.max() / counts[targets] + 0.01).log().to(weights)
-        factors = self.strength * weights / squares.sqrt().clamp_min(1e-30)
-        moved = features.detach() + factors.unsqueeze(1) * slopes
-        return {**outputs, "adversarial": head(moved), "weights": weights}
-
-    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
-        """Return the mixed cross-entropy, [B]; the epoch t counts from one."""
-        share = min((clock.epoch + 1) / clock.epochs, self.limit)
-        adversarial = F.cross_entropy(outputs["adversarial"], batch.targets, reduction="none")
-        plain = super().losses(outputs, batch, clock)
-        return (1 - share) * plain + share * outputs["weights"] * adversarial

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from ltbench.analysis.fisher import diagonal_fisher, refresh_statistics
 from ltbench.errors import LtbenchError
 from ltbench.grouped import encoder_parameters
-from ltbench.method import Batch
+from ltbench.task import Batch
 
 STATISTICS = 256  # images, about, from which batch statistics at an anchor are estimated
 

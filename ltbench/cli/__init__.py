@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ltbench import __version__
-from ltbench.cli import check, data, inspect, run, table
+from ltbench.cli import check, data, inspect, run, show, table
 from ltbench.errors import LtbenchError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("table")(table.table)
 app.command("list")(inspect.list_)
-app.command("show")(inspect.show)
+app.command("show")(show.show)
 app.command("status")(inspect.status)
 app.add_typer(data.app, name="data")
 app.command("doctor")(data.doctor)
@@ -51,9 +51,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)  # the reader, such as `head`, has gone
-    except KeyboardInterrupt:
-        _complain("interrupted.", debug)
-        sys.exit(run.InterruptedRunError.exit_code)
     except Exception as error:
         _complain(
             f"{type(error).__name__}: {error}; this is a fault of ltbench or of a method, "

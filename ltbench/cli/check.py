@@ -15,12 +15,12 @@ def check(
     """Run the conformance checks on a method of your own, or on any specification."""
     from ltbench.conformance import RULES
     from ltbench.conformance import check as broken_rules
-    from ltbench.registry import build, find, load_file, role
+    from ltbench.registry import build, find, load_file, plain, role
 
     if target.endswith(".py"):
         specification = load_file(Path(target))
         if role(find(specification)) == "post-hoc":
-            specification = f"ce+{specification}"  # it needs something trained
+            specification = f"{plain()}+{specification}"  # it needs something trained
     else:
         specification = target
         build(specification)

@@ -3,7 +3,6 @@
 import importlib
 import platform
 import sys
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -42,13 +41,15 @@ def _visit(
     from ltbench.data.catalog import CATALOG, FEW_BELOW, MANY_ABOVE
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.data.datasets import data_root, load
-    from ltbench.errors import LtbenchError
+    from ltbench.errors import LtbenchError, UsageError
 
     failed = False
     for name in names or list(CATALOG):
         dataset = dataset_of(name, imbalance)
         try:
             split = load(dataset, data_root(given), download=download)
+        except UsageError:
+            raise
         except LtbenchError as error:
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
@@ -68,10 +69,10 @@ def _visit(
 
 def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> None:
     """Say whether this machine can run ltbench, and how to mend what cannot."""
-    from ltbench.data.datasets import data_root as root_of
-
     problems = [*_packages(), *_writable(results)]
     if not problems:
+        from ltbench.data.datasets import data_root as root_of
+
         _devices()
         root = root_of(data_root)
         state = "exists" if root.is_dir() else "does not exist yet; `ltbench data prepare` fills it"
@@ -108,12 +109,14 @@ def explain(name: str, error: Exception) -> str:
 
 
 def _writable(results: Path) -> list[str]:
-    parent = next(folder for folder in (results, *results.absolute().parents) if folder.is_dir())
+    from ltbench.errors import LtbenchError
+    from ltbench.runs.store import Store
+
     try:
-        with tempfile.TemporaryFile(dir=parent):
-            print(f"  ok  results folder {results} can be written")
-    except OSError as error:
-        return [f"results folder {results} cannot be written ({error.strerror}); use --results."]
+        Store(results).check_writable()
+    except LtbenchError as error:
+        return [str(error)]
+    print(f"  ok  results folder {results} can be written")
     return []
 
 

@@ -1,4 +1,4 @@
-"""`ltbench list`, `show` and `status`: what there is, what it is, and what has been run."""
+"""`ltbench list` and `status`: what there is, and what has been run."""
 
 import dataclasses
 import inspect
@@ -6,19 +6,13 @@ import json
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ltbench.cli.options import AsJson, Load, Results
-from ltbench.errors import UsageError, unknown
-
-if TYPE_CHECKING:
-    from ltbench.method import Method
-
-Row = dict[str, Any]
+from ltbench.cli.rows import Row, load_files, print_rows
+from ltbench.errors import unknown
 
 
 def list_(
@@ -33,47 +27,17 @@ def list_(
     if kind != "all" and kind not in _LISTS:
         raise unknown("list", kind, [*_LISTS, "all"])
     if "methods" in wanted:
-        _load(load)
+        load_files(load)
     found = {name: _LISTS[name]() for name in wanted}
     if as_json:
         print(json.dumps(found if kind == "all" else found[kind], indent=1))
         return
     for name, rows in found.items():
-        _print(rows, title=name)
-
-
-def show(
-    name: Annotated[str, typer.Argument(help="A method's specification or a data set.")],
-    load: Load = None,
-    as_json: AsJson = False,
-) -> None:
-    """Explain a method: paper, equations, parameters, deviations; or a data set's facts."""
-    from ltbench.data.catalog import CATALOG
-
-    if name.partition("(")[0] in CATALOG:
-        facts = _dataset_facts(name)
-    else:
-        _load(load)
-        facts = _method_facts(name)
-    if as_json:
-        print(json.dumps(facts, indent=1))
-        return
-    console = Console(highlight=False)
-    for key, value in facts.items():
-        if key == "parts":
-            for part in value:
-                console.print(f"\n[bold]{part['name']}[/bold] ({part['role']})")
-                console.print(part["paper"] + "\n\n" + part["method"], markup=False)
-                if part["parameters"]:
-                    _print(part["parameters"])
-                for deviation in part["deviations"]:
-                    console.print(f"Deviation: {deviation}", markup=False)
-        else:
-            console.print(f"{key}: {value}", markup=False)
+        print_rows(rows, title=name)
 
 
 def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
-    """Say which cells are finished, failed or under way in a results folder."""
+    """Say which cells are finished in a results folder, and which failed and why."""
     from ltbench.runs.overview import overview
     from ltbench.runs.store import Store
 
@@ -87,7 +51,7 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
     if not lines:
         print(f"{results} holds no runs yet; `ltbench run` makes them.")
         return
-    _print(
+    print_rows(
         [
             {
                 "data set": line.dataset,
@@ -104,13 +68,6 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
     for line in lines:
         for reason in line.reasons:
             print(f"{line.method} on {line.dataset}: {reason}")
-
-
-def _load(paths: list[Path] | None) -> None:
-    from ltbench.registry import load_file
-
-    for path in paths or []:
-        load_file(path)
 
 
 def _methods() -> list[Row]:
@@ -157,12 +114,15 @@ def _networks() -> list[Row]:
 
 
 def _protocols() -> list[Row]:
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.data.catalog import CATALOG
+    from ltbench.runs.protocol import PROTOCOLS, protocol
 
+    families = {info.family: info for info in CATALOG.values()}
+    shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")
     return [
-        {"family": family, "name": name, **fields}
-        for family, protocols in PROTOCOLS.items()
-        for name, fields in protocols.items()
+        {"family": family, "name": name, **protocol(name, info).model_dump(include=set(shown))}
+        for family, info in families.items()
+        for name in PROTOCOLS[family]
     ]
 
 
@@ -184,58 +144,6 @@ _LISTS = {
 }
 
 
-def _dataset_facts(name: str) -> Row:
-    from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-    from ltbench.data.splits import class_counts
-
-    data = dataset(name)
-    counts = class_counts(data.info.head_count, data.info.classes, data.imbalance)
-    many, few = sum(n > MANY_ABOVE for n in counts), sum(n < FEW_BELOW for n in counts)
-    facts = {"data set": str(data), "training images": sum(counts), "class counts": counts}
-    facts |= {"many / medium / few classes": [many, len(counts) - many - few, few]}
-    facts |= {"test images": data.info.test_count * data.info.classes}
-    return facts | {"network": data.info.network, "protocol": data.info.protocol}
-
-
-def _method_facts(specification: str) -> Row:
-    from ltbench.registry import build, describe, find, parts_of
-    from ltbench.specification import parse
-
-    terms = parse(specification)
-    if len(terms) == 1 and _post_hoc(find(terms[0].name)):
-        return {"specification": specification, "parts": [_part_facts(find(terms[0].name)())]}
-    method = build(specification)
-    parts = [_part_facts(part) for part in parts_of(method)]
-    return {"specification": describe(method), "parts": parts}
-
-
-def _post_hoc(cls: "type[Method]") -> bool:
-    from ltbench.registry import role
-
-    return role(cls) == "post-hoc"
-
-
-def _part_facts(part: "Method") -> Row:
-    from ltbench.compose import name_of, overrides
-    from ltbench.registry import role
-
-    cls = type(part)
-    return {
-        "name": name_of(part),
-        "role": role(cls),
-        "paper": inspect.getdoc(sys.modules[cls.__module__]) or "",
-        "method": inspect.getdoc(cls) or "",
-        "changes": sorted(overrides(part)),
-        "parameters": [
-            {"name": f.name, "value": getattr(part, f.name), "default": f.default}
-            for f in dataclasses.fields(cls)
-            if f.init
-        ],
-        "variants": list(cls.variants),
-        "deviations": list(cls.deviations),
-    }
-
-
 def _paper(cls: type) -> str:
     """Return the first sentence of a method's module docstring, on one line."""
     module: types.ModuleType = sys.modules[cls.__module__]
@@ -245,16 +153,3 @@ def _paper(cls: type) -> str:
 
 def _seeds(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds))
-
-
-def _print(rows: list[Row], title: str | None = None) -> None:
-    """Print rows as a table, one column a key."""
-    if not rows:
-        raise UsageError("there is nothing to show here.")
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    Console(highlight=False, markup=False).print(table, "")

@@ -139,14 +139,17 @@ class Live(Lines):
     def __init__(self, total: int, progress: Progress) -> None:
         super().__init__(total)
         self.progress = progress
-        self.whole = progress.add_task("all trainings", total=total, detail="")
+        self.begun = time.monotonic()
+        self.whole = progress.add_task("all trainings", total=total, detail=f"0/{total}")
         self.bars: dict[str, TaskID] = {}
-        self.loss: dict[str, str] = {}
+        self.shares: dict[str, float] = {}
+        self.scores: dict[str, str] = {}  # latest loss and accuracy, as shown
 
     def started(self, job: Job) -> None:
         """Add a bar."""
-        self.bars[str(job)] = self.progress.add_task(str(job), total=1.0, detail="")
-        self.loss[str(job)] = ""
+        name = str(job)
+        self.bars[name] = self.progress.add_task(name, total=1.0, detail="")
+        self.shares[name], self.scores[name] = 0.0, ""
 
     def waiting(self, job: Job) -> None:
         """Say it on the bar."""
@@ -154,30 +157,44 @@ class Live(Lines):
 
     def report(self, job: Job, report: Report) -> None:
         """Move the bar."""
-        share = _share(report)
+        name, share = str(job), _share(report)
         if report.loss is not None:
-            accuracy = "" if report.top1 is None else f"  top-1 {report.top1:5.2f} %"
-            self.loss[str(job)] = f"  loss {report.loss:.3f}{accuracy}"
+            accuracy = self.scores[name].partition("  top-1 ")[2]
+            if report.top1 is not None:
+                accuracy = f"{report.top1:.2f} %"
+            self.scores[name] = f"  loss {report.loss:.3f}"
+            self.scores[name] += f"  top-1 {accuracy}" if accuracy else ""
         left = duration(report.seconds * (1 / share - 1)) if share else "?"
         detail = (
-            f"epoch {report.epoch}/{report.epochs}{self.loss[str(job)]}  "
+            f"epoch {report.epoch}/{report.epochs}{self.scores[name]}  "
             f"{report.images_per_second:.0f} images/s  {left} left"
         )
-        self.progress.update(self.bars[str(job)], completed=share, detail=detail)
+        self.shares[name] = share
+        self.progress.update(self.bars[name], completed=share, detail=detail)
+        self._whole()
 
     def finished(self, job: Job, records: list[Record]) -> None:
         """Replace the bar by a line."""
         self._drop(job)
-        self.progress.console.print(_outcome(job, records), highlight=False)
+        self.progress.console.print(_outcome(job, records), highlight=False, markup=False)
 
     def failed(self, job: Job, reason: str) -> None:
         """Replace the bar by the reason."""
         self._drop(job)
-        self.progress.console.print(f"[red]{job} failed:[/red] {reason}", highlight=False)
+        self.progress.console.print(f"{job} failed: {reason}", style="red", markup=False)
 
     def _drop(self, job: Job) -> None:
+        self.done += 1
         self.progress.remove_task(self.bars.pop(str(job)))
-        self.progress.advance(self.whole)
+        del self.shares[str(job)]
+        self._whole()
+
+    def _whole(self) -> None:
+        share = (self.done + sum(self.shares.values())) / self.total
+        spent = time.monotonic() - self.begun
+        left = f"  {duration(spent * (1 / share - 1))} left" if 0 < share < 1 else ""
+        detail = f"{self.done}/{self.total}{left}"
+        self.progress.update(self.whole, completed=share * self.total, detail=detail)
 
 
 @contextmanager
@@ -193,9 +210,9 @@ def listening(total: int, *, quiet: bool, as_json: bool) -> Iterator[Listener]:
         from rich.progress import BarColumn, Progress, TextColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
         )
-        with Progress(*columns, refresh_per_second=4) as progress:
+        with Progress(*columns, refresh_per_second=4, transient=True) as progress:
             yield Live(total, progress)

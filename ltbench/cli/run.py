@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
 from ltbench.cli.progress import duration, listening
+from ltbench.cli.rows import load_files
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
@@ -68,44 +69,46 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.datasets import data_root as root_of
     from ltbench.engine.precision import device_of
-    from ltbench.registry import load_file
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Place
     from ltbench.runs.plan import make, seeds_of
     from ltbench.runs.pool import run_here, run_in_workers
-    from ltbench.runs.probe import estimate
+    from ltbench.runs.probe import check_data, estimate
     from ltbench.runs.store import Store
 
-    for path in load or []:
-        load_file(path)
-    names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
-    if not names or not sets:
-        raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
-    plan = make(
-        sets, names, seeds_of(seeds), Store(results),
-        protocol_name=protocol, network=network, validation=validation, force=force,
-    )  # fmt: skip
-    place = Place(results, root_of(data_root), device, force=force)
-    seconds = estimate(plan.jobs, place, jobs)
-    if dry_run and as_json:
-        print(json.dumps(_plan_row(plan, seconds)))
-    elif not quiet and not as_json:
-        _announce(plan, seconds, device_name(device_of(device)), in_full=dry_run)
-    if dry_run:
-        return
     try:
+        load_files(load)
+        store = Store(results)
+        names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
+        if not names or not sets:
+            raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
+        plan = make(
+            sets, names, seeds_of(seeds), store,
+            protocol_name=protocol, network=network, validation=validation, force=force,
+        )  # fmt: skip
+        place = Place(results, root_of(data_root), device, force=force)
+        check_data(plan.jobs, place)
+        if dry_run or not (quiet or as_json):
+            seconds = estimate(plan.jobs, place, jobs)
+            if as_json:
+                print(json.dumps(_plan_row(plan, seconds)))
+            else:
+                _announce(plan, seconds, device_name(device_of(device)), in_full=dry_run)
+        if dry_run:
+            return
+        store.check_writable()
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
             if jobs == 1:
                 outcome = run_here(plan.jobs, place, listener, debug)
             else:
                 outcome = run_in_workers(plan.jobs, place, listener, jobs, load or [])
+        _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError from None
-    _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     if outcome.failures:
-        names_of = ", ".join(outcome.failures)
+        failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({names_of}); "
+            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
 

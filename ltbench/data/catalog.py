@@ -1,7 +1,9 @@
 """The data sets ltbench knows, as plain facts. Imports nothing heavy, so the CLI can list them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
@@ -67,12 +69,17 @@ class Dataset:
     imbalance: float
 
     def __str__(self) -> str:
-        return f"{self.info.name}(imbalance={self.imbalance:g})"
+        return f"{self.info.name}(imbalance={self.ratio})"
+
+    @property
+    def ratio(self) -> str:
+        """Return the imbalance ratio as people write it; it reads back as the same number."""
+        return _shortest(self.imbalance)
 
     @cached_property
     def title(self) -> str:
         """Return the name as papers print it, with the ratio."""
-        return f"{self.info.title}, r = {self.imbalance:g}"
+        return f"{self.info.title}, r = {self.ratio}"
 
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:
@@ -84,17 +91,21 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
     term = parse_one(specification, "data set")
     if term.name not in CATALOG:
         raise unknown("data set", term.name, CATALOG)
-    ratio = _imbalance(term)
-    if ratio is None:
-        ratio = imbalance if imbalance is not None else CATALOG[term.name].imbalance
+    usual = CATALOG[term.name].imbalance if imbalance is None else imbalance
+    ratio = _parameters(term).get("imbalance", usual)
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
         raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
     return Dataset(CATALOG[term.name], float(ratio))
 
 
-def _imbalance(term: Term) -> float | None:
+def _parameters(term: Term) -> Mapping[str, Any]:
     extra = set(term.parameters) - {"imbalance"}
     if extra or term.variant:
         culprit = sorted(extra)[0] if extra else f"@{term.variant}"
         raise UsageError(f"data set {term.name} has no parameter {culprit}; it takes imbalance.")
-    return term.parameters.get("imbalance")
+    return term.parameters
+
+
+def _shortest(ratio: float) -> str:
+    """Return a number as people write it, and so that it reads back as the same number."""
+    return str(int(ratio)) if ratio == int(ratio) else repr(ratio)

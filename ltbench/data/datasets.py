@@ -76,6 +76,7 @@ def load(
     info = dataset.info
     counts = class_counts(info.head_count, info.classes, dataset.imbalance)
     arrays = read(info, root, download)
+    _check_sizes(info, root, arrays)
     counts = [max(1, round(count * fraction)) for count in counts]
     drawn = draw(arrays.train_labels, counts, subset_seed)
     held: Indices | None = None
@@ -127,11 +128,11 @@ def _fashion_mnist(info: DatasetInfo, root: Path, download: bool) -> Arrays:
 def _torchvision(
     info: DatasetInfo, root: Path, download: bool, reader: Callable[..., Any]
 ) -> tuple[Any, Any]:
-    """Return torchvision's training and test set, each checked against its MD5."""
+    """Return torchvision's training and test set, checked as torchvision checks them."""
     problem: Exception
     try:
         return reader(root, train=True), reader(root, train=False)
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged file breaks torchvision's readers in many ways
         problem = error
     if download:
         try:
@@ -164,6 +165,22 @@ _READERS: dict[str, Callable[[DatasetInfo, Path, bool], Arrays]] = {
     "fashion_mnist_lt": _fashion_mnist,
     "digits_lt": _digits,
 }
+
+
+def _check_sizes(info: DatasetInfo, root: Path, arrays: Arrays) -> None:
+    """Raise LtbenchError unless every class has the images that the catalogue promises."""
+    sizes = (
+        ("training", arrays.train_images, arrays.train_labels, info.head_count),
+        ("test", arrays.test_images, arrays.test_labels, info.test_count),
+    )
+    for part, images, labels, promised in sizes:
+        found = np.bincount(labels, minlength=info.classes)
+        if len(images) != len(labels) or len(found) != info.classes or found.min() < promised:
+            raise LtbenchError(
+                f"the {part} set of {info.name} under {root} has {len(images)} images, "
+                f"{len(labels)} labels and {found.min()} in its smallest class, not at least "
+                f"{promised}; delete the files and run `ltbench data prepare {info.name}`."
+            )
 
 
 def _subset(images: Images, labels: Indices, chosen: Indices) -> Subset:

@@ -11,7 +11,7 @@ from ltbench.data.catalog import DatasetInfo
 from ltbench.data.datasets import Subset
 from ltbench.data.samplers import order
 from ltbench.data.views import Augment, render
-from ltbench.method import Batch, seed_of
+from ltbench.task import Batch, seed_of
 
 CLEAN_BATCH = 500  # images a batch where nothing is learned from it
 

@@ -1,6 +1,6 @@
 """Checkpoints: the state of a training after a whole epoch, read with `weights_only=True`."""
 
-import pickle
+import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,12 +29,15 @@ class Progress:
     selected: dict[str, Any] | None = None
     selected_by: float = -1.0  # held-out accuracy of `selected`
     finished: bool = False
+    environments: list[dict[str, Any]] = field(default_factory=list)  # of the sessions, in order
+    peak_memory_mib: float = 0.0  # over the sessions
 
 
+PARTS = frozenset({"network", "optimiser", "states", "progress"})
 Saver = Callable[[Path, Callable[[BinaryIO], object]], None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Checkpoint:
     """One checkpoint file; `save_file` writes it whole or not at all."""
 
@@ -44,21 +47,29 @@ class Checkpoint:
 
     def save(self, content: dict[str, Any]) -> None:
         """Replace the checkpoint."""
-        self.save_file(self.path, lambda file: torch.save(content, file))
+        stream = io.BytesIO()  # torch's own file writer hides what the disk said
+        torch.save(content, stream)
+        self.save_file(self.path, lambda file: file.write(stream.getbuffer()))
 
     def load(self) -> dict[str, Any] | None:
         """Return the content, or None if there is no file; raises LtbenchError if damaged."""
         if not self.path.exists():
             return None
         try:
+            with zipfile.ZipFile(self.path) as archive:
+                if archive.testzip() is not None:  # torch does not look at the checksums
+                    raise ValueError("a checksum differs")
             content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-            Progress(**content["progress"])
-        except (
-            RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError,
-            pickle.UnpicklingError, zipfile.BadZipFile,
-        ) as error:  # fmt: skip
-            raise LtbenchError(
-                f"checkpoint {self.path} does not read ({type(error).__name__}); "
-                "delete it to train this run from the start."
-            ) from None
+            if missing := PARTS - content.keys():
+                raise ValueError(f"{sorted(missing)[0]} is missing")
+        except Exception as error:  # a damaged file breaks the unpickler in many ways
+            raise self.unfit(error) from None
         return content
+
+    def unfit(self, error: Exception) -> LtbenchError:
+        """Return the error for a checkpoint that cannot be taken up."""
+        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else ""
+        return LtbenchError(
+            f"checkpoint {self.path} does not read ({reason or type(error).__name__}); "
+            "delete it to train this run from the start."
+        )

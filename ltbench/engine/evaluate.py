@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ltbench.data.feed import Feed
 from ltbench.engine.scores import Scores
-from ltbench.method import Method, Task
+from ltbench.method import Method
+from ltbench.task import Task
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 BINS = 15  # of the calibration error (Guo et al. 2017)

@@ -25,8 +25,9 @@ from ltbench.engine.precision import autocast_of
 from ltbench.engine.recipe import Recipe
 from ltbench.engine.scores import Scores
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
-from ltbench.method import Method, Task
+from ltbench.method import Method
 from ltbench.networks import create
+from ltbench.task import Task
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,22 @@ class Training:
     ) -> None:
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
         device = settings.device
-        self.task = Task(torch.tensor(split.class_counts, device=device))
+        held = split.validation
+        held_out = 0 if held is None else len(held.labels) // len(split.class_counts)
+        self.task = Task(torch.tensor(split.class_counts, device=device), held_out)
         self.train = Feed(settings.info, split.train.to(device))
         self.test = Feed(settings.info, split.test.to(device))
-        held = split.validation
         self.validation = None if held is None else Feed(settings.info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
         method.bind(self.task)
+        self.stages = method.stages(settings.recipe)
+        for other in self._methods():
+            if getattr(other, "task", None) is not self.task:
+                other.bind(self.task)
         with seeded(settings.seed, "init"):
             channels = settings.info.shape[0]
             network = method.build(create(settings.network, channels, self.task.num_classes))
         self.network: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.stages = method.stages(settings.recipe)
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}
@@ -89,14 +94,19 @@ class Training:
         content = self.checkpoint.load() if self.checkpoint else None
         if content is None:
             return False
-        self.network.load_state_dict(content["network"])
-        self.method.state = _on(content["state"], self.settings.device)
-        self.progress = Progress(**content["progress"])
+        try:
+            self.network.load_state_dict(content["network"])
+            for method, state in zip(self._methods(), content["states"], strict=True):
+                method.state = _on(state, self.settings.device)
+            self.progress = Progress(**content["progress"])
+        except Exception as error:  # of another network or version; nothing has been trained yet
+            assert self.checkpoint is not None
+            raise self.checkpoint.unfit(error) from None
         self._resumed = content
         return True
 
-    def run(self, observe: Observer) -> None:
-        """Train to the end.
+    def run(self, observe: Observer, peak_memory: Callable[[], float] = lambda: 0.0) -> None:
+        """Train to the end; `peak_memory()` in MiB is asked for before a checkpoint.
 
         Raises DivergedError for a loss that is not finite. On KeyboardInterrupt the last whole
         epoch is saved before it is raised again.
@@ -106,40 +116,37 @@ class Training:
         saved, content = time.monotonic(), None
         try:
             for position in range(self.progress.stage, len(self.stages)):
-                for optimiser, method in self._train_stage(position, observe):
-                    content = self._content(optimiser, method)
+                for optimiser in self._train_stage(position, observe):
+                    self.progress.peak_memory_mib = peak_memory()
+                    content = self._content(optimiser)
                     if self.checkpoint and time.monotonic() - saved >= self.checkpoint.every:
                         self.checkpoint.save(content)
                         saved = time.monotonic()
                 self.progress.stage, self.progress.epoch = position + 1, 0
                 self._resumed = {}
+            self.progress.finished = True
+            content = self._content(None)
+            if self.checkpoint:
+                self.checkpoint.save(content)
         except KeyboardInterrupt:
             if self.checkpoint and content:
                 self.checkpoint.save(content)
             raise
-        self.progress.finished = True
-        if self.checkpoint:
-            self.checkpoint.save(self._content(None, self.method))
 
     def scores(self, which: str) -> Scores | None:
         """Return the `last`, `best` or `selected` scores so far."""
         plain = getattr(self.progress, which)
         return None if plain is None else Scores(**plain)
 
-    def _train_stage(
-        self, position: int, observe: Observer
-    ) -> Iterator[tuple[torch.optim.Optimizer, Method]]:
-        """Train a stage from where it stands; yield optimiser and method after every epoch."""
+    def _train_stage(self, position: int, observe: Observer) -> Iterator[torch.optim.Optimizer]:
+        """Train a stage from where it stands; yield the optimiser after every epoch."""
         stage, progress, seed = self.stages[position], self.progress, self.settings.seed
         method = stage.method or self.method
-        if method is not self.method:
-            method.bind(self.task)
         if progress.epoch == 0:
             reset(self.network, stage, seed)
         optimiser = optimiser_for(self.network, stage)
         if self._resumed and progress.epoch:
             optimiser.load_state_dict(self._resumed["optimiser"])
-            method.state = _on(self._resumed["stage_state"], self.settings.device)
 
         def after_step(step: int, steps: int, images: int) -> None:
             progress.steps += 1
@@ -158,18 +165,19 @@ class Training:
             if not losses.isfinite().all():
                 bad = int((~losses.isfinite()).nonzero()[0])
                 raise DivergedError(progress.epochs_done, bad + 1)
+            self._steps = len(losses)
             row = {
                 "epoch": progress.epochs_done,
                 "stage": stage.name,
                 "learning_rate": stage.recipe.learning_rate_at(epoch),
                 "loss": float(losses.mean()),
-                **method.curves(),
                 **self._evaluate(),
                 "seconds": progress.train_seconds + progress.evaluate_seconds,
             }
+            row = {**row, **method.curves(), **row}  # a method's names never hide the engine's
             progress.curves.append(row)
             observe(self._report(0, len(losses), 0.0, row["loss"], row.get("top1")))
-            yield optimiser, method
+            yield optimiser
 
     def _evaluate(self) -> dict[str, Any]:
         """Look at the test set if it is due; return what the curves show of it."""
@@ -191,6 +199,8 @@ class Training:
     def _scores_on(self, feed: Feed) -> Scores:
         final = finalised(self.method, self.network)
         logits = logits_of(self.method, final, feed, self.autocast)
+        if not logits.isfinite().all():  # the last step of an epoch can spoil the weights unseen
+            raise DivergedError(self.progress.epochs_done, self._steps)
         return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
 
     def _report(
@@ -214,13 +224,17 @@ class Training:
             top1=top1,
         )
 
-    def _content(self, optimiser: torch.optim.Optimizer | None, method: Method) -> dict[str, Any]:
+    def _methods(self) -> list[Method]:
+        """Return the run's method, then those in charge of single stages, each once."""
+        found = [self.method, *(stage.method for stage in self.stages if stage.method)]
+        return list({id(method): method for method in found}.values())
+
+    def _content(self, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:
         """Return a copy of everything a resumed run needs; training goes on in the original."""
         content = {
             "network": self.network.state_dict(),
             "optimiser": optimiser.state_dict() if optimiser else None,
-            "state": self.method.state,
-            "stage_state": method.state,
+            "states": [method.state for method in self._methods()],
             "progress": asdict(self.progress),
         }
         return copy.deepcopy(content)

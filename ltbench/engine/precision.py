@@ -1,12 +1,14 @@
 """Devices and precision: float32, or bfloat16 autocast; never a gradient scaler."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
 from ltbench.errors import UsageError
+
+TINY_PIXELS = 16 * 16
 
 
 def device_of(name: str) -> torch.device:
@@ -15,11 +17,27 @@ def device_of(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UsageError(f"no device {name!r} here ({reason}); use --device cpu.") from None
     return device
+
+
+@contextmanager
+def threads_for(shape: tuple[int, int, int]) -> Iterator[None]:
+    """Use one CPU thread for images of shape [channels, height, width] that are tiny.
+
+    Their steps are too short to share: several threads gain nothing when alone, and wait for one
+    another a hundred times longer than they compute when the machine has other work.
+    """
+    before = torch.get_num_threads()
+    if shape[1] * shape[2] <= TINY_PIXELS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def autocast_of(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:

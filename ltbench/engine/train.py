@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import Autocast
 from ltbench.errors import LtbenchError
-from ltbench.method import Clock, Method, Stage, Step, seed_of
+from ltbench.method import Method, Stage, Step
+from ltbench.task import Clock, seed_of
 
 
 class DivergedError(LtbenchError):
@@ -25,6 +26,12 @@ class DivergedError(LtbenchError):
 
 def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     """Let exactly the stage's parameters train, and return SGD over them."""
+    names = [name for name, _ in network.named_parameters()]
+    for prefix in stage.trainable:
+        if not any(name.startswith(prefix) for name in names):
+            raise LtbenchError(
+                f"stage {stage.name} trains {prefix!r}, but no parameter's name begins so."
+            )
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(stage.trainable))
     recipe = stage.recipe
@@ -41,7 +48,13 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
     """Re-initialise the modules a stage begins with afresh."""
     with seeded(seed, "reset", stage.name):
         for name in stage.reset:
-            for part in network.get_submodule(name).modules():
+            try:
+                module = network.get_submodule(name)
+            except AttributeError:
+                raise LtbenchError(
+                    f"stage {stage.name} resets {name!r}, which the network does not have."
+                ) from None
+            for part in module.modules():
                 renew = getattr(part, "reset_parameters", None)
                 if callable(renew):
                     renew()

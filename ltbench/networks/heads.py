@@ -13,6 +13,12 @@ class KaimingLinear(nn.Linear):
         super().reset_parameters()
         nn.init.kaiming_normal_(self.weight)
 
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits, [B, C], in float32 or finer."""
+        # Logits of 8 bits of mantissa tie, and argmax gives ties to the head classes.
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features.to(self.weight.dtype), self.weight, self.bias)
+
 
 class LinearClassifier(KaimingLinear):
     """A linear classifier, initialised as in the LDAM-DRW code."""

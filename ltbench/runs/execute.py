@@ -1,35 +1,31 @@
 """One training from its job to its records."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
 from ltbench.data.datasets import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.evaluate import finalised, logits_of, scores_of
 from ltbench.engine.fit import Observer, Settings, Training
-from ltbench.engine.precision import device_of
+from ltbench.engine.precision import device_of, threads_for
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.method import Method
-from ltbench.registry import build, completed, parameters, parts_of
+from ltbench.registry import build, completed, parameters, parts_of, sources
+from ltbench.runs.artifacts import write_curves, write_logits
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.plan import Job, fingerprint, stages_of
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Cost, Data, Failure, Record
-from ltbench.runs.store import Cell, Store, write_file, write_text
+from ltbench.runs.record import Cost, Data, Environment, Failure, Record
+from ltbench.runs.store import Cell, Store, write_file
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,8 @@ def training_of(job: Job, place: Place) -> Training:
     )
     path = Store(place.results).work(job.fingerprint) / "checkpoint.pt"
     checkpoint = Checkpoint(path, write_file, place.checkpoint_every)
-    if place.force:
-        path.unlink(missing_ok=True)
+    if place.force and _is_over(checkpoint):
+        path.unlink()
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
     training = Training(build(job.trained), split_of(job, place), settings, checkpoint)
@@ -85,30 +81,58 @@ def run_job(
     then says why.
     """
     store = Store(place.results)
-    with _locked(store.work(job.fingerprint), wait):
+    with _locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
+        for cell in job.cells:
+            own = fingerprint(cell, build(cell.method), job.protocol)
+            store.sweep(cell, job.fingerprint, own)
         found = {} if place.force else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
         if missing:
             try:
                 training = training_of(job, place)
-                training.run(observe)
+                _train(training, observe)
                 done |= {cell: _finish(cell, job, training, place) for cell in missing}
+            except BrokenPipeError:
+                raise  # whoever watched has gone; the run itself did not fail
             except Exception as error:
                 _record_failure(error, missing, store, place)
                 raise
     return [done[cell] for cell in job.cells]
 
 
+def _train(training: Training, observe: Observer) -> None:
+    """Train to the end; a network that is read off later keeps the provenance it was trained by."""
+    progress, device = training.progress, training.settings.device
+    if progress.finished:
+        return
+    here = environment(device).model_dump()
+    if here not in progress.environments:
+        progress.environments.append(here)
+    before = progress.peak_memory_mib
+    training.run(observe, lambda: max(before, peak_memory_mib(device)))
+
+
+def _is_over(checkpoint: Checkpoint) -> bool:
+    """Return whether a checkpoint is of a finished run, or of no use; one under way goes on."""
+    try:
+        content = checkpoint.load()
+        return content is not None and bool(content["progress"]["finished"])
+    except LtbenchError:
+        return True
+
+
 def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
     """Evaluate a trained network for one cell, and write curves, logits and the record."""
     method = completed(training.method, cell.method)
-    method.bind(training.task)
     post_hoc = method is not training.method
+    if post_hoc:
+        method.bind(training.task)  # the post-hoc parts only; what was trained keeps its state
     store, feed, progress = Store(place.results), training.test, training.progress
     final = finalised(method, training.network)
     logits = logits_of(method, final, feed, training.autocast)
     split = split_of(job, place)
+    sessions = progress.environments or [environment(training.settings.device).model_dump()]
     record = Record(
         dataset=cell.dataset,
         network=cell.network,
@@ -118,6 +142,7 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
         seed=cell.seed,
         fingerprint=fingerprint(cell, method, job.protocol),
         parameters=parameters(method),
+        sources=sources(method),
         settings=job.protocol.model_dump(),
         stages=stages_of(method, job.protocol),
         data=Data(
@@ -136,24 +161,26 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
             evaluate_seconds=progress.evaluate_seconds,
             steps=progress.steps,
             images_per_second=progress.images / progress.train_seconds,
-            peak_memory_mib=peak_memory_mib(training.settings.device),
+            peak_memory_mib=progress.peak_memory_mib,
             parameters=sum(parameter.numel() for parameter in final.parameters()),
         ),
-        environment=environment(training.settings.device),
-        deviations=_deviations(method, job.protocol),
+        environment=Environment(**sessions[-1]),
+        deviations=_deviations(method, job.protocol, len(sessions)),
         finished=_now(),
     )
-    write_text(store.curves_path(cell), _csv(progress.curves))
-    _write_logits(store.work(record.fingerprint) / "logits.npz", logits, feed.subset.labels)
+    write_curves(store.curves_path(cell), progress.curves)
+    write_logits(store.work(record.fingerprint) / "logits.npz", logits, feed.subset.labels)
     store.write(record)
     return record
 
 
-def _deviations(method: Method, rules: Protocol) -> list[str]:
+def _deviations(method: Method, rules: Protocol, environments: int) -> list[str]:
     """Return where this run departs from the papers, harness and method."""
     ours = []
     if rules.precision == "bfloat16":
         ours.append("forward passes in bfloat16 autocast over float32 weights")
+    if environments > 1:
+        ours.append(f"trained in {environments} environments; the last one is recorded")
     return ours + [line for part in parts_of(method) for line in part.deviations]
 
 
@@ -211,23 +238,6 @@ def _split(
         validation=validation,
         fraction=fraction,
     )
-
-
-def _csv(curves: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(name for row in curves for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {name: f"{v:.6g}" if isinstance(v, float) else v for name, v in row.items()}
-        for row in curves
-    )
-    return text.getvalue()
-
-
-def _write_logits(path: Path, logits: Tensor, labels: Tensor) -> None:
-    arrays = logits.half().cpu().numpy(), labels.cpu().numpy()
-    write_file(path, lambda file: np.savez_compressed(file, logits=arrays[0], labels=arrays[1]))
 
 
 def _now() -> str:

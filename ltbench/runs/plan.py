@@ -4,18 +4,22 @@ Cells that differ only in post-hoc parts share one training.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.splits import class_counts
+from ltbench.engine.recipe import Recipe
 from ltbench.errors import LtbenchError, UsageError, unknown
-from ltbench.method import Method
+from ltbench.method import Method, Stage
 from ltbench.networks import NETWORKS
-from ltbench.registry import build, describe, parameters, trained_part
+from ltbench.registry import build, describe, names, parameters, sources, trained_part
 from ltbench.runs.protocol import Protocol, protocol
 from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.store import Cell, Store
+from ltbench.specification import parse
+
+MAX_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,12 @@ def make(
 ) -> Plan:
     """Return the plan; seeds vary slowest, so every method has a number early.
 
-    Raises UsageError for names that do not exist, and for finished cells whose record was made
-    with other settings than now, unless `force` is given.
+    Raises UsageError for names that do not exist, LtbenchError for a finished cell whose record
+    was made with other settings than now or does not read, unless `force` is given.
     """
     if network is not None and network not in NETWORKS:
         raise unknown("network", network, NETWORKS)
+    _refuse_unknown(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
         class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
@@ -89,28 +94,35 @@ def make(
 
 
 def fingerprint(cell: Cell, method: Method, rules: Protocol) -> str:
-    """Return the fingerprint of everything resolved that determines a cell's result."""
-    return fingerprint_of(
-        {
-            "dataset": cell.dataset,
-            "network": cell.network,
-            "method": describe(method),
-            "parameters": parameters(method),
-            "settings": rules.model_dump(),
-            "stages": stages_of(method, rules),
-            "seed": cell.seed,
-        }
-    )
+    """Return the fingerprint of everything resolved that determines a cell's result.
+
+    Fields of protocol, stage and recipe count where they differ from their defaults, so that a
+    field added later leaves old records valid; a test pins the defaults.
+    """
+    usual_stage, usual_recipe = _defaults(Stage), _defaults(Recipe)
+    stages = [
+        {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
+        for row in stages_of(method, rules)
+    ]
+    resolved = {
+        "dataset": cell.dataset,
+        "network": cell.network,
+        "method": describe(method),
+        "parameters": parameters(method),
+        "settings": rules.model_dump(exclude_defaults=True),
+        "stages": stages,
+        "seed": cell.seed,
+    }
+    foreign = sources(method)
+    return fingerprint_of({**resolved, "sources": foreign} if foreign else resolved)
 
 
 def stages_of(method: Method, rules: Protocol) -> list[dict[str, Any]]:
     """Return the stages of a method under a protocol as plain data."""
     plain = []
     for stage in method.stages(rules.recipe()):
-        in_charge = None if stage.method is None else describe(stage.method)
-        row = {"name": stage.name, "recipe": _listed(asdict(stage.recipe))}
-        row |= {"sampler": stage.sampler, "trainable": list(stage.trainable)}
-        plain.append({**row, "reset": list(stage.reset), "method": in_charge})
+        row = {field.name: _plain(getattr(stage, field.name)) for field in fields(Stage)}
+        plain.append(row | {"recipe": {k: _plain(v) for k, v in asdict(stage.recipe).items()}})
     return plain
 
 
@@ -121,10 +133,23 @@ def seeds_of(text: str) -> list[int]:
         raise UsageError(f"--seeds {text}: give a count such as 3 or a list such as 0,4.")
     numbers = [int(part) for part in parts if part]
     if "," not in text:
-        numbers = list(range(min(numbers[0], 10_000))) if numbers else []
+        if numbers and numbers[0] > MAX_SEEDS:
+            raise UsageError(f"--seeds {text}: that is too many; give at most {MAX_SEEDS}.")
+        numbers = list(range(numbers[0])) if numbers else []
     if not numbers:
         raise UsageError(f"--seeds {text}: give at least one seed, such as 1 or 0,4.")
     return list(dict.fromkeys(numbers))
+
+
+def _refuse_unknown(methods: Sequence[str]) -> None:
+    """Raise UsageError naming all the methods that do not exist, not only the first."""
+    known = names()
+    strange = [term.name for text in methods for term in parse(text) if term.name not in known]
+    if len(strange) > 1:
+        raise UsageError(
+            f"unknown methods {', '.join(map(repr, dict.fromkeys(strange)))}; "
+            f"known: {', '.join(known)}. Methods of your own come with --load mine.py."
+        )
 
 
 def _job(cell: Cell, method: Method, dataset: Dataset, rules: Protocol) -> Job:
@@ -144,12 +169,22 @@ def _finished(store: Store, cell: Cell, method: Method, rules: Protocol) -> Reco
     record = store.read(cell)
     if record is not None and record.fingerprint != fingerprint(cell, method, rules):
         raise LtbenchError(
-            f"{store.path(cell)} was made with settings that have since changed in the code; "
-            "run with --force to train it again, or with --results for another folder."
+            f"{store.path(cell)} was made with settings, or a method's file, that have changed "
+            "since; run with --force to train it again, or with --results for another folder."
         )
     return record
 
 
-def _listed(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return tuples as lists, as JSON gives them back."""
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
+def _plain(value: Any) -> Any:
+    """Return a field of a stage or recipe as JSON gives it back."""
+    if isinstance(value, Method):
+        return describe(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    return {f.name: _plain(f.default) for f in fields(cls) if f.default is not MISSING}
+
+
+def _without(row: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in usual or value != usual[key]}

@@ -1,7 +1,6 @@
 """Jobs in this process or in worker processes; one failure does not stop the rest."""
 
 import multiprocessing
-import os
 import signal
 import time
 from collections import deque
@@ -61,7 +60,7 @@ def run_here(jobs: Sequence[Job], place: Place, listener: Listener, debug: bool)
             report, waiting = partial(listener.report, job), partial(listener.waiting, job)
             records = run_job(job, place, report, waiting)
         except Exception as error:
-            if debug:
+            if debug or isinstance(error, BrokenPipeError):
                 raise
             _fail(outcome, listener, job, reason_of(error))
         else:
@@ -78,7 +77,7 @@ def run_in_workers(
     A worker that dies costs its job only. On KeyboardInterrupt every worker saves first.
     """
     outcome, queue = Outcome(), deque(jobs)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, torch.get_num_threads() // workers)
     team = [_Worker(place, threads, loaded) for _ in range(min(workers, len(jobs)))]
     try:
         for worker in team:
@@ -112,7 +111,11 @@ class _Worker:
     def give(self, job: Job, listener: Listener) -> None:
         """Hand over a job."""
         self.job = job
-        self.connection.send(job)
+        try:
+            self.connection.send(job)
+        except OSError:  # it died since its last job
+            self.connection, self.process = self._start()
+            self.connection.send(job)
         listener.started(job)
 
     def hear(self, outcome: Outcome, listener: Listener) -> bool:
@@ -121,7 +124,7 @@ class _Worker:
         job = self.job
         try:
             kind, content = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode
             _fail(outcome, listener, job, f"its process ended with exit code {code}.")
@@ -162,11 +165,13 @@ def _work(connection: Any, place: Place, threads: int, loaded: tuple[Path, ...])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the parent, which decides
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     torch.set_num_threads(threads)
-    for path in loaded:
-        load_file(path)
+    problem = _load(loaded)
     try:
         while True:
             job = connection.recv()
+            if problem:
+                connection.send(("failed", problem))
+                continue
             observe = _throttled(lambda report: connection.send(("report", report)))
             try:
                 records = run_job(job, place, observe, lambda: connection.send(("waiting", None)))
@@ -176,6 +181,16 @@ def _work(connection: Any, place: Place, threads: int, loaded: tuple[Path, ...])
                 connection.send(("finished", records))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
+
+
+def _load(paths: tuple[Path, ...]) -> str:
+    """Load methods' files; return why that failed, or nothing."""
+    try:
+        for path in paths:
+            load_file(path)
+    except LtbenchError as error:
+        return str(error)
+    return ""
 
 
 def _throttled(send: Callable[[Report], None]) -> Callable[[Report], None]:

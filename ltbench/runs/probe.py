@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +12,12 @@ import torch
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
+from ltbench.engine.precision import threads_for
 from ltbench.engine.train import optimiser_for
-from ltbench.method import Clock, Step
-from ltbench.runs.execute import Place, training_of
+from ltbench.method import Step
+from ltbench.runs.execute import Place, split_of, training_of
 from ltbench.runs.plan import Job
+from ltbench.task import Clock
 
 TIMED_STEPS = 3
 
@@ -22,16 +25,25 @@ TIMED_STEPS = 3
 def estimate(jobs: tuple[Job, ...], place: Place, workers: int = 1) -> float:
     """Return the seconds that jobs will take; trainings that differ only in seed are timed once.
 
-    Every stage is taken to cost what the first one's steps cost.
+    Every stage is taken to cost what the first one's steps cost. A training that cannot take its
+    first steps counts nothing here: it fails when its turn comes, and does not stop the rest.
     """
     known: dict[tuple[str, ...], float] = {}
     total = 0.0
     for job in jobs:
         key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
         if key not in known:
-            known[key] = _seconds(job, place)
+            known[key] = 0.0
+            with threads_for(job.dataset.info.shape), suppress(Exception):
+                known[key] = _seconds(job, place)
         total += known[key]
     return total / min(workers, max(len(jobs), 1))
+
+
+def check_data(jobs: tuple[Job, ...], place: Place) -> None:
+    """Read the data of every job, so that what cannot be read is said before anything starts."""
+    for job in jobs:
+        split_of(job, place)
 
 
 def _seconds(job: Job, place: Place) -> float:

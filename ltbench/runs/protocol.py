@@ -20,17 +20,19 @@ class Protocol(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     specification: str
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1, le=100_000)
+    batch_size: int = Field(ge=1, le=1_000_000)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
-    warmup_epochs: int = Field(default=5, ge=0)
+    warmup_epochs: int = Field(default=5, ge=0, le=100_000)
     schedule: Literal["step", "cosine"] = "step"
     decay: float = Field(default=0.01, gt=0, le=1)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     subset_seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    evaluate_every: int = Field(default=1, ge=1)  # epochs between looks at the test set
-    validation: int = Field(default=0, ge=0)  # training images per class held out for selection
+    evaluate_every: int = Field(default=1, ge=1, le=100_000)  # epochs between looks at the test set
+    validation: int = Field(
+        default=0, ge=0, le=1_000_000
+    )  # training images per class held out for selection
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
 
     @property
@@ -99,11 +101,8 @@ def protocol(
         if name not in changeable:
             raise unknown(f"field of protocol {term.name}", name, changeable)
     wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
-    given = {
-        name: float(value) if type(value) is int and type(changeable[name]) is float else value
-        for name, value in wanted.items()
-    }
-    changed = {name: value for name, value in given.items() if value != changeable[name]}
+    given = {name: _number(value, changeable[name]) for name, value in wanted.items()}
+    changed = {name: value for name, value in given.items() if not _same(value, changeable[name])}
     canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
     try:
         return Protocol(specification=canonical, **{**known[term.name], **changed})
@@ -113,6 +112,17 @@ def protocol(
             f"protocol {term.name}: {first['loc'][0]} = {first['input']!r} is not allowed "
             f"({first['msg'].lower()})."
         ) from None
+
+
+def _number(value: Any, usual: Any) -> Any:
+    """Return a whole number as a float where the field is one, so that 1 and 1.0 are the same."""
+    whole = type(value) is int and type(usual) is float and abs(value) < 2**53
+    return float(value) if whole else value
+
+
+def _same(value: Any, usual: Any) -> bool:
+    """Return whether two values are the same; False is not 0."""
+    return type(value) is type(usual) and bool(value == usual)
 
 
 def _defaults() -> dict[str, Any]:

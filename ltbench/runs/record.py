@@ -61,6 +61,8 @@ class Record(Model):
     seed: int = Field(ge=0)
     fingerprint: str  # of everything resolved that determines the result; see `fingerprint_of`
     parameters: dict[str, dict[str, Any]]  # of every part of the method, defaults included
+    # SHA-256 of the files of those parts that are not ltbench's own, by part
+    sources: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any]  # the protocol, every field
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     data: Data

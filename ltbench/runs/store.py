@@ -43,11 +43,18 @@ class Cell:
         return f"{self.method} on {self.dataset}, {self.network}, {self.protocol}, seed {self.seed}"
 
 
+_TERM = r"[a-z0-9_@]+(\([a-z0-9_]+=[a-z0-9_.]+(, [a-z0-9_]+=[a-z0-9_.]+)*\))?"
+_SIMPLE = re.compile(rf"{_TERM}(\+{_TERM})*")
+
+
 def slug(specification: str) -> str:
-    """Return a file name for a specification: readable, and unique through a hash if shortened."""
-    if re.fullmatch(r"[a-z0-9_+]{1,80}", specification):
-        return specification
-    readable = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", specification).strip("-")[:80]
+    """Return a file name for a specification: readable, and unique.
+
+    `sam(rho=0.8)` becomes `sam-rho=0.8`; what cannot be written so without loss gets a hash.
+    """
+    readable = re.sub(r"[^A-Za-z0-9_.+=@]+", "-", specification).strip("-")[:80]
+    if _SIMPLE.fullmatch(specification) and len(specification) <= 80:
+        return readable.replace("-+", "+")
     return f"{readable}-{hashlib.sha256(specification.encode()).hexdigest()[:6]}"
 
 
@@ -57,6 +64,29 @@ class Store:
 
     root: Path
     problems: list[str] = field(default_factory=list)  # files that `records` had to leave out
+
+    def __post_init__(self) -> None:
+        """Raise LtbenchError for a root that cannot be a folder."""
+        existing = next(
+            path for path in (self.root, *self.root.absolute().parents) if path.exists()
+        )
+        if not existing.is_dir():
+            raise LtbenchError(
+                f"{self.root} cannot be a folder, for {existing} is a file; "
+                "choose another with --results."
+            )
+
+    def check_writable(self) -> None:
+        """Raise LtbenchError if no file can be written below the root."""
+        existing = next(p for p in (self.root, *self.root.absolute().parents) if p.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            raise LtbenchError(
+                f"results folder {self.root} cannot be written ({error.strerror}); "
+                "choose another with --results."
+            ) from None
 
     def path(self, cell: Cell) -> Path:
         """Return where a cell's record lies."""
@@ -77,8 +107,10 @@ class Store:
 
     def read(self, cell: Cell) -> Record | None:
         """Return a cell's record, or None; raises LtbenchError for a file that does not read."""
-        path = self.path(cell)
-        return read_record(path) if path.exists() else None
+        try:
+            return read_record(self.path(cell))
+        except FileNotFoundError:
+            return None
 
     def write(self, record: Record) -> Path:
         """Write a record and remove the failure it makes good."""
@@ -92,6 +124,13 @@ class Store:
         path = self.failure_path(Cell.of(failure))
         write_text(path, failure.model_dump_json(indent=1) + "\n")
         return path
+
+    def sweep(self, cell: Cell, *fingerprints: str) -> None:
+        """Remove what a killed run left half-written; call it only under the training's lock."""
+        left = list(self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"))
+        left += [path for mark in fingerprints for path in self.work(mark).glob("*.tmp")]
+        for path in left:
+            path.unlink(missing_ok=True)
 
     def records(self) -> Iterator[Record]:
         """Yield every readable record in path order; the others are named in `problems`."""
@@ -111,10 +150,15 @@ class Store:
 
 
 def read_record(path: Path) -> Record:
-    """Return the record in a file; raises LtbenchError naming the file and the remedy."""
+    """Return the record in a file; raises LtbenchError naming the file and the remedy.
+
+    Raises FileNotFoundError if there is none.
+    """
     try:
         content = path.read_bytes()
         version = json.loads(content).get("schema_version")
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise unreadable(path, str(error)) from None
     if version != SCHEMA_VERSION:

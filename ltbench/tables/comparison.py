@@ -14,8 +14,9 @@ from ltbench.tables.statistics import Estimate, mean_interval, paired_difference
 
 CAPTION = (
     "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
-    "difference to the first method over the seeds both have; cost is training time relative to it."
+    "difference to the first method over the seeds both have"
 )
+COST = "cost is training time relative to it"
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,40 @@ def compare(records: Iterable[Record]) -> list[Comparison]:
     return [Comparison(*key, _lines(methods)) for key, methods in groups.items()]
 
 
+HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """Return a line as text, in the order of HEADERS."""
+    shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
+    cost = "--" if line.cost is None else f"{line.cost:.2f}x"
+    return (line.method, str(line.n), str(line.top1), *shots, _signed(line.difference), cost)
+
+
+def markdown(comparison: Comparison) -> str:
+    """Return the accuracies of a comparison as a Markdown table with its caption.
+
+    Without the cost: it is of the machine and its load at the time, so it does not last.
+    """
+    rows = [HEADERS, ("---", *["--:"] * (len(HEADERS) - 1)), *map(cells, comparison.lines)]
+    table = "\n".join(f"| {' | '.join(row[:-1])} |" for row in rows)
+    title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
+    return f"{table}\n\n{title}. {CAPTION}."
+
+
 def show(comparison: Comparison, console: Console) -> None:
     """Print a comparison."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("method", overflow="fold")
-    headers = ["n", "top-1", "many", "medium", "few", "difference", "cost"]
-    for header in headers:
+    table.add_column(HEADERS[0], overflow="fold")
+    for header in HEADERS[1:]:
         table.add_column(header, justify="right", no_wrap=True)
     for line in comparison.lines:
-        shots = [
-            "--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)
-        ]
-        cost = "--" if line.cost is None else f"{line.cost:.2f}x"
-        numbers = [str(line.n), str(line.top1), *shots, _signed(line.difference), cost]
-        table.add_row(Text(line.method), *numbers)
+        method, *numbers = cells(line)
+        table.add_row(Text(method), *numbers)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    console.print(Text(title, style="bold"), table, Text(CAPTION, style="dim"), sep="\n")
+    console.print(
+        Text(title, style="bold"), table, Text(f"{CAPTION}; {COST}.", style="dim"), sep="\n"
+    )
 
 
 def _lines(methods: dict[str, list[Record]]) -> tuple[Line, ...]:

@@ -49,7 +49,7 @@ def _lacking(grid: Grid) -> list[tuple[str, Head]]:
 
 def _options(grid: Grid, head: Head) -> str:
     data, seeds = head.column.data, grid.table.definition.seeds
-    words = ["--dataset", data.info.name, "--imbalance", f"{data.imbalance:g}"]
+    words = ["--dataset", data.info.name, "--imbalance", data.ratio]
     if head.network != data.info.network:
         words += ["--network", head.network]
     if head.protocol.specification != data.info.protocol:

@@ -34,7 +34,7 @@ def long_csv(grid: Grid) -> str:
             column, data = head.column, head.column.data
             writer.writerow([
                 row.label, row.venue, row.method, column.group, column.header, data.info.name,
-                f"{data.imbalance:g}", head.network, column.metric,
+                data.ratio, head.network, column.metric,
                 head.protocol.specification, grid.table.definition.select, entry.reported,
                 *_mean_and_half_width(entry.reproduced),
                 len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),

@@ -13,8 +13,8 @@ from ltbench.analysis.anchors import Quadratic, draw, fisher_at
 from ltbench.analysis.fisher import diagonal_fisher, refresh_statistics
 from ltbench.errors import LtbenchError
 from ltbench.grouped import encoder_of
-from ltbench.method import Batch
 from ltbench.networks import create
+from ltbench.task import Batch
 
 
 def generator(seed=0):

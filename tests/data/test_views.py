@@ -266,15 +266,21 @@ def test_contrastive_view_is_torchvisions(channels, side):
     assert torch.equal(render("contrastive", images, Augment(), seeded()), expected)
 
 
-def test_resized_crop_of_every_box_length():
+@pytest.mark.parametrize("side", [32, 28, 45])
+def test_resized_crop_of_every_box_length(side):
     """Each length of a line at its first and last place, in both directions."""
-    places = [(start, n) for n in range(1, 33) for start in {0, 32 - n}]
+    places = [(start, n) for n in range(1, side + 1) for start in {0, side - n}]
     top, height = torch.tensor(places).unbind(1)
     left, width = torch.tensor(places[::-1]).unbind(1)
-    images = pictures(len(places))
+    images = pictures(len(places), 3, side)
     boxes = contrastive.Boxes(top, left, height, width, torch.arange(len(places)) % 2 == 0)
     expected = one_by_one(torchvision_resized_crop, images, *fields(boxes))
     assert torch.equal(contrastive.resized_crop(images, boxes), expected)
+
+
+def test_standard_view_without_padding_and_flip_is_the_images():
+    images = pictures(5)
+    assert torch.equal(render("standard", images, Augment(0, False), seeded()), images)
 
 
 def test_clean_view_is_the_images():
@@ -312,8 +318,10 @@ class TestEveryView:
     def test_memory_layout_does_not_show(self, view):
         images = pictures(150)
         expected = render(view, images, Augment(), seeded())
-        for_channels_last = images.to(memory_format=torch.channels_last)
-        assert torch.equal(render(view, for_channels_last, Augment(), seeded()), expected)
+        channels_last = images.to(memory_format=torch.channels_last)
+        result = render(view, channels_last, Augment(), seeded())
+        assert torch.equal(result, expected)
+        assert result.is_contiguous()
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_of_few_images(self, view, count):

@@ -13,6 +13,7 @@ from ltbench import Batch, Clock, Compose, Step, Task, build, conformance
 from ltbench.errors import UsageError
 from ltbench.networks import create
 from ltbench.networks.lowrank import LowRank, add_low_rank, merge_low_rank, without_low_rank
+from ltbench.synthetic import first_step, training
 
 COUNTS = (120, 40, 8, 3)
 HALF = Clock("train", 0, 1)  # the middle of training: alpha = A
@@ -146,8 +147,8 @@ def test_first_step_of_the_control_is_cross_entropy():
     """From the same seed: U is zero and the discrepancy does not count."""
     losses = []
     for specification in ("ce", "more(amplitude=0.0)"):
-        work = conformance.training(specification)
-        step = conformance._step(work)
+        work = training(specification)
+        step = first_step(work)
         step.method.backward(step)
         losses.append(step.loss)
     assert torch.equal(*losses)

@@ -1,0 +1,47 @@
+"""Rebuild what the committed records say: the tables in results/tables and README's comparisons.
+
+    python docs/rebuild.py
+
+A test requires that this changes nothing.
+"""
+
+import re
+from pathlib import Path
+
+from ltbench.runs.store import Store
+from ltbench.tables.comparison import compare, markdown
+from ltbench.tables.definition import load, shipped
+from ltbench.tables.grid import build
+from ltbench.tables.render import write
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"(<!-- comparison: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def readme(text: str, store: Store) -> str:
+    """Return README's text with every comparison block made anew; plain training goes first."""
+    comparisons = compare(sorted(store.records(), key=lambda record: record.method != "ce"))
+
+    def fill(block: re.Match[str]) -> str:
+        chosen = [c for c in comparisons if c.dataset.startswith(f"{block[2]}(")]
+        return block[1] + "".join(f"\n{markdown(c)}\n\n" for c in chosen) + block[3]
+
+    return BLOCK.sub(fill, text)
+
+
+def tables(store: Store, folder: Path) -> list[Path]:
+    """Write every shipped table, under its own protocol and under `fast`; return the files."""
+    return [
+        path
+        for name in sorted(shipped())
+        for protocol in (None, "fast")
+        for path in write(build(load(name), store, protocol), folder)
+    ]
+
+
+if __name__ == "__main__":
+    records = Store(ROOT / "results")
+    page = ROOT / "README.md"
+    page.write_text(readme(page.read_text(), records))
+    for written in tables(records, ROOT / "results" / "tables"):
+        print(written.relative_to(ROOT))

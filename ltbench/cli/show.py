@@ -1,0 +1,97 @@
+"""`ltbench show`: what a method or a data set is."""
+
+import dataclasses
+import inspect
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from ltbench.cli.options import AsJson, Load
+from ltbench.cli.rows import Row, load_files, print_rows
+
+if TYPE_CHECKING:
+    from ltbench.method import Method
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A method's specification or a data set.")],
+    load: Load = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain a method: paper, equations, parameters, deviations; or a data set's facts."""
+    from ltbench.data.catalog import CATALOG
+
+    if name.partition("(")[0] in CATALOG:
+        facts = _dataset_facts(name)
+    else:
+        load_files(load)
+        facts = _method_facts(name)
+    if as_json:
+        print(json.dumps(facts, indent=1))
+        return
+    console = Console(highlight=False)
+    for key, value in facts.items():
+        if key == "parts":
+            for part in value:
+                console.print(f"\n[bold]{part['name']}[/bold] ({part['role']})")
+                console.print(part["paper"] + "\n\n" + part["method"], markup=False)
+                if part["parameters"]:
+                    print_rows(part["parameters"])
+                for deviation in part["deviations"]:
+                    console.print(f"Deviation: {deviation}", markup=False)
+        else:
+            console.print(f"{key}: {value}", markup=False)
+
+
+def _dataset_facts(name: str) -> Row:
+    from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
+    from ltbench.data.splits import class_counts
+
+    data = dataset(name)
+    counts = class_counts(data.info.head_count, data.info.classes, data.imbalance)
+    many, few = sum(n > MANY_ABOVE for n in counts), sum(n < FEW_BELOW for n in counts)
+    facts = {"data set": str(data), "training images": sum(counts), "class counts": counts}
+    facts |= {"many / medium / few classes": [many, len(counts) - many - few, few]}
+    facts |= {"test images": data.info.test_count * data.info.classes}
+    return facts | {"network": data.info.network, "protocol": data.info.protocol}
+
+
+def _method_facts(specification: str) -> Row:
+    from ltbench.compose import is_post_hoc
+    from ltbench.registry import build, describe, parts
+
+    found = parts(specification)
+    if len(found) > 1 or not is_post_hoc(found[0]):
+        build(specification)  # raises where the parts do not fit
+    facts = [_part_facts(part) for part in found]
+    return {"specification": "+".join(map(describe, found)), "parts": facts}
+
+
+def _part_facts(part: "Method") -> Row:
+    from ltbench.compose import name_of, overrides
+    from ltbench.registry import role
+
+    cls = type(part)
+    return {
+        "name": name_of(part),
+        "role": role(cls),
+        "paper": _flowing(inspect.getdoc(sys.modules[cls.__module__])),
+        "method": _flowing(inspect.getdoc(cls)),
+        "changes": sorted(overrides(part)),
+        "parameters": [
+            {"name": f.name, "value": getattr(part, f.name), "default": f.default}
+            for f in dataclasses.fields(cls)
+            if f.init
+        ],
+        "variants": list(cls.variants),
+        "deviations": list(cls.deviations),
+    }
+
+
+def _flowing(docstring: str | None) -> str:
+    """Return a docstring with a line a paragraph, so that the terminal wraps it."""
+    paragraphs = (docstring or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -1,0 +1,142 @@
+"""What the harness costs: a step through it against a bare loop of plain torch.
+
+ResNet-32, batch 128, bfloat16 autocast, channels last, every core. Times are paired: the two
+sides alternate inside one run, and the median of the ratios is judged.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ltbench import Method, build
+from ltbench.engine.precision import autocast_of
+from ltbench.engine.recipe import Recipe
+from ltbench.engine.train import optimiser_for, train_epoch
+from ltbench.method import Stage
+from ltbench.networks import create
+from ltbench.task import Batch, Task
+
+BATCH, STEPS, PAIRS = 128, 4, 9
+RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.1, weight_decay=2e-4)
+CPU = torch.device("cpu")
+
+
+class PreparedFeed:
+    """Batches that are ready, so that only the step is timed."""
+
+    def __init__(self):
+        draw = torch.Generator().manual_seed(0)
+        images = torch.randn(BATCH, 3, 32, 32, generator=draw)
+        images = images.contiguous(memory_format=torch.channels_last)
+        targets = torch.randint(0, 100, (BATCH,), generator=draw)
+        self.batches = [Batch((images,), targets, torch.arange(BATCH))] * STEPS
+
+    def steps(self, batch_size, drop_last):
+        return STEPS
+
+    def epoch(self, *arguments):
+        return iter(self.batches)
+
+    def clean(self):
+        return iter(self.batches)
+
+
+def network_for(method: Method):
+    torch.manual_seed(0)
+    method.bind(Task(torch.full((100,), 100)))
+    return method.build(create("resnet32", 3, 100)).to(memory_format=torch.channels_last)
+
+
+def through_the_harness(specification: str):
+    method, feed = build(specification), PreparedFeed()
+    network, stage = network_for(method), Stage("train", RECIPE)
+    optimiser = optimiser_for(network, stage)
+
+    def epoch():
+        train_epoch(
+            method, network, optimiser, feed=feed, stage=stage, epoch=0,
+            autocast=autocast_of("bfloat16", CPU), seed=0, after_step=lambda *done: None,
+        )  # fmt: skip
+
+    return epoch
+
+
+def in_a_bare_loop():
+    network, feed = network_for(Method()), PreparedFeed()
+    optimiser = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, weight_decay=2e-4)
+    network.train()
+
+    def epoch():
+        for batch in feed.batches:
+            optimiser.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = network(batch.images)["logits"]
+            F.cross_entropy(logits.float(), batch.targets).backward()
+            optimiser.step()
+
+    return epoch
+
+
+def seconds(function) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def paired_ratio(first, second) -> float:
+    """Median over alternating pairs of first / second."""
+    first(), second()
+    ratios = []
+    for pair in range(PAIRS):
+        order = (first, second) if pair % 2 else (second, first)
+        times = {function: seconds(function) for function in order}
+        ratios.append(times[first] / times[second])
+    return statistics.median(ratios)
+
+
+def test_a_ce_step_costs_what_a_bare_loop_costs(benchmark):
+    ours, bare = through_the_harness("ce"), in_a_bare_loop()
+    benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
+    ratio = paired_ratio(ours, bare)
+    benchmark.extra_info["harness / bare loop"] = round(ratio, 3)
+    assert ratio <= 1.03
+
+
+@pytest.mark.parametrize(("method", "limit"), [("sam", 2.1), ("ldam_drw+sam", 2.2)])
+def test_a_sam_step_costs_two_ce_steps(benchmark, method, limit):
+    ours, plain = through_the_harness(method), through_the_harness("ce")
+    benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
+    ratio = paired_ratio(ours, plain)
+    benchmark.extra_info[f"{method} / ce"] = round(ratio, 3)
+    assert ratio <= limit
+
+
+MEMORY = """
+import json, resource, sys
+sys.path.insert(0, {folder!r})
+import test_step as t
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+epoch = {maker}
+for _ in range(3): epoch()
+print(json.dumps(peak()))
+"""
+
+
+def test_the_harness_needs_under_a_tenth_more_memory(benchmark):
+    def peak(maker: str) -> int:
+        code = MEMORY.format(folder=str(__file__).rpartition("/")[0], maker=maker)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    bare = peak("t.in_a_bare_loop()")
+    ours = benchmark.pedantic(peak, args=("t.through_the_harness('ce')",), rounds=1)
+    benchmark.extra_info["harness / bare loop, peak memory"] = round(ours / bare, 3)
+    assert ours <= 1.10 * bare

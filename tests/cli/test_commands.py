@@ -1,0 +1,169 @@
+"""The commands that look: they answer at once, in words or in JSON, and change nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ltbench import __version__
+
+HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "sklearn", "matplotlib")
+WATCH = f"print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+
+
+def strict(text: str) -> object:
+    """Parse JSON as other programs do: NaN and Infinity are none."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["run", "--help"], ["--version"], ["data", "--help"]]
+)
+def test_help_imports_nothing_heavy(words):
+    script = f"""
+import sys
+import ltbench.cli
+{WATCH}
+try:
+    ltbench.cli.main()
+finally:
+    {WATCH}
+"""
+    call = [sys.executable, "-c", script, *words]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.stderr.split() == []
+    assert done.returncode == (0 if words else 2)  # no command at all: the help, as an error
+    assert __version__ in done.stdout if words == ["--version"] else "Usage: " in done.stdout
+
+
+def test_help_names_every_command_and_the_debug_option(ltbench):
+    answer = ltbench("--help")
+    assert answer.code == 0
+    for name in ["run", "table", "list", "show", "status", "data", "doctor", "check", "--debug"]:
+        assert name in answer.out
+
+
+def test_every_list_is_json_when_asked(ltbench):
+    everything = strict(ltbench("list", "--json").out)
+    assert sorted(everything) == ["datasets", "methods", "networks", "protocols", "tables"]
+    for kind, rows in everything.items():
+        alone = ltbench("list", kind, "--json")
+        assert alone.code == 0
+        assert strict(alone.out) == rows
+        assert rows
+        assert all(isinstance(row, dict) and row["name"] for row in rows)
+        shown = ltbench("list", kind).out
+        assert all(row["name"] in shown for row in rows)
+
+
+def test_the_lists_say_what_runs_can_name(ltbench):
+    listed = strict(ltbench("list", "--json").out)
+    methods = {row["name"]: row for row in listed["methods"]}
+    assert methods["ce"]["role"] == "method"
+    assert methods["sam"]["role"] == "modifier"
+    assert methods["posthoc_logit_adjustment"]["role"] == "post-hoc"
+    assert all(row["paper"] for row in listed["methods"])
+    networks = {row["name"]: row["encoder parameters"] for row in listed["networks"]}
+    assert networks["resnet32"] == 463_504
+    datasets = {row["name"]: row for row in listed["datasets"]}
+    assert "fast (default)" in datasets["digits_lt"]["protocols"]
+    assert "paper (default)" in datasets["cifar100_lt"]["protocols"]
+    assert "1" in [row["name"] for row in listed["tables"]]
+
+
+@pytest.mark.parametrize(
+    "name", ["ce", "sam(rho=0.5)", "ldam_drw+sam(rho=0.8)", "posthoc_logit_adjustment"]
+)
+def test_a_methods_facts_are_json_when_asked(ltbench, name):
+    answer = ltbench("show", name, "--json")
+    assert answer.code == 0
+    facts = strict(answer.out)
+    assert facts["specification"] == name
+    for part in facts["parts"]:
+        assert part["paper"]
+        assert part["method"]
+        assert part["name"] in name
+    shown = ltbench("show", name)
+    assert shown.code == 0
+    assert facts["parts"][0]["paper"].split()[0] in shown.out
+
+
+def test_show_says_the_values_a_specification_sets(ltbench):
+    for name, value in {"sam(rho=0.5)": 0.5, "posthoc_logit_adjustment(tau=2.0)": 2.0}.items():
+        (part,) = strict(ltbench("show", name, "--json").out)["parts"]
+        (parameter,) = part["parameters"]
+        assert parameter["value"] == value
+        assert parameter["default"] != value
+
+
+def test_a_data_sets_facts_are_json_when_asked(ltbench):
+    facts = strict(ltbench("show", "digits_lt(imbalance=50)", "--json").out)
+    assert facts["data set"] == "digits_lt(imbalance=50)"
+    assert facts["class counts"][0] == 120
+    assert sum(facts["class counts"]) == facts["training images"]
+    assert sum(facts["many / medium / few classes"]) == 10
+    assert facts["test images"] == 500
+    assert "digits_lt(imbalance=20)" in ltbench("show", "digits_lt").out
+
+
+def test_status_of_an_empty_folder_says_what_fills_it(ltbench, home):
+    assert "`ltbench run`" in ltbench("status").out
+    assert strict(ltbench("status", "--json").out) == []
+    assert not list(home.iterdir())
+
+
+def test_data_check_prints_what_would_be_trained_on(ltbench, home):
+    answer = ltbench("data", "check", "digits_lt", "--imbalance", "50")
+    assert answer.code == 0
+    assert "ok  digits_lt(imbalance=50): " in answer.out
+    assert "500 test images" in answer.out
+    assert answer.err == ""
+    assert ltbench("data", "prepare", "digits_lt").code == 0
+    assert not list(home.iterdir())
+
+
+def test_doctor_says_that_this_machine_is_in_order_and_writes_nothing(ltbench, home):
+    answer = ltbench("doctor", "--results", "not/yet")
+    assert answer.code == 0, answer
+    for part in ("Python", "torch", "torchvision", "results folder", "device", "data folder"):
+        assert part in answer.out
+    assert not list(home.iterdir())
+
+
+def test_doctor_names_a_torchvision_that_does_not_fit(ltbench, monkeypatch):
+    import importlib
+
+    real = importlib.import_module
+
+    def fail(name, *rest):
+        if name == "torchvision":
+            raise RuntimeError("operator torchvision::nms does not exist")
+        return real(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    answer = ltbench("doctor")
+    assert answer.code == 1
+    assert "does not fit torch" in answer.err
+    assert "pip install --force-reinstall torch torchvision" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_check_passes_a_method_of_ones_own_and_names_the_rules_another_breaks(ltbench, method_file):
+    good = method_file("calm", "strength: float = 1.0")
+    answer = ltbench("check", good)
+    assert answer.code == 0, answer
+    assert "calm holds to the method protocol." in answer.out
+    assert "FAIL" not in answer.out
+    bad = method_file(
+        "moody", "def losses(self, *given):\n    return super().losses(*given).mean()"
+    )
+    answer = ltbench("check", bad)
+    assert answer.code == 1
+    assert "FAIL  losses: losses have shape (), not [B]" in answer.out
+    assert "moody breaks " in answer.err
+    assert "Traceback" not in answer.err

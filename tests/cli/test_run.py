@@ -1,0 +1,243 @@
+"""`ltbench run`: plans, runs, events, failures, and what an interruption leaves."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from ltbench.data.catalog import dataset
+from ltbench.engine.checkpoint import Checkpoint
+from ltbench.runs.execute import Place, run_job
+from ltbench.runs.plan import make
+from ltbench.runs.store import Store, write_file
+
+SMOKE = ("--dataset", "digits_lt", "--protocol", "smoke")
+GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch."
+
+
+def events(text: str) -> list[dict]:
+    """Parse JSON lines as other programs do: NaN is none."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def records(folder: Path) -> list[str]:
+    return [f"{record.method} {record.seed}" for record in Store(folder).records()]
+
+
+def test_a_dry_run_prints_cells_and_time_and_writes_nothing(ltbench, home):
+    methods = "ce,ce+posthoc_logit_adjustment,sam"
+    answer = ltbench("run", "--methods", methods, *SMOKE, "--seeds", "2", "--dry-run")
+    assert answer.code == 0
+    first, *rest = answer.out.splitlines()
+    assert first.startswith("6 cells, 0 finished; 4 trainings to do, about ")
+    assert [line.strip() for line in rest] == [
+        "train ce on digits_lt(imbalance=20), resnet8, smoke, seed 0",
+        "and read ce+posthoc_logit_adjustment off it",
+        "train sam on digits_lt(imbalance=20), resnet8, smoke, seed 0",
+        "train ce on digits_lt(imbalance=20), resnet8, smoke, seed 1",
+        "and read ce+posthoc_logit_adjustment off it",
+        "train sam on digits_lt(imbalance=20), resnet8, smoke, seed 1",
+    ]
+    planned = ltbench("run", "--methods", methods, *SMOKE, "--seeds", "2", "--dry-run", "--json")
+    (plan,) = events(planned.out)
+    assert plan["finished"] == 0
+    assert plan["seconds"] > 0
+    assert [row["method"] for row in plan["to_train"]] == methods.split(",") * 2
+    assert len({row["training"] for row in plan["to_train"]}) == 4
+    assert not list(home.iterdir())
+
+
+def test_a_run_in_json_prints_json_lines_only(ltbench, home):
+    call = ("run", "--methods", "ce,ldam_drw", *SMOKE, "--seeds", "0,4", "--json")
+    answer = ltbench(*call)
+    assert answer.code == 0
+    assert answer.err == ""
+    heard = events(answer.out)
+    for method in ("ce", "ldam_drw"):
+        for seed in (0, 4):
+            mine = [e for e in heard if e.get("method") == method and e.get("seed") == seed]
+            assert [e["event"] for e in mine] == ["started", "epoch", "epoch", "finished"]
+            assert [e["epoch"] for e in mine[1:3]] == [1, 2]
+            (record,) = mine[3]["records"]
+            assert record["last"]["top1"] == mine[2]["top1"]
+    assert sorted(records(home / "results")) == ["ce 0", "ce 4", "ldam_drw 0", "ldam_drw 4"]
+    again = ltbench(*call)
+    assert again.code == 0
+    assert not [e for e in events(again.out) if e["event"] in ("started", "epoch", "finished")]
+
+
+def test_lines_say_what_begins_and_what_came_of_it(ltbench, home):
+    call = ("run", "--methods", "ce", *SMOKE, "--seeds", "1", "--results", "elsewhere")
+    answer = ltbench(*call)
+    assert answer.code == 0
+    assert answer.err == ""
+    lines = answer.out.splitlines()
+    assert lines[0].startswith("1 cells, 0 finished; 1 trainings to do, about ")
+    assert lines[1] == "[1/1] ce on digits_lt(imbalance=20), seed 0"
+    assert "ce on digits_lt(imbalance=20), seed 0: top-1 " in lines[2]
+    assert [path.name for path in home.iterdir()] == ["elsewhere"]
+    again = ltbench(*call)
+    assert again.out.splitlines()[0] == "1 cells, 1 finished; nothing to train"
+    quiet = ltbench(*call, "--force", "--quiet")
+    assert quiet.code == 0
+    assert "top-1 " not in quiet.out.splitlines()[0] or "method" in quiet.out
+    assert "trainings to do" not in quiet.out
+    status = events("".join(ltbench("status", "--results", "elsewhere", "--json").out.split("\n")))
+    assert [line["finished"] for line in status[0]] == [[0]]
+
+
+NAN = """
+def losses(self, outputs, batch, clock):
+    scale = float("nan") if (clock.epoch, clock.step) == (1, 1) else 1.0
+    return scale * super().losses(outputs, batch, clock)
+"""
+
+
+def test_a_failure_is_told_with_epoch_and_step_and_does_not_stop_the_rest(
+    ltbench, home, method_file
+):
+    mine = method_file("diverges", NAN)
+    call = ("run", "--methods", "diverges,ce", *SMOKE, "--seeds", "1", "--load", mine)
+    answer = ltbench(*call)
+    assert answer.code == 1
+    assert "diverges on digits_lt(imbalance=20), seed 0 failed: " in answer.err
+    assert "the loss is not finite at epoch 2, step 2" in answer.err
+    assert "Traceback" not in answer.err
+    last = answer.err.splitlines()[-1]
+    assert last.startswith("ltbench: 1 of 2 trainings failed (diverges on ")
+    assert "`ltbench status` says why" in last
+    assert records(home / "results") == ["ce 0"]
+    told = ltbench("status")
+    assert "seed 0 failed: the loss is not finite at epoch 2, step 2" in told.out
+    (done, failed) = json.loads(ltbench("status", "--json").out)
+    assert (done["finished"], done["failed"]) == ([0], [])
+    assert (failed["method"], failed["finished"], failed["failed"]) == ("diverges", [], [0])
+
+    heard = ltbench(*call, "--json")
+    assert heard.code == 1
+    assert [e["event"] for e in events(heard.out) if e["event"] == "failed"] == ["failed"]
+    mine.write_text(mine.read_text().replace('float("nan")', "1.0"))
+    assert ltbench(*call).code == 0
+    assert sorted(records(home / "results")) == ["ce 0", "diverges 0"]
+    assert not list(home.rglob("*.failed.json"))
+    assert not list(home.rglob("*.tmp"))
+
+
+def test_a_method_that_raises_at_its_first_step_does_not_stop_the_rest(ltbench, home, method_file):
+    mine = method_file("breaks", "def losses(self, *given):\n    raise RuntimeError('it broke')")
+    call = ("run", "--methods", "breaks,ce", *SMOKE, "--seeds", "1", "--load", mine)
+    answer = ltbench(*call)
+    assert answer.code == 1
+    assert records(home / "results") == ["ce 0"]
+    assert "RuntimeError: it broke" in answer.err
+    assert "Traceback" not in answer.err
+    debugged = ltbench(*call, "--debug")
+    assert debugged.code == 1
+    assert "raise RuntimeError('it broke')" in debugged.err
+
+
+def test_bad_files_among_the_records_are_named_by_status_and_by_the_run_they_stop(ltbench, home):
+    call = ("run", "--methods", "ce", *SMOKE, "--seeds", "2", "--quiet")
+    assert ltbench(*call).code == 0
+    spoilt = next(path for path in home.rglob("seed1.json"))
+    spoilt.write_text(spoilt.read_text()[:100])
+    status = ltbench("status")
+    assert status.code == 0
+    assert f"ltbench: left out: {spoilt.relative_to(home)} does not read (" in status.err
+    again = ltbench(*call)
+    assert again.code == 1
+    assert again.err.startswith(f"ltbench: {spoilt.relative_to(home)} does not read (")
+    assert "delete it and run again." in again.err
+    assert again.err.count("\n") == 1
+    spoilt.unlink()
+    assert ltbench(*call).code == 0
+    assert records(home / "results") == ["ce 0", "ce 1"]
+
+
+def test_a_corrupt_checkpoint_is_named_and_the_rest_goes_on(ltbench, home):
+    call = ("run", "--methods", "ce", *SMOKE, "--seeds", "2")
+    (job, _) = make(
+        [dataset("digits_lt")], ["ce"], [0, 1], Store(Path("results")), protocol_name="smoke"
+    ).jobs
+    path = Path("results", "work", job.fingerprint, "checkpoint.pt")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK torn")
+    answer = ltbench(*call)
+    assert answer.code == 1
+    assert f"checkpoint {path} does not read (" in answer.err
+    assert "delete it to train this run from the start." in answer.err
+    assert records(home / "results") == ["ce 1"]
+    path.unlink()
+    assert ltbench(*call).code == 0
+    assert records(home / "results") == ["ce 0", "ce 1"]
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
+    start, ltbench, home, tmp_path
+):
+    protocol = "fast(epochs=24, evaluate_every=1)"
+    call = [
+        "run", "--methods", "ldam_drw+sam", "--dataset", "digits_lt", "--protocol", protocol,
+        "--seeds", "1", "--json",
+    ]  # fmt: skip
+    whole_epochs = 1
+    # Ctrl-C to this process alone; then, as a terminal sends it, to a whole group with workers.
+    for more, interrupt in (([], os.kill), (["--jobs", "2"], os.killpg)):
+        process = start(*call, *more)
+        epochs = []
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "epoch":
+                epochs.append(event["epoch"])
+            if len(epochs) == 2:
+                break
+        interrupt(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert err == f"{GO_ON}\n"
+        assert epochs[0] >= whole_epochs  # but for the one in hand, no epoch is trained twice
+        whole_epochs = epochs[1]
+        assert records(home / "results") == []
+        assert not list(home.rglob("*.tmp"))
+        assert not list(home.rglob("*.failed.json"))
+    answer = ltbench(*call)
+    assert answer.err == ""
+    assert next(e["epoch"] for e in events(answer.out) if e["event"] == "epoch") >= whole_epochs
+    (record,) = Store(home / "results").records()
+
+    whole = tmp_path / "whole"
+    (job,) = make(
+        [dataset("digits_lt")], ["ldam_drw+sam"], [0], Store(whole), protocol_name=protocol
+    ).jobs
+    (undisturbed,) = run_job(job, Place(whole, whole / "data", "cpu"), lambda report: None)
+    assert record.fingerprint == undisturbed.fingerprint
+    assert (record.last, record.best) == (undisturbed.last, undisturbed.best)
+    assert record.cost.steps == undisturbed.cost.steps
+    one, two = (
+        Checkpoint(folder / "work" / job.fingerprint / "checkpoint.pt", write_file).load()
+        for folder in (home / "results", whole)
+    )
+    for name, weights in one["network"].items():
+        assert weights.equal(two["network"][name])
+
+
+def test_a_notice_to_end_before_training_begins_is_one_sentence_too(start, home, method_file):
+    body = """
+    def losses(self, outputs, batch, clock):
+        print("here", flush=True)
+        while True:
+            pass
+    """
+    mine = method_file("waits", body)
+    process = start("run", "--methods", "waits", *SMOKE, "--load", mine)
+    assert process.stdout.readline() == "here\n"  # in the estimate
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.startswith("ltbench: interrupted")
+    assert err.count("\n") == 1
+    assert not list(home.iterdir())

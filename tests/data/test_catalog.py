@@ -1,0 +1,78 @@
+"""The catalogue: what a data set's specification gives, and what it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltbench.data.catalog import CATALOG, Dataset, dataset
+from ltbench.errors import UsageError
+
+names = st.sampled_from(sorted(CATALOG))
+
+
+def test_the_four_data_sets_of_the_first_release_are_known():
+    assert set(CATALOG) == {"cifar10_lt", "cifar100_lt", "fashion_mnist_lt", "digits_lt"}
+
+
+@pytest.mark.parametrize("info", CATALOG.values(), ids=lambda info: info.name)
+def test_every_entry_has_constants_for_each_of_its_channels(info):
+    channels, height, width = info.shape
+    assert len(info.mean) == len(info.std) == channels
+    assert height == width
+    assert all(0 < std < 1 for std in info.std)
+
+
+def test_the_ratio_of_the_specification_beats_the_flag_and_the_flag_beats_the_default():
+    assert dataset("cifar100_lt").imbalance == 100
+    assert dataset("cifar100_lt", 50).imbalance == 50
+    assert dataset("cifar100_lt(imbalance=10)", 50).imbalance == 10
+    assert dataset("digits_lt").imbalance == 20
+
+
+def test_a_data_set_says_its_canonical_specification_and_its_title():
+    asked = dataset("cifar100_lt(imbalance=50.0)")
+    assert str(asked) == "cifar100_lt(imbalance=50)"
+    assert asked.title == "CIFAR-100-LT, r = 50"
+
+
+@given(name=names, imbalance=st.floats(1, 1e6, exclude_max=True))
+def test_the_canonical_specification_builds_the_same_data_set(name, imbalance):
+    asked = dataset(name, imbalance)
+    assert dataset(str(asked)) == asked == Dataset(CATALOG[name], imbalance)
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ("cifar10", r"unknown data set 'cifar10'; did you mean .*cifar10_lt.*\?"),
+        ("imagenet", r"unknown data set 'imagenet'; known: cifar100_lt, cifar10_lt, "),
+        ("cifar10_lt(ratio=3)", "data set cifar10_lt has no parameter ratio; it takes imbalance"),
+        ("cifar10_lt@x", "data set cifar10_lt has no parameter @x; it takes imbalance"),
+        ("cifar10_lt+digits_lt", r"data set 'cifar10_lt\+digits_lt' must be one name"),
+        ("cifar10_lt(imbalance=", "cannot read"),
+    ],
+)
+def test_an_impossible_specification_is_refused_in_one_sentence(specification, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        dataset(specification)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ratio", ["0.5", "-3", "0", "'many'", "True", "1e999", "1e6"])
+def test_a_ratio_below_one_without_bound_or_not_a_number_is_refused(ratio):
+    with pytest.raises(UsageError, match="must be a ratio n_max / n_min of at least 1"):
+        dataset(f"digits_lt(imbalance={ratio})")
+
+
+@pytest.mark.parametrize("flag", [0.99, float("nan"), float("inf")])
+def test_a_flag_that_is_no_ratio_is_refused(flag):
+    with pytest.raises(UsageError, match="must be a ratio"):
+        dataset("digits_lt", flag)
+
+
+def test_the_catalogue_is_read_without_importing_torch():
+    code = "import sys, ltbench.data.catalog; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

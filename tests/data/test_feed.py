@@ -1,0 +1,181 @@
+"""The feed: an epoch's images, cut into normalised batches."""
+
+import pytest
+import torch
+from torchvision.transforms import functional as TF
+
+from ltbench.data import feed as feed_module
+from ltbench.data.catalog import CATALOG, DatasetInfo
+from ltbench.data.datasets import Subset
+from ltbench.data.feed import CLEAN_BATCH, Feed
+
+RGB = DatasetInfo(
+    "made_up", "Made up", 4, 10, 1, (3, 8, 8), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),
+    10, "resnet8", "smoke", "made_up", 2, True, "made here",
+)  # fmt: skip
+
+
+def feed(count=23, info=RGB):
+    draw = torch.Generator().manual_seed(count)
+    images = torch.randint(0, 256, (count, *info.shape), generator=draw, dtype=torch.uint8)
+    return Feed(info, Subset(images, torch.randint(0, 4, (count,), generator=draw)))
+
+
+def epoch(source, views=("standard",), sampler="instance_balanced", *, size=5, drop=False, seed=0):
+    return list(source.epoch(views, sampler, size, drop, seed))
+
+
+def joined(batches, view=0):
+    return torch.cat([batch.views[view] for batch in batches])
+
+
+def order(batches):
+    return torch.cat([batch.indices for batch in batches])
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "drop", "sizes"),
+    [
+        (23, 5, False, [5, 5, 5, 5, 3]),
+        (23, 5, True, [5, 5, 5, 5]),
+        (20, 5, False, [5, 5, 5, 5]),
+        (20, 5, True, [5, 5, 5, 5]),
+        (3, 5, False, [3]),
+        (3, 5, True, [3]),  # a subset smaller than a batch is one batch
+        (1, 1, True, [1]),
+    ],
+)
+def test_batches_have_the_size_asked_for_and_the_last_what_is_left(count, size, drop, sizes):
+    source = feed(count)
+    batches = epoch(source, size=size, drop=drop)
+    assert [len(batch.targets) for batch in batches] == sizes
+    assert source.steps(size, drop) == len(sizes)
+    assert all(
+        len(batch.images) == len(batch.indices) == n
+        for batch, n in zip(batches, sizes, strict=True)
+    )
+
+
+def test_the_batches_of_an_epoch_hold_every_image_once_with_its_own_label():
+    source = feed()
+    batches = epoch(source, views=("clean",))
+    indices = order(batches)
+    assert sorted(indices.tolist()) == list(range(23))
+    assert torch.equal(torch.cat([b.targets for b in batches]), source.subset.labels[indices])
+    assert torch.equal(joined(batches), source.normalise(source.subset.images[indices]))
+
+
+def test_dropping_the_last_batch_loses_only_the_last_images_of_the_order():
+    source = feed()
+    whole, cut = epoch(source), epoch(source, drop=True)
+    assert torch.equal(order(whole)[:20], order(cut))
+    assert torch.equal(joined(whole)[:20], joined(cut))
+
+
+@pytest.mark.parametrize("info", [RGB, CATALOG["digits_lt"]], ids=["colour", "grey"])
+def test_normalisation_is_that_of_torchvision(info):
+    source = feed(info=info)
+    expected = TF.normalize(source.subset.images.float() / 255, info.mean, info.std)
+    found = source.normalise(source.subset.images)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, expected, rtol=0, atol=2e-6)
+
+
+def test_normalisation_in_closed_form_of_black_and_white():
+    source = feed()
+    black = source.normalise(torch.zeros(1, 3, 1, 1, dtype=torch.uint8)).flatten()
+    white = source.normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten()
+    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (RGB.mean, RGB.std))
+    assert torch.allclose(black.double(), -mean / std, atol=1e-6)
+    assert torch.allclose(white.double(), (1 - mean) / std, atol=1e-6)
+
+
+def test_normalising_leaves_the_stored_images_alone():
+    source = feed()
+    before = source.subset.images.clone()
+    epoch(source)
+    list(source.clean())
+    assert torch.equal(source.subset.images, before)
+
+
+def test_images_lie_channels_last_in_memory():
+    source = feed()
+    for batch in [*epoch(source, ("standard", "contrastive")), *source.clean()]:
+        for view in batch.views:
+            assert view.is_contiguous(memory_format=torch.channels_last)
+            assert not view.is_contiguous()
+
+
+@pytest.mark.parametrize("sampler", ["instance_balanced", "class_balanced"])
+def test_the_order_does_not_depend_on_the_views(sampler):
+    source = feed()
+    plain = order(epoch(source, ("clean",), sampler))
+    for views in (("standard",), ("autoaugment", "contrastive"), ()):
+        assert torch.equal(order(epoch(source, views, sampler)), plain)
+
+
+def test_a_view_does_not_depend_on_the_views_after_it():
+    source = feed()
+    alone = joined(epoch(source, ("standard",)))
+    with_others = epoch(source, ("standard", "contrastive", "contrastive"))
+    assert torch.equal(joined(with_others), alone)
+
+
+def test_two_views_of_one_kind_differ():
+    batches = epoch(feed(), ("contrastive", "contrastive"))
+    assert not torch.equal(joined(batches, 0), joined(batches, 1))
+
+
+def test_order_and_every_view_draw_from_streams_of_their_own(monkeypatch):
+    """No two streams begin alike, or what one draws would follow from what another drew."""
+    seeds = []
+
+    def spied(function):
+        def call(*arguments):
+            seeds.append(arguments[-1].initial_seed())
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(feed_module, "order", spied(feed_module.order))
+    monkeypatch.setattr(feed_module, "render", spied(feed_module.render))
+    for seed in (0, 1):
+        epoch(feed(), ("standard", "standard", "contrastive"), seed=seed)
+    assert len(seeds) == len(set(seeds)) == 8
+
+
+@pytest.mark.parametrize("sampler", ["instance_balanced", "class_balanced", "square_root"])
+def test_the_same_seed_gives_the_same_batches_and_another_seed_others(sampler):
+    source, views = feed(), ("autoaugment", "contrastive")
+    torch.manual_seed(1)
+    first = epoch(source, views, sampler, seed=7)
+    torch.manual_seed(2)
+    second = epoch(source, views, sampler, seed=7)
+    for left, right in zip(first, second, strict=True):
+        assert all(map(torch.equal, left.views, right.views))
+        assert torch.equal(left.targets, right.targets)
+        assert torch.equal(left.indices, right.indices)
+    other = epoch(source, views, sampler, seed=8)
+    assert not torch.equal(order(first), order(other))
+
+
+def test_an_epoch_leaves_the_global_generator_alone():
+    torch.manual_seed(123)
+    source, before = feed(), torch.get_rng_state()
+    epoch(source, ("autoaugment", "contrastive"), "class_balanced")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("count", [1, 7, CLEAN_BATCH, CLEAN_BATCH + 1])
+def test_clean_batches_are_every_image_once_in_order(count):
+    source = feed(count)
+    batches = list(source.clean())
+    assert len(batches) == (2 if count > CLEAN_BATCH else 1)
+    assert torch.equal(order(batches), torch.arange(count))
+    assert torch.equal(joined(batches), source.normalise(source.subset.images))
+    assert torch.equal(torch.cat([b.targets for b in batches]), source.subset.labels)
+    assert all(len(batch.views) == 1 for batch in batches)
+
+
+def test_clean_batches_can_be_smaller():
+    assert [len(b.targets) for b in feed(7).clean(batch_size=3)] == [3, 3, 1]

@@ -1,0 +1,87 @@
+"""Samplers: what an epoch's order is, and that draws follow their law."""
+
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from ltbench.data.samplers import SAMPLERS, class_balanced, instance_balanced, order, square_root
+from ltbench.errors import UsageError
+
+COUNTS = torch.tensor([400, 100, 25, 4, 1])
+LABELS = torch.repeat_interleave(torch.arange(5), COUNTS)
+LABELS = LABELS[torch.randperm(len(LABELS), generator=torch.Generator().manual_seed(9))]
+EPOCHS = 40
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def drawn(sampler):
+    """The indices of many epochs from one stream."""
+    stream = generator(1)
+    return torch.cat([sampler(LABELS, stream) for _ in range(EPOCHS)])
+
+
+def fits(observed, shares):
+    """Whether counts are likely under a multinomial law with these shares."""
+    expected = shares.double() / shares.sum() * observed.sum()
+    return chisquare(observed.numpy(), expected.numpy()).pvalue > 1e-3
+
+
+def test_instance_balanced_order_is_a_permutation():
+    indices = instance_balanced(LABELS, generator())
+    assert sorted(indices.tolist()) == list(range(len(LABELS)))
+    assert indices.tolist() != list(range(len(LABELS)))
+
+
+def test_class_balanced_draws_hit_every_class_equally_often():
+    classes = LABELS[drawn(class_balanced)].bincount(minlength=5)
+    assert fits(classes, torch.ones(5))
+    assert not fits(classes, COUNTS)
+    assert not fits(classes, COUNTS.sqrt())
+
+
+def test_square_root_draws_hit_classes_by_the_root_of_their_counts():
+    classes = LABELS[drawn(square_root)].bincount(minlength=5)
+    assert fits(classes, COUNTS.sqrt())
+    assert not fits(classes, COUNTS)
+    assert not fits(classes, torch.ones(5))
+
+
+@pytest.mark.parametrize("sampler", [class_balanced, square_root])
+def test_the_images_of_one_class_are_equally_likely(sampler):
+    images = drawn(sampler).bincount(minlength=len(LABELS))
+    for c in (0, 1, 2):
+        members = images[c == LABELS]
+        assert fits(members, torch.ones(len(members)))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_an_epoch_has_as_many_draws_as_there_are_images(name):
+    indices = order(name, LABELS, generator())
+    assert indices.shape == LABELS.shape
+    assert indices.dtype == torch.int64
+    assert 0 <= int(indices.min()) <= int(indices.max()) < len(LABELS)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_generator_alone_decides_the_order(name):
+    torch.manual_seed(1)
+    first = order(name, LABELS, generator(3))
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    assert torch.equal(order(name, LABELS, generator(3)), first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(order(name, LABELS, generator(4)), first)
+
+
+def test_a_class_without_images_is_never_drawn():
+    labels = torch.tensor([0, 0, 0, 2])
+    indices = torch.cat([class_balanced(labels, generator(n)) for n in range(200)])
+    assert fits(labels[indices].bincount()[[0, 2]], torch.ones(2))
+
+
+def test_an_unknown_sampler_is_refused_with_a_near_match():
+    with pytest.raises(UsageError, match=r"unknown sampler 'class_balance'; did you mean class_"):
+        order("class_balance", LABELS, generator())

@@ -1,0 +1,253 @@
+"""One stage's optimiser, resets, and one epoch's steps."""
+
+import copy
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+
+from ltbench.engine.recipe import Recipe
+from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
+from ltbench.errors import LtbenchError
+from ltbench.method import Method, Stage
+from ltbench.networks import create
+from ltbench.task import seed_of
+
+RECIPE = Recipe(4, batch_size=16, learning_rate=0.1, weight_decay=1e-3)
+
+
+@pytest.fixture
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create("resnet8", 3, 4)
+
+
+@pytest.fixture
+def feed(make_training):
+    return make_training().train
+
+
+def run_epoch(method, network, feed, stage=None, *, epoch=0, seed=0):
+    stage = stage or Stage("train", RECIPE)
+    heard = []
+    losses = train_epoch(
+        method, network, optimiser_for(network, stage), feed=feed, stage=stage, epoch=epoch,
+        autocast=nullcontext, seed=seed, after_step=lambda *numbers: heard.append(numbers),
+    )  # fmt: skip
+    return losses, heard
+
+
+def moved(before, after):
+    return {name for name, value in after.items() if not torch.equal(value, before[name])}
+
+
+def test_exactly_the_parameters_of_the_stage_train(network):
+    stage = Stage("head", RECIPE, trainable=("classifier", "backbone.bn1"))
+    optimiser = optimiser_for(network, stage)
+    names = {name for name, p in network.named_parameters() if p.requires_grad}
+    assert names == {
+        "classifier.weight", "classifier.bias", "backbone.bn1.weight", "backbone.bn1.bias",
+    }  # fmt: skip
+    (group,) = optimiser.param_groups
+    assert len(group["params"]) == 4
+
+
+def test_a_later_stage_can_free_what_an_earlier_one_froze(network):
+    optimiser_for(network, Stage("head", RECIPE, trainable=("classifier",)))
+    optimiser_for(network, Stage("all", RECIPE))
+    assert all(p.requires_grad for p in network.parameters())
+
+
+def test_the_optimiser_is_sgd_by_the_recipe(network):
+    recipe = replace(RECIPE, momentum=0.8, nesterov=True)
+    optimiser = optimiser_for(network, Stage("train", recipe))
+    assert isinstance(optimiser, torch.optim.SGD)
+    (group,) = optimiser.param_groups
+    kept = {key: group[key] for key in ("lr", "momentum", "weight_decay", "nesterov", "dampening")}
+    assert kept == {
+        "lr": 0.1, "momentum": 0.8, "weight_decay": 1e-3, "nesterov": True, "dampening": 0,
+    }  # fmt: skip
+
+
+def test_a_reset_touches_the_named_modules_only(network):
+    before = copy.deepcopy(network.state_dict())
+    reset(network, Stage("second", RECIPE, reset=("classifier",)), seed=0)
+    assert moved(before, network.state_dict()) == {"classifier.weight", "classifier.bias"}
+
+
+def test_a_reset_reaches_every_part_of_a_module(network):
+    with torch.no_grad():
+        for value in network.state_dict().values():
+            value.add_(1)
+    before = copy.deepcopy(network.state_dict())
+    reset(network, Stage("second", RECIPE, reset=("backbone.stages.2",)), seed=0)
+    inside = {name for name in before if name.startswith("backbone.stages.2")}
+    assert moved(before, network.state_dict()) == inside
+
+
+def test_a_reset_is_seeded_by_run_and_stage_and_leaves_the_global_generator_alone(network):
+    drawn = []
+    for seed, name in ((0, "second"), (0, "second"), (1, "second"), (0, "third")):
+        torch.manual_seed(len(drawn))
+        before = torch.get_rng_state()
+        reset(network, Stage(name, RECIPE, reset=("classifier",)), seed)
+        assert torch.equal(torch.get_rng_state(), before)
+        drawn.append(network.classifier.weight.detach().clone())
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[3])
+
+
+def test_a_seeded_block_restores_the_global_generator_even_after_an_error():
+    torch.manual_seed(123)
+    before, drawn = torch.get_rng_state(), []
+
+    def draw_and_fail():
+        with seeded(0, "purpose"):
+            drawn.append(torch.rand(1))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        draw_and_fail()
+    assert torch.equal(torch.get_rng_state(), before)
+    (first,) = drawn
+    with seeded(0, "purpose"):
+        assert torch.equal(torch.rand(1), first)
+    with seeded(0, "other purpose"):
+        assert not torch.equal(torch.rand(1), first)
+
+
+@dataclass
+class Listening(Method):
+    """Keeps every clock it is shown, and whom it is shown."""
+
+    heard: list = field(default_factory=list)
+
+    def losses(self, outputs, batch, clock):
+        self.heard.append(("losses", clock, len(batch.targets)))
+        return super().losses(outputs, batch, clock)
+
+    def after_step(self, step):
+        self.heard.append(("after_step", step.clock, step.network.training))
+
+    def after_epoch(self, network, data, clock):
+        batches = list(data())
+        images = sum(len(batch.targets) for batch in batches)
+        in_order = torch.equal(torch.cat([b.indices for b in batches]), torch.arange(images))
+        self.heard.append(("after_epoch", clock, network.training, images, in_order))
+
+
+def test_the_clock_tells_stage_epoch_and_step(network, feed):
+    method = Listening()
+    stage = Stage("warm", RECIPE)
+    _, heard = run_epoch(method, network, feed, stage, epoch=2, seed=5)
+    assert [entry[0] for entry in method.heard] == ["losses", "after_step"] * 3 + ["after_epoch"]
+    for number, (kind, clock, size) in enumerate(method.heard[:-1:2]):
+        assert (clock.stage, clock.epoch, clock.epochs) == ("warm", 2, 4)
+        assert (clock.step, clock.steps, clock.seed) == (number, 3, 5)
+        assert (kind, size) == ("losses", (16, 16, 13)[number])
+    assert [entry[1].step for entry in method.heard[1:-1:2]] == [0, 1, 2]
+    assert heard == [(1, 3, 16), (2, 3, 16), (3, 3, 13)]
+
+
+def test_bookkeeping_after_a_step_sees_training_and_after_an_epoch_evaluation(network, feed):
+    method = Listening()
+    run_epoch(method, network, feed)
+    assert [entry[2] for entry in method.heard[1:-1:2]] == [True] * 3
+    _, _, training, images, in_order = method.heard[-1]
+    assert (training, images, in_order) == (False, 45, True)
+
+
+def test_losses_of_an_epoch_are_the_means_of_its_batches(network, feed):
+    method, expected = Method(), []
+    stage = Stage("train", replace(RECIPE, learning_rate=0.0, weight_decay=0.0))
+    twin = copy.deepcopy(network).train()
+    losses, _ = run_epoch(method, network, feed, stage)
+    for batch in feed.epoch(
+        ("standard",), "instance_balanced", 16, False, seed_of(0, "epoch", "train", 0)
+    ):
+        logits = twin(batch.images)["logits"].log_softmax(1)
+        expected.append(-logits[torch.arange(len(batch.targets)), batch.targets].mean())
+    assert torch.allclose(losses, torch.stack(expected).detach(), rtol=1e-4)
+    assert not losses.requires_grad
+
+
+def test_the_learning_rate_is_the_recipe_s_for_the_epoch(network, feed):
+    stage = Stage("train", replace(RECIPE, epochs=10, warmup_epochs=4, decay=0.1))
+    seen = []
+
+    class Watching(Method):
+        def after_step(self, step):
+            seen.append(optimiser.param_groups[0]["lr"])
+
+    optimiser = optimiser_for(network, stage)
+    for epoch in (0, 3, 8, 9):
+        train_epoch(
+            Watching(), network, optimiser, feed=feed, stage=stage, epoch=epoch,
+            autocast=nullcontext, seed=0, after_step=lambda *numbers: None,
+        )  # fmt: skip
+    assert seen == pytest.approx([0.025] * 3 + [0.1] * 3 + [0.01] * 3 + [0.001] * 3)
+
+
+def test_gradients_do_not_pile_up_from_step_to_step(network, feed):
+    """With neither momentum nor decay, a step moves weights by its own gradient alone."""
+    recipe = replace(RECIPE, momentum=0.0, weight_decay=0.0, learning_rate=0.01)
+
+    @dataclass
+    class Checking(Method):
+        before: dict = field(default_factory=dict)
+        worst: list = field(default_factory=list)
+
+        def backward(self, step):
+            self.before = {n: p.detach().clone() for n, p in step.network.named_parameters()}
+            objective = step.objective()
+            own = step.gradients(step.objective())
+            step.descend(objective)
+            self.before = {n: p - 0.01 * own[n] for n, p in self.before.items()}
+
+        def after_step(self, step):
+            gaps = [(p - self.before[n]).abs().max() for n, p in step.network.named_parameters()]
+            self.worst.append(float(torch.stack(gaps).max().detach()))
+
+    method = Checking()
+    run_epoch(method, network, feed, Stage("train", recipe))
+    assert len(method.worst) == 3
+    assert max(method.worst) < 1e-6
+
+
+def test_a_gradient_rule_that_never_asks_for_losses_is_an_error(network, feed):
+    class Silent(Method):
+        def backward(self, step):
+            step.descend(step.forward()["logits"].sum())
+
+    with pytest.raises(LtbenchError, match=r"Silent\.backward never asked for step\.losses"):
+        run_epoch(Silent(), network, feed)
+
+
+def test_the_sampler_and_the_views_are_those_of_stage_and_method(network, split, make_training):
+    source = make_training().train
+    seen = []
+
+    class Twofold(Method):
+        views = ("clean", "standard")
+
+        def forward(self, network, batch, clock):
+            seen.append(batch)
+            return super().forward(network, batch, clock)
+
+    run_epoch(Twofold(), network, source, Stage("train", RECIPE, sampler="class_balanced"))
+    indices = torch.cat([batch.indices for batch in seen])
+    assert len(indices.unique()) < len(indices)  # drawn with replacement
+    clean = source.normalise(split.train.images[indices])
+    assert torch.equal(torch.cat([batch.views[0] for batch in seen]), clean)
+    assert all(len(batch.views) == 2 for batch in seen)
+
+
+def test_divergence_says_where_and_what_to_try():
+    error = DivergedError(12, 3)
+    assert (error.epoch, error.step, error.exit_code) == (12, 3, 1)
+    assert str(error) == (
+        "the loss is not finite at epoch 12, step 3; try a smaller learning rate or radius."
+    )

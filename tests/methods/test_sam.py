@@ -1,0 +1,168 @@
+"""SAM against an independent implementation that moves the weights in place."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from ltbench import Batch, Clock, Recipe, Stage, Step, Task, build
+from ltbench.engine.train import optimiser_for
+from ltbench.networks import create
+
+TASK = Task(torch.tensor([40, 20, 10, 5, 1]))
+EARLY, LATE = Clock("train", 0, 10), Clock("train", 9, 10)
+RECIPE = Recipe(10, 16, learning_rate=0.1, weight_decay=0.05, momentum=0.0)
+DOUBLE = torch.float64
+
+
+def set_up(specification, dtype=DOUBLE):
+    """A bound method, its network in training mode, and a batch."""
+    method = build(specification)
+    method.bind(TASK)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build(create("resnet8", 3, 5)).to(dtype).train()
+    draw = torch.Generator().manual_seed(1)
+    images = torch.randn(16, 3, 8, 8, generator=draw, dtype=DOUBLE).to(dtype)
+    targets = torch.randint(5, (16,), generator=draw)
+    return method, network, Batch((images,), targets, torch.arange(16))
+
+
+def gradients_of(specification, clock=EARLY, dtype=DOUBLE):
+    method, network, batch = set_up(specification, dtype)
+    method.backward(Step(method, network, batch, clock))
+    return {name: p.grad for name, p in network.named_parameters()}
+
+
+def reference(specification, rho, clock=EARLY, dtype=DOUBLE):
+    """Foret et al., Algorithm 1, as the optimiser's authors write it: climb, look, climb down."""
+    method, network, batch = set_up(specification, dtype)
+    base = getattr(method, "base", method)
+
+    def look():
+        network.zero_grad()
+        base.losses(network(batch.images), batch, clock).mean().backward()
+
+    look()
+    total = sum((p.grad**2).sum() for p in network.parameters()).sqrt()
+    steps = [rho * p.grad / (total + 1e-12) for p in network.parameters()]
+    with torch.no_grad():
+        for parameter, step in zip(network.parameters(), steps, strict=True):
+            parameter.add_(step)
+    look()
+    with torch.no_grad():
+        for parameter, step in zip(network.parameters(), steps, strict=True):
+            parameter.sub_(step)
+    return {name: p.grad for name, p in network.named_parameters()}
+
+
+def gap(left, right):
+    assert left.keys() == right.keys()
+    return max((left[name] - right[name]).abs().max().item() for name in left)
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+@pytest.mark.parametrize("clock", [EARLY, LATE], ids=["early", "late"])
+@pytest.mark.parametrize(
+    ("specification", "rho"),
+    [("sam(rho=0.2)", 0.2), ("ce+sam(rho=0.1)", 0.1), ("focal(gamma=2)+sam(rho=0.1)", 0.1),
+     ("ldam_drw+sam(rho=0.8)", 0.8)],
+)  # fmt: skip
+def test_the_gradient_is_that_of_the_in_place_reference(specification, rho, clock, dtype, limit):
+    ours = gradients_of(specification, clock, dtype)
+    theirs = reference(specification, rho, clock, dtype)
+    size = max(part.abs().max().item() for part in theirs.values())
+    assert gap(ours, theirs) <= limit * max(size, 1)
+    plain = gradients_of(
+        specification.partition("+")[0] if "+" in specification else "ce", clock, dtype
+    )
+    assert gap(ours, plain) > 1e-3 * size  # the radius is not lost on the way
+
+
+def test_alone_it_is_sam_on_cross_entropy():
+    assert gap(gradients_of("sam(rho=0.2)"), gradients_of("ce+sam(rho=0.2)")) == 0
+
+
+@pytest.mark.parametrize("base", ["ce", "ldam_drw"])
+@pytest.mark.parametrize("clock", [EARLY, LATE], ids=["early", "late"])
+def test_radius_zero_is_the_plain_gradient(base, clock):
+    assert gap(gradients_of(f"{base}+sam(rho=0)", clock), gradients_of(base, clock)) == 0
+
+
+def test_the_weights_are_where_they_were():
+    method, network, batch = set_up("sam(rho=0.8)")
+    before = copy.deepcopy(dict(network.named_parameters()))
+    method.backward(Step(method, network, batch, EARLY))
+    assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
+
+
+@pytest.mark.parametrize("specification", ["sam(rho=0.8)", "ldam_drw+sam(rho=0.8)"])
+def test_batch_statistics_move_once_and_at_the_weights_themselves(specification):
+    method, network, batch = set_up(specification)
+    twin = copy.deepcopy(network)
+    method.backward(Step(method, network, batch, EARLY))
+    twin(batch.images)
+    for ours, theirs in zip(network.modules(), twin.modules(), strict=True):
+        if isinstance(ours, nn.BatchNorm2d):
+            assert int(ours.num_batches_tracked) == 1
+            assert torch.equal(ours.running_mean, theirs.running_mean)
+            assert torch.equal(ours.running_var, theirs.running_var)
+
+
+def test_the_ascent_is_one_step_of_length_rho_over_all_parameters_together():
+    method, network, batch = set_up("sam(rho=0.3)")
+    offsets = []
+
+    class Spying(Step):
+        def objective(self, offset=None):
+            offsets.append(offset)
+            return super().objective(offset)
+
+    plain = gradients_of("ce")
+    method.backward(Spying(method, network, batch, EARLY))
+    first, second = offsets
+    assert first is None
+    assert second.keys() == dict(network.named_parameters()).keys()
+    length = sum(part.square().sum() for part in second.values()).sqrt().item()
+    assert length == pytest.approx(0.3, rel=1e-9)
+    ratios = {(part / plain[name]).median().item() for name, part in second.items()}
+    assert max(ratios) == pytest.approx(min(ratios), rel=1e-9)  # one factor: one global norm
+
+
+def test_frozen_parameters_take_no_part_in_the_ascent():
+    method, network, batch = set_up("sam(rho=0.3)")
+    optimiser_for(network, Stage("head", RECIPE, trainable=("classifier",)))
+    method.backward(Step(method, network, batch, EARLY))
+    filled = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert filled == {"classifier.weight", "classifier.bias"}
+    _, twin, _ = set_up("sam(rho=0.3)")
+    features = twin(batch.images)["features"].detach()
+    weight, bias = (p.detach().clone().requires_grad_() for p in twin.classifier.parameters())
+
+    def look(weight, bias):
+        logits = features @ weight.T + bias
+        return torch.autograd.grad(
+            nn.functional.cross_entropy(logits, batch.targets), (weight, bias)
+        )
+
+    climb = look(weight, bias)
+    total = sum(part.square().sum() for part in climb).sqrt()
+    expected = look(*(p + 0.3 * g / total for p, g in zip((weight, bias), climb, strict=True)))
+    for parameter, gradient in zip(network.classifier.parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("specification", ["sam(rho=0.2)", "ldam_drw+sam(rho=0.2)"])
+def test_weight_decay_acts_on_the_weights_and_not_in_the_ascent(specification):
+    """The optimiser's step is w - lr (g(w + e) + decay w), with e from the plain gradient."""
+    method, network, batch = set_up(specification)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    optimiser = optimiser_for(network, Stage("train", RECIPE))
+    optimiser.zero_grad()
+    method.backward(Step(method, network, batch, EARLY))
+    optimiser.step()
+    gradients = reference(specification, 0.2)
+    expected = {name: w - 0.1 * (gradients[name] + 0.05 * w) for name, w in before.items()}
+    found = {name: p.detach() for name, p in network.named_parameters()}
+    assert gap(found, expected) < 1e-12

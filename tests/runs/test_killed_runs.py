@@ -1,0 +1,77 @@
+"""A run that is killed with SIGKILL and started again ends as if nothing had happened."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ltbench.engine.checkpoint import Checkpoint
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, Store, write_file
+
+DRIVER = Path(__file__).with_name("kill_driver.py")
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folders of killed runs and of the undisturbed ones, and how often each was killed."""
+    folder = tmp_path_factory.mktemp("killed")
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(folder)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def expect_same(left: Path, right: Path, lasting) -> None:
+    """Records, curves, logits and weights are the same to the bit, but for time and cost."""
+    found = []
+    for results in (left, right):
+        store = Store(results)
+        records = {record.method: record for record in store.records()}
+        assert sorted(records) == ["ldam_drw+sam", "ldam_drw+sam+posthoc_logit_adjustment"]
+        assert not store.problems
+        assert not list(results.rglob("*.failed.json"))
+        found.append([(store, record) for record in records.values()])
+    for (store, one), (other, two) in zip(*found, strict=True):
+        assert lasting(one) == lasting(two)
+        assert (one.cost.steps, one.cost.parameters) == (two.cost.steps, two.cost.parameters)
+        assert curves(store, one) == curves(other, two)
+        logits = [at.work(one.fingerprint) / "logits.npz" for at in (store, other)]
+        assert logits[0].read_bytes() == logits[1].read_bytes()
+    trained = found[0][0][1].fingerprint
+    one, two = (
+        Checkpoint(Store(results).work(trained) / "checkpoint.pt", write_file).load()["network"]
+        for results in (left, right)
+    )
+    assert one.keys() == two.keys()
+    assert all(weights.equal(two[name]) for name, weights in one.items())
+
+
+def curves(store: Store, record: Record) -> list[dict[str, str]]:
+    """The rows of a record's curves, without the time they took."""
+    text = store.curves_path(Cell.of(record)).read_text()
+    return [row | {"seconds": ""} for row in csv.DictReader(text.splitlines())]
+
+
+def test_a_run_killed_at_twenty_random_moments_ends_bit_identical(killed, lasting):
+    folder, done = killed
+    assert done["kills"] >= 20
+    assert done["moments"] >= 6  # kills fell into different epochs
+    expect_same(folder / "whole", folder / "random", lasting)
+
+
+def test_a_run_killed_before_any_change_to_a_file_ends_bit_identical(killed, lasting):
+    folder, done = killed
+    assert done["changes"] >= 20
+    for number in range(done["changes"]):
+        expect_same(folder / "short", folder / f"step{number}", lasting)
+
+
+def test_what_a_killed_run_left_half_written_is_gone_when_its_next_try_ends(killed):
+    folder, _ = killed
+    assert [path.name for path in folder.rglob("*.tmp")] == []

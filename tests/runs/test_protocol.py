@@ -1,0 +1,128 @@
+"""Protocols: canonical names, refusals in words, and no field that a text could break."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ltbench.data.catalog import CATALOG
+from ltbench.errors import UsageError
+from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol
+
+DIGITS, CIFAR = CATALOG["digits_lt"], CATALOG["cifar100_lt"]
+FIELDS = sorted(set(Protocol.model_fields) - {"specification"})
+LITERALS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(10**500), 10**500)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["step", "cosine", "float32", "bfloat16", "", "x"])
+).map(repr)
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+def test_every_data_set_has_its_default_protocol(name):
+    info = CATALOG[name]
+    rules = protocol(None, info)
+    assert rules.specification == info.protocol
+    assert rules == protocol(info.protocol, info)
+    for known in PROTOCOLS[info.family]:
+        assert protocol(known, info).specification == protocol(known, info).name == known
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("fast(epochs=20)", "fast(epochs=20)"),
+        (" fast ( epochs = 20 ) ", "fast(epochs=20)"),
+        ("fast()", "fast"),
+        ("fast(epochs=60)", "fast"),  # the digits' own
+        ("fast(warmup_epochs=5, epochs=20)", "fast(epochs=20)"),
+        ("fast(subset_seed=1, epochs=20)", "fast(epochs=20, subset_seed=1)"),
+        ("fast(learning_rate=1)", "fast(learning_rate=1.0)"),
+        ("fast(weight_decay=0)", "fast(weight_decay=0.0)"),
+        ("fast(schedule='cosine')", "fast(schedule='cosine')"),
+        ("fast(validation=2)", "fast(validation=2)"),
+    ],
+)
+def test_a_canonical_protocol_names_just_what_differs_in_one_order(text, canonical):
+    rules = protocol(text, DIGITS)
+    assert rules.specification == canonical
+    assert protocol(canonical, DIGITS) == rules
+
+
+def test_a_changed_field_is_another_protocol_that_confirms_no_paper():
+    assert protocol("paper", CIFAR).exact
+    assert protocol("paper(epochs=200)", CIFAR).exact
+    changed = protocol("paper(epochs=199)", CIFAR)
+    assert not changed.exact
+    assert changed.name == "paper"
+    assert changed.epochs == changed.recipe().epochs == 199
+    assert not protocol("fast", CIFAR).exact
+
+
+def test_the_validation_option_is_the_protocols_field():
+    assert protocol("fast", DIGITS, 2) == protocol("fast(validation=2)", DIGITS)
+    assert protocol("fast(validation=1)", DIGITS, 2).validation == 2
+    assert protocol("fast", DIGITS, 0).specification == "fast"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("paper", "unknown protocol for digits_lt 'paper'; known: fast, smoke."),
+        ("fst", "did you mean fast?"),
+        ("fast@x", "unknown protocol for digits_lt 'fast@x'"),
+        ("fast+smoke", "must be one name"),
+        ("fast(epoch=3)", "unknown field of protocol fast 'epoch'; did you mean epochs?"),
+        ("fast(specification='paper')", "unknown field of protocol fast 'specification'"),
+        ("fast(epochs='20')", "epochs = '20' is not allowed"),
+        ("fast(epochs=20.0)", "epochs = 20.0 is not allowed"),
+        ("fast(epochs=True)", "epochs = True is not allowed"),
+        ("fast(epochs=None)", "epochs = None is not allowed"),
+        ("fast(epochs=0)", "epochs = 0 is not allowed"),
+        ("fast(epochs=-1)", "epochs = -1 is not allowed"),
+        ("fast(epochs=nan)", "cannot read 'fast(epochs=nan)'"),
+        ("fast(learning_rate=nan)", "cannot read"),
+        ("fast(learning_rate=1e999)", "learning_rate = inf is not allowed"),
+        ("fast(learning_rate=0)", "learning_rate = 0.0 is not allowed"),
+        ("fast(decay=2)", "decay = 2.0 is not allowed"),
+        ("fast(fraction=0)", "fraction = 0.0 is not allowed"),
+        ("fast(subset_seed=4294967296)", "subset_seed = 4294967296 is not allowed"),
+        ("fast(precision='float16')", "precision = 'float16' is not allowed"),
+        ("fast(schedule='line')", "schedule = 'line' is not allowed"),
+        (" ", "cannot read ' '"),
+    ],
+)
+def test_a_protocol_that_cannot_be_is_refused_with_its_reason(text, words):
+    with pytest.raises(UsageError) as caught:
+        protocol(text, DIGITS)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@given(st.sampled_from(sorted(CATALOG)), st.dictionaries(st.sampled_from(FIELDS), LITERALS))
+@example("digits_lt", {"learning_rate": "1" + "0" * 400})
+@example("digits_lt", {"epochs": "60.0"})
+@example("digits_lt", {"validation": "False"})
+def test_a_protocol_is_a_fixed_point_of_its_name_or_refused(name, fields):
+    info = CATALOG[name]
+    text = f"smoke({', '.join(f'{key}={value}' for key, value in fields.items())})"
+    try:
+        rules = protocol(text, info)
+    except UsageError:
+        return
+    assert protocol(rules.specification, info) == rules
+    for key, value in fields.items():
+        kept = getattr(rules, key)
+        assert repr(kept) == value or (type(kept) is float and repr(int(kept)) == value)
+
+
+@given(st.text(st.characters()) | st.text("fast(epochs=20.,'_ )x"))
+def test_no_text_for_a_protocol_raises_anything_but_a_usage_error(text):
+    for info in CATALOG.values():
+        with suppress(UsageError):
+            protocol(text, info)

@@ -1,0 +1,82 @@
+import dataclasses
+import io
+import json
+
+import pytest
+import scipy.stats
+from rich.console import Console
+
+from ltbench.tables.comparison import compare, show
+from ltbench.tables.statistics import mean_interval
+
+
+def test_lines_keep_the_order_and_compare_with_the_first(make_record):
+    ours, base = {0: 42.0, 1: 43.5, 3: 90.0}, {0: 38.0, 1: 39.0, 2: 40.0}
+    records = [make_record("zz", s, v, seconds=10.0) for s, v in base.items()]
+    records += [make_record("aa", s, v, seconds=25.0) for s, v in ours.items()]
+    (comparison,) = compare(records)
+    assert comparison.protocol == "paper"
+    first, second = comparison.lines
+    assert (first.method, first.n, first.difference, first.cost) == ("zz", 3, None, 1.0)
+    assert first.top1 == mean_interval([38.0, 39.0, 40.0])
+    assert (first.many, first.medium, first.few) == (60.0, 40.0, 10.0)
+    assert (second.method, second.n, second.cost) == ("aa", 3, 2.5)
+    test = scipy.stats.ttest_rel([42.0, 43.5], [38.0, 39.0])
+    assert second.difference.n == 2
+    assert second.difference.mean == pytest.approx(4.25)
+    assert second.difference.half_width == pytest.approx(test.confidence_interval(0.95).high - 4.25)
+
+
+def test_one_seed_has_no_interval(make_record):
+    (comparison,) = compare([make_record("a", 0, 38.0), make_record("b", 0, 40.0)])
+    text = screen(comparison, 80)
+    assert "±" not in text
+    assert "+2.0" in text
+
+
+def test_groups_without_classes_and_without_common_seeds(make_record):
+    records = [
+        make_record("a", 0, 38.0, shots=(38.0, None, None), seconds=0.0),
+        make_record("b", 1, 40.0, shots=(40.0, None, None), seconds=5.0),
+    ]
+    (comparison,) = compare(records)
+    line = comparison.lines[1]
+    assert (line.few, line.difference, line.cost) == (None, None, None)
+    assert screen(comparison, 80).count("--") == 2 + 1 + 1 + 2 + 1 + 1
+
+
+def test_every_data_set_network_and_protocol_apart(make_record):
+    records = [
+        make_record("a", 0, 38.0),
+        make_record("a", 0, 38.0, protocol="fast"),
+        make_record("a", 0, 38.0, network="resnet8"),
+        make_record("a", 0, 38.0, dataset="digits_lt(imbalance=20)"),
+        make_record("b", 0, 38.0, protocol="fast"),
+    ]
+    assert [len(comparison.lines) for comparison in compare(records)] == [1, 2, 1, 1]
+    assert compare([]) == []
+
+
+def test_is_json(make_record):
+    (comparison,) = compare([make_record("a", 0, 38.0), make_record("b", 0, 40.0)])
+    plain = json.loads(json.dumps(dataclasses.asdict(comparison)))
+    assert plain["lines"][1]["difference"] == {"mean": 2.0, "half_width": None, "n": 1}
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_fits_and_says_what_it_shows(make_record, width):
+    long = "ldam_drw+sam(rho=0.8)+posthoc_logit_adjustment(tau=1.5)"
+    records = [make_record(m, s, 38.0 + s) for m in ("ce", long) for s in range(3)]
+    (comparison,) = compare(records)
+    lines = screen(comparison, width).splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert "last epoch, 95 % t-interval over seeds" in text
+    assert "39.0 ± 2.5" in text
+    assert "+0.0 ± 0.0" in text
+
+
+def screen(comparison, width: int) -> str:
+    file = io.StringIO()
+    show(comparison, Console(file=file, width=width))
+    return file.getvalue()

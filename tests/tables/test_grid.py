@@ -1,0 +1,128 @@
+import pytest
+
+from ltbench.errors import UsageError
+from ltbench.runs.store import Cell, Store
+from ltbench.tables.definition import load
+from ltbench.tables.grid import build
+from ltbench.tables.statistics import mean_interval
+
+
+def test_mean_interval_and_difference(table, store, make_record):
+    for seed, top1 in enumerate((38.0, 39.0, 41.0)):
+        store.write(make_record("ce", seed, top1, shots=(60.0, 40.0, 8.0 + seed)))
+    everything, few, other = build(table, store).lines[0]
+    assert everything.reproduced == mean_interval([38.0, 39.0, 41.0])
+    assert everything.difference == pytest.approx(118 / 3 - 38.3)
+    assert (everything.seeds, everything.status) == ((0, 1, 2), "complete")
+    assert few.reproduced.mean == 9.0  # from the same three records
+    assert few.difference == pytest.approx(-0.1)
+    assert (other.reproduced, other.status, other.absent) == (None, "not run", True)
+
+
+def test_other_cells_do_not_count(table, store, make_record):
+    store.write(make_record("ce", 0, 38.0))
+    for stranger in (
+        make_record("ce", 3, 90.0),
+        make_record("ce", 1, 90.0, protocol="paper(epochs=10)"),
+        make_record("ce", 1, 90.0, network="resnet8"),
+        make_record("ce", 1, 90.0, dataset="cifar100_lt(imbalance=50)"),
+        make_record("ce+sam", 1, 90.0),
+    ):
+        store.write(stranger)
+    entry = build(table, store).lines[0][0]
+    assert entry.reproduced == mean_interval([38.0])
+    assert (entry.status, entry.absent) == ("partial (1 of 3 seeds)", True)
+    assert str(entry) == "38.0 (1)"
+
+
+def test_other_protocol_is_a_proxy(table, store, make_record):
+    for seed in range(3):
+        store.write(make_record("ce", seed, 30.0, protocol="fast(epochs=20)"))
+    grid = build(table, store, "fast( epochs = 20 )")
+    assert grid.lines[0][0].status == "proxy"
+    assert grid.lines[0][2].status == "not run"
+    assert "Proxy: protocol fast(epochs=20) can neither confirm nor contradict" in grid.caption
+    assert grid.name.startswith("mine_fast-epochs=20")
+    assert "Proxy" not in build(table, store).caption
+    assert build(table, store, "paper").name == "mine"
+
+
+def test_protocol_that_a_data_set_lacks(table, store):
+    with pytest.raises(UsageError, match="unknown protocol for cifar100_lt 'long'"):
+        build(table, store, "long")
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("last", ((0, 1), mean_interval([38.0, 39.0]), "partial (2 of 3 seeds)")),
+        ("best", ((1,), mean_interval([44.0]), "partial (1 of 3 seeds)")),
+        ("selected", ((), None, "no score")),
+    ],
+)
+def test_selection(mine, store, make_record, select, expected):
+    mine.write_text(mine.read_text() + f"select: {select}\n")
+    store.write(make_record("ce", 0, 38.0))
+    store.write(make_record("ce", 1, 39.0, best=44.0))
+    grid = build(load(str(mine)), store)
+    entry = grid.lines[0][0]
+    assert (entry.seeds, entry.reproduced, entry.status) == expected
+    assert ("optimistic" in grid.caption) == (select == "best")
+
+
+def test_group_without_classes_is_not_missing(table, store, make_record):
+    for seed in range(3):
+        store.write(make_record("ce", seed, 38.0, shots=(38.0, None, None)))
+    entry = build(table, store).lines[0][1]
+    assert (entry.reproduced, entry.status, entry.absent) == (None, "no score", False)
+
+
+def test_spoilt_records_are_named_and_left_out(table, store, make_record):
+    paths = [store.write(make_record("ce", seed, 38.0)) for seed in range(3)]
+    paths[0].write_text("{")
+    paths[1].write_text(paths[2].read_text())
+    grid = build(table, store)
+    assert grid.lines[0][0].seeds == (2,)
+    assert grid.lines[0][0].absent
+    first, second = grid.problems
+    assert str(paths[0]) in first
+    assert "delete it and run again" in first
+    assert second == f"{paths[1]} holds the record of another cell; move or delete it."
+
+
+def test_each_record_is_read_once(table, store, make_record, monkeypatch):
+    for seed in range(3):
+        store.write(make_record("ce", seed, 38.0))
+    read: list[Cell] = []
+    honest = Store.read
+    monkeypatch.setattr(Store, "read", lambda self, cell: read.append(cell) or honest(self, cell))
+    build(table, store)
+    assert len(read) == len(set(read)) == 3 * 2 * 3  # methods, data sets, seeds
+
+
+def test_reported_value_without_a_place_is_a_problem(mine, store):
+    path = mine.parent / "reported" / "mine.csv"
+    path.write_text(path.read_text().replace("[CE],CIFAR-10-LT", "CE,CIFAR-10-LT"))
+    grid = build(load(str(mine)), store)
+    assert grid.lines[0][2].reported is None
+    assert grid.problems == (
+        "1 of 4 reported values belong to no row and column, such as 'CE' on 'CIFAR-10-LT', "
+        "r = 50, resnet32, 'all'; compare its label, data set and network with the table's.",
+    )
+
+
+def test_reported_value_of_another_network_is_not_ours(mine, store):
+    mine.write_text(mine.read_text() + "network: resnet8\n")
+    grid = build(load(str(mine)), store)
+    assert all(entry.reported is None for line in grid.lines for entry in line)
+
+
+def test_best_is_marked_where_the_interval_sets_it_apart(table, store, make_record):
+    for seed, (low, high) in enumerate([(38.0, 45.0), (38.2, 45.2), (38.4, 45.4)]):
+        store.write(make_record("ce", seed, low, shots=(60.0, 40.0, 10.0 + seed)))
+        store.write(make_record("ce+sam(rho=0.1)", seed, high, shots=(60.0, 40.0, 11.0 + seed)))
+    lines = build(table, store).lines
+    assert [[entry.best for entry in line] for line in lines[:2]] == [
+        [False, False, False],
+        [True, False, False],
+    ]

@@ -1,0 +1,46 @@
+"""What is committed says what the committed records say."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from ltbench.runs.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def rebuild():
+    spec = importlib.util.spec_from_file_location("rebuild", ROOT / "docs" / "rebuild.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def store():
+    return Store(ROOT / "results")
+
+
+def test_every_committed_record_reads_and_is_made_from_a_clean_commit(store):
+    records = list(store.records())
+    assert records
+    assert store.problems == []
+    for record in records:
+        assert record.environment.commit
+        assert record.environment.dirty is False
+
+
+def test_readme_shows_what_the_records_say(rebuild, store):
+    text = (ROOT / "README.md").read_text()
+    assert "| ce |" in text
+    assert rebuild.readme(text, store) == text
+
+
+def test_committed_tables_are_what_the_records_give(rebuild, store, tmp_path):
+    committed = ROOT / "results" / "tables"
+    rebuilt = rebuild.tables(store, tmp_path)
+    assert {path.name for path in rebuilt} == {path.name for path in committed.iterdir()}
+    for path in rebuilt:
+        assert path.read_bytes() == (committed / path.name).read_bytes(), path.name

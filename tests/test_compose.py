@@ -1,0 +1,383 @@
+"""Composition: the four rules, who is named in a clash, and who acts in which stage."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+
+from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
+from ltbench.compose import BASE_ONLY, is_post_hoc, name_of, overrides
+from ltbench.networks import create
+
+CLOCK = Clock("train", 0, 1)
+RECIPE = Recipe(4, 128, 0.1, 2e-4)
+TASK = Task(torch.tensor([4, 3, 2, 1]))
+
+
+@pytest.fixture
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create("resnet8", 3, 4)
+
+
+@pytest.fixture
+def batch():
+    draw = torch.Generator().manual_seed(1)
+    images = torch.randn(5, 3, 8, 8, generator=draw)
+    return Batch((images,), torch.tensor([0, 1, 2, 3, 0]), torch.arange(5))
+
+
+@dataclass
+class Logging(Method):
+    """Writes down which of its hooks ran; `log` is shared by the parts."""
+
+    name: str = "part"
+    log: list = field(default_factory=list)
+    pull: float = 0.0
+
+    def bind(self, task):
+        super().bind(task)
+        self.log.append((self.name, "bind"))
+
+    def build(self, network):
+        self.log.append((self.name, "build"))
+        network.extra = torch.nn.Linear(1, 1)
+        network.extra.maker = self.name
+        return network
+
+    def penalty(self, network, clock):
+        return self.pull * network.classifier.bias.square().sum() + self.pull
+
+    def after_step(self, step):
+        self.log.append((self.name, "after_step"))
+        self.state["steps"] = self.state.get("steps", 0) + 1
+
+    def after_epoch(self, network, data, clock):
+        self.log.append((self.name, "after_epoch"))
+
+    def curves(self):
+        return {self.name: self.pull}
+
+    def finalize(self, network):
+        self.log.append((self.name, "finalize"))
+
+    def adjust(self, logits):
+        self.log.append((self.name, "adjust"))
+        return 2 * logits + len(self.name)
+
+
+@dataclass
+class Base(Logging):
+    """A base with everything that only a base may bring."""
+
+    views = ("standard", "contrastive")
+
+    def stages(self, recipe):
+        return (Stage("first", recipe), Stage("second", recipe))
+
+    def forward(self, network, batch, clock):
+        return {"logits": network(batch.images)["logits"] + 1}
+
+    def losses(self, outputs, batch, clock):
+        return outputs["logits"].sum(1)
+
+    def predict(self, network, images):
+        return network(images)["logits"] - 1
+
+
+@dataclass
+class Rule(Method):
+    """A gradient rule: the plain one, doubled."""
+
+    def backward(self, step):
+        step.descend(2 * step.objective())
+
+
+@dataclass
+class OtherRule(Rule):
+    """Another gradient rule."""
+
+    def backward(self, step):
+        step.descend(3 * step.objective())
+
+
+@dataclass
+class Quiet(Method):
+    """A modifier that only keeps books."""
+
+    def after_step(self, step):
+        self.state["steps"] = self.state.get("steps", 0) + 1
+
+
+@dataclass
+class PostHoc(Method):
+    """Only adjusts."""
+
+    def adjust(self, logits):
+        return logits + 1
+
+
+def trio():
+    log = []
+    parts = [Base("base", log, 1.0), Logging("one", log, 2.0), Logging("three", log, 4.0)]
+    composed = Compose(*parts)
+    composed.bind(TASK)
+    log.clear()
+    return composed, parts, log
+
+
+# rule 1
+
+
+def test_penalties_add(network):
+    composed, parts, _ = trio()
+    with torch.no_grad():
+        network.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    assert composed.penalty(network, CLOCK).item() == (1 + 2 + 4) * (30 + 1)
+    assert [part.penalty(network, CLOCK).item() for part in parts] == [31, 62, 124]
+
+
+def test_penalties_of_parts_without_any_add_to_zero(network):
+    assert float(Compose(Method(), Quiet()).penalty(network, CLOCK)) == 0
+
+
+def test_the_composed_objective_has_every_penalty_and_its_gradient(network, batch):
+    composed, _, _ = trio()
+    step = Step(composed, network, batch, CLOCK)
+    plain = Step(Base("base"), network, batch, CLOCK).objective()
+    bias = network.classifier.bias
+    objective = step.objective()
+    assert torch.allclose(objective, plain + 7 * bias.square().sum() + 7)
+    gradient = step.gradients(objective, within="classifier.bias")["classifier.bias"]
+    own = step.gradients(plain, within="classifier.bias")["classifier.bias"]
+    assert torch.allclose(gradient, own + 14 * bias.detach())
+
+
+# rule 2
+
+
+def test_every_part_is_bound_and_builds_in_order(network):
+    log = []
+    composed = Compose(Base("base", log), Logging("one", log), Logging("two", log))
+    composed.bind(TASK)
+    assert log == [("base", "bind"), ("one", "bind"), ("two", "bind")]
+    assert all(part.task is TASK for part in (composed, *composed.parts))
+    log.clear()
+    built = composed.build(network)
+    assert built is network
+    assert log == [("base", "build"), ("one", "build"), ("two", "build")]
+    assert built.extra.maker == "two"  # the last one saw what the others made
+
+
+def test_bookkeeping_and_finishing_run_in_every_part_in_order(network, batch):
+    composed, _, log = trio()
+    composed.after_step(Step(composed, network, batch, CLOCK))
+    composed.after_epoch(network, list, CLOCK)
+    composed.finalize(network)
+    names = ("base", "one", "three")
+    hooks = ("after_step", "after_epoch", "finalize")
+    assert log == [(name, hook) for hook in hooks for name in names]
+
+
+def test_the_curves_of_every_part_are_told():
+    composed, _, _ = trio()
+    assert composed.curves() == {"base": 1.0, "one": 2.0, "three": 4.0}
+    assert Compose(Method(), Quiet()).curves() == {}
+
+
+def test_logits_are_adjusted_by_one_part_after_the_other():
+    composed, _, log = trio()
+    logits = torch.tensor([[1.0, 0.0]])
+    assert composed.adjust(logits).tolist() == [[35.0, 27.0]]  # 2 (2 (2 x + 4) + 3) + 5
+    assert [name for name, _ in log] == ["base", "one", "three"]
+
+
+# rule 3
+
+
+def test_the_one_part_with_a_gradient_rule_owns_the_step(network, batch):
+    plain = Step(Method(), network, batch, CLOCK)
+    plain.method.backward(plain)
+    expected = [2 * p.grad for p in network.parameters()]
+    for composed in (
+        Compose(Method(), Rule()),
+        Compose(Method(), Quiet(), Rule()),
+        Compose(Rule(), Quiet()),
+    ):
+        network.zero_grad()
+        composed.backward(Step(composed, network, batch, CLOCK))
+        assert all(map(torch.allclose, (p.grad for p in network.parameters()), expected))
+
+
+def test_the_rule_of_a_modifier_works_on_the_composed_objective(network, batch):
+    @dataclass
+    class Pull(Method):
+        def penalty(self, network, clock):
+            return network.classifier.bias.sum()
+
+    composed = Compose(Method(), Pull(), Rule())
+    composed.backward(Step(composed, network, batch, CLOCK))
+    with_pull = network.classifier.bias.grad.clone()
+    network.zero_grad()
+    without = Compose(Method(), Rule())
+    without.backward(Step(without, network, batch, CLOCK))
+    assert torch.allclose(with_pull, network.classifier.bias.grad + 2)
+
+
+def test_without_any_rule_the_gradient_is_the_plain_one(network, batch):
+    plain = Step(Method(), network, batch, CLOCK)
+    plain.method.backward(plain)
+    expected = [p.grad.clone() for p in network.parameters()]
+    network.zero_grad()
+    composed = Compose(Method(), Quiet())
+    composed.backward(Step(composed, network, batch, CLOCK))
+    assert all(map(torch.equal, (p.grad for p in network.parameters()), expected))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(Rule(), OtherRule()), (Method(), Rule(), OtherRule()), (Rule(), Quiet(), OtherRule())],
+)
+def test_two_gradient_rules_are_an_error_that_names_both(parts):
+    with pytest.raises(TypeError, match=r"two gradient rules .*Rule and OtherRule; keep one"):
+        Compose(*parts)
+
+
+# rule 4
+
+
+def test_the_base_alone_brings_views_forward_losses_and_predict(network, batch):
+    composed, parts, _ = trio()
+    base = parts[0]
+    assert composed.views == ("standard", "contrastive")
+    outputs = composed.forward(network, batch, CLOCK)
+    assert torch.equal(outputs["logits"], network(batch.images)["logits"] + 1)
+    assert torch.equal(composed.losses(outputs, batch, CLOCK), base.losses(outputs, batch, CLOCK))
+    network.eval()
+    predicted = composed.predict(network, batch.images)
+    assert torch.equal(predicted, network(batch.images)["logits"] - 1)
+
+
+def test_the_views_of_one_composition_do_not_leak_into_another():
+    assert Compose(Base(), Quiet()).views == ("standard", "contrastive")
+    assert Compose(Method(), Quiet()).views == Compose.views == Method.views == ("standard",)
+
+
+BRINGING = {
+    "views": {"views": ("clean",)},
+    "stages": {"stages": lambda self, recipe: ()},
+    "forward": {"forward": lambda self, network, batch, clock: {}},
+    "losses": {"losses": lambda self, outputs, batch, clock: outputs["logits"].sum(1)},
+    "predict": {"predict": lambda self, network, images: images},
+}
+
+
+@pytest.mark.parametrize("hook", BASE_ONLY)
+def test_a_modifier_that_brings_what_only_a_base_may_is_an_error_that_names_both(hook):
+    modifier = type("Greedy", (Method,), BRINGING[hook])()
+    with pytest.raises(TypeError) as caught:
+        Compose(Rule(), Quiet(), modifier)
+    words = f"Greedy cannot modify Rule: it brings its own {hook}, which only the first part"
+    assert words in str(caught.value)
+    assert Compose(modifier, Rule(), Quiet()).base is modifier
+
+
+def test_a_clash_of_built_methods_is_told_in_their_registered_names():
+    with pytest.raises(TypeError, match="focal cannot modify ce"):
+        Compose(build("ce"), build("focal"))
+    with pytest.raises(TypeError, match="two gradient rules in one composition: sam and Rule"):
+        Compose(build("ce"), build("sam"), Rule())
+
+
+# what a part is
+
+
+def test_overrides_are_the_hooks_that_a_class_changes():
+    assert overrides(Method()) == set()
+    assert overrides(Rule()) == {"backward"}
+    assert overrides(Base()) == {
+        "views", "stages", "forward", "losses", "predict", "build", "penalty", "after_step",
+        "after_epoch", "curves", "finalize", "adjust",
+    }  # fmt: skip
+
+
+def test_a_part_is_post_hoc_if_it_only_finishes_or_adjusts():
+    assert is_post_hoc(PostHoc())
+    assert not is_post_hoc(Method())
+    assert not is_post_hoc(Rule())
+    assert not is_post_hoc(Logging())
+
+
+def test_a_part_is_called_by_its_registered_name_or_its_class():
+    assert name_of(build("sam")) == "sam"
+    assert name_of(Rule()) == "Rule"
+
+
+# stages
+
+
+@dataclass
+class Staged(Method):
+    """Stages of every kind: own, classifier alone, and each with a helper in charge."""
+
+    helper: Method = field(default_factory=Quiet)
+
+    def stages(self, recipe):
+        second = replace(recipe, epochs=1)
+        head = ("classifier",)
+        return (
+            Stage("all", recipe),
+            Stage("head", second, "class_balanced", head, reset=("classifier",)),
+            Stage("helped", second, method=self.helper),
+            Stage("helped head", second, trainable=head, method=self.helper),
+        )
+
+
+def test_modifiers_act_on_stages_that_train_the_backbone_only():
+    base, modifier = Staged(), Rule()
+    composed = Compose(base, modifier)
+    whole, head, helped, helped_head = composed.stages(RECIPE)
+    assert whole == base.stages(RECIPE)[0]  # the composition itself is in charge
+    assert whole.method is None
+    assert head.method is base
+    assert isinstance(helped.method, Compose)
+    assert helped.method.parts == (base.helper, modifier)
+    assert helped_head.method is base.helper
+
+
+def test_composing_changes_nothing_else_about_a_stage():
+    base = Staged()
+    plain, composed = base.stages(RECIPE), Compose(base, Rule()).stages(RECIPE)
+    assert [replace(stage, method=None) for stage in composed] == [
+        replace(stage, method=None) for stage in plain
+    ]
+
+
+# state
+
+
+def test_the_state_of_a_composition_is_its_parts_states_and_goes_back_into_them():
+    first, second = Compose(Quiet(), Quiet()), Compose(Quiet(), Quiet())
+    first.parts[0].state = {"steps": 3, "nest": {"mean": torch.ones(2)}}
+    first.parts[1].state = {"steps": 5}
+    state = first.state
+    assert set(state) == {"0", "1"}
+    second.state = state
+    assert second.parts[0].state["steps"] == 3
+    assert torch.equal(second.parts[0].state["nest"]["mean"], torch.ones(2))
+    assert second.parts[1].state == {"steps": 5}
+    assert second.state == state
+
+
+def test_bookkeeping_changes_the_state_of_the_parts_alone(network, batch):
+    composed, parts, _ = trio()
+    composed.after_step(Step(composed, network, batch, CLOCK))
+    assert composed.state == {"0": {"steps": 1}, "1": {"steps": 1}, "2": {"steps": 1}}
+    parts[1].state["steps"] = 9
+    assert composed.state["1"] == {"steps": 9}
+
+
+def test_different_compositions_are_not_equal():
+    assert Compose(build("ce"), build("sam")) != Compose(build("focal"), build("sam"))
+    assert Compose(build("ce"), build("sam")) != Compose(build("ce"), build("sam(rho=0.8)"))

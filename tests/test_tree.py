@@ -1,0 +1,179 @@
+"""The tree keeps its shape: no method named in the harness, data apart from code, small files."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HARNESS = sorted((ROOT / "ltbench").rglob("*.py"))
+METHODS = sorted(path for path in (ROOT / "methods").glob("*.py") if path.stem != "__init__")
+NAMES = {path.stem for path in METHODS}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(tree: ast.AST) -> set[int]:
+    """Return the ids of the docstrings' nodes."""
+    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, nodes) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+
+
+def named_methods(source: str, names: set[str]) -> Iterator[tuple[int, str]]:
+    """Yield line and text of string literals that name a method and are no prose.
+
+    A literal with a space in it, such as a help text or a message, is prose; `"sam"`, `"ce+"` or
+    `"ldam_drw+sam(rho=0.8)"` is not.
+    """
+    tree = ast.parse(source)
+    docstrings = prose(tree)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        text = node.value
+        if id(node) in docstrings or re.search(r"\s", text.strip()):
+            continue
+        if names & set(re.findall(r"\w+", text)):
+            yield node.lineno, text
+
+
+@pytest.mark.parametrize("path", HARNESS, ids=name_of)
+def test_the_harness_never_names_a_method(path):
+    assert list(named_methods(path.read_text(), NAMES)) == []
+
+
+def test_the_search_for_names_finds_them_and_lets_prose_be():
+    source = '''
+"""sam"""
+def f(method):
+    """sam"""
+    if method.name == "sam": return f"ce+{method}"
+    return {"ldam_drw+sam(rho=0.8)": 1, 'sam': "such as ce or sam", "sample": "same", "x": "dance"}
+'''
+    found = sorted(text for _, text in named_methods(source, {"sam", "ce", "ldam_drw"}))
+    assert found == ["ce+", "ldam_drw+sam(rho=0.8)", "sam", "sam"]
+
+
+@pytest.mark.parametrize("path", HARNESS, ids=name_of)
+def test_no_harness_module_imports_a_method(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.module.startswith("ltbench.methods")
+        if isinstance(node, ast.Import):
+            assert not any(name.name.startswith("ltbench.methods.") for name in node.names)
+
+
+@pytest.mark.parametrize("path", METHODS, ids=name_of)
+def test_no_method_imports_another(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.Import):
+            modules = [name.name for name in node.names]
+        assert not any(re.match(r"(ltbench\.)?methods\b", module) for module in modules)
+
+
+@pytest.mark.parametrize("path", HARNESS, ids=name_of)
+def test_a_module_has_at_most_250_lines(path):
+    assert len(path.read_text().splitlines()) <= 250
+
+
+@pytest.mark.parametrize("path", METHODS, ids=name_of)
+def test_a_method_fits_on_two_screens(path):
+    assert len(path.read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("folder", ["tables", "results"])
+def test_data_folders_hold_no_python(folder):
+    assert [name_of(path) for path in (ROOT / folder).rglob("*.py")] == []
+
+
+def test_every_file_of_a_method_is_found_under_its_own_name():
+    from ltbench.registry import find, names
+
+    assert set(names()) >= NAMES
+    for name in NAMES:
+        assert find(name).__module__ == f"ltbench.methods.{name}"
+
+
+def test_importing_the_methods_folder_from_the_repository_root_is_refused():
+    call = [sys.executable, "-c", "import methods"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError: import methods as ltbench.methods" in done.stderr
+
+
+# Adding a method edits no other file.
+
+
+def test_a_file_given_by_hand_is_a_method_like_any_other(method_file):
+    from ltbench.registry import build, describe, find, load_file, names, role
+
+    assert load_file(method_file("brought", "strength: float = 1.0")) == "brought"
+    assert "brought" in names()
+    assert role(find("brought")) == "method"
+    assert describe(build("brought(strength=2)+sam")) == "brought(strength=2.0)+sam"
+
+
+def test_an_installed_package_brings_methods_by_entry_points(tmp_path):
+    (tmp_path / "strangers.py").write_text(
+        '''"""A stranger's method."""
+
+from dataclasses import dataclass
+
+from ltbench import Method
+
+
+@dataclass
+class Stranger(Method):
+    """Cross-entropy."""
+
+    strength: float = 1.0
+'''
+    )
+    (tmp_path / "broken.py").write_text("raise ValueError('of its own')\n")
+    information = tmp_path / "strangers-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[ltbench.methods]\n"
+        "as_a_class = strangers:Stranger\n"
+        "as_a_module = strangers\n"
+        "no_method = pathlib:Path\n"
+        "broken = broken\n"
+    )
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from ltbench.errors import UsageError
+from ltbench.registry import build, describe, find, names
+assert {{"as_a_class", "as_a_module", "no_method", "broken"}} <= set(names())
+for name in ("as_a_class", "as_a_module"):
+    assert describe(build(name + "(strength=2)+sam")) == name + "(strength=2.0)+sam"
+    assert find(name).__name__ == "Stranger"
+for name, words in (("no_method", "is not a Method"), ("broken", "of its own")):
+    try:
+        find(name)
+    except UsageError as error:
+        assert name in str(error) and words in str(error), error
+    else:
+        raise AssertionError(name)
+sys.argv = ["ltbench", "run", "--methods", "as_a_class,as_a_module", "--dataset", "digits_lt",
+            "--protocol", "smoke", "--seeds", "1", "--quiet"]
+from ltbench.cli import main
+main()
+"""
+    call = [sys.executable, "-c", script]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = sorted(path.parent.name for path in tmp_path.rglob("seed0.json"))
+    assert found == ["as_a_class", "as_a_module"]
