@@ -16,7 +16,7 @@ def words(**changes: str) -> list[str]:
 
 USAGE = [
     # methods
-    (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; known: balanced_softmax, ce, "),
+    (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; did you mean gkp_gsa"),
     (words(methods="cee"), "unknown method 'cee'; did you mean ce? A method of your own comes"),
     (words(methods="ldam"), "unknown method 'ldam'; did you mean ldam_drw"),
     (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal?"),

@@ -73,7 +73,7 @@ def test_many_commands_are_cut_short(store, monkeypatch):
     monkeypatch.setattr(module, "_SHOWN", 2)
     lines = screen(build(load("1"), store), 80)
     assert sum(line.startswith("  ltbench run ") for line in lines) == 2
-    assert "  and 4 more" in lines
+    assert "  and 4 others" in lines
 
 
 def test_full_table_has_no_commands(table, store, make_record):
