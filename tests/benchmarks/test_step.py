@@ -25,6 +25,7 @@ from ltbench.task import Batch, Task
 BATCH, STEPS, PAIRS = 128, 4, 9
 RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.1, weight_decay=2e-4)
 CPU = torch.device("cpu")
+BALANCED = Task(torch.full((100,), 100))
 
 
 class PreparedFeed:
@@ -47,9 +48,9 @@ class PreparedFeed:
         return iter(self.batches)
 
 
-def network_for(method: Method):
+def network_for(method: Method, task: Task = BALANCED):
     torch.manual_seed(0)
-    method.bind(Task(torch.full((100,), 100)))
+    method.bind(task)
     return method.build(create("resnet32", 3, 100)).to(memory_format=torch.channels_last)
 
 
@@ -89,11 +90,11 @@ def seconds(function) -> float:
     return time.perf_counter() - started
 
 
-def paired_ratio(first, second) -> float:
+def paired_ratio(first, second, pairs: int = PAIRS) -> float:
     """Median over alternating pairs of first / second."""
     first(), second()
     ratios = []
-    for pair in range(PAIRS):
+    for pair in range(pairs):
         order = (first, second) if pair % 2 else (second, first)
         times = {function: seconds(function) for function in order}
         ratios.append(times[first] / times[second])

@@ -1,0 +1,138 @@
+"""What the methods cost: a step of each against a step of its base, at equal batch.
+
+ResNet-32, CIFAR-100-LT's class counts at r = 100, batch 128, bfloat16 autocast, channels last,
+every core. Times are paired, as in test_step.
+"""
+
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from ltbench.methods.gkp import GKP
+from test_step import BATCH, CPU, PAIRS, RECIPE, network_for, paired_ratio
+
+from ltbench import Batch, Task, build
+from ltbench.analysis.anchors import Quadratic
+from ltbench.compose import leaves
+from ltbench.data.splits import class_counts
+from ltbench.engine.precision import autocast_of
+from ltbench.engine.train import optimiser_for, train_epoch
+from ltbench.grouped import Grouped, encoder_of
+from ltbench.task import Clock
+
+COUNTS = torch.tensor(class_counts(500, 100, 100))
+TASK = Task(COUNTS)
+IMAGES, STEPS = int(COUNTS.sum()), 3
+
+
+class PreparedFeed:
+    """Random images with long-tailed targets, in batches that are ready."""
+
+    def __init__(self, views, steps):
+        draw = torch.Generator().manual_seed(0)
+
+        def image(count):
+            images = torch.randn(count, 3, 32, 32, generator=draw)
+            return images.contiguous(memory_format=torch.channels_last)
+
+        labels = torch.repeat_interleave(torch.arange(100), COUNTS)
+        targets = labels[torch.randperm(IMAGES, generator=draw)]
+        self.batches = [
+            Batch(tuple(image(BATCH) for _ in range(views)), part, torch.arange(BATCH))
+            for part in targets.split(BATCH)[:steps]
+        ]
+        self.whole = [Batch((image(len(p)),), p, p) for p in targets.split(1024)]
+
+    def steps(self, batch_size, drop_last):
+        return len(self.batches)
+
+    def epoch(self, *arguments):
+        return iter(self.batches)
+
+    def clean(self):
+        return iter(())
+
+
+def trainer(specification, steps=STEPS):
+    """Return a function that trains some steps, with groups where the method has groups."""
+    method = build(specification)
+    network = network_for(method, TASK)
+    stage = replace(method.stages(RECIPE)[0], recipe=RECIPE)
+    optimiser = optimiser_for(network, stage)
+    for part in leaves(method):
+        if isinstance(part, Grouped) and part.keeper is part:
+            part.state["groups"] = torch.arange(100) * part.groups // 100
+        if isinstance(part, GKP):
+            part.state["penalty"] = Quadratic.zero(encoder_of(network))._asdict()
+    feed, autocast = PreparedFeed(len(method.views), steps), autocast_of("bfloat16", CPU)
+    for part in leaves(method):  # what follows an epoch is timed apart
+        part.after_epoch = lambda *arguments: None
+
+    def epoch():
+        train_epoch(
+            stage.method or method, network, optimiser, feed=feed, stage=stage, epoch=20,
+            autocast=autocast, seed=0, after_step=lambda *done: None,
+        )  # fmt: skip
+
+    return epoch
+
+
+@pytest.mark.parametrize(
+    ("method", "base", "limit"),
+    [
+        ("gala", "ce", 1.03),
+        ("more", "ce", 2.2),
+        ("bcl", "ce", 3.3),
+        ("cc_sam(perturbed='head')", "ce", 1.25),
+        ("cc_sam", "ce", 3.2),
+        ("bcl+gsa", "bcl", 4.8),
+        ("bcl+gsa(gradients='owned')", "bcl", 3.0),
+    ],
+)
+def test_a_step_costs_so_many_steps_of_its_base(benchmark, method, base, limit):
+    ours, plain = trainer(method), trainer(base)
+    benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
+    ratio = paired_ratio(ours, plain, PAIRS // 2)
+    benchmark.extra_info[f"{method} / {base}"] = round(ratio, 3)
+    assert ratio <= limit
+
+
+def test_owned_groups_cost_the_same_whatever_their_number(benchmark):
+    few, many = (trainer(f"bcl+gsa(gradients='owned', groups={groups})") for groups in (2, 8))
+    benchmark.pedantic(many, rounds=1, warmup_rounds=1)
+    ratio = paired_ratio(many, few, PAIRS // 2)
+    benchmark.extra_info["8 groups / 2 groups"] = round(ratio, 3)
+    assert ratio <= 1.25
+
+
+def test_preserved_groups_cost_little_over_an_epoch(benchmark):
+    """A step with the penalty, the quality after every epoch, new anchors every tenth."""
+    method = build("ce+gkp")
+    network = network_for(method, TASK).eval()
+    gkp, feed = method.parts[-1], PreparedFeed(1, 1)
+
+    def seconds(epoch):
+        started = time.perf_counter()
+        method.after_epoch(network, lambda: iter(feed.whole), Clock("train", epoch, 200, 0, 85, 0))
+        return time.perf_counter() - started
+
+    plain_epochs = [seconds(epoch) for epoch in (0, 1)]
+    gkp.state["bank"]["slots"] = torch.arange(100) % 6  # as if six epochs had been best
+    snapshot = next(iter(gkp.state["bank"]["snapshots"].values()))
+    gkp.state["bank"]["snapshots"] = {
+        str(slot): snapshot + 0.01 * torch.randn_like(snapshot) for slot in range(6)
+    }
+    gkp.state["bank"]["epochs"] = torch.tensor(9)
+    anchoring = benchmark.pedantic(seconds, args=(9,), rounds=1)
+    assert "penalty" in gkp.state
+    ours, plain = trainer("ce+gkp"), trainer("ce")
+    steps = IMAGES / BATCH
+    ratio = paired_ratio(ours, plain, PAIRS // 2)
+    started = time.perf_counter()
+    plain()
+    whole = (time.perf_counter() - started) / STEPS * steps
+    extra = plain_epochs[-1] + max(0.0, anchoring - plain_epochs[-1]) / 10
+    ratio += extra / whole
+    benchmark.extra_info["ce+gkp / ce, an epoch"] = round(ratio, 3)
+    assert ratio <= 1.08
