@@ -1,4 +1,4 @@
-"""Rebuild what the committed records say: the tables in results/tables and README's comparisons.
+"""Rebuild what the committed records say: the tables in results/tables, the comparisons in pages.
 
     python docs/rebuild.py
 
@@ -8,25 +8,42 @@ A test requires that this changes nothing.
 import re
 from pathlib import Path
 
+from ltbench.runs.record import Record
 from ltbench.runs.store import Store
+from ltbench.specification import split
 from ltbench.tables.comparison import compare, markdown
 from ltbench.tables.definition import load, shipped
 from ltbench.tables.grid import build
 from ltbench.tables.render import write
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"(<!-- comparison: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = ("README.md", "docs/findings.md")
+BLOCK = re.compile(r"(<!-- comparison: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def readme(text: str, store: Store) -> str:
-    """Return README's text with every comparison block made anew; plain training goes first."""
-    comparisons = compare(sorted(store.records(), key=lambda record: record.method != "ce"))
+def page(text: str, store: Store) -> str:
+    """Return a page's text with every comparison block made anew.
+
+    A block names data set, network, protocol and, after a colon, methods; the first is what the
+    others are compared to. Without methods it has all there are: plain training, then by accuracy.
+    """
+    records = list(store.records())
 
     def fill(block: re.Match[str]) -> str:
-        chosen = [c for c in comparisons if c.dataset.startswith(f"{block[2]}(")]
-        return block[1] + "".join(f"\n{markdown(c)}\n\n" for c in chosen) + block[3]
+        place, _, names = block[2].partition(": ")
+        here = [r for r in records if f"{r.dataset} {r.network} {r.protocol}" == place]
+        methods = split(names) or ["ce", *_by_accuracy(here)]
+        chosen = [r for name in dict.fromkeys(methods) for r in here if r.method == name]
+        (comparison,) = compare(chosen)
+        return f"{block[1]}\n{markdown(comparison)}\n\n{block[3]}"
 
     return BLOCK.sub(fill, text)
+
+
+def _by_accuracy(records: list[Record]) -> list[str]:
+    (comparison,) = compare(records)
+    ranked = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
+    return [line.method for line in ranked]
 
 
 def tables(store: Store, folder: Path) -> list[Path]:
@@ -40,8 +57,8 @@ def tables(store: Store, folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    records = Store(ROOT / "results")
-    page = ROOT / "README.md"
-    page.write_text(readme(page.read_text(), records))
-    for written in tables(records, ROOT / "results" / "tables"):
+    committed = Store(ROOT / "results")
+    for path in (ROOT / name for name in PAGES):
+        path.write_text(page(path.read_text(), committed))
+    for written in tables(committed, ROOT / "results" / "tables"):
         print(written.relative_to(ROOT))

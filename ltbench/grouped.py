@@ -39,7 +39,7 @@ class Grouped(Method):
     interval: int = 10  # epochs
     freeze: float = 0.8  # epoch 160 of 200, the first drop of the learning rate
     affinity: Affinity = "centred"  # of encoders, without their mean; raw: with it
-    quality: Form = "plain"  # Dis - beta log Var of features as they are
+    quality: Form = "plain"  # as Eq. 17-19 are written; normalised features peak while collapsed
     quality_beta: float = 0.5
     quality_view: Literal["crop", "clean"] = "crop"  # a contrastive view's box, fresh every epoch
     quality_images: int = 16  # per class at most, always the same ones

@@ -32,10 +32,11 @@ def test_every_committed_record_reads_and_is_made_from_a_clean_commit(store):
         assert record.environment.dirty is False
 
 
-def test_readme_shows_what_the_records_say(rebuild, store):
-    text = (ROOT / "README.md").read_text()
-    assert "| ce |" in text
-    assert rebuild.readme(text, store) == text
+def test_pages_show_what_the_records_say(rebuild, store):
+    for name in rebuild.PAGES:
+        text = (ROOT / name).read_text()
+        assert "| ce |" in text
+        assert rebuild.page(text, store) == text
 
 
 def test_committed_tables_are_what_the_records_give(rebuild, store, tmp_path):

@@ -4,12 +4,13 @@ import dataclasses
 import inspect
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ltbench.cli.options import AsJson, Load
+from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.rows import Row, load_files, print_rows
 
 if TYPE_CHECKING:
@@ -19,16 +20,17 @@ if TYPE_CHECKING:
 def show(
     name: Annotated[str, typer.Argument(help="A method's specification or a data set.")],
     load: Load = None,
+    results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Explain a method: paper, equations, parameters, deviations; or a data set's facts."""
+    """Explain a method: paper, equations, parameters, deviations, cost; or a data set's facts."""
     from ltbench.data.catalog import CATALOG
 
     if name.partition("(")[0] in CATALOG:
         facts = _dataset_facts(name)
     else:
         load_files(load)
-        facts = _method_facts(name)
+        facts = _method_facts(name, results)
     if as_json:
         print(json.dumps(facts, indent=1))
         return
@@ -42,6 +44,9 @@ def show(
                     print_rows(part["parameters"])
                 for deviation in part["deviations"]:
                     console.print(f"Deviation: {deviation}", markup=False)
+        elif key == "cost":
+            for cost in value:
+                console.print(f"\nCost: {cost}", markup=False)
         else:
             console.print(f"{key}: {value}", markup=False)
 
@@ -59,15 +64,38 @@ def _dataset_facts(name: str) -> Row:
     return facts | {"network": data.info.network, "protocol": data.info.protocol}
 
 
-def _method_facts(specification: str) -> Row:
-    from ltbench.compose import is_post_hoc
+def _method_facts(specification: str, results: Path) -> Row:
+    from ltbench.compose import is_post_hoc, leaves
     from ltbench.registry import build, describe, parts
 
     found = parts(specification)
     if len(found) > 1 or not is_post_hoc(found[0]):
         build(specification)  # raises where the parts do not fit
-    facts = [_part_facts(part) for part in found]
-    return {"specification": "+".join(map(describe, found)), "parts": facts}
+    canonical = "+".join(map(describe, found))
+    inner = [leaf for part in found for leaf in leaves(part)]
+    facts: Row = {"specification": canonical}
+    if len(inner) > len(found):  # a name for a composition
+        facts["composed of"] = "+".join(map(describe, inner))
+        found = [*found, *inner]
+    facts["parts"] = [_part_facts(part) for part in found]
+    return facts | {"cost": _costs(canonical, results)}
+
+
+def _costs(method: str, results: Path) -> list[str]:
+    """Return the training time of a method's records relative to plain training's."""
+    from ltbench.registry import plain
+    from ltbench.runs.store import Store
+    from ltbench.tables.comparison import compare
+
+    wanted = {plain(): 0, method: 1}
+    records = [record for record in Store(results).records() if record.method in wanted]
+    return [
+        f"{line.cost:.2f}x the time of {plain()} on {found.dataset}, {found.network}, "
+        f"protocol {found.protocol} ({line.n} runs in {results})"
+        for found in compare(sorted(records, key=lambda record: wanted[record.method]))
+        for line in found.lines
+        if line.method == method != found.lines[0].method and line.cost is not None
+    ]
 
 
 def _part_facts(part: "Method") -> Row:

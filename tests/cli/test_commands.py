@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,19 @@ def test_a_methods_facts_are_json_when_asked(ltbench, name):
     shown = ltbench("show", name)
     assert shown.code == 0
     assert facts["parts"][0]["paper"].split()[0] in shown.out
+
+
+def test_show_takes_a_name_for_a_composition_apart(ltbench):
+    facts = strict(ltbench("show", "gkp_gsa", "--json").out)
+    assert facts["composed of"] == "bcl+gkp+gsa"
+    assert [part["name"] for part in facts["parts"]] == ["gkp_gsa", "bcl", "gkp", "gsa"]
+
+
+def test_show_says_what_records_cost(ltbench):
+    results = Path(__file__).resolve().parents[2] / "results"
+    (cost,) = strict(ltbench("show", "ldam_drw+sam", "--results", results, "--json").out)["cost"]
+    assert "x the time of ce on digits_lt(imbalance=20), resnet8, protocol fast (5 runs" in cost
+    assert strict(ltbench("show", "ce", "--results", results, "--json").out)["cost"] == []
 
 
 def test_show_says_the_values_a_specification_sets(ltbench):
