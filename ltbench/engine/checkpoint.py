@@ -73,3 +73,10 @@ class Checkpoint:
             f"checkpoint {self.path} does not read ({reason or type(error).__name__}); "
             "delete it to train this run from the start."
         )
+
+
+def on_device(state: Any, device: torch.device) -> Any:
+    """Return a nest of dictionaries with its tensors on a device."""
+    if isinstance(state, dict):
+        return {key: on_device(value, device) for key, value in state.items()}
+    return state.to(device) if isinstance(state, torch.Tensor) else state

@@ -14,8 +14,9 @@ from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
 from ltbench.data.datasets import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.evaluate import finalised, logits_of, scores_of
-from ltbench.engine.fit import Observer, Settings, Training
+from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
+from ltbench.engine.report import Observer
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.method import Method

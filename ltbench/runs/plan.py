@@ -179,7 +179,7 @@ def _plain(value: Any) -> Any:
     """Return a field of a stage or recipe as JSON gives it back."""
     if isinstance(value, Method):
         return describe(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _defaults(cls: type) -> dict[str, Any]:

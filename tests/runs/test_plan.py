@@ -187,7 +187,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
     assert [job.fingerprint for job in jobs] == ["3ae1bafc8ee0c360", "9ad8a7210fd8d5bb"]
     assert {f.name: f.default for f in fields(Stage) if f.default is not MISSING} == {
         "sampler": "instance_balanced", "trainable": ("",), "reset": (), "evaluating": (),
-        "method": None,
+        "method": None, "rates": (),
     }  # fmt: skip
     assert {f.name: f.default for f in fields(Recipe) if f.default is not MISSING} == {
         "momentum": 0.9, "nesterov": False, "warmup_epochs": 0, "schedule": "step",
