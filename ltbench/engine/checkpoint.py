@@ -21,6 +21,7 @@ class Progress:
     epochs_done: int = 0  # over all stages
     steps: int = 0
     train_seconds: float = 0.0
+    first_stage_seconds: float = 0.0  # of these, those of a first stage taken up
     evaluate_seconds: float = 0.0
     images: int = 0  # seen in training
     curves: list[dict[str, Any]] = field(default_factory=list)

@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -88,6 +88,13 @@ class Training:
             raise self.checkpoint.unfit(error) from None
         self._resumed = content
         return True
+
+    def take_up(self, first: "Training") -> None:
+        """Begin after the first stage, which was the whole of another, finished training."""
+        self.network.load_state_dict(first.network.state_dict())
+        self.method.state = first.method.state
+        seconds = first.progress.train_seconds
+        self.progress = replace(first.progress, finished=False, first_stage_seconds=seconds)
 
     def run(self, observe: Observer, peak_memory: Callable[[], float] = lambda: 0.0) -> None:
         """Train to the end; `peak_memory()` in MiB is asked for before a checkpoint.
