@@ -13,7 +13,7 @@ from ltbench.errors import UsageError
 
 @dataclass
 class TauNorm(Method):
-    """Predict by W_c / |W_c|^tau with a trained linear classifier, its bias dropped (Eq. 4).
+    """Predict by W_c / |W_c|^tau with a trained linear classifier, its bias dropped.
 
     tau = 0 only drops the bias. The paper scans tau on validation images; a post-hoc part sees
     none, and training images, which the network has fitted, cannot stand in for them. So tau is
