@@ -81,7 +81,7 @@ def train_epoch(
     `after_step(steps done, steps in all, images of the step)` is called every step.
     """
     recipe = stage.recipe
-    steps = feed.steps(recipe.batch_size, recipe.drop_last)
+    steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     for group in optimiser.param_groups:
         group["lr"] = group.get("factor", 1.0) * recipe.learning_rate_at(epoch)
     batches = feed.epoch(

@@ -63,7 +63,7 @@ def _seconds(job: Job, place: Place) -> float:
         training = training_of(job, replace(place, results=Path(scratch)))
     stage = training.stages[0]
     recipe, method = stage.recipe, stage.method or training.method
-    steps = training.train.steps(recipe.batch_size, recipe.drop_last)
+    steps = training.train.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     optimiser = optimiser_for(training.network, stage)
     batches = training.train.epoch(
         method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0

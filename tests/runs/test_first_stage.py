@@ -49,7 +49,7 @@ def jobs(jobs_of, place):
 @pytest.mark.parametrize(
     ("method", "first"),
     [("crt", "ce"), ("lws", "ce"), ("crt(moving=False)", "ce"),
-     ("crt+sam(rho=0.1)", "ce+sam(rho=0.1)"),
+     ("crt+sam(rho=0.1)", "ce+sam(rho=0.1)"), ("disalign", "ce"), ("mislas", None),
      ("ce", None), ("sam", None), ("cc_sam", None), ("ldam_drw", None), ("gkp_gsa", None)],
 )  # fmt: skip
 def test_the_first_stage_of_a_method_is_plain_training_with_its_modifiers(jobs, method, first):
