@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import Autocast
@@ -61,6 +62,11 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
             for part in module.modules():
                 renew = getattr(part, "reset_parameters", None)
                 if callable(renew):
+                    if parametrize.is_parametrized(part):  # renewing would draw into a copy
+                        raise LtbenchError(
+                            f"stage {stage.name} resets {name!r}, whose weight is parametrised; "
+                            "leave that module out of the parametrisation."
+                        )
                     renew()
 
 
