@@ -26,7 +26,7 @@ COMPOSITIONS = [
     "ce+posthoc_logit_adjustment",
     "ldam_drw+sam+posthoc_logit_adjustment",
     "crt+sam+tau_norm",
-    "ldam_drw+sam+swa",
+    "ldam_drw+sam+swa(start=0.0)",
     "crt+spectral_norm(layers='convolutions')",
 ]
 
