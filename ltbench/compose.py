@@ -4,7 +4,8 @@
 2. `bind`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust`: every part, in
    order.
 3. `backward`: the one part that overrides it, else the base's; two are an error.
-4. `views`, `stages`, `forward`, `losses`, `predict`: the base's; a modifier with one is an error.
+4. `views`, `stages`, `enter`, `forward`, `losses`, `predict`: the base's; a modifier with one is
+   an error.
 
 Parts `meet` when they are composed: what two of them need, one keeps and the other reads.
 """
@@ -22,7 +23,7 @@ from ltbench.method import Method, Outputs, Stage, Step
 from ltbench.networks import Network
 from ltbench.task import Batch, Clock
 
-BASE_ONLY = ("views", "stages", "forward", "losses", "predict")
+BASE_ONLY = ("views", "stages", "enter", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})
 HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
 HOOKS |= {"after_step", "after_epoch", "curves"}
@@ -108,6 +109,10 @@ class Compose(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the base's stages; modifiers act on those that train the backbone."""
         return tuple(self._stage(stage) for stage in self.base.stages(recipe))
+
+    def enter(self, network: Network, stage: str) -> Network:
+        """Return what the base makes of the network."""
+        return self.base.enter(network, stage)
 
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the base's outputs."""

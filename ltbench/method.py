@@ -34,6 +34,7 @@ class Stage:
     reset: tuple[str, ...] = ()  # modules re-initialised at the start
     evaluating: tuple[str, ...] = ()  # modules that neither use nor move batch statistics
     method: "Method | None" = None  # who is in charge; None: the run's own method
+    rates: tuple[tuple[str, float], ...] = ()  # prefix and factor on the learning rate
 
     @property
     def trains_backbone(self) -> bool:
@@ -47,7 +48,8 @@ class Method:
 
     Hooks run in this order: `bind`, `build`, `stages`; then every step `backward` (which calls
     `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch `after_epoch`;
-    at the end, on a copy, `finalize`, `predict`, `adjust`. Only training data reaches a hook.
+    between stages `enter`; at the end, on a copy, `finalize`, `predict`, `adjust`. Only training
+    data reaches a hook.
     """
 
     views: ClassVar[tuple[str, ...]] = ("standard",)
@@ -78,6 +80,13 @@ class Method:
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stages of training; they depend on the protocol's recipe alone."""
         return (Stage("train", recipe),)
+
+    def enter(self, network: Network, stage: str) -> Network:
+        """Return the network that a stage after the first trains: heads changed, parts added.
+
+        Called once as the stage begins, before what it resets. Random numbers are seeded.
+        """
+        return network
 
     # the objective: pure functions
 

@@ -11,8 +11,9 @@ import torch
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.datasets import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.fit import Report, Settings, Training
+from ltbench.engine.fit import Settings, Training
 from ltbench.engine.recipe import Recipe
+from ltbench.engine.report import Report
 from ltbench.engine.train import optimiser_for
 from ltbench.method import Step
 from ltbench.registry import build

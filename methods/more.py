@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from ltbench import Method, Step, Task
 from ltbench.networks import Network
-from ltbench.networks.lowrank import add_low_rank, merge_low_rank, without_low_rank
+from ltbench.networks.lowrank import add_low_rank, without_low_rank
+from ltbench.networks.merge import merge_weights
 
 
 @dataclass
@@ -96,7 +97,7 @@ class MORE(Method):
 
     def finalize(self, network: nn.Module) -> None:
         """Merge W_g + B_t A_t into plain weights."""
-        merge_low_rank(network)
+        merge_weights(network)
 
     def alpha(self, share: float) -> float:
         """Return A sin(pi t / T) (M5) at a share t / T of training."""

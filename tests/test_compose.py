@@ -267,6 +267,7 @@ def test_the_views_of_one_composition_do_not_leak_into_another():
 BRINGING = {
     "views": {"views": ("clean",)},
     "stages": {"stages": lambda self, recipe: ()},
+    "enter": {"enter": lambda self, network, stage: network},
     "forward": {"forward": lambda self, network, batch, clock: {}},
     "losses": {"losses": lambda self, outputs, batch, clock: outputs["logits"].sum(1)},
     "predict": {"predict": lambda self, network, images: images},

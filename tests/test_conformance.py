@@ -25,6 +25,9 @@ COMPOSITIONS = [
     "balanced_softmax+sam",
     "ce+posthoc_logit_adjustment",
     "ldam_drw+sam+posthoc_logit_adjustment",
+    "crt+sam+tau_norm",
+    "ldam_drw+sam+swa(start=0.0)",
+    "crt+spectral_norm(layers='convolutions')",
 ]
 
 FILE = '''"""Nobody, "A method made for a test", 2026."""

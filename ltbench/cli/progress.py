@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from ltbench.engine.fit import Report
+    from ltbench.engine.report import Report
     from ltbench.runs.plan import Job
     from ltbench.runs.pool import Listener
     from ltbench.runs.record import Record

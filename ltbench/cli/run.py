@@ -18,6 +18,7 @@ from ltbench.specification import split
 if TYPE_CHECKING:
     from ltbench.runs.plan import Plan
     from ltbench.runs.record import Record
+    from ltbench.runs.store import Store
 
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
 
@@ -91,9 +92,9 @@ def run(
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, place, jobs)
             if as_json:
-                print(json.dumps(_plan_row(plan, seconds)))
+                print(json.dumps(_plan_row(plan, store, seconds)))
             else:
-                _announce(plan, seconds, device_name(device_of(device)), in_full=dry_run)
+                _announce(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
         if dry_run:
             return
         store.check_writable()
@@ -113,18 +114,45 @@ def run(
         )
 
 
-def _plan_row(plan: "Plan", seconds: float) -> dict[str, object]:
+def _plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
     """Return a plan as JSON has it."""
+    from ltbench.runs.first_stage import origins
+
+    sources = origins(plan.jobs, store)
+    firsts = {
+        job.fingerprint: {
+            "of": job.first_stage.trained,
+            "training": job.first_stage.fingerprint,
+            "from": sources[job.fingerprint],
+        }
+        for job in plan.jobs
+        if job.first_stage is not None
+    }
     rows = [
-        {**dataclasses.asdict(cell), "trained": job.trained, "training": job.fingerprint}
+        {
+            **dataclasses.asdict(cell),
+            "trained": job.trained,
+            "training": job.fingerprint,
+            "first_stage": firsts.get(job.fingerprint),
+        }
         for job in plan.jobs
         for cell in job.cells
     ]
     return {"finished": len(plan.finished), "to_train": rows, "seconds": round(seconds, 1)}
 
 
-def _announce(plan: "Plan", seconds: float, where: str, *, in_full: bool) -> None:
+FIRST_STAGE = {
+    "kept": "taken up, for it is trained already",
+    "shared": "trained by an earlier one of these",
+    "own": "trained with it, and kept for others",
+}
+
+
+def _announce(plan: "Plan", store: "Store", seconds: float, where: str, *, in_full: bool) -> None:
     """Say what will be done and how long it takes, before it starts."""
+    from ltbench.runs.first_stage import origins
+
+    sources = origins(plan.jobs, store)
     head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
     if plan.jobs:
         head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
@@ -136,6 +164,9 @@ def _announce(plan: "Plan", seconds: float, where: str, *, in_full: bool) -> Non
             f"  train {job.trained} on {job.dataset}, {job.network}, "
             f"{job.protocol.specification}, seed {job.seed}"
         )
+        if job.first_stage is not None:
+            where_from = FIRST_STAGE[sources[job.fingerprint]]
+            print(f"    first stage {job.first_stage.trained}, {where_from}")
         for cell in job.cells:
             if cell.method != job.trained:
                 print(f"    and read {cell.method} off it")

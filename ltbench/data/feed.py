@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.datasets import Subset
-from ltbench.data.samplers import order
+from ltbench.data.samplers import DRAWS, order
 from ltbench.data.views import Augment, render
 from ltbench.task import Batch, seed_of
 
@@ -23,9 +23,9 @@ class Feed:
     info: DatasetInfo
     subset: Subset
 
-    def steps(self, batch_size: int, drop_last: bool) -> int:
+    def steps(self, batch_size: int, drop_last: bool, sampler: str = "instance_balanced") -> int:
         """Return the batches of an epoch; a subset smaller than one batch is one batch."""
-        whole, rest = divmod(len(self.subset.labels), batch_size)
+        whole, rest = divmod(len(self.subset.labels) * DRAWS.get(sampler, 1), batch_size)
         return whole if whole and (drop_last or not rest) else whole + 1
 
     def epoch(
@@ -40,7 +40,8 @@ class Feed:
             render(view, images, augment, _generator(seed, "view", position))
             for position, view in enumerate(views)
         ]
-        for start in range(0, self.steps(batch_size, drop_last) * batch_size, batch_size):
+        steps = self.steps(batch_size, drop_last, sampler)
+        for start in range(0, steps * batch_size, batch_size):
             part = slice(start, start + batch_size)
             yield Batch(
                 tuple(self.normalise(view[part]) for view in rendered), labels[part], indices[part]

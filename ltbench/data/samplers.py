@@ -1,4 +1,4 @@
-"""Samplers: the order of one epoch as N indices into the training set."""
+"""Samplers: the order of one epoch as N indices into the training set, or 2 N."""
 
 from collections.abc import Callable
 
@@ -23,15 +23,26 @@ def square_root(labels: Tensor, generator: torch.Generator) -> Tensor:
     return _weighted(labels, generator, power=0.5)
 
 
+def reversed_pairs(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return 2 N indices: every image once, at even places, each followed by a reversed draw.
+
+    Reversed draws take a class with probability proportional to 1 / n_c (Zhou et al. 2020).
+    """
+    uniform = instance_balanced(labels, generator)
+    return torch.stack((uniform, _weighted(labels, generator, power=2.0)), 1).flatten()
+
+
 SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "instance_balanced": instance_balanced,
     "class_balanced": class_balanced,
     "square_root": square_root,
+    "reversed_pairs": reversed_pairs,
 }
+DRAWS = {"reversed_pairs": 2}  # of an epoch, an image; of every other sampler one
 
 
 def order(sampler: str, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return an epoch's order, [N] int64 on the CPU; raises UsageError for an unknown sampler."""
+    """Return an epoch's order, int64 on the CPU; raises UsageError for an unknown sampler."""
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
     return SAMPLERS[sampler](labels.cpu(), generator)

@@ -21,6 +21,7 @@ class Progress:
     epochs_done: int = 0  # over all stages
     steps: int = 0
     train_seconds: float = 0.0
+    first_stage_seconds: float = 0.0  # of these, those of a first stage taken up
     evaluate_seconds: float = 0.0
     images: int = 0  # seen in training
     curves: list[dict[str, Any]] = field(default_factory=list)
@@ -73,3 +74,10 @@ class Checkpoint:
             f"checkpoint {self.path} does not read ({reason or type(error).__name__}); "
             "delete it to train this run from the start."
         )
+
+
+def on_device(state: Any, device: torch.device) -> Any:
+    """Return a nest of dictionaries with its tensors on a device."""
+    if isinstance(state, dict):
+        return {key: on_device(value, device) for key, value in state.items()}
+    return state.to(device) if isinstance(state, torch.Tensor) else state

@@ -1,6 +1,6 @@
 """The only training loop: stages of epochs of steps, evaluated, checkpointed and resumable.
 
-for each stage:  choose what trains, reset what is reset, make the optimiser
+for each stage:  enter it, reset what is reset, choose what trains, make the optimiser
   for each epoch:  learning rate; make the views
     for each batch:  zero gradients -> method.backward -> optimiser step -> method.after_step
     method.after_epoch; check the losses; evaluate; checkpoint
@@ -10,42 +10,24 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.datasets import Split
 from ltbench.data.feed import Feed
-from ltbench.engine.checkpoint import Checkpoint, Progress
+from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of, scores_of
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.recipe import Recipe
+from ltbench.engine.report import Observer, Report
 from ltbench.engine.scores import Scores
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
 from ltbench.method import Method
-from ltbench.networks import create
+from ltbench.networks import Network, create
 from ltbench.task import Task
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an observer hears after a step, or after an epoch (then `loss` is given)."""
-
-    epoch: int  # finished, over all stages
-    epochs: int
-    step: int  # finished, of the current epoch
-    steps: int
-    seconds: float  # of training and evaluation so far, over all sessions
-    images_per_second: float
-    loss: float | None = None  # mean over the epoch
-    top1: float | None = None  # on the test set, where it was evaluated
-
-
-Observer = Callable[[Report], None]
-"""Hears how a training goes, every step; must be cheap."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +66,7 @@ class Training:
         with seeded(settings.seed, "init"):
             channels = settings.info.shape[0]
             network = method.build(create(settings.network, channels, self.task.num_classes))
-        self.network: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}
@@ -95,15 +77,24 @@ class Training:
         if content is None:
             return False
         try:
+            self.progress = Progress(**content["progress"])
+            for position in range(1, min(self.progress.stage + 1, len(self.stages))):
+                self._enter(position)
             self.network.load_state_dict(content["network"])
             for method, state in zip(self._methods(), content["states"], strict=True):
-                method.state = _on(state, self.settings.device)
-            self.progress = Progress(**content["progress"])
+                method.state = on_device(state, self.settings.device)
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
             raise self.checkpoint.unfit(error) from None
         self._resumed = content
         return True
+
+    def take_up(self, first: "Training") -> None:
+        """Begin after the first stage, which was the whole of another, finished training."""
+        self.network.load_state_dict(first.network.state_dict())
+        self.method.state = first.method.state
+        seconds = first.progress.train_seconds
+        self.progress = replace(first.progress, finished=False, first_stage_seconds=seconds)
 
     def run(self, observe: Observer, peak_memory: Callable[[], float] = lambda: 0.0) -> None:
         """Train to the end; `peak_memory()` in MiB is asked for before a checkpoint.
@@ -143,6 +134,8 @@ class Training:
         stage, progress, seed = self.stages[position], self.progress, self.settings.seed
         method = stage.method or self.method
         if progress.epoch == 0:
+            if position:
+                self._enter(position)
             reset(self.network, stage, seed)
         optimiser = optimiser_for(self.network, stage)
         if self._resumed and progress.epoch:
@@ -178,6 +171,13 @@ class Training:
             progress.curves.append(row)
             observe(self._report(0, len(losses), 0.0, row["loss"], row.get("top1")))
             yield optimiser
+
+    def _enter(self, position: int) -> None:
+        """Let the method make what a later stage trains."""
+        name = self.stages[position].name
+        with seeded(self.settings.seed, "enter", name):
+            network = self.method.enter(self.network, name)
+        self.network = network.to(self.settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _evaluate(self) -> dict[str, Any]:
         """Look at the test set if it is due; return what the curves show of it."""
@@ -238,9 +238,3 @@ class Training:
             "progress": asdict(self.progress),
         }
         return copy.deepcopy(content)
-
-
-def _on(state: Any, device: torch.device) -> Any:
-    if isinstance(state, dict):
-        return {key: _on(value, device) for key, value in state.items()}
-    return state.to(device) if isinstance(state, Tensor) else state

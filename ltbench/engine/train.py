@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import Autocast
@@ -32,11 +33,15 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
             raise LtbenchError(
                 f"stage {stage.name} trains {prefix!r}, but no parameter's name begins so."
             )
+    groups: dict[float, list[nn.Parameter]] = {}  # by their factor on the learning rate
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(stage.trainable))
+        if parameter.requires_grad:
+            factors = [factor for prefix, factor in stage.rates if name.startswith(prefix)]
+            groups.setdefault(factors[0] if factors else 1.0, []).append(parameter)
     recipe = stage.recipe
     return torch.optim.SGD(
-        [parameter for parameter in network.parameters() if parameter.requires_grad],
+        [{"params": members, "factor": factor} for factor, members in groups.items()],
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
@@ -57,6 +62,11 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
             for part in module.modules():
                 renew = getattr(part, "reset_parameters", None)
                 if callable(renew):
+                    if parametrize.is_parametrized(part):  # renewing would draw into a copy
+                        raise LtbenchError(
+                            f"stage {stage.name} resets {name!r}, whose weight is parametrised; "
+                            "leave that module out of the parametrisation."
+                        )
                     renew()
 
 
@@ -77,9 +87,9 @@ def train_epoch(
     `after_step(steps done, steps in all, images of the step)` is called every step.
     """
     recipe = stage.recipe
-    steps = feed.steps(recipe.batch_size, recipe.drop_last)
+    steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     for group in optimiser.param_groups:
-        group["lr"] = recipe.learning_rate_at(epoch)
+        group["lr"] = group.get("factor", 1.0) * recipe.learning_rate_at(epoch)
     batches = feed.epoch(
         method.views,
         stage.sampler,

@@ -49,6 +49,19 @@ class CosineClassifier(nn.Module):
             return self.scale * F.linear(directions, F.normalize(self.weight, dim=1))
 
 
+class ScaledClassifier(nn.Module):
+    """`scale` [C], at first one, times the logits of a classifier, its bias included."""
+
+    def __init__(self, classifier: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.classifier, self.scale = classifier, nn.Parameter(torch.ones(classes))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the scaled logits, [B, C]."""
+        logits: Tensor = self.classifier(features)
+        return self.scale * logits
+
+
 class ProjectionHead(nn.Module):
     """Linear, batch norm, ReLU, linear, then unit length: [N, D] to [N, out_features]."""
 

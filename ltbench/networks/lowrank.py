@@ -54,17 +54,3 @@ def without_low_rank(network: nn.Module) -> Offset:
         for name, module in network.named_modules()
         if isinstance(module, LowRank)
     }
-
-
-def merge_low_rank(network: nn.Module) -> None:
-    """Make every W + UV a plain weight again, in place; the network has its first parameters.
-
-    Not by `remove_parametrizations`: it takes the weight out of the module's class, which a deep
-    copy shares with its original, so that merging a copy would break the network in training.
-    """
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module, "weight"):
-            merged = nn.Parameter(module.weight.detach())
-            module.__class__ = parametrize.type_before_parametrizations(module)
-            del module.parametrizations
-            module.weight = merged

@@ -4,6 +4,8 @@ Three stages of n basic blocks, widths 16/32/64, strides 1/2/2, 6n + 2 layers, a
 shortcuts (option A: subsample, then pad channels with zeros). Kaiming-normal weights.
 """
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,6 +39,20 @@ class BasicBlock(nn.Module):
         return F.pad(subsampled, (0, 0, 0, 0, self.padding, self.padding))
 
 
+def stage(blocks: int, channels_in: int, width: int, stride: int) -> nn.Sequential:
+    """Return a stage of basic blocks; the first has the stride."""
+    inputs, strides = [channels_in] + [width] * blocks, [stride] + [1] * (blocks - 1)
+    pairs = zip(inputs, strides, strict=False)
+    return nn.Sequential(*(BasicBlock(c, width, s) for c, s in pairs))
+
+
+def initialise(network: nn.Module) -> None:
+    """Draw new Kaiming-normal weights for every convolution."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+
+
 class Backbone(nn.Module):
     """Images [B, channels, h, w] to features [B, 64]."""
 
@@ -46,24 +62,24 @@ class Backbone(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, WIDTHS[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])
-        stages, channels_in = [], WIDTHS[0]
-        for width, stride in zip(WIDTHS, (1, 2, 2), strict=True):
-            strides = [stride] + [1] * (blocks - 1)
-            widths = [channels_in] + [width] * (blocks - 1)
-            pairs = zip(widths, strides, strict=True)
-            stages.append(nn.Sequential(*(BasicBlock(c, width, s) for c, s in pairs)))
-            channels_in = width
-        self.stages = nn.Sequential(*stages)
+        inputs, strides = (WIDTHS[0], *WIDTHS), (1, 2, 2)
+        rows = zip(inputs, WIDTHS, strides, strict=False)
+        self.stages = nn.Sequential(*(stage(blocks, c, width, s) for c, width, s in rows))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return globally averaged features."""
-        maps = self.stages(F.relu(self.bn1(self.conv1(images)), inplace=True))
-        features: Tensor = maps.mean(dim=(2, 3))
-        return features
+        return self.maps(images).mean(dim=(2, 3))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return the last stage's feature maps, [B, channels, h, w]."""
+        found: Tensor = self.stages(F.relu(self.bn1(self.conv1(images)), inplace=True))
+        return found
 
 
 class Network(nn.Module):
     """A backbone and a classifier; forward returns "features" and "logits"."""
+
+    backbone: Any  # a Backbone, or what a method makes of it: images to features [B, out_features]
 
     def __init__(self, backbone: Backbone, classifier: nn.Module) -> None:
         super().__init__()
@@ -84,7 +100,5 @@ def create(name: str, channels: int, classes: int) -> Network:
     if name not in NETWORKS:
         raise unknown("network", name, NETWORKS)
     backbone = Backbone(channels, NETWORKS[name])
-    for module in backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
+    initialise(backbone)
     return Network(backbone, LinearClassifier(backbone.out_features, classes))

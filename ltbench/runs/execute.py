@@ -1,30 +1,30 @@
 """One training from its job to its records."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
 from ltbench.data.datasets import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.evaluate import finalised, logits_of, scores_of
-from ltbench.engine.fit import Observer, Settings, Training
+from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
+from ltbench.engine.report import Observer
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.method import Method
 from ltbench.registry import build, completed, parameters, parts_of, sources
 from ltbench.runs.artifacts import write_curves, write_logits
 from ltbench.runs.environment import environment, peak_memory_mib
+from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job, fingerprint, stages_of
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Cost, Data, Environment, Failure, Record
+from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record
 from ltbench.runs.store import Cell, Store, write_file
 
 
@@ -81,7 +81,7 @@ def run_job(
     then says why.
     """
     store = Store(place.results)
-    with _locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
+    with locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         for cell in job.cells:
             own = fingerprint(cell, build(cell.method), job.protocol)
             store.sweep(cell, job.fingerprint, own)
@@ -91,6 +91,7 @@ def run_job(
         if missing:
             try:
                 training = training_of(job, place)
+                _begin(training, job, place, observe, wait)
                 _train(training, observe)
                 done |= {cell: _finish(cell, job, training, place) for cell in missing}
             except BrokenPipeError:
@@ -99,6 +100,21 @@ def run_job(
                 _record_failure(error, missing, store, place)
                 raise
     return [done[cell] for cell in job.cells]
+
+
+def _begin(
+    training: Training, job: Job, place: Place, observe: Observer, wait: Callable[[], None]
+) -> None:
+    """Take up a first stage that is another training, once that is finished: by now or now.
+
+    `--force` does not reach it: to train it anew, force the method it is the training of.
+    """
+    if job.first_stage is None or training.progress.epochs_done:
+        return
+    with locked(Store(place.results).work(job.first_stage.fingerprint), wait):
+        first = training_of(job.first_stage, replace(place, force=False))
+        _train(first, lambda report: observe(replace(report, epochs=training.epochs)))
+    training.take_up(first)
 
 
 def _train(training: Training, observe: Observer) -> None:
@@ -145,6 +161,7 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
         sources=sources(method),
         settings=job.protocol.model_dump(),
         stages=stages_of(method, job.protocol),
+        first_stage=_first_stage(job, training),
         data=Data(
             class_counts=split.class_counts,
             indices_sha256=split.indices_sha256,
@@ -158,6 +175,7 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
         selected=None if post_hoc else training.scores("selected"),
         cost=Cost(
             train_seconds=progress.train_seconds,
+            first_stage_seconds=progress.first_stage_seconds,
             evaluate_seconds=progress.evaluate_seconds,
             steps=progress.steps,
             images_per_second=progress.images / progress.train_seconds,
@@ -172,6 +190,12 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
     write_logits(store.work(record.fingerprint) / "logits.npz", logits, feed.subset.labels)
     store.write(record)
     return record
+
+
+def _first_stage(job: Job, training: Training) -> FirstStage | None:
+    if job.first_stage is None or not training.progress.first_stage_seconds:
+        return None
+    return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
 
 
 def _deviations(method: Method, rules: Protocol, environments: int) -> list[str]:
@@ -203,28 +227,6 @@ def _record_failure(error: Exception, cells: list[Cell], store: Store, place: Pl
                 finished=_now(),
             )
         )
-
-
-@contextmanager
-def _locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the training's lock: of two processes at one cell, the second reads the first's."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            wait()
-            lock.acquire()
-    except OSError as error:
-        raise LtbenchError(
-            f"cannot write {folder} ({error.strerror or error}); "
-            "choose another folder with --results."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @lru_cache(maxsize=2)

@@ -4,7 +4,7 @@ Cells that differ only in post-hoc parts share one training.
 """
 
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from ltbench.data.catalog import Dataset
@@ -14,6 +14,7 @@ from ltbench.errors import LtbenchError, UsageError, unknown
 from ltbench.method import Method, Stage
 from ltbench.networks import NETWORKS
 from ltbench.registry import build, describe, names, parameters, sources, trained_part
+from ltbench.runs.first_stage import beginning
 from ltbench.runs.protocol import Protocol, protocol
 from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.store import Cell, Store
@@ -33,6 +34,7 @@ class Job:
     seed: int
     fingerprint: str  # of the training
     cells: tuple[Cell, ...]
+    first_stage: "Job | None" = None  # the training that is this one's first stage; no cells
 
     def __str__(self) -> str:
         return f"{self.trained} on {self.dataset}, seed {self.seed}"
@@ -88,7 +90,7 @@ def make(
                 job = _job(cell, method, dataset, rules)
                 earlier = jobs.get(job.fingerprint)
                 if earlier is not None:
-                    job = _with_cell(earlier, cell)
+                    job = replace(earlier, cells=(*earlier.cells, cell))
                 jobs[job.fingerprint] = job
     return Plan(tuple(cells), tuple(finished), tuple(jobs.values()))
 
@@ -153,16 +155,13 @@ def _refuse_unknown(methods: Sequence[str]) -> None:
 
 
 def _job(cell: Cell, method: Method, dataset: Dataset, rules: Protocol) -> Job:
+    def job_of(whole: Method, cells: tuple[Cell, ...], first: Job | None = None) -> Job:
+        mark = fingerprint(cell, whole, rules)
+        return Job(dataset, rules, cell.network, describe(whole), cell.seed, mark, cells, first)
+
     trained = trained_part(method)
-    mark = fingerprint(cell, trained, rules)
-    return Job(dataset, rules, cell.network, describe(trained), cell.seed, mark, (cell,))
-
-
-def _with_cell(job: Job, cell: Cell) -> Job:
-    return Job(
-        job.dataset, job.protocol, job.network, job.trained, job.seed, job.fingerprint,
-        (*job.cells, cell),
-    )  # fmt: skip
+    first = beginning(trained, rules.recipe())
+    return job_of(trained, (cell,), None if first is None else job_of(first, ()))
 
 
 def _finished(store: Store, cell: Cell, method: Method, rules: Protocol) -> Record | None:
@@ -179,7 +178,7 @@ def _plain(value: Any) -> Any:
     """Return a field of a stage or recipe as JSON gives it back."""
     if isinstance(value, Method):
         return describe(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _defaults(cls: type) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ltbench.engine.fit import Report
+from ltbench.engine.report import Report
 from ltbench.errors import LtbenchError
 from ltbench.registry import load_file
 from ltbench.runs.execute import Place, run_job

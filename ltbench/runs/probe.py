@@ -16,7 +16,9 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import optimiser_for
 from ltbench.method import Step
 from ltbench.runs.execute import Place, split_of, training_of
+from ltbench.runs.first_stage import origins
 from ltbench.runs.plan import Job
+from ltbench.runs.store import Store
 from ltbench.task import Clock
 
 TIMED_STEPS = 3
@@ -25,18 +27,28 @@ TIMED_STEPS = 3
 def estimate(jobs: tuple[Job, ...], place: Place, workers: int = 1) -> float:
     """Return the seconds that jobs will take; trainings that differ only in seed are timed once.
 
-    Every stage is taken to cost what the first one's steps cost. A training that cannot take its
-    first steps counts nothing here: it fails when its turn comes, and does not stop the rest.
+    A first stage at hand, or trained by an earlier job, counts nothing. Every stage is taken to
+    cost what the first one's steps cost. A training that cannot take its first steps counts
+    nothing here: it fails when its turn comes, and does not stop the rest.
     """
     known: dict[tuple[str, ...], float] = {}
-    total = 0.0
-    for job in jobs:
+
+    def seconds(job: Job) -> float:
         key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
         if key not in known:
             known[key] = 0.0
             with threads_for(job.dataset.info.shape), suppress(Exception):
                 known[key] = _seconds(job, place)
-        total += known[key]
+        return known[key]
+
+    total, begun = 0.0, set()
+    sources = origins(jobs, Store(place.results))
+    for job in jobs:
+        first = job.first_stage
+        total += 0.0 if job.fingerprint in begun else seconds(job)
+        if first is not None and sources[job.fingerprint] != "own":
+            total -= min(seconds(first), seconds(job))
+        begun |= {job.fingerprint} | ({first.fingerprint} if first else set())
     return total / min(workers, max(len(jobs), 1))
 
 
@@ -51,7 +63,7 @@ def _seconds(job: Job, place: Place) -> float:
         training = training_of(job, replace(place, results=Path(scratch)))
     stage = training.stages[0]
     recipe, method = stage.recipe, stage.method or training.method
-    steps = training.train.steps(recipe.batch_size, recipe.drop_last)
+    steps = training.train.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     optimiser = optimiser_for(training.network, stage)
     batches = training.train.epoch(
         method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from ltbench.engine.scores import Model, Scores
 
-__all__ = ["SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "Model", "Record", "Scores"]
+__all__ = [
+    "SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "FirstStage", "Model", "Record",
+    "Scores",
+]  # fmt: skip
 
 SCHEMA_VERSION = 1
 
@@ -27,11 +30,20 @@ class Cost(Model):
     """What the training took; a record of several sessions adds their seconds up."""
 
     train_seconds: float
+    # of `train_seconds`, those of a first stage that may serve other runs too
+    first_stage_seconds: float = 0.0
     evaluate_seconds: float
     steps: int
     images_per_second: float  # training images, all views of one image counted once
     peak_memory_mib: float  # of the device, or of the whole process on a CPU
     parameters: int  # of the network that predicts
+
+
+class FirstStage(Model):
+    """A first stage that is another method's whole training, taken up when that was finished."""
+
+    of: str  # the canonical specification of that method
+    fingerprint: str  # of that training
 
 
 class Environment(Model):
@@ -65,6 +77,7 @@ class Record(Model):
     sources: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any]  # the protocol, every field
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
+    first_stage: FirstStage | None = None
     data: Data
     last: Scores  # the headline
     best: Scores | None  # best epoch on the test set: optimistic; null when only the last was seen

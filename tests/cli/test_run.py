@@ -51,6 +51,27 @@ def test_a_dry_run_prints_cells_and_time_and_writes_nothing(ltbench, home):
     assert not list(home.iterdir())
 
 
+def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
+    def planned(methods):
+        call = ("run", "--methods", methods, *SMOKE, "--seeds", "1", "--dry-run")
+        lines = ltbench(*call).out.splitlines()[1:]
+        rows = events(ltbench(*call, "--json").out)[0]["to_train"]
+        origins = [row["first_stage"] and row["first_stage"]["from"] for row in rows]
+        return [line.strip() for line in lines if "first stage" in line], origins
+
+    assert planned("crt,lws,ce") == (
+        [
+            "first stage ce, trained with it, and kept for others",
+            "first stage ce, trained by an earlier one of these",
+        ],
+        ["own", "shared", None],
+    )
+    assert ltbench("run", "--methods", "crt", *SMOKE, "--seeds", "1").code == 0
+    assert planned("lws") == (["first stage ce, taken up, for it is trained already"], ["kept"])
+    shown = ltbench("run", "--methods", "ce", *SMOKE, "--seeds", "1", "--json")
+    assert not [e for e in events(shown.out) if e["event"] == "epoch"]  # read off the first stage
+
+
 def test_a_run_in_json_prints_json_lines_only(ltbench, home):
     call = ("run", "--methods", "ce,ldam_drw", *SMOKE, "--seeds", "0,4", "--json")
     answer = ltbench(*call)

@@ -56,6 +56,16 @@ def test_batches_have_the_size_asked_for_and_the_last_what_is_left(count, size, 
     )
 
 
+def test_an_epoch_of_pairs_is_twice_as_long_and_every_batch_has_both_halves():
+    source = feed()
+    batches = epoch(source, sampler="reversed_pairs", size=10)
+    assert [len(batch.targets) for batch in batches] == [10, 10, 10, 10, 6]
+    assert source.steps(10, False, "reversed_pairs") == 5
+    assert source.steps(10, True, "reversed_pairs") == 4
+    even = torch.cat([batch.indices[0::2] for batch in batches])
+    assert sorted(even.tolist()) == list(range(23))
+
+
 def test_the_batches_of_an_epoch_hold_every_image_once_with_its_own_label():
     source = feed()
     batches = epoch(source, views=("clean",))

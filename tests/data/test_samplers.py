@@ -4,7 +4,15 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ltbench.data.samplers import SAMPLERS, class_balanced, instance_balanced, order, square_root
+from ltbench.data.samplers import (
+    DRAWS,
+    SAMPLERS,
+    class_balanced,
+    instance_balanced,
+    order,
+    reversed_pairs,
+    square_root,
+)
 from ltbench.errors import UsageError
 
 COUNTS = torch.tensor([400, 100, 25, 4, 1])
@@ -49,6 +57,19 @@ def test_square_root_draws_hit_classes_by_the_root_of_their_counts():
     assert not fits(classes, torch.ones(5))
 
 
+def test_reversed_pairs_hold_every_image_once_and_draws_by_the_inverse_counts():
+    indices = reversed_pairs(LABELS, generator())
+    assert sorted(indices[0::2].tolist()) == list(range(len(LABELS)))
+    assert indices[0::2].tolist() != list(range(len(LABELS)))
+    stream = generator(1)
+    reverse = torch.cat([reversed_pairs(LABELS, stream)[1::2] for _ in range(EPOCHS)])
+    classes = LABELS[reverse].bincount(minlength=5)
+    assert fits(classes, 1 / COUNTS)
+    assert not fits(classes, torch.ones(5))
+    fourth = reverse.bincount(minlength=len(LABELS))[LABELS == 3]
+    assert fits(fourth, torch.ones(4))
+
+
 @pytest.mark.parametrize("sampler", [class_balanced, square_root])
 def test_the_images_of_one_class_are_equally_likely(sampler):
     images = drawn(sampler).bincount(minlength=len(LABELS))
@@ -60,7 +81,7 @@ def test_the_images_of_one_class_are_equally_likely(sampler):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_an_epoch_has_as_many_draws_as_there_are_images(name):
     indices = order(name, LABELS, generator())
-    assert indices.shape == LABELS.shape
+    assert indices.shape == (len(LABELS) * DRAWS.get(name, 1),)
     assert indices.dtype == torch.int64
     assert 0 <= int(indices.min()) <= int(indices.max()) < len(LABELS)
 

@@ -299,6 +299,56 @@ def test_ctrl_c_saves_the_last_whole_epoch_and_the_run_goes_on_from_there(
     assert outcome(resumed) == outcome(whole)
 
 
+class Widened(torch.nn.Module):
+    """A classifier with a second one, drawn at random, beside it."""
+
+    def __init__(self, classifier):
+        super().__init__()
+        self.first, self.second = classifier, torch.nn.Linear(64, 4)
+
+    def forward(self, features):
+        return self.first(features) + self.second(features)
+
+
+@dataclass
+class Entering(Method):
+    """The second stage trains what the first did not have; the third adds nothing."""
+
+    def stages(self, recipe):
+        second = replace(recipe, epochs=2)
+        added = ("classifier.second",)
+        return (
+            Stage("train", recipe),
+            Stage("added", second, trainable=added, reset=added),
+            Stage("again", second, trainable=added),
+        )
+
+    def enter(self, network, stage):
+        assert stage in ("added", "again")
+        if stage == "added":
+            network.classifier = Widened(network.classifier)
+        return network
+
+
+def test_a_later_stage_enters_a_network_of_its_own_and_resumes_in_it(make_training, make_tape):
+    tape = make_tape()
+    whole = make_training(Entering(), checkpoint=tape.checkpoint)
+    whole.run(quiet)
+    first = make_training(Method())
+    first.run(quiet)
+    for name, value in first.network.classifier.state_dict().items():
+        assert torch.equal(whole.network.classifier.first.state_dict()[name], value)
+    assert len(tape.versions) == 8  # seven epochs and the end
+    for done, version in enumerate(tape.versions, 1):
+        resumed = make_training(Entering(), checkpoint=make_tape(content=version).checkpoint)
+        assert resumed.resume()
+        assert resumed.progress.epochs_done == min(done, 7)
+        assert isinstance(resumed.network.classifier, Widened) == (done > 3)
+        resumed.run(quiet)
+        assert outcome(resumed) == outcome(whole)
+        assert resumed.network.classifier.second.weight.requires_grad
+
+
 def test_ctrl_c_in_the_first_epoch_saves_nothing(make_training, make_tape):
     tape = make_tape()
 

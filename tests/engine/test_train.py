@@ -54,6 +54,24 @@ def test_exactly_the_parameters_of_the_stage_train(network):
     assert len(group["params"]) == 4
 
 
+def test_a_rate_of_its_own_is_a_factor_on_everything_a_step_does(network, feed):
+    """With factor r, momentum and decay included, a weight moves as at r times the rate."""
+    recipe = replace(RECIPE, momentum=0.9, weight_decay=0.05)
+    slow = replace(recipe, learning_rate=0.25 * recipe.learning_rate)
+    head = ("classifier.bias", "classifier.weight")
+    twins = [copy.deepcopy(network) for _ in range(3)]
+    stages = [
+        Stage("head", recipe, trainable=head[:1]),
+        Stage("head", slow, trainable=head[:1]),
+        Stage("head", recipe, trainable=head[:1], rates=(("classifier.b", 0.25), ("", 7.0))),
+    ]
+    for twin, stage in zip(twins, stages, strict=True):
+        run_epoch(Method(), twin, feed, stage)
+    plain, slower, factored = (twin.classifier.bias.detach() for twin in twins)
+    assert torch.equal(factored, slower)
+    assert not torch.equal(factored, plain)
+
+
 def test_a_later_stage_can_free_what_an_earlier_one_froze(network):
     optimiser_for(network, Stage("head", RECIPE, trainable=("classifier",)))
     optimiser_for(network, Stage("all", RECIPE))

@@ -12,7 +12,8 @@ from torch.func import functional_call
 from ltbench import Batch, Clock, Compose, Step, Task, build, conformance
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.networks.lowrank import LowRank, add_low_rank, merge_low_rank, without_low_rank
+from ltbench.networks.lowrank import LowRank, add_low_rank, without_low_rank
+from ltbench.networks.merge import merge_weights
 from ltbench.synthetic import first_step, training
 
 COUNTS = (120, 40, 8, 3)
@@ -128,7 +129,7 @@ def test_without_amplitude_it_is_the_base_bit_for_bit(specification):
     more_of(method).amplitude = 0.0
     base, bare = plain(specification, torch.float32)
     merged = copy.deepcopy(network)
-    merge_low_rank(merged)
+    merge_weights(merged)
     bare.load_state_dict(merged.state_dict())
     batch = batch_of(dtype=torch.float32)
     ours, theirs = Step(method, network, batch, HALF), Step(base, bare, batch, HALF)

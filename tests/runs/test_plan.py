@@ -1,6 +1,7 @@
 """The plan: what is asked for, what is finished, what one training serves."""
 
 import itertools
+import json
 from dataclasses import MISSING, fields
 
 import pytest
@@ -187,7 +188,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
     assert [job.fingerprint for job in jobs] == ["3ae1bafc8ee0c360", "9ad8a7210fd8d5bb"]
     assert {f.name: f.default for f in fields(Stage) if f.default is not MISSING} == {
         "sampler": "instance_balanced", "trainable": ("",), "reset": (), "evaluating": (),
-        "method": None,
+        "method": None, "rates": (),
     }  # fmt: skip
     assert {f.name: f.default for f in fields(Recipe) if f.default is not MISSING} == {
         "momentum": 0.9, "nesterov": False, "warmup_epochs": 0, "schedule": "step",
@@ -198,6 +199,12 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "warmup_epochs": 5, "schedule": "step", "decay": 0.01, "precision": "bfloat16",
         "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ce", "cc_sam", "disalign", "mislas", "bbn"])
+def test_stages_are_as_json_gives_them_back(name):
+    rows = plan.stages_of(build(name), protocol("fast", DIGITS[0].info))
+    assert json.loads(json.dumps(rows)) == rows
 
 
 def test_a_record_made_with_other_settings_is_refused_and_force_is_named(store, make_record):

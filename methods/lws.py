@@ -1,0 +1,50 @@
+"""LWS: Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition",
+ICLR 2020.
+"""
+
+from dataclasses import dataclass, replace
+
+from ltbench import Method, Recipe, Stage
+from ltbench.networks import Network, ScaledClassifier
+
+
+@dataclass
+class LWS(Method):
+    """Logits f_c (W_c a + b_c): cross-entropy for W and b, then f alone on class-balanced batches.
+
+    Stage 1 is plain training by the protocol's recipe. Stage 2 begins at f = 1 and is, relative
+    to it, `length` of the epochs (10 of 200) at the same rate falling by a cosine, no warm-up.
+    """
+
+    length: float = 0.05
+    moving: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
+
+    deviations = (
+        "no official CIFAR recipe exists: 10 epochs of 200 at 0.1 are ours; ImageNet-LT's are 5 "
+        "of 90",
+        "an epoch of stage 2 has as many draws as there are images; the release's C times n_max",
+        "class-balanced draws with replacement; the release cycles through the classes",
+    )
+
+    def __post_init__(self) -> None:
+        if self.length <= 0:
+            raise ValueError("length is a share of the epochs, above 0")
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the stage of the network and that of the scales."""
+        second = replace(
+            recipe,
+            epochs=max(1, round(self.length * recipe.epochs)),
+            schedule="cosine",
+            warmup_epochs=0,
+        )
+        still = () if self.moving else ("backbone",)
+        return (
+            Stage("train", recipe),
+            Stage("scale", second, "class_balanced", ("classifier.scale",), (), still),
+        )
+
+    def enter(self, network: Network, stage: str) -> Network:
+        """Put the scales on the classifier."""
+        network.classifier = ScaledClassifier(network.classifier, self.task.num_classes)
+        return network

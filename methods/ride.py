@@ -1,0 +1,87 @@
+"""RIDE: Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts",
+ICLR 2021.
+"""
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
+from ltbench.networks import Network
+from ltbench.networks.branches import ExpertClassifier, experts
+
+
+@dataclass
+class RIDE(Method):
+    """Sum over experts k of LDAM-DRW(o_k) + diversity T_m^2 KL(softmax(o / T) | softmax(o_k / T)).
+
+    o is the experts' mean, constant under the KL; it predicts. The experts share the first stage
+    of the network; later stages have widths 24 and 48 and a cosine head of scale 30. T_c is one
+    and, from the share `defer` of the epochs, 0.95 + 0.05 C pi_c divided by its largest value; T_m
+    is its mean. Official recipe, relative to the protocol's: Nesterov, decay x 2.5 (5e-4).
+    """
+
+    number: int = 3  # of experts
+    diversity: float = -0.45  # negative: experts are driven apart
+    max_margin: float = 0.5
+    scale: float = 30.0
+    beta: float = 0.9999
+    defer: float = 0.8  # epoch 160 of 200
+
+    deviations = (
+        "without the router and without distillation, the paper's optional second stages",
+        "crop and flip only; the release also rotates by up to 15 degrees",
+    )
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise ValueError("number counts experts, at least 1")
+
+    def bind(self, task: Task) -> None:
+        """Derive margins, deferred weights and deferred temperatures, each [C]."""
+        super().bind(task)
+        counts = task.class_counts.double()
+        self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
+        weights = (1 - self.beta) / (1 - self.beta**counts)
+        self.weights = (weights / weights.mean()).float()
+        temperatures = 0.95 + 0.05 * task.num_classes * task.priors.double()
+        self.temperatures = (temperatures / temperatures.max()).float()
+
+    def build(self, network: Network) -> Network:
+        """Part the network after its first stage, one narrower end and head an expert."""
+        network.backbone = experts(network.backbone, self.number, (24, 48))
+        features, classes = network.backbone.out_features, self.task.num_classes
+        network.classifier = ExpertClassifier(features, classes, self.number, self.scale)
+        return network
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the one stage."""
+        decay = 2.5 * recipe.weight_decay
+        return (Stage("train", replace(recipe, nesterov=True, weight_decay=decay)),)
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return features, the mean logits and those of the "experts", [B, K, C]."""
+        parts = cast(Network, network)
+        features = parts.backbone(batch.images)
+        each = cast(ExpertClassifier, parts.classifier).each(features)
+        return {"features": features, "logits": each.mean(1), "experts": each}
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return the sum over the experts, [B]; their weighted mean divides by summed weights."""
+        late = clock.progress >= self.defer
+        margins = F.one_hot(batch.targets, self.task.num_classes) * self.margins
+        weights = self.weights[batch.targets] if late else torch.ones_like(margins[:, 0])
+        temperatures = self.temperatures if late else torch.ones_like(self.temperatures)
+        mean = (outputs["logits"].detach() / temperatures).log_softmax(1)
+        total = torch.zeros_like(mean[:, 0])
+        for logits in outputs["experts"].unbind(1):
+            lowered = logits - self.scale * margins
+            fit = F.cross_entropy(lowered, batch.targets, reduction="none")
+            own = (logits / temperatures).log_softmax(1)
+            apart = F.kl_div(own, mean, reduction="none", log_target=True).sum(1)
+            total = total + fit * weights / weights.mean()
+            total = total + self.diversity * temperatures.mean() ** 2 * apart
+        return total
