@@ -59,7 +59,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; LTBENCH_DATA may name a folder with the real CIFARs, which adds theirs."""
-    session.run(str(shared(session) / "python"), "-m", "pytest", *session.posargs)
+    python = str(shared(session) / "python")
+    session.run(python, "-m", "pytest", "--numprocesses", "auto", *session.posargs)
 
 
 @nox.session
