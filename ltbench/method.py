@@ -45,9 +45,10 @@ class Stage:
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `bind`, `build`, `stages`; then every step `backward` (which calls
-    `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch `after_epoch`;
-    at the end, on a copy, `finalize`, `predict`, `adjust`. Only training data reaches a hook.
+    Hooks run in this order: `bind`, `build`, `stages`; then every step `mix`, `backward` (which
+    calls `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch
+    `after_epoch`; at the end, on a copy, `finalize`, `predict`, `adjust`. Only training data
+    reaches a hook.
     """
 
     views: ClassVar[tuple[str, ...]] = ("standard",)
@@ -81,6 +82,13 @@ class Method:
 
     # the objective: pure functions
 
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch to train on; mixed images bring their `partners` and their `share`.
+
+        Losses are then taken towards the targets and the partners, and mixed by the share.
+        """
+        return batch
+
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the network's outputs for a batch; at least "logits" [B, C]."""
         outputs: Outputs = network(batch.images)
@@ -89,6 +97,10 @@ class Method:
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return one loss a sample, [B]. Pure: no state, no randomness but the clock's."""
         return F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return the factors on the losses, [B]: what re-weights any loss by its target."""
+        return torch.ones_like(batch.targets, dtype=torch.float32)
 
     def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
         """Return a scalar on the weights, added to the mean loss."""
@@ -135,7 +147,10 @@ class Method:
 
 @dataclass
 class Step:
-    """One optimisation step: evaluates a method's objective here or at displaced weights."""
+    """One optimisation step: evaluates a method's objective here or at displaced weights.
+
+    Its batch is the one that the method mixes of the given one.
+    """
 
     method: Method
     network: nn.Module
@@ -145,6 +160,9 @@ class Step:
     outputs: Outputs | None = None  # detached, of the first undisplaced forward
     loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
     notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
+
+    def __post_init__(self) -> None:
+        self.batch = self.method.mix(self.batch, self.clock)
 
     def forward(self, offset: Offset | Segments | None = None) -> Outputs:
         """Return the outputs, in float32 or finer, at the weights plus `offset`.
@@ -165,8 +183,16 @@ class Step:
         return outputs
 
     def losses(self, outputs: Outputs) -> Tensor:
-        """Return the method's losses [B] for outputs of this batch, times its loss weight."""
-        losses = self.method.losses(outputs, self.batch, self.clock)
+        """Return the method's losses [B] for outputs of this batch, times all weights.
+
+        Of mixed images it is share times the loss towards the targets, and the rest of it towards
+        the partners; re-weighting follows the label that a loss is taken towards.
+        """
+        batch = self.batch
+        losses = self._weighted(outputs, batch)
+        if batch.partners is not None and batch.share is not None:
+            other = self._weighted(outputs, batch._replace(targets=batch.partners))
+            losses = batch.share * losses + (1 - batch.share) * other
         if self.loss is None:
             self.loss = losses.detach().mean()
         return losses * self.method.loss_weight(self.clock)
@@ -209,6 +235,10 @@ class Step:
     def descend(self, value: Tensor) -> None:
         """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
         value.backward()  # type: ignore[no-untyped-call]
+
+    def _weighted(self, outputs: Outputs, batch: Batch) -> Tensor:
+        losses = self.method.losses(outputs, batch, self.clock)
+        return losses * self.method.sample_weights(batch, self.clock)
 
     def _forward(self, network: nn.Module, order: Tensor | None = None) -> Outputs:
         batch = self.batch if order is None else self.batch.select(order)
