@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from ltbench import Batch, Clock, Step, Task, build
 from ltbench.errors import UsageError
+from ltbench.networks import create
+from ltbench.slopes import exact_slopes, owned_slopes
 
 COUNTS = torch.tensor([500, 120, 37, 9, 1])
 EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
@@ -80,6 +82,32 @@ def test_uniform_counts_give_the_plain_loss():
     logits, targets = random_logits()
     found = losses("ce+drw", logits, targets, LATE, torch.full((5,), 37))
     assert torch.equal(found, losses("ce", logits, targets, LATE))
+
+
+@pytest.mark.parametrize("take", [exact_slopes, owned_slopes])
+@pytest.mark.parametrize("specification", ["ce+drw", "vs_loss+drw+mixup"])
+def test_the_slopes_of_groups_are_those_of_re_weighted_and_mixed_losses(specification, take):
+    """Weighted by their shares of the batch they add up to the batch's gradient."""
+    method = build(specification)
+    method.bind(Task(COUNTS))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = create("resnet8", 3, 5).double().train()
+    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    batch, members = Batch((images,), torch.arange(8) % 5, torch.arange(8)), torch.arange(8) % 3
+    step = Step(method, network, batch, LATE)
+    whole = step.gradients(step.objective())
+    _, slopes = take(step, members)
+    shares = [size / 8 for size in members.bincount().tolist()]
+    for name, part in whole.items():
+        total = sum(share * slopes[group][name] for group, share in enumerate(shares))
+        assert torch.allclose(total, part, rtol=0, atol=1e-10)
+    assert (whole["classifier.bias"] - plain_bias_gradient(network, images)).abs().max() > 1e-2
+
+
+def plain_bias_gradient(network, images):
+    value = F.cross_entropy(network(images)["logits"], torch.arange(8) % 5)
+    return torch.autograd.grad(value, network.classifier.bias)[0]
 
 
 @pytest.mark.parametrize("parameters", ["beta=1.0", "beta=-0.1", "defer=1.5"])

@@ -139,3 +139,8 @@ def test_the_head_is_a_cosine_of_the_first_scale():
 def test_negative_parameters_are_refused():
     with pytest.raises(UsageError, match="must not be negative"):
         build("gcl(noise=-1.0)")
+
+
+def test_a_second_way_of_mixing_is_refused():
+    with pytest.raises(UsageError, match=r"two ways of mixing images.*gcl and mixup; keep one"):
+        build("gcl+mixup")
