@@ -51,12 +51,14 @@ def check(specification: str) -> list[str]:
 
 def _losses(specification: str) -> None:
     step = first_step(training(specification))
-    losses = step.losses(step.forward())
+    outputs = step.forward()
+    losses = step.method.losses(outputs, step.batch, step.clock)
+    weighted = step.losses(outputs)  # whose weights would stretch a scalar
     expect(
-        losses.shape == step.batch.targets.shape,
+        losses.shape == weighted.shape == step.batch.targets.shape,
         f"losses have shape {tuple(losses.shape)}, not [B]",
     )
-    expect(bool(losses.isfinite().all()), "losses are not finite on fresh weights")
+    expect(bool(weighted.isfinite().all()), "losses are not finite on fresh weights")
 
 
 def _pure(specification: str) -> None:
