@@ -185,8 +185,7 @@ class Step:
     def losses(self, outputs: Outputs) -> Tensor:
         """Return the method's losses [B] for outputs of this batch, times all weights.
 
-        Of mixed images it is share times the loss towards the targets, and the rest of it towards
-        the partners; re-weighting follows the label that a loss is taken towards.
+        Of mixed images: share times the loss towards the targets, the rest towards the partners.
         """
         batch = self.batch
         losses = self._weighted(outputs, batch)
