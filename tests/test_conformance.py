@@ -152,6 +152,14 @@ BROKEN = {
         """,
         "losses have shape (32, 6), not [B]",
     ),
+    "weights in a column": (
+        "losses",
+        """
+        def sample_weights(self, batch, clock):
+            return torch.ones(len(batch.targets), 1)
+        """,
+        "sample_weights or shares stretch the losses to (32, 32), not [B]",
+    ),
     "losses that overflow": (
         "losses",
         """
