@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ltbench.method import Method as Method
     from ltbench.method import Outputs as Outputs
     from ltbench.method import Stage as Stage
-    from ltbench.method import Step as Step
     from ltbench.perturb import Offset as Offset
     from ltbench.perturb import evaluate_at as evaluate_at
     from ltbench.registry import build as build
     from ltbench.registry import describe as describe
+    from ltbench.step import Step as Step
     from ltbench.task import Batch as Batch
     from ltbench.task import Clock as Clock
     from ltbench.task import Task as Task
@@ -31,7 +31,7 @@ _HOME = {
     "Method": "ltbench.method",
     "Outputs": "ltbench.method",
     "Stage": "ltbench.method",
-    "Step": "ltbench.method",
+    "Step": "ltbench.step",
     "Task": "ltbench.task",
     "Offset": "ltbench.perturb",
     "evaluate_at": "ltbench.perturb",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ltbench.method import Outputs, Step
+from ltbench.method import Outputs
 from ltbench.perturb import Offset, Segments, norm, scaled
 from ltbench.slopes import Slopes
+from ltbench.step import Step
 
 
 @dataclass(frozen=True)

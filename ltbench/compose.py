@@ -1,9 +1,9 @@
 """Composition: `base+modifier+modifier` as one method, by four rules.
 
-1. `penalty`: the sum over the parts; `loss_weight`: their product.
+1. `penalty`: the sum over the parts; `loss_weight`, `sample_weights`: their product.
 2. `bind`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust`: every part, in
    order.
-3. `backward`: the one part that overrides it, else the base's; two are an error.
+3. `backward`, `mix`: the one part that overrides it, else the base's; two are an error.
 4. `views`, `stages`, `enter`, `forward`, `losses`, `predict`: the base's; a modifier with one is
    an error.
 
@@ -19,14 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.engine.recipe import Recipe
-from ltbench.method import Method, Outputs, Stage, Step
+from ltbench.method import Method, Outputs, Stage
 from ltbench.networks import Network
+from ltbench.step import Step
 from ltbench.task import Batch, Clock
 
 BASE_ONLY = ("views", "stages", "enter", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})
 HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
-HOOKS |= {"after_step", "after_epoch", "curves"}
+HOOKS |= {"mix", "sample_weights", "after_step", "after_epoch", "curves"}
 
 
 def overrides(part: Method | type[Method]) -> set[str]:
@@ -64,13 +65,8 @@ class Compose(Method):
                     f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "
                     f"{', '.join(clash)}, which only the first part of a composition may"
                 )
-        rules = [part for part in self.parts if "backward" in overrides(part)]
-        if len(rules) > 1:
-            raise TypeError(
-                f"two gradient rules in one composition: {' and '.join(map(name_of, rules))}; "
-                "keep one"
-            )
-        self.rule = rules[0] if rules else base
+        self.rule = self._only("backward", "gradient rules")
+        self.mixer = self._only("mix", "ways of mixing images")
         self.meet(leaves(self))
 
     def meet(self, parts: tuple[Method, ...]) -> None:
@@ -114,6 +110,10 @@ class Compose(Method):
         """Return what the base makes of the network."""
         return self.base.enter(network, stage)
 
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Mix images the one way there is."""
+        return self.mixer.mix(batch, clock)
+
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the base's outputs."""
         return self.base.forward(network, batch, clock)
@@ -129,6 +129,10 @@ class Compose(Method):
     def loss_weight(self, clock: Clock) -> float:
         """Return the product of the parts' weights."""
         return math.prod(part.loss_weight(clock) for part in self.parts)
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return the product of the parts' weights, [B]."""
+        return torch.stack([part.sample_weights(batch, clock) for part in self.parts]).prod(0)
 
     def backward(self, step: Step) -> None:
         """Follow the one gradient rule, on the composed objective."""
@@ -164,6 +168,14 @@ class Compose(Method):
         for part in self.parts:
             logits = part.adjust(logits)
         return logits
+
+    def _only(self, hook: str, what: str) -> Method:
+        """Return the part that overrides a hook, the base if none does."""
+        own = [part for part in self.parts if hook in overrides(part)]
+        if len(own) > 1:
+            names = " and ".join(map(name_of, own))
+            raise TypeError(f"two {what} in one composition: {names}; keep one")
+        return own[0] if own else self.base
 
     def _stage(self, stage: Stage) -> Stage:
         if not stage.trains_backbone:

@@ -51,12 +51,18 @@ def check(specification: str) -> list[str]:
 
 def _losses(specification: str) -> None:
     step = first_step(training(specification))
-    losses = step.losses(step.forward())
+    outputs = step.forward()
+    losses = step.method.losses(outputs, step.batch, step.clock)  # weights would stretch a scalar
     expect(
         losses.shape == step.batch.targets.shape,
         f"losses have shape {tuple(losses.shape)}, not [B]",
     )
-    expect(bool(losses.isfinite().all()), "losses are not finite on fresh weights")
+    weighted = step.losses(outputs)
+    expect(
+        weighted.shape == losses.shape,
+        f"sample_weights or shares stretch the losses to {tuple(weighted.shape)}, not [B]",
+    )
+    expect(bool(weighted.isfinite().all()), "losses are not finite on fresh weights")
 
 
 def _pure(specification: str) -> None:

@@ -5,9 +5,8 @@ cross-entropy training, so the file is a diff: it overrides only what its paper 
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +14,10 @@ from torch import Tensor, nn
 
 from ltbench.engine.recipe import Recipe
 from ltbench.networks import Network
-from ltbench.perturb import Offset, Segments, evaluate_at
-from ltbench.segments import evaluate_segmented
 from ltbench.task import Batch, Clock, Task
+
+if TYPE_CHECKING:
+    from ltbench.step import Step
 
 Outputs = dict[str, Tensor]
 """What a forward pass gives: "logits" [B, C] always; "features", "projections" … by name."""
@@ -46,10 +46,10 @@ class Stage:
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `bind`, `build`, `stages`; then every step `backward` (which calls
-    `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch `after_epoch`;
-    between stages `enter`; at the end, on a copy, `finalize`, `predict`, `adjust`. Only training
-    data reaches a hook.
+    Hooks run in this order: `bind`, `build`, `stages`; then every step `mix`, `backward` (which
+    calls `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch
+    `after_epoch`; between stages `enter`; at the end, on a copy, `finalize`, `predict`, `adjust`.
+    Only training data reaches a hook.
     """
 
     views: ClassVar[tuple[str, ...]] = ("standard",)
@@ -90,6 +90,13 @@ class Method:
 
     # the objective: pure functions
 
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch to train on; mixed images bring their `partners` and their `share`.
+
+        Losses are then taken towards the targets and the partners, and mixed by the share.
+        """
+        return batch
+
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the network's outputs for a batch; at least "logits" [B, C]."""
         outputs: Outputs = network(batch.images)
@@ -98,6 +105,10 @@ class Method:
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return one loss a sample, [B]. Pure: no state, no randomness but the clock's."""
         return F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return the factors on the losses, [B]: what re-weights any loss by its target."""
+        return torch.ones_like(batch.targets, dtype=torch.float32)
 
     def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
         """Return a scalar on the weights, added to the mean loss."""
@@ -140,91 +151,3 @@ class Method:
     def adjust(self, logits: Tensor) -> Tensor:
         """Return the logits of the whole test set, [N, C], adjusted after training."""
         return logits
-
-
-@dataclass
-class Step:
-    """One optimisation step: evaluates a method's objective here or at displaced weights."""
-
-    method: Method
-    network: nn.Module
-    batch: Batch
-    clock: Clock
-    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
-    outputs: Outputs | None = None  # detached, of the first undisplaced forward
-    loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
-    notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
-
-    def forward(self, offset: Offset | Segments | None = None) -> Outputs:
-        """Return the outputs, in float32 or finer, at the weights plus `offset`.
-
-        With `Segments` every image is at its own segment's weights; what an output does not owe
-        to images, such as prototypes, is at the undisplaced ones.
-        """
-        if isinstance(offset, Segments):
-            outputs = evaluate_segmented(self.network, offset, self._forward)
-            if not offset.here:
-                return outputs
-        elif offset is not None:
-            return evaluate_at(self.network, offset, self._forward)
-        else:
-            outputs = self._forward(self.network)
-        if self.outputs is None:
-            self.outputs = {name: value.detach() for name, value in outputs.items()}
-        return outputs
-
-    def losses(self, outputs: Outputs) -> Tensor:
-        """Return the method's losses [B] for outputs of this batch, times its loss weight."""
-        losses = self.method.losses(outputs, self.batch, self.clock)
-        if self.loss is None:
-            self.loss = losses.detach().mean()
-        return losses * self.method.loss_weight(self.clock)
-
-    def penalty(self, offset: Offset | Segments | None = None) -> Tensor:
-        """Return the method's penalty at the weights plus `offset`.
-
-        Under `Segments`, which displace the weights of images only, it is the undisplaced one.
-        """
-        if offset is None or isinstance(offset, Segments):
-            return self.method.penalty(self.network, self.clock)
-        return evaluate_at(
-            self.network, offset, lambda network: self.method.penalty(network, self.clock)
-        )
-
-    def objective(self, offset: Offset | Segments | None = None) -> Tensor:
-        """Return mean loss plus penalty at the weights plus `offset`, a scalar."""
-        return self.losses(self.forward(offset)).mean() + self.penalty(offset)
-
-    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Offset:
-        """Return the gradient of a scalar by trainable parameters whose name begins `within`.
-
-        Detached, parameter by parameter; a parameter the value does not reach gives zeros.
-        `retain` keeps the graph for another gradient through it.
-        """
-        chosen = {
-            name: parameter
-            for name, parameter in self.network.named_parameters()
-            if parameter.requires_grad and name.startswith(within)
-        }
-        parts = torch.autograd.grad(
-            value,
-            list(chosen.values()),
-            retain_graph=retain,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
-
-    def descend(self, value: Tensor) -> None:
-        """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
-        value.backward()  # type: ignore[no-untyped-call]
-
-    def _forward(self, network: nn.Module, order: Tensor | None = None) -> Outputs:
-        batch = self.batch if order is None else self.batch.select(order)
-        with self.autocast():
-            outputs = self.method.forward(network, batch, self.clock)
-        # Losses, norms and similarities are computed in float32 whatever the convolutions used.
-        return {
-            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
-            for name, value in outputs.items()
-        }

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from ltbench.errors import LtbenchError
-from ltbench.method import Outputs, Step
+from ltbench.method import Outputs
 from ltbench.perturb import Offset, Segments, combined, inner, norm, scaled
 from ltbench.segments import evaluate_segmented
+from ltbench.step import Step
 
 Slopes = dict[int, Offset]
 """Segment to the gradient of its mean loss; a segment without images is left out."""

@@ -15,8 +15,8 @@ from ltbench.engine.fit import Settings, Training
 from ltbench.engine.recipe import Recipe
 from ltbench.engine.report import Report
 from ltbench.engine.train import optimiser_for
-from ltbench.method import Step
 from ltbench.registry import build
+from ltbench.step import Step
 from ltbench.task import Clock
 
 CLASSES, SIDE, EPOCHS = 6, 8, 3

@@ -23,6 +23,10 @@ class Batch(NamedTuple):
     views: tuple[Tensor, ...]  # each [B, channels, height, width], normalised
     targets: Tensor  # [B], int64
     indices: Tensor  # [B], int64: positions in the training set
+    partners: Tensor | None = None  # [B], int64: the labels of what is mixed into the images
+    share: Tensor | None = (
+        None  # [B]: of an image's own label in its loss; its partner has the rest
+    )
 
     @property
     def images(self) -> Tensor:
@@ -32,7 +36,8 @@ class Batch(NamedTuple):
     def select(self, member: Tensor) -> "Batch":
         """Return the images that a boolean mask or an index tensor picks."""
         views = tuple(view[member] for view in self.views)
-        return Batch(views, self.targets[member], self.indices[member])
+        rest = (None if part is None else part[member] for part in self[1:])
+        return Batch(views, *rest)  # type: ignore[arg-type]  # only the last two may be None
 
 
 @dataclass(frozen=True)

@@ -382,3 +382,84 @@ def test_bookkeeping_changes_the_state_of_the_parts_alone(network, batch):
 def test_different_compositions_are_not_equal():
     assert Compose(build("ce"), build("sam")) != Compose(build("focal"), build("sam"))
     assert Compose(build("ce"), build("sam")) != Compose(build("ce"), build("sam(rho=0.8)"))
+
+
+# weights and mixtures
+
+
+@dataclass
+class Weighing(Method):
+    """Weighs a loss by its target."""
+
+    factors: tuple = (1.0, 2.0, 3.0, 4.0)
+
+    def sample_weights(self, batch, clock):
+        return torch.tensor(self.factors)[batch.targets]
+
+
+@dataclass
+class Swapping(Method):
+    """Mixes every image with its mirror in the batch, which has a quarter of the loss."""
+
+    share: float = 0.75
+
+    def mix(self, batch, clock):
+        own, other = batch.images, batch.images.flip(0)
+        return batch._replace(
+            views=(self.share * own + (1 - self.share) * other,),
+            partners=batch.targets.flip(0),
+            share=torch.full((len(own),), self.share),
+        )
+
+
+def test_the_weights_of_all_parts_are_multiplied_onto_the_losses(network, batch):
+    plain = Step(Method(), network, batch, CLOCK)
+    outputs = plain.forward()
+    expected = plain.losses(outputs)
+    found = Step(Weighing(), network, batch, CLOCK)
+    assert torch.allclose(found.losses(outputs), expected * torch.tensor([1.0, 2, 3, 4, 1]))
+    assert torch.allclose(found.loss, found.losses(outputs).mean())
+    both = Compose(Weighing(), Quiet(), Weighing((1.0, 1.0, 0.0, 0.5)))
+    both = Step(both, network, batch, CLOCK).losses(outputs)
+    assert torch.allclose(both, expected * torch.tensor([1.0, 2, 0, 2, 1]))
+
+
+def test_without_weights_or_mixing_losses_and_batch_are_as_they_were(network, batch):
+    step = Step(Compose(Method(), Quiet()), network, batch, CLOCK)
+    assert step.batch is batch
+    outputs = step.forward()
+    losses = torch.nn.functional.cross_entropy(outputs["logits"], batch.targets, reduction="none")
+    assert torch.equal(step.losses(outputs), losses)
+
+
+@pytest.mark.parametrize("parts", [(Method(), Swapping()), (Swapping(), Quiet())])
+def test_losses_of_mixed_images_are_mixed_and_weighed_by_their_labels(parts, network, batch):
+    step = Step(Compose(*parts, Weighing()), network, batch, CLOCK)
+    assert torch.allclose(step.batch.images, 0.75 * batch.images + 0.25 * batch.images.flip(0))
+    outputs = step.forward()
+    surprise = -outputs["logits"].log_softmax(1)
+    own, other = batch.targets, batch.targets.flip(0)
+    rows, factors = torch.arange(5), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    expected = 0.75 * factors[own] * surprise[rows, own]
+    expected = expected + 0.25 * factors[other] * surprise[rows, other]
+    assert torch.allclose(step.losses(outputs), expected)
+
+
+def test_a_share_of_one_leaves_the_losses_as_they_were(network, batch):
+    step = Step(Compose(Method(), Swapping(1.0)), network, batch, CLOCK)
+    plain = Step(Method(), network, batch, CLOCK)
+    assert torch.equal(step.losses(step.forward()), plain.losses(plain.forward()))
+
+
+def test_two_ways_of_mixing_images_are_an_error_that_names_both():
+    words = "two ways of mixing images in one composition: Swapping and Swapping; keep one"
+    with pytest.raises(TypeError, match=words):
+        Compose(Swapping(), Quiet(), Swapping())
+
+
+def test_a_selection_of_a_batch_keeps_partners_and_shares(batch):
+    mixed = Swapping().mix(batch, CLOCK)
+    chosen = mixed.select(torch.tensor([3, 0]))
+    assert chosen.partners.tolist() == [mixed.partners[3].item(), mixed.partners[0].item()]
+    assert chosen.share.tolist() == [0.75, 0.75]
+    assert batch.select(torch.tensor([3])).partners is None

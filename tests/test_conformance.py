@@ -22,6 +22,9 @@ COMPOSITIONS = [
     "ldam_drw+sam(rho=0.8)",
     "logit_adjustment+more",
     "focal+sam",
+    "vs_loss+sam(rho=0.2)",
+    "bcl+mixup",
+    "ldam_drw(defer=1.0)+drw+mixup+sam",
     "balanced_softmax+sam",
     "ce+posthoc_logit_adjustment",
     "ldam_drw+sam+posthoc_logit_adjustment",
@@ -151,6 +154,14 @@ BROKEN = {
             return -outputs["logits"].log_softmax(1)
         """,
         "losses have shape (32, 6), not [B]",
+    ),
+    "weights in a column": (
+        "losses",
+        """
+        def sample_weights(self, batch, clock):
+            return torch.ones(len(batch.targets), 1)
+        """,
+        "sample_weights or shares stretch the losses to (32, 32), not [B]",
     ),
     "losses that overflow": (
         "losses",

@@ -10,7 +10,8 @@ from torch.nn.utils import parametrize
 from ltbench.data.feed import Feed
 from ltbench.engine.evaluate import Autocast
 from ltbench.errors import LtbenchError
-from ltbench.method import Method, Stage, Step
+from ltbench.method import Method, Stage
+from ltbench.step import Step
 from ltbench.task import Clock, seed_of
 
 

@@ -14,11 +14,11 @@ from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import optimiser_for
-from ltbench.method import Step
 from ltbench.runs.execute import Place, split_of, training_of
 from ltbench.runs.first_stage import origins
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
+from ltbench.step import Step
 from ltbench.task import Clock
 
 TIMED_STEPS = 3

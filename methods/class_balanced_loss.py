@@ -1,0 +1,36 @@
+"""Class-balanced loss: Cui et al., "Class-Balanced Loss Based on Effective Number of Samples",
+CVPR 2019.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ltbench import Batch, Clock, Method, Task
+
+
+@dataclass
+class ClassBalancedLoss(Method):
+    """(1 - beta) / (1 - beta^{n_y}) times any loss (Eq. 10), factors scaled to sum to C.
+
+    Alone it re-weights cross-entropy; behind `+` any other, as focal. beta = 0 is the plain loss,
+    beta towards 1 weighs by 1 / n_y.
+    """
+
+    beta: float = 0.9999
+
+    deviations = ("softmax losses with the protocol's recipe; the paper also trains sigmoids",)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.beta < 1:
+            raise ValueError("beta lies from 0 to below 1")
+
+    def bind(self, task: Task) -> None:
+        """Derive the factors [C] from the class counts."""
+        super().bind(task)
+        factors = (1 - self.beta) / (1 - self.beta ** task.class_counts.double())
+        self.factors = (factors / factors.mean()).float()
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return the factors of the targets, [B]."""
+        return self.factors[batch.targets]

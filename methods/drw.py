@@ -1,0 +1,40 @@
+"""Deferred re-weighting: Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
+Margin Loss", NeurIPS 2019.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ltbench import Batch, Clock, Method, Task
+
+
+@dataclass
+class DRW(Method):
+    """Weights w_y / mean w on any loss from the share `defer` of the epochs on (Alg. 1).
+
+    w_c = (1 - beta) / (1 - beta^{n_c}), the inverse effective number of images; the mean is over
+    the batch, as in the framework's weighted mean. Alone it trains cross-entropy; behind `+` it
+    re-weights any loss. In a method of several stages each stage that trains the backbone counts
+    its own epochs.
+    """
+
+    beta: float = 0.9999
+    defer: float = 0.8  # epoch 160 of 200
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.beta < 1 and 0 <= self.defer <= 1):
+            raise ValueError("beta lies from 0 to below 1, defer from 0 to 1")
+
+    def bind(self, task: Task) -> None:
+        """Derive the weights [C] from the class counts."""
+        super().bind(task)
+        weights = (1 - self.beta) / (1 - self.beta ** task.class_counts.double())
+        self.weights = (weights / weights.mean()).float()
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return ones, and after the deferral weights whose mean over the batch is one."""
+        if clock.progress < self.defer:
+            return super().sample_weights(batch, clock)
+        weights = self.weights[batch.targets]
+        return weights / weights.mean()

@@ -1,0 +1,41 @@
+"""ImbSAM: Zhou et al., "ImbSAM: A Closer Look at Sharpness-Aware Minimization in
+Class-Imbalanced Recognition", ICCV 2023.
+"""
+
+from dataclasses import dataclass
+
+from ltbench import Method, Step
+from ltbench.perturb import scaled
+
+
+@dataclass
+class ImbSAM(Method):
+    """Descend along grad L_head(w) + grad L_tail(w + rho g / |g|), g = grad L_tail(w).
+
+    Both losses are sums over their images divided by the batch, so rho = 0 is the plain mean. A
+    class is in the tail if it has fewer than eta images; where none has, as on CIFAR-10 at
+    imbalance 100, eta has to be raised. Alone it trains cross-entropy; behind `+` any objective.
+    """
+
+    rho: float = 0.05
+    eta: int = 20
+
+    deviations = (
+        "trained by the protocol's recipe and network, not the release's wider one at rate 0.01",
+        "batch statistics move in the first pass only; the release moves them in both",
+    )
+
+    def __post_init__(self) -> None:
+        if self.rho < 0 or self.eta < 0:
+            raise ValueError("rho and eta must not be negative")
+
+    def backward(self, step: Step) -> None:
+        """Take the head's losses here and the tail's at the weights displaced along their own."""
+        tail = (self.task.class_counts < self.eta)[step.batch.targets]
+        losses = step.losses(step.forward())
+        if not tail.any():
+            return step.descend(losses.mean() + step.penalty())
+        slope = step.gradients((losses * tail).mean(), retain=True)
+        displaced = step.losses(step.forward(scaled(slope, self.rho)))
+        value = (losses * ~tail + displaced * tail).mean()
+        return step.descend(value + step.penalty())

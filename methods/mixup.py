@@ -1,0 +1,26 @@
+"""Mixup: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018."""
+
+from dataclasses import dataclass
+
+from ltbench import Batch, Clock, Method
+from ltbench.mixup import blended
+
+
+@dataclass
+class Mixup(Method):
+    """l x_i + (1 - l) x_j with the loss l L(y_i) + (1 - l) L(y_j), l from Beta(alpha, alpha).
+
+    One l and one permutation a batch. Alone it trains cross-entropy; behind `+` it mixes the
+    images of any method, all views alike. What goes by an image's class, such as an offset of
+    the weights, goes by that of its first. alpha = 0 is the control, l = 1.
+    """
+
+    alpha: float = 1.0  # CIFAR; 0.2 on the large sets
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0:
+            raise ValueError("alpha must not be negative")
+
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the mixed batch; share and partners are the clock's."""
+        return blended(batch, clock, self.alpha)

@@ -1,0 +1,63 @@
+"""The class-balanced loss by closed form."""
+
+import pytest
+import torch
+
+from ltbench import Batch, Clock, Step, Task, build
+from ltbench.errors import UsageError
+
+COUNTS = torch.tensor([500, 120, 37, 9, 1])
+CLOCK = Clock("train", 0, 200)
+
+
+def losses(specification, logits, targets, counts=COUNTS):
+    """The losses that a step descends along."""
+    method = build(specification)
+    method.bind(Task(counts))
+    step = Step(method, torch.nn.Identity(), Batch((logits,), targets, targets), CLOCK)
+    return step.losses({"logits": logits})
+
+
+def random_logits(seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(16, 5, generator=draw, dtype=torch.float64)
+    return logits, torch.randint(5, (16,), generator=draw)
+
+
+@pytest.mark.parametrize("base", ["ce", "focal(gamma=2)"])
+@pytest.mark.parametrize("beta", [0.9, 0.9999])
+def test_a_loss_is_divided_by_the_effective_number_of_its_class(base, beta):
+    logits, targets = random_logits()
+    effective = torch.tensor([sum(beta**k for k in range(n)) for n in COUNTS.tolist()])
+    expected = 5 * (1 / effective) / (1 / effective).sum()
+    found = losses(f"{base}+class_balanced_loss(beta={beta})", logits, targets)
+    ratio = found / losses(base, logits, targets)
+    assert torch.allclose(ratio, expected.double()[targets], rtol=1e-5)
+
+
+def test_hand_values():
+    """beta = 0.5 and counts 1, 2: effective numbers 1 and 1.5, factors 6/5 and 4/5."""
+    logits, targets = torch.zeros(2, 2, dtype=torch.float64), torch.tensor([0, 1])
+    found = losses("class_balanced_loss(beta=0.5)", logits, targets, torch.tensor([1, 2]))
+    assert (found / torch.tensor(2.0).log()).tolist() == pytest.approx([1.2, 0.8])
+
+
+def test_the_papers_extremes_are_the_plain_loss_and_the_inverse_count():
+    logits, targets = random_logits()
+    plain = losses("ce", logits, targets)
+    assert torch.equal(losses("class_balanced_loss(beta=0.0)", logits, targets), plain)
+    inverse = 5 / COUNTS.double() / (1 / COUNTS.double()).sum()
+    found = losses("class_balanced_loss(beta=0.999999999)", logits, targets)
+    assert torch.allclose(found, plain * inverse[targets], rtol=1e-4)
+
+
+def test_uniform_counts_give_the_plain_loss():
+    logits, targets = random_logits()
+    found = losses("class_balanced_loss", logits, targets, torch.full((5,), 37))
+    assert torch.equal(found, losses("ce", logits, targets))
+
+
+@pytest.mark.parametrize("beta", ["1.0", "-0.5"])
+def test_a_beta_out_of_range_is_refused(beta):
+    with pytest.raises(UsageError, match="beta lies from 0 to below 1"):
+        build(f"class_balanced_loss(beta={beta})")

@@ -1,0 +1,76 @@
+"""The gradient-norm penalty: a mix of two gradients, and what it approximates."""
+
+import pytest
+import torch
+
+from ltbench import Batch, Clock, Step, Task, build
+from ltbench.errors import UsageError
+from ltbench.networks import create
+
+CLOCK = Clock("train", 0, 10)
+
+
+def set_up(specification):
+    method = build(specification)
+    method.bind(Task(torch.tensor([40, 20, 10, 5, 1])))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build(create("resnet8", 3, 5)).double().train()
+    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    return method, network, Batch((images,), torch.arange(8) % 5, torch.arange(8))
+
+
+def gradients_of(specification):
+    method, network, batch = set_up(specification)
+    method.backward(Step(method, network, batch, CLOCK))
+    return [p.grad for p in network.parameters()]
+
+
+def gap(left, right):
+    return max((a - b).abs().max().item() for a, b in zip(left, right, strict=True))
+
+
+def mixed(left, right, share):
+    return [share * a + (1 - share) * b for a, b in zip(left, right, strict=True)]
+
+
+@pytest.mark.parametrize("base", ["ce", "ldam_drw"])
+@pytest.mark.parametrize("alpha", [0.3, 0.8])
+def test_it_is_the_share_of_sams_gradient_and_of_the_plain_one(base, alpha):
+    ours = gradients_of(f"{base}+gradient_penalty(alpha={alpha}, rho=0.2)")
+    sharp, plain = gradients_of(f"{base}+sam(rho=0.2)"), gradients_of(base)
+    assert gap(ours, mixed(sharp, plain, alpha)) < 1e-12
+    assert gap(ours, plain) > 1e-3
+
+
+def test_for_small_radii_it_is_the_gradient_of_the_penalised_loss():
+    """L + alpha rho |grad L|, by second derivatives."""
+    alpha, rho = 0.8, 1e-6
+    method, network, batch = set_up("ce")
+    weights = list(network.parameters())
+    value = Step(method, network, batch, CLOCK).objective()
+    slope = torch.autograd.grad(value, weights, create_graph=True)
+    length = sum(part.square().sum() for part in slope).sqrt()
+    bend = torch.autograd.grad(length, weights)
+    ours = gradients_of(f"gradient_penalty(alpha={alpha}, rho={rho})")
+    extra = [
+        (part - plain.detach()) / (alpha * rho) for part, plain in zip(ours, slope, strict=True)
+    ]
+    size = max(part.abs().max().item() for part in bend)
+    assert gap(extra, bend) < 1e-3 * size
+
+
+def test_alpha_one_is_sam_and_zero_the_base():
+    sharp = gradients_of("ce+gradient_penalty(alpha=1.0, rho=0.2)")
+    assert gap(sharp, gradients_of("ce+sam(rho=0.2)")) < 1e-12
+    assert gap(gradients_of("ce+gradient_penalty(alpha=0.0)"), gradients_of("ce")) < 1e-12
+
+
+def test_radius_zero_is_the_base():
+    assert gap(gradients_of("ce+gradient_penalty(rho=0.0)"), gradients_of("ce")) < 1e-12
+
+
+@pytest.mark.parametrize("parameters", ["rho=-0.1", "alpha=1.1", "alpha=-0.1"])
+def test_parameters_out_of_range_are_refused(parameters):
+    with pytest.raises(UsageError, match="alpha lies from 0 to 1"):
+        build(f"gradient_penalty({parameters})")

@@ -1,0 +1,84 @@
+"""ImbSAM against an in-place reference with three backward passes."""
+
+import pytest
+import torch
+
+from ltbench import Batch, Clock, Step, Task, build
+from ltbench.errors import UsageError
+from ltbench.networks import create
+
+COUNTS = torch.tensor([40, 20, 19, 5, 1])
+CLOCK = Clock("train", 0, 10)
+
+
+def set_up(specification, targets):
+    method = build(specification)
+    method.bind(Task(COUNTS))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build(create("resnet8", 3, 5)).double().train()
+    images = torch.randn(len(targets), 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    return method, network, Batch((images,), torch.tensor(targets), torch.arange(len(targets)))
+
+
+MIXED = [0, 1, 2, 3, 4, 0, 0, 1]
+
+
+def gradients_of(specification, targets=MIXED):
+    method, network, batch = set_up(specification, targets)
+    method.backward(Step(method, network, batch, CLOCK))
+    return [p.grad for p in network.parameters()]
+
+
+def reference(base, rho, tail, targets=MIXED):
+    """Head here; climb along the tail's gradient, look at the tail, climb down."""
+    method, network, batch = set_up(base, targets)
+    member = torch.tensor([y in tail for y in targets])
+
+    def look(chosen):
+        network.zero_grad()
+        losses = method.losses(network(batch.images), batch, CLOCK)
+        (losses[chosen].sum() / len(targets)).backward()
+        return [p.grad.clone() for p in network.parameters()]
+
+    head, climb = look(~member), look(member)
+    total = sum(part.square().sum() for part in climb).sqrt()
+    with torch.no_grad():
+        for parameter, part in zip(network.parameters(), climb, strict=True):
+            parameter.add_(rho * part / total)
+    return [ours + there for ours, there in zip(head, look(member), strict=True)]
+
+
+def gap(left, right):
+    return max((a - b).abs().max().item() for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize("base", ["ce", "ldam_drw", "vs_loss"])
+@pytest.mark.parametrize(("eta", "tail"), [(20, {2, 3, 4}), (21, {1, 2, 3, 4}), (2, {4})])
+def test_the_gradient_is_the_in_place_references(base, eta, tail):
+    ours = gradients_of(f"{base}+imbsam(rho=0.1, eta={eta})")
+    assert gap(ours, reference(base, 0.1, tail)) < 1e-9
+    assert gap(ours, gradients_of(base)) > 1e-3  # the displacement is not lost on the way
+
+
+def test_alone_it_is_on_cross_entropy():
+    assert gap(gradients_of("imbsam"), gradients_of("ce+imbsam")) == 0
+
+
+@pytest.mark.parametrize("specification", ["ce+imbsam(rho=0.0)", "ce+imbsam(eta=0)"])
+def test_radius_zero_and_no_tail_are_the_base(specification):
+    assert gap(gradients_of(specification), gradients_of("ce")) < 1e-12
+
+
+def test_a_batch_without_tail_takes_the_plain_step():
+    assert gap(gradients_of("imbsam", [0, 1, 0, 1]), gradients_of("ce", [0, 1, 0, 1])) == 0
+
+
+def test_where_all_classes_are_tail_it_is_sam():
+    assert gap(gradients_of("imbsam(rho=0.1, eta=41)"), gradients_of("sam(rho=0.1)")) < 1e-12
+
+
+@pytest.mark.parametrize("parameters", ["rho=-0.1", "eta=-1"])
+def test_negative_parameters_are_refused(parameters):
+    with pytest.raises(UsageError, match="rho and eta must not be negative"):
+        build(f"imbsam({parameters})")

@@ -1,0 +1,104 @@
+"""Random perturbation: where the noise goes, how long it is, and the mean over the draws."""
+
+import pytest
+import torch
+
+from ltbench import Batch, Clock, Step, Task, build
+from ltbench.errors import UsageError
+from ltbench.networks import create
+
+
+def set_up(specification, number=0):
+    method = build(specification)
+    method.bind(Task(torch.tensor([40, 20, 10, 5, 1])))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build(create("resnet8", 3, 5)).double().train()
+    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    batch = Batch((images,), torch.arange(8) % 5, torch.arange(8))
+    return Spying(method, network, batch, Clock("train", 0, 10, number, 50))
+
+
+class Spying(Step):
+    """Keeps the offsets at which the objective is asked for."""
+
+    def objective(self, offset=None):
+        self.notes.setdefault("offsets", []).append(offset)
+        return super().objective(offset)
+
+
+def gradients_of(specification):
+    step = set_up(specification)
+    step.method.backward(step)
+    return [p.grad for p in step.network.parameters()]
+
+
+def offsets_of(specification, number=0):
+    step = set_up(specification, number)
+    step.method.backward(step)
+    return step.notes["offsets"]
+
+
+def gap(left, right):
+    return max((a - b).abs().max().item() for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize("layers", [1, 4])
+def test_every_filter_of_the_last_convolutions_moves_by_its_share(layers):
+    network = create("resnet8", 3, 5)
+    convolutions = [name for name, p in network.named_parameters() if p.dim() == 4]
+    step = set_up(f"model_perturbation(size=0.3, layers={layers})")
+    step.method.backward(step)
+    assert len(step.notes["offsets"]) == 2
+    for offset in step.notes["offsets"]:
+        assert list(offset) == convolutions[-layers:]
+        for name, part in offset.items():
+            lengths = part.flatten(1).norm(dim=1)
+            filters = step.network.get_parameter(name).detach().flatten(1).norm(dim=1)
+            assert torch.allclose(lengths, 0.3 * filters, rtol=1e-9)
+
+
+def test_noise_is_uniform_around_zero():
+    (offset,) = offsets_of("model_perturbation(draws=1, layers=1)")
+    (noise,) = offset.values()
+    unit = noise.flatten(1) / noise.flatten(1).abs().max(1, keepdim=True).values
+    assert abs(unit.mean().item()) < 0.02
+    assert unit.square().mean().item() == pytest.approx(1 / 3, rel=0.03)
+
+
+def test_the_gradient_is_the_mean_over_the_draws():
+    offsets = offsets_of("ce+model_perturbation(size=0.3, draws=3)")
+    assert len(offsets) == 3
+    parts = []
+    for offset in offsets:
+        step = set_up("ce")
+        with torch.no_grad():
+            for name, shift in offset.items():
+                step.network.get_parameter(name).add_(shift)
+        step.method.backward(step)
+        parts.append([p.grad for p in step.network.parameters()])
+    mean = [sum(parts_of) / 3 for parts_of in zip(*parts, strict=True)]
+    ours = gradients_of("ce+model_perturbation(size=0.3, draws=3)")
+    assert gap(ours, mean) < 1e-12
+    assert gap(ours, gradients_of("ce")) > 1e-3
+
+
+def test_draws_and_steps_have_noise_of_their_own_and_the_same_step_the_same():
+    def first(offset):
+        return next(iter(offset.values()))
+
+    one, two = offsets_of("model_perturbation")
+    assert not torch.equal(first(one), first(two))
+    assert torch.equal(first(one), first(offsets_of("model_perturbation")[0]))
+    assert not torch.equal(first(one), first(offsets_of("model_perturbation", 1)[0]))
+
+
+@pytest.mark.parametrize("base", ["ce", "ldam_drw"])
+def test_size_zero_is_the_base(base):
+    assert gap(gradients_of(f"{base}+model_perturbation(size=0.0)"), gradients_of(base)) < 1e-12
+
+
+@pytest.mark.parametrize("parameters", ["size=-0.1", "draws=0", "layers=0"])
+def test_parameters_out_of_range_are_refused(parameters):
+    with pytest.raises(UsageError, match="draws and layers are at least 1"):
+        build(f"model_perturbation({parameters})")

@@ -1,0 +1,92 @@
+"""VS loss by closed form."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltbench import Batch, Clock, Step, Task, build
+from ltbench.networks import create
+
+CLOCK = Clock("train", 0, 200)
+COUNTS = torch.tensor([500, 120, 37, 9, 1])
+
+
+def losses(specification, logits, targets, counts=COUNTS):
+    method = build(specification)
+    method.bind(Task(counts))
+    return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
+
+
+def random_logits(seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(16, 5, generator=draw, dtype=torch.float64)
+    return logits, torch.randint(5, (16,), generator=draw)
+
+
+@pytest.mark.parametrize(
+    ("specification", "gamma", "tau"),
+    [("vs_loss", 0.05, 0.75), ("vs_loss@cifar10", 0.15, 1.25), ("vs_loss(gamma=1.0)", 1, 0.75)],
+)
+@given(seed=st.integers(0, 2**31))
+def test_the_loss_is_the_papers_element_by_element(specification, gamma, tau, seed):
+    logits, targets = random_logits(seed)
+    total, most = sum(COUNTS.tolist()), max(COUNTS.tolist())
+    powers = torch.stack([
+        (logits[:, c] / (most / n) ** gamma).exp() * (n / total) ** tau
+        for c, n in enumerate(COUNTS.tolist())
+    ])  # fmt: skip
+    expected = -(powers[targets, torch.arange(16)] / powers.sum(0)).log()
+    found = losses(specification, logits, targets)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-5)  # counts enter in float32
+
+
+def test_a_hand_value():
+    """Counts 4 and 1, gamma 1/2, tau 0: the second logit is halved."""
+    logits = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    found = losses("vs_loss(gamma=0.5, tau=0)", logits, torch.tensor([1]), torch.tensor([4, 1]))
+    assert found.item() == pytest.approx(0.6931471805599453, abs=1e-7)
+
+
+def test_gamma_zero_is_logit_adjustment():
+    logits, targets = random_logits()
+    ours = losses("vs_loss(gamma=0, tau=1.5)", logits, targets)
+    assert torch.equal(ours, losses("logit_adjustment(tau=1.5)", logits, targets))
+
+
+def test_gamma_and_tau_zero_are_cross_entropy():
+    logits, targets = random_logits()
+    ours = losses("vs_loss(gamma=0, tau=0)", logits, targets)
+    assert torch.allclose(ours, losses("ce", logits, targets), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 37])
+def test_uniform_counts_reduce_it_to_cross_entropy(count):
+    logits, targets = random_logits()
+    ours = losses("vs_loss", logits, targets, torch.full((5,), count))
+    assert torch.allclose(ours, losses("ce", logits, targets), rtol=0, atol=1e-6)
+
+
+def test_with_sam_the_gradient_is_taken_at_weights_displaced_along_it():
+    method = build("vs_loss+sam(rho=0.1)")
+    method.bind(Task(COUNTS))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build(create("resnet8", 3, 5)).double().train()
+    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    batch = Batch((images,), torch.arange(8) % 5, torch.arange(8))
+    method.backward(Step(method, network, batch, CLOCK))
+    found = [p.grad.clone() for p in network.parameters()]
+
+    def look():
+        network.zero_grad()
+        method.losses(network(images), batch, CLOCK).mean().backward()
+        return [p.grad.clone() for p in network.parameters()]
+
+    climb = look()
+    total = sum(part.square().sum() for part in climb).sqrt()
+    with torch.no_grad():
+        for parameter, part in zip(network.parameters(), climb, strict=True):
+            parameter.add_(0.1 * part / total)
+    for ours, theirs in zip(found, look(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-9)
