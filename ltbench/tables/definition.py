@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -16,11 +16,9 @@ from ltbench.runs.protocol import Protocol, protocol
 from ltbench.runs.record import Model
 from ltbench.specification import parse, parse_one
 from ltbench.tables.explain import explain
-from ltbench.tables.reported import Place, Reported, read_reported
+from ltbench.tables.metrics import METRICS, Metric, Select
+from ltbench.tables.reported import Place, Reported, find, read_reported
 from ltbench.tables.strict_yaml import read_yaml
-
-Metric = Literal["top1", "many", "medium", "few"]
-Select = Literal["last", "best", "selected"]
 
 
 def _printable(text: str) -> str:
@@ -87,6 +85,7 @@ class Definition(Model):
     network: Annotated[str, _canonical(lambda text: str(parse_one(text, "network")))] | None = None
     protocol: Text | None = None  # like network: of each data set where there is none
     select: Select = "last"  # which epoch's scores count
+    decimals: Annotated[int, Field(ge=0, le=4)] | None = None  # as the paper prints them
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
     reported: Text | None = None  # CSV of the paper's values, beside the YAML file
     notes: list[Text] = Field(default=[])
@@ -112,9 +111,23 @@ class Table:
         """Return the network that a column's records must have."""
         return self.definition.network or column.data.info.network
 
+    def decimals(self, column: Column) -> int:
+        """Return how many decimals a column shows."""
+        own = self.definition.decimals
+        return METRICS[column.metric].decimals if own is None else own
+
     def place(self, row: Row, column: Column) -> Place:
         """Return where the reported value of a row and a column is kept."""
-        return Place.of(row.label, column.data, self.network(column), column.metric)
+        place = Place.of(row.label, column.data, self.network(column), column.metric)
+        return find(self.reported, place)
+
+    def value(self, row: Row, column: Column) -> float | None:
+        """Return what the paper reports; a ratio is of its values in this row and the first."""
+        value = self.reported.get(self.place(row, column))
+        if METRICS[column.metric].over is None or value is None:
+            return value
+        first = self.reported.get(self.place(self.definition.rows[0], column))
+        return value / first if first else None
 
     def protocol(self, column: Column, other: str | None = None) -> Protocol:
         """Return the protocol of a column's records, or `other` for its data set."""

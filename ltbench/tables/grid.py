@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ltbench.errors import LtbenchError
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Record, Scores
+from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
-from ltbench.tables.definition import Column, Metric, Row, Select, Table
+from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.metrics import METRICS, Quantity
 from ltbench.tables.statistics import Estimate, mean_interval, separated_best
 
 _EPOCH = {
@@ -42,14 +43,20 @@ class Entry:
     wanted: int  # seeds that make it complete
     status: str
     absent: bool  # whether a run would add to it
+    decimals: int = 1
+    comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
 
     @property
     def difference(self) -> float | None:
-        """Return reproduced - reported, in points."""
-        if self.reported is None or self.reproduced is None:
+        """Return reproduced - reported, in the metric's unit."""
+        if self.reported is None or self.reproduced is None or not self.comparable:
             return None
         return self.reproduced.mean - self.reported
+
+    def number(self, value: float | None, sign: str = "") -> str:
+        """Return a value with the column's decimals, or nothing; `sign` is Python's option."""
+        return "" if value is None else f"{value:{sign}z.{self.decimals}f}"
 
     @property
     def count(self) -> str:
@@ -57,7 +64,8 @@ class Entry:
         return "" if len(self.seeds) in (0, self.wanted) else f"({len(self.seeds)})"
 
     def __str__(self) -> str:
-        return f"{self.reproduced or '--'} {self.count}".rstrip()
+        text = "--" if self.reproduced is None else self.reproduced.text(self.decimals)
+        return f"{text} {self.count}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
         tuple(_entry(table, row, head, records) for head in heads) for row in definition.rows
     )
     problems += _unplaced(table)
-    return Grid(table, heads, _mark_best(lines), tuple(problems), store.root)
+    return Grid(table, heads, _mark_best(heads, lines), tuple(problems), store.root)
 
 
 def _read(store: Store, cells: Iterable[Cell]) -> tuple[dict[Cell, Record], list[str]]:
@@ -152,21 +160,21 @@ def _read(store: Store, cells: Iterable[Cell]) -> tuple[dict[Cell, Record], list
 
 
 def _entry(table: Table, row: Row, head: Head, records: dict[Cell, Record]) -> Entry:
-    reported = table.reported.get(table.place(row, head.column))
-    seeds = table.definition.seeds
+    quantity, seeds = METRICS[head.column.metric], table.definition.seeds
+    entry = Entry(
+        table.value(row, head.column), None, (), len(seeds), "not implemented", absent=False,
+        decimals=table.decimals(head.column), comparable=quantity.comparable,
+    )  # fmt: skip
     if row.method is None:
-        return Entry(reported, None, (), len(seeds), "not implemented", absent=False)
-    cells = [head.cell(row.method, seed) for seed in seeds]
-    found = [records[cell] for cell in cells if cell in records]
-    values = {}
-    for record in found:
-        value = _score(record, table.definition.select, head.column.metric)
-        if value is not None:
-            values[record.seed] = value
+        return entry
+    found = _of(records, head, row, seeds)
+    values = _values(found, quantity, table)
+    if quantity.over is not None:
+        first = _of(records, head, table.definition.rows[0], seeds)
+        values = _ratios(found, first, values, _values(first, quantity, table))
     absent = len(found) < len(seeds)
     if not values:
-        status = "no score" if found else "not run"
-        return Entry(reported, None, (), len(seeds), status, absent)
+        return replace(entry, status="no score" if found else "not run", absent=absent)
     if not head.protocol.exact:
         status = "proxy"
     elif len(values) < len(seeds):
@@ -174,23 +182,55 @@ def _entry(table: Table, row: Row, head: Head, records: dict[Cell, Record]) -> E
     else:
         status = "complete"
     estimate = mean_interval(list(values.values()))
-    return Entry(reported, estimate, tuple(values), len(seeds), status, absent)
+    return replace(entry, reproduced=estimate, seeds=tuple(values), status=status, absent=absent)
 
 
-def _mark_best(lines: tuple[tuple[Entry, ...], ...]) -> tuple[tuple[Entry, ...], ...]:
+def _of(records: dict[Cell, Record], head: Head, row: Row, seeds: list[int]) -> dict[int, Record]:
+    if row.method is None:
+        return {}
+    cells = [head.cell(row.method, seed) for seed in seeds]
+    return {cell.seed: records[cell] for cell in cells if cell in records}
+
+
+def _values(found: dict[int, Record], quantity: Quantity, table: Table) -> dict[int, float]:
+    """Return scores by seed; none where a run has no such epoch or the data no such classes."""
+    read = {s: quantity.read(record, table.definition.select) for s, record in found.items()}
+    return {seed: value for seed, value in read.items() if value is not None}
+
+
+def _ratios(
+    found: dict[int, Record],
+    first: dict[int, Record],
+    values: dict[int, float],
+    base: dict[int, float],
+) -> dict[int, float]:
+    """Return the ratios to the first row's values of the same seed from the same machine."""
+    return {
+        seed: value / base[seed]
+        for seed, value in values.items()
+        if base.get(seed, 0) > 0 and _machine(found[seed]) == _machine(first[seed])
+    }
+
+
+def _machine(record: Record) -> tuple[str, int]:
+    return record.environment.device, record.environment.threads
+
+
+def _separated(head: Head, column: tuple[Entry, ...]) -> int | None:
+    if not METRICS[head.column.metric].ranked:
+        return None
+    return separated_best([entry.reproduced for entry in column])
+
+
+def _mark_best(
+    heads: tuple[Head, ...], lines: tuple[tuple[Entry, ...], ...]
+) -> tuple[tuple[Entry, ...], ...]:
     columns = zip(*lines, strict=True)
-    best = [separated_best([entry.reproduced for entry in column]) for column in columns]
+    best = [_separated(head, column) for head, column in zip(heads, columns, strict=True)]
     return tuple(
         tuple(replace(entry, best=best[column] == row) for column, entry in enumerate(entries))
         for row, entries in enumerate(lines)
     )
-
-
-def _score(record: Record, select: Select, metric: Metric) -> float | None:
-    """Return a score; None where the run has no such epoch or the data no such classes."""
-    scores: Scores | None = getattr(record, select)
-    value: float | None = getattr(scores, metric) if scores is not None else None
-    return value
 
 
 def _unplaced(table: Table) -> list[str]:

@@ -33,9 +33,14 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
         if all(term.name in methods for term in parse(method)):
             groups.setdefault(_options(grid, head), []).append(method)
     return [
-        f"ltbench run {shlex.join(['--methods', ','.join(dict.fromkeys(members))])} {options}"
+        f"ltbench run --methods {_quoted(','.join(dict.fromkeys(members)))} {options}"
         for options, members in groups.items()
     ]
+
+
+def _quoted(text: str) -> str:
+    """Return text as a shell's word; specifications with quotes in them stay readable."""
+    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
 def _lacking(grid: Grid) -> list[tuple[str, Head]]:

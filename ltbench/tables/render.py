@@ -35,7 +35,7 @@ def long_csv(grid: Grid) -> str:
             writer.writerow([
                 row.label, row.venue, row.method, column.group, column.header, data.info.name,
                 data.ratio, head.network, column.metric,
-                head.protocol.specification, grid.table.definition.select, entry.reported,
+                head.protocol.specification, grid.table.definition.select, _given(entry.reported),
                 *_mean_and_half_width(entry.reproduced),
                 len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),
                 entry.status,
@@ -69,7 +69,7 @@ def markdown(grid: Grid) -> str:
 
 
 def _reported(entry: Entry) -> str:
-    return "--" if entry.reported is None else f"{entry.reported:.1f}"
+    return entry.number(entry.reported) or "--"
 
 
 def _reproduced(entry: Entry) -> str:
@@ -80,6 +80,11 @@ def _mean_and_half_width(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return "", ""
     return _exact(estimate.mean), _exact(estimate.half_width)
+
+
+def _given(value: float | None) -> float | None:
+    """Return a reported value as printed; a ratio of two has four decimals."""
+    return None if value is None else round(value, 4)
 
 
 def _exact(value: float | None) -> str:

@@ -71,7 +71,7 @@ def test_reported_may_be_absent(mine):
         ("dataset: cifar10_lt(", "dataset: cifar_lt(", "did you mean cifar10_lt or cifar100_lt"),
         ("imbalance=50", "imbalance=0.5", "imbalance 0.5 must be a ratio"),
         ("imbalance=50", "ratio=50", "data set cifar10_lt has no parameter ratio"),
-        ("metric: few", "metric: fev", "item 2, metric: it should be 'top1', 'many', 'medium' or"),
+        ("metric: few", "metric: fev", "item 2, metric: it should be 'top1', 'many', 'medium', 'f"),
         ("dataset: cifar100_lt, metric: few", "dataset: cifar100_lt", "columns gives top1 on"),
         ("protocol: paper", "protocol: papr", ", protocol: unknown protocol for cifar100_lt"),
         ("protocol: paper", "protocol: paper(epoch=3)", "unknown field of protocol paper 'epoch'"),
@@ -118,7 +118,7 @@ def test_numbers_in_specifications_may_have_exponents(mine):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("9", "unknown table '9'; known: 1"),
+        ("9", "unknown table '9'; known: 1, "),
         ("mine.txt", "A table of your own is given by the path of its .yaml file."),
         ("nowhere.yaml", "cannot read nowhere.yaml (No such file or directory); check the path."),
         (f"{'x' * 5000}.yaml", "(File name too long); check the path."),
@@ -139,7 +139,8 @@ def test_unknown_table(name, message):
         (",6e1", "", "line 5: value '' is not a number; correct it."),
         ("1e2", "x", "line 3: imbalance_ratio 'x' is not a number; correct it."),
         ("few,top1_acc_pct", "few,hours", "line 3: metric 'hours' is unknown; write top1_acc_pct."),
-        ("1e2,few", "100,all", "'[CE]' on 'CIFAR-100-LT', r = 100, resnet32, 'all' twice"),
+        ("1e2,few", "1e2,tail", "split 'tail' is unknown; write all, many, medium or few."),
+        ("1e2,few", "100,all", "'[CE]' on 'CIFAR-100-LT', r = 100, resnet32, 'top1' twice"),
         ("Never", '"Never', "is not a CSV file in UTF-8"),
     ],
 )  # fmt: skip
