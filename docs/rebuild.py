@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ltbench.runs.store import Store
 from ltbench.tables.comparison import compare, markdown
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build
 from ltbench.tables.render import write
 
@@ -30,13 +30,17 @@ def readme(text: str, store: Store) -> str:
 
 
 def tables(store: Store, folder: Path) -> list[Path]:
-    """Write every shipped table, under its own protocol and under `fast`; return the files."""
+    """Write every shipped table, and those with a data set to run under `fast` too."""
     return [
         path
-        for name in sorted(shipped())
-        for protocol in (None, "fast")
-        for path in write(build(load(name), store, protocol), folder)
+        for table in map(load, sorted(shipped()))
+        for protocol in ((None, "fast") if _runs(table) else (None,))
+        for path in write(build(table, store, protocol), folder)
     ]
+
+
+def _runs(table: Table) -> bool:
+    return any(column.data.available for column in table.definition.columns)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ltbench.tables.coverage import unreadable
 from ltbench.tables.grid import Entry, Grid
 from ltbench.tables.missing import commands, implemented, unavailable
 
@@ -44,6 +45,9 @@ def _show_missing(grid: Grid, console: Console) -> None:
     later = unavailable(grid, methods)
     if later:
         console.print(Text(f"Methods that this version does not have: {', '.join(later)}."))
+    unread = unreadable(grid.table)
+    if unread:
+        console.print(Text(f"Data sets that this version cannot read: {', '.join(unread)}."))
     missing = commands(grid, methods)
     if missing:
         console.print("Missing cells are filled by (finished runs are skipped):")

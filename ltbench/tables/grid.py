@@ -1,16 +1,13 @@
 """The grid: every row and column of a table with what is reported and what the records give."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ltbench.errors import LtbenchError
-from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Record
-from ltbench.runs.store import Cell, Store, slug
-from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.metrics import METRICS, Quantity
+from ltbench.runs.store import Store, slug
+from ltbench.tables.definition import Row, Table
+from ltbench.tables.metrics import METRICS
+from ltbench.tables.scores import Head, Reader, scores
 from ltbench.tables.statistics import Estimate, mean_interval, separated_best
 
 _EPOCH = {
@@ -18,19 +15,6 @@ _EPOCH = {
     "best": "best epoch on the test set (optimistic)",
     "selected": "best epoch on held-out training images",
 }
-
-
-@dataclass(frozen=True)
-class Head:
-    """A column with everything but method and seed settled."""
-
-    column: Column
-    network: str
-    protocol: Protocol
-
-    def cell(self, method: str, seed: int) -> Cell:
-        """Return the cell of a method and a seed."""
-        return Cell(self.column.dataset, self.protocol.specification, self.network, method, seed)
 
 
 @dataclass(frozen=True)
@@ -86,12 +70,12 @@ class Grid:
     @cached_property
     def protocols(self) -> list[str]:
         """Return the protocols used, usually one."""
-        return list(dict.fromkeys(head.protocol.specification for head in self.heads))
+        return list(dict.fromkeys(head.protocol for head in self.heads))
 
     @property
     def name(self) -> str:
         """Return the name of its files, apart from the table's own under another protocol."""
-        own = [self.table.protocol(head.column) for head in self.heads]
+        own = [self.table.protocol_name(head.column) for head in self.heads]
         if own == [head.protocol for head in self.heads]:
             return self.table.name
         return f"{self.table.name}_{'_'.join(map(slug, self.protocols))}"
@@ -99,8 +83,7 @@ class Grid:
     @property
     def caption(self) -> str:
         """Return how the reproduced values came about."""
-        proxies = [head.protocol for head in self.heads if not head.protocol.exact]
-        names = list(dict.fromkeys(each.specification for each in proxies))
+        names = list(dict.fromkeys(head.protocol for head in self.heads if not head.exact))
         warning = (
             f" Proxy: protocol {', '.join(names)} can neither confirm nor contradict the paper."
             if names
@@ -121,61 +104,33 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     """
     definition = table.definition
     heads = tuple(
-        Head(column, table.network(column), table.protocol(column, protocol))
+        Head(column, table.network(column), table.protocol_name(column, protocol))
         for column in definition.columns
     )
-    records, problems = _read(
-        store,
-        (
-            head.cell(row.method, seed)
-            for row in definition.rows
-            if row.method is not None
-            for head in heads
-            for seed in definition.seeds
-        ),
-    )
+    reader = Reader(store)
     lines = tuple(
-        tuple(_entry(table, row, head, records) for head in heads) for row in definition.rows
+        tuple(_entry(table, row, head, reader) for head in heads) for row in definition.rows
     )
-    problems += _unplaced(table)
+    problems = [*reader.problems, *_unplaced(table)]
     return Grid(table, heads, _mark_best(heads, lines), tuple(problems), store.root)
 
 
-def _read(store: Store, cells: Iterable[Cell]) -> tuple[dict[Cell, Record], list[str]]:
-    records, problems = {}, []
-    for cell in dict.fromkeys(cells):
-        try:
-            record = store.read(cell)
-        except LtbenchError as error:
-            problems.append(str(error))
-            continue
-        if record is None:
-            continue
-        if Cell.of(record) == cell:
-            records[cell] = record
-        else:
-            path = store.path(cell)
-            problems.append(f"{path} holds the record of another cell; move or delete it.")
-    return records, problems
-
-
-def _entry(table: Table, row: Row, head: Head, records: dict[Cell, Record]) -> Entry:
-    quantity, seeds = METRICS[head.column.metric], table.definition.seeds
+def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
+    seeds = table.definition.seeds
     entry = Entry(
         table.value(row, head.column), None, (), len(seeds), "not implemented", absent=False,
-        decimals=table.decimals(head.column), comparable=quantity.comparable,
+        decimals=table.decimals(head.column), comparable=METRICS[head.column.metric].comparable,
     )  # fmt: skip
     if row.method is None:
         return entry
-    found = _of(records, head, row, seeds)
-    values = _values(found, quantity, table)
-    if quantity.over is not None:
-        first = _of(records, head, table.definition.rows[0], seeds)
-        values = _ratios(found, first, values, _values(first, quantity, table))
+    if not head.column.data.available:
+        return replace(entry, status="data set not available")
+    found = reader.records(head.cells(row, seeds))
+    values = scores(reader, table, row, head, seeds)
     absent = len(found) < len(seeds)
     if not values:
         return replace(entry, status="no score" if found else "not run", absent=absent)
-    if not head.protocol.exact:
+    if not head.exact:
         status = "proxy"
     elif len(values) < len(seeds):
         status = f"partial ({len(values)} of {len(seeds)} seeds)"
@@ -183,37 +138,6 @@ def _entry(table: Table, row: Row, head: Head, records: dict[Cell, Record]) -> E
         status = "complete"
     estimate = mean_interval(list(values.values()))
     return replace(entry, reproduced=estimate, seeds=tuple(values), status=status, absent=absent)
-
-
-def _of(records: dict[Cell, Record], head: Head, row: Row, seeds: list[int]) -> dict[int, Record]:
-    if row.method is None:
-        return {}
-    cells = [head.cell(row.method, seed) for seed in seeds]
-    return {cell.seed: records[cell] for cell in cells if cell in records}
-
-
-def _values(found: dict[int, Record], quantity: Quantity, table: Table) -> dict[int, float]:
-    """Return scores by seed; none where a run has no such epoch or the data no such classes."""
-    read = {s: quantity.read(record, table.definition.select) for s, record in found.items()}
-    return {seed: value for seed, value in read.items() if value is not None}
-
-
-def _ratios(
-    found: dict[int, Record],
-    first: dict[int, Record],
-    values: dict[int, float],
-    base: dict[int, float],
-) -> dict[int, float]:
-    """Return the ratios to the first row's values of the same seed from the same machine."""
-    return {
-        seed: value / base[seed]
-        for seed, value in values.items()
-        if base.get(seed, 0) > 0 and _machine(found[seed]) == _machine(first[seed])
-    }
-
-
-def _machine(record: Record) -> tuple[str, int]:
-    return record.environment.device, record.environment.threads
 
 
 def _separated(head: Head, column: tuple[Entry, ...]) -> int | None:

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ltbench.specification import parse
-from ltbench.tables.grid import Grid, Head
+from ltbench.tables.grid import Grid
+from ltbench.tables.scores import Head
 
 
 def implemented() -> frozenset[str]:
@@ -45,10 +46,10 @@ def _quoted(text: str) -> str:
 
 def _lacking(grid: Grid) -> list[tuple[str, Head]]:
     return [
-        (row.method, head)
+        (method, head)
         for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
         for row, entry in zip(grid.rows, entries, strict=True)
-        if row.method is not None and entry.absent
+        if entry.absent and (method := row.method_on(head.column.data)) is not None
     ]
 
 
@@ -57,8 +58,8 @@ def _options(grid: Grid, head: Head) -> str:
     words = ["--dataset", data.info.name, "--imbalance", data.ratio]
     if head.network != data.info.network:
         words += ["--network", head.network]
-    if head.protocol.specification != data.info.protocol:
-        words += ["--protocol", head.protocol.specification]
+    if head.protocol != data.info.protocol:
+        words += ["--protocol", head.protocol]
     listed = ",".join(map(str, seeds))
     words += ["--seeds", listed if len(seeds) > 1 else f"{listed},"]  # a bare 4 means 0 to 3
     if grid.results != Path("results"):

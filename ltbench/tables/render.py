@@ -33,9 +33,9 @@ def long_csv(grid: Grid) -> str:
         for head, entry in zip(grid.heads, entries, strict=True):
             column, data = head.column, head.column.data
             writer.writerow([
-                row.label, row.venue, row.method, column.group, column.header, data.info.name,
-                data.ratio, head.network, column.metric,
-                head.protocol.specification, grid.table.definition.select, _given(entry.reported),
+                row.label, row.venue, row.method_on(data), column.group, column.header,
+                data.info.name, data.ratio, head.network, column.metric,
+                head.protocol, grid.table.definition.select, _given(entry.reported),
                 *_mean_and_half_width(entry.reproduced),
                 len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),
                 entry.status,
@@ -46,9 +46,7 @@ def long_csv(grid: Grid) -> str:
 def markdown(grid: Grid) -> str:
     """Return the table as Markdown: in a cell, reported above reproduced."""
     definition = grid.table.definition
-    titles = [
-        " ".join(filter(None, [head.column.group, head.column.header])) for head in grid.heads
-    ]
+    titles = [head.column.title for head in grid.heads]
     lines = [
         _paragraph(f"**{_plain(definition.title)}.**", "Above: reported.", _plain(grid.caption)),
         _row(["Method", "Venue", *map(_plain, titles)]),
