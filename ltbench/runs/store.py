@@ -105,6 +105,20 @@ class Store:
         """Return the scratch folder of one training."""
         return self.root / "work" / fingerprint
 
+    def seeds(self, cell: Cell) -> list[int]:
+        """Return the seeds of which there is a record, all else being the cell's."""
+        paths = filter(_is_record, self.path(cell).parent.glob("seed*.json"))
+        return sorted(int(path.stem.removeprefix("seed")) for path in paths)
+
+    def protocols(self, cell: Cell) -> list[str]:
+        """Return the protocols of which there is a record, all else but seeds being the cell's."""
+        folder = self.root / "runs" / slug(cell.dataset)
+        found = set()
+        for runs in folder.glob(f"*/{slug(cell.network)}/{slug(cell.method)}"):
+            read = map(_protocol, filter(_is_record, runs.glob("seed*.json")))
+            found.add(next(filter(None, read), ""))  # one record tells it for all beside it
+        return sorted(found - {""})
+
     def read(self, cell: Cell) -> Record | None:
         """Return a cell's record, or None; raises LtbenchError for a file that does not read."""
         try:
@@ -136,7 +150,7 @@ class Store:
         """Yield every readable record in path order; the others are named in `problems`."""
         self.problems.clear()
         for path in sorted((self.root / "runs").glob("*/*/*/*/seed*.json")):
-            if path.name.endswith(".failed.json"):
+            if not _is_record(path):
                 continue
             try:
                 record = read_record(path)
@@ -167,6 +181,18 @@ def read_record(path: Path) -> Record:
         return Record.model_validate_json(content)
     except ValidationError as error:
         raise unreadable(path, _first(error)) from None
+
+
+def _is_record(path: Path) -> bool:
+    return path.stem.removeprefix("seed").isdecimal()
+
+
+def _protocol(path: Path) -> str:
+    """Return the protocol of a record, or nothing where it does not read."""
+    try:
+        return read_record(path).protocol
+    except (LtbenchError, FileNotFoundError):
+        return ""
 
 
 def read_failure(path: Path) -> Failure:

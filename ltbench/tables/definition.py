@@ -98,6 +98,7 @@ class Definition(Model):
     """The content of a table's YAML file."""
 
     title: Text
+    paper: Text | None = None
     network: Network | None = None
     protocol: Text | None = None  # like network: of each data set where there is none
     select: Select = "last"  # which epoch's scores count
@@ -130,6 +131,11 @@ class Table:
     name: str
     definition: Definition
     reported: Reported
+
+    @property
+    def short(self) -> str:
+        """Return the name that `ltbench table` knows it by."""
+        return _short(self.name)
 
     def network(self, column: Column) -> str:
         """Return the network that a column's records must have."""
@@ -194,13 +200,22 @@ def load(name: str) -> Table:
 _NAME = re.compile(r"(?:(\w+)_)?table(\w+)")  # table1.yaml, cc_sam_table1.yaml
 
 
-def shipped() -> dict[str, Path]:
-    """Return the tables that come with ltbench, by name: `1` or, of other papers, `cc_sam/1`."""
+def folder() -> Path:
+    """Return where the tables lie that come with ltbench."""
     # A wheel holds them inside the package; in a checkout they lie beside it.
     inside, beside = Path(__file__).parent / "data", Path(__file__).parents[2] / "tables"
-    folder = inside if inside.is_dir() else beside
-    found = ((_NAME.fullmatch(path.stem), path) for path in sorted(folder.glob("*.yaml")))
-    return {(f"{name[1]}/" if name[1] else "") + name[2]: path for name, path in found if name}
+    return inside if inside.is_dir() else beside
+
+
+def shipped() -> dict[str, Path]:
+    """Return the tables that come with ltbench, by name: `1` or, of other papers, `cc_sam/1`."""
+    paths = sorted(folder().glob("*.yaml"))
+    return {_short(path.stem): path for path in paths if _NAME.fullmatch(path.stem)}
+
+
+def _short(stem: str) -> str:
+    name = _NAME.fullmatch(stem)
+    return stem if name is None else (f"{name[1]}/" if name[1] else "") + name[2]
 
 
 def _find(name: str) -> Path:

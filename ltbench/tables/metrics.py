@@ -21,6 +21,7 @@ class Quantity:
     decimals: int = 1
     ranked: bool = True  # whether the highest of a column is the best of it
     comparable: bool = True  # whether a difference to another laboratory's value means something
+    tolerance: float | None = None  # within which a reported value holds; None: never judged
     over: Metric | None = None  # what it is the ratio of, to the table's first row
 
 
@@ -44,10 +45,10 @@ def _unrecorded(record: Record, select: Select) -> None:
 _ACCURACY, _HOURS = "top1_acc_pct", "train_wall_clock_hours"
 
 METRICS: dict[Metric, Quantity] = {
-    "top1": Quantity(_ACCURACY, "all", _score("top1")),
-    "many": Quantity(_ACCURACY, "many", _score("many")),
-    "medium": Quantity(_ACCURACY, "medium", _score("medium")),
-    "few": Quantity(_ACCURACY, "few", _score("few")),
+    "top1": Quantity(_ACCURACY, "all", _score("top1"), tolerance=1.0),
+    "many": Quantity(_ACCURACY, "many", _score("many"), tolerance=2.0),
+    "medium": Quantity(_ACCURACY, "medium", _score("medium"), tolerance=2.0),
+    "few": Quantity(_ACCURACY, "few", _score("few"), tolerance=2.0),
     "open_set_f": Quantity("open_set_f_measure", "all", _unrecorded, decimals=3),
     "hours": Quantity(_HOURS, "", _hours, 2, ranked=False, comparable=False),
     "cost": Quantity(_HOURS, "", _hours, 2, ranked=False, over="hours"),
