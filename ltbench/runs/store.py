@@ -105,20 +105,6 @@ class Store:
         """Return the scratch folder of one training."""
         return self.root / "work" / fingerprint
 
-    def seeds(self, cell: Cell) -> list[int]:
-        """Return the seeds of which there is a record, all else being the cell's."""
-        paths = filter(_is_record, self.path(cell).parent.glob("seed*.json"))
-        return sorted(int(path.stem.removeprefix("seed")) for path in paths)
-
-    def protocols(self, cell: Cell) -> list[str]:
-        """Return the protocols of which there is a record, all else but seeds being the cell's."""
-        folder = self.root / "runs" / slug(cell.dataset)
-        found = set()
-        for runs in folder.glob(f"*/{slug(cell.network)}/{slug(cell.method)}"):
-            read = map(_protocol, filter(_is_record, runs.glob("seed*.json")))
-            found.add(next(filter(None, read), ""))  # one record tells it for all beside it
-        return sorted(found - {""})
-
     def read(self, cell: Cell) -> Record | None:
         """Return a cell's record, or None; raises LtbenchError for a file that does not read."""
         try:
@@ -150,7 +136,7 @@ class Store:
         """Yield every readable record in path order; the others are named in `problems`."""
         self.problems.clear()
         for path in sorted((self.root / "runs").glob("*/*/*/*/seed*.json")):
-            if not _is_record(path):
+            if not is_record(path):
                 continue
             try:
                 record = read_record(path)
@@ -170,29 +156,33 @@ def read_record(path: Path) -> Record:
     """
     try:
         content = path.read_bytes()
-        version = json.loads(content).get("schema_version")
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except OSError as error:
         raise unreadable(path, str(error)) from None
-    if version != SCHEMA_VERSION:
-        raise unreadable(path, f"its schema version is {version!r}, not {SCHEMA_VERSION}")
     try:
-        return Record.model_validate_json(content)
+        record = Record.model_validate_json(content)
     except ValidationError as error:
-        raise unreadable(path, _first(error)) from None
+        raise unreadable(path, _other_version(content) or _first(error)) from None
+    if "schema_version" not in record.model_fields_set:
+        raise unreadable(path, _other_version(content))
+    return record
 
 
-def _is_record(path: Path) -> bool:
-    return path.stem.removeprefix("seed").isdecimal()
-
-
-def _protocol(path: Path) -> str:
-    """Return the protocol of a record, or nothing where it does not read."""
+def _other_version(content: bytes) -> str:
+    """Return what keeps a file from being a record of this version; nothing if its fields do."""
     try:
-        return read_record(path).protocol
-    except (LtbenchError, FileNotFoundError):
+        version = json.loads(content).get("schema_version")
+    except (ValueError, AttributeError, RecursionError) as error:
+        return str(error)
+    if version == SCHEMA_VERSION:
         return ""
+    return f"its schema version is {version!r}, not {SCHEMA_VERSION}"
+
+
+def is_record(path: Path) -> bool:
+    """Return whether a file of the store is named as a record is."""
+    return path.stem.removeprefix("seed").isdecimal()
 
 
 def read_failure(path: Path) -> Failure:

@@ -125,7 +125,7 @@ def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
         return entry
     if not head.column.data.available:
         return replace(entry, status="data set not available")
-    found = reader.records(head.cells(row, seeds))
+    found = reader.runs(head.cells(row, seeds))
     values = scores(reader, table, row, head, seeds)
     absent = len(found) < len(seeds)
     if not values:

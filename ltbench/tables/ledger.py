@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ltbench.runs.found import protocols, seeds
 from ltbench.runs.store import Store
 from ltbench.specification import parse
 from ltbench.tables.claims import Claim
@@ -124,16 +125,16 @@ def _filled(line: Line, question: _Question, reader: Reader, methods: frozenset[
     """Return a line with what the records give, over the seeds that all its rows have."""
     for head in _heads(reader.store, question):
         found = [_scores(reader, question.table, row, head) for row in question.rows]
-        seeds = sorted(set.intersection(*map(set, found)))
-        if seeds:
-            values = [[each[seed] for seed in seeds] for each in found]
-            return _measured(line, head, values, seeds)
+        common = sorted(set.intersection(*map(set, found)))
+        if common:
+            values = [[each[seed] for seed in common] for each in found]
+            return _measured(line, head, values, common)
     return replace(line, reason=_reason(question, methods))
 
 
 def _scores(reader: Reader, table: Table, row: Row, head: Head) -> Scores:
-    seeds = [seed for cell in head.cells(row, [0]) for seed in reader.store.seeds(cell)]
-    return scores(reader, table, row, head, seeds)
+    every = [seed for cell in head.cells(row, [0]) for seed in seeds(reader.store, cell)]
+    return scores(reader, table, row, head, every)
 
 
 def _heads(store: Store, question: _Question) -> Iterator[Head]:
@@ -141,16 +142,16 @@ def _heads(store: Store, question: _Question) -> Iterator[Head]:
     own = question.head
     yield own
     cells = [own.cells(row, [0]) for row in question.rows]
-    names = set.intersection(*({n for c in each for n in store.protocols(c)} for each in cells))
+    names = set.intersection(*({n for c in each for n in protocols(store, c)} for each in cells))
     for name in sorted(names - {own.protocol}, key=lambda name: (name != FAST, name)):
         yield replace(own, protocol=name)
 
 
-def _measured(line: Line, head: Head, values: list[list[float]], seeds: list[int]) -> Line:
+def _measured(line: Line, head: Head, values: list[list[float]], common: list[int]) -> Line:
     ours, *rest = values
     gains = [a - b for a, b in zip(ours, *rest, strict=True)] if rest else ours
     line = replace(
-        line, tier="exact" if head.exact else "proxy", protocol=head.protocol, seeds=tuple(seeds),
+        line, tier="exact" if head.exact else "proxy", protocol=head.protocol, seeds=tuple(common),
         reproduced=mean_interval(gains), verdict=Verdict("proxy"),
     )  # fmt: skip
     if rest:

@@ -7,7 +7,8 @@ from typing import Literal
 from ltbench.runs.record import Record, Scores
 
 Metric = Literal["top1", "many", "medium", "few", "open_set_f", "hours", "cost"]
-Select = Literal["last", "best", "selected"]
+Select = Literal["last", "best", "selected"]  # the epoch whose scores count
+SELECTS: tuple[Select, ...] = ("last", "best", "selected")
 _Read = Callable[[Record, Select], float | None]
 
 

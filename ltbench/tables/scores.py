@@ -8,7 +8,7 @@ from ltbench.runs.protocol import PAPER
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.metrics import METRICS
+from ltbench.tables.metrics import METRICS, SELECTS, Metric, Select
 
 Scores = dict[int, float]  # by seed
 
@@ -36,36 +36,57 @@ class Head:
         return [Cell(*place, seed) for seed in seeds]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What tables need of a record; thousands of whole ones would fill the memory."""
+
+    values: dict[tuple[Metric, Select], float]
+    machine: tuple[str, int]  # device and threads
+
+    @classmethod
+    def of(cls, record: Record) -> "Run":
+        """Return what a record says of every metric at every epoch that may count."""
+        values = {
+            (metric, select): value
+            for metric, quantity in METRICS.items()
+            for select in SELECTS
+            if (value := quantity.read(record, select)) is not None
+        }
+        return cls(values, (record.environment.device, record.environment.threads))
+
+
 @dataclass
 class Reader:
     """Reads each record of a store once; `problems` names those that do not read."""
 
     store: Store
     problems: list[str] = field(default_factory=list)
-    _read: dict[Cell, Record | None] = field(default_factory=dict)
+    _read: dict[Cell, Run | None] = field(default_factory=dict)
 
-    def record(self, cell: Cell) -> Record | None:
-        """Return a cell's record, if there is one that reads."""
+    def run(self, cell: Cell) -> Run | None:
+        """Return a cell's run, if there is a record that reads."""
         if cell not in self._read:
-            self._read[cell] = self._record(cell)
+            self._read[cell] = self._run(cell)
         return self._read[cell]
 
-    def records(self, cells: Sequence[Cell]) -> dict[int, Record]:
-        """Return the records of one row and column by seed."""
-        found = ((cell.seed, self.record(cell)) for cell in cells)
-        return {seed: record for seed, record in found if record is not None}
+    def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:
+        """Return the runs of one row and column by seed."""
+        found = ((cell.seed, self.run(cell)) for cell in cells)
+        return {seed: run for seed, run in found if run is not None}
 
-    def _record(self, cell: Cell) -> Record | None:
+    def _run(self, cell: Cell) -> Run | None:
         try:
             record = self.store.read(cell)
         except LtbenchError as error:
             self.problems.append(str(error))
             return None
-        if record is None or Cell.of(record) == cell:
-            return record
-        path = self.store.path(cell)
-        self.problems.append(f"{path} holds the record of another cell; move or delete it.")
-        return None
+        if record is None:
+            return None
+        if Cell.of(record) != cell:
+            path = self.store.path(cell)
+            self.problems.append(f"{path} holds the record of another cell; move or delete it.")
+            return None
+        return Run.of(record)
 
 
 def scores(reader: Reader, table: Table, row: Row, head: Head, seeds: Sequence[int]) -> Scores:
@@ -73,24 +94,15 @@ def scores(reader: Reader, table: Table, row: Row, head: Head, seeds: Sequence[i
 
     A ratio is to the table's first row, of the same seed and from the same machine.
     """
-    found = reader.records(head.cells(row, seeds))
-    values = _values(found, table, head)
+    key = head.column.metric, table.definition.select
+    runs = reader.runs(head.cells(row, seeds))
+    own = {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     if METRICS[head.column.metric].over is None:
-        return values
-    first = reader.records(head.cells(table.definition.rows[0], seeds))
-    base = _values(first, table, head)
+        return own
+    first = reader.runs(head.cells(table.definition.rows[0], seeds))
+    base = {seed: run.values[key] for seed, run in first.items() if key in run.values}
     return {
         seed: value / base[seed]
-        for seed, value in values.items()
-        if base.get(seed, 0) > 0 and _machine(found[seed]) == _machine(first[seed])
+        for seed, value in own.items()
+        if base.get(seed, 0) > 0 and runs[seed].machine == first[seed].machine
     }
-
-
-def _values(found: dict[int, Record], table: Table, head: Head) -> Scores:
-    read, select = METRICS[head.column.metric].read, table.definition.select
-    values = ((seed, read(record, select)) for seed, record in found.items())
-    return {seed: value for seed, value in values if value is not None}
-
-
-def _machine(record: Record) -> tuple[str, int]:
-    return record.environment.device, record.environment.threads
