@@ -1,4 +1,4 @@
-"""Rebuild what the committed records say: the tables in results/tables and README's comparisons.
+"""Rebuild what the committed records say: results/tables and README's comparisons.
 
     python docs/rebuild.py
 
@@ -8,10 +8,13 @@ A test requires that this changes nothing.
 import re
 from pathlib import Path
 
-from ltbench.runs.store import Store
+from ltbench.runs.store import Store, write_text
+from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare, markdown
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build
+from ltbench.tables.ledger import build as fill
+from ltbench.tables.ledger_view import as_csv
 from ltbench.tables.render import write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +42,16 @@ def tables(store: Store, folder: Path) -> list[Path]:
     ]
 
 
+def ledger(store: Store, folder: Path) -> Path:
+    """Write the ledger of every shipped table and claim; return the file.
+
+    It does not say which methods there are, so that adding one changes no committed file.
+    """
+    every = [load(name) for name in sorted(shipped())]
+    write_text(folder / "ledger.csv", as_csv(fill(every, load_claims(every), store)))
+    return folder / "ledger.csv"
+
+
 def _runs(table: Table) -> bool:
     return any(column.data.available for column in table.definition.columns)
 
@@ -47,5 +60,6 @@ if __name__ == "__main__":
     records = Store(ROOT / "results")
     page = ROOT / "README.md"
     page.write_text(readme(page.read_text(), records))
-    for written in tables(records, ROOT / "results" / "tables"):
+    folder = ROOT / "results" / "tables"
+    for written in (*tables(records, folder), ledger(records, folder)):
         print(written.relative_to(ROOT))

@@ -30,9 +30,10 @@ def ledger(
     from ltbench.tables.definition import load, shipped
     from ltbench.tables.ledger import build
     from ltbench.tables.ledger_view import as_csv, as_json, show
+    from ltbench.tables.missing import implemented
 
     tables = [load(name) for name in sorted(shipped())]
-    filled = build(tables, load_claims(tables), Store(results))
+    filled = build(tables, load_claims(tables), Store(results), implemented())
     if format_ is None:
         show(filled, Console(highlight=False))
     else:

@@ -1,6 +1,6 @@
 """The ledger: every reported cell and every claimed gain with what the records say of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.runs.found import protocols, seeds
@@ -10,7 +10,6 @@ from ltbench.tables.claims import Claim
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.inference import holm, paired_t, sign_flip
 from ltbench.tables.metrics import METRICS, Metric
-from ltbench.tables.missing import implemented
 from ltbench.tables.scores import Head, Reader, Scores, scores
 from ltbench.tables.statistics import Estimate, mean_interval
 from ltbench.tables.verdict import ALPHA, Comparison, Verdict, gain, gain_tolerance, judge, value
@@ -64,9 +63,17 @@ class Ledger:
     problems: tuple[str, ...]
 
 
-def build(tables: Sequence[Table], claims: Iterable[Claim], store: Store) -> Ledger:
-    """Fill the ledger from a store; every seed that was run counts, not only the tables'."""
-    reader, methods = Reader(store), implemented()
+def build(
+    tables: Sequence[Table],
+    claims: Iterable[Claim],
+    store: Store,
+    methods: Collection[str] | None = None,
+) -> Ledger:
+    """Fill the ledger from a store; every seed that was run counts, not only the tables'.
+
+    With the methods that this version has, lines that need another say so.
+    """
+    reader = Reader(store)
     cells = [
         _filled(line, _Question(table, head, (row,)), reader, methods)
         for table in tables
@@ -121,7 +128,9 @@ def _line(kind: str, table: Table, head: Head, row: Row, reported: float) -> Lin
     )  # fmt: skip
 
 
-def _filled(line: Line, question: _Question, reader: Reader, methods: frozenset[str]) -> Line:
+def _filled(
+    line: Line, question: _Question, reader: Reader, methods: Collection[str] | None
+) -> Line:
     """Return a line with what the records give, over the seeds that all its rows have."""
     for head in _heads(reader.store, question):
         found = [_scores(reader, question.table, row, head) for row in question.rows]
@@ -197,7 +206,7 @@ def _family(lines: list[Line]) -> list[Line]:
     return judged
 
 
-def _reason(question: _Question, methods: frozenset[str]) -> str:
+def _reason(question: _Question, methods: Collection[str] | None) -> str:
     rows, data = question.rows, question.head.column.data
     for row in rows:
         if row.reason is not None:
@@ -206,5 +215,5 @@ def _reason(question: _Question, methods: frozenset[str]) -> str:
         return f"{data.info.title} cannot be read yet"
     wanted = [method for row in rows if (method := row.method_on(data)) is not None]
     names = dict.fromkeys(term.name for method in wanted for term in parse(method))
-    lacking = [name for name in names if name not in methods]
+    lacking = [name for name in names if methods is not None and name not in methods]
     return f"this version has no {', '.join(lacking)}" if lacking else ""

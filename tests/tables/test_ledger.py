@@ -60,6 +60,16 @@ def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
     }  # fmt: skip
 
 
+def test_methods_that_this_version_lacks_are_named_where_it_is_asked(mine, store):
+    path = mine.parent / "reported" / "mine.csv"
+    path.write_text(path.read_text() + "Later,CIFAR-10-LT,ResNet-32,50,all,top1_acc_pct,1\n")
+    table = load(str(mine))
+    (line,) = (x for x in build([table], [], store, {"ce"}).cells if x.row == "Later")
+    assert line.reason == "this version has no not_written"
+    (line,) = (x for x in build([table], [], store).cells if x.row == "Later")
+    assert line.reason == ""  # so that a new method changes no committed ledger
+
+
 def test_cells_are_judged(table, store, make_record):
     write(store, make_record, "ce", [38.0, 38.2, 38.4, 38.2], shots=(60.0, 40.0, 20.0))
     lines = cells(table, store)
