@@ -72,13 +72,18 @@ def _difference(entry: Entry) -> str:
     return entry.number(entry.difference, sign="+")
 
 
+def _verdict(entry: Entry) -> str:
+    return "" if entry.verdict is None else entry.verdict.word
+
+
 # The lines under a row's reported values: a label, and what each column shows.
-_WIDE: _Lines = {"  reproduced": str, "  difference": _difference}
+_WIDE: _Lines = {"  reproduced": str, "  difference": _difference, "  verdict": _verdict}
 _NARROW: _Lines = {
     "  reproduced": _mean,
     "  95 % interval": _half_width,
     "  n": lambda entry: entry.count,
     "  difference": _difference,
+    "  verdict": _verdict,
 }
 
 

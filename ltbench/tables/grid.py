@@ -1,5 +1,6 @@
 """The grid: every row and column of a table with what is reported and what the records give."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.scores import Head, Reader, scores
 from ltbench.tables.statistics import Estimate, mean_interval, separated_best
+from ltbench.tables.verdict import Comparison, Verdict, judge_together, value
 
 _EPOCH = {
     "last": "last epoch",
@@ -30,6 +32,8 @@ class Entry:
     decimals: int = 1
     comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
+    comparison: Comparison | None = None  # where the protocol is the paper's own
+    verdict: Verdict | None = None
 
     @property
     def difference(self) -> float | None:
@@ -108,11 +112,12 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
         for column in definition.columns
     )
     reader = Reader(store)
-    lines = tuple(
-        tuple(_entry(table, row, head, reader) for head in heads) for row in definition.rows
-    )
+    columns = [
+        _marked(head, [_entry(table, row, head, reader) for row in definition.rows])
+        for head in heads
+    ]
     problems = [*reader.problems, *_unplaced(table)]
-    return Grid(table, heads, _mark_best(heads, lines), tuple(problems), store.root)
+    return Grid(table, heads, tuple(zip(*columns, strict=True)), tuple(problems), store.root)
 
 
 def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
@@ -136,25 +141,30 @@ def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
         status = f"partial ({len(values)} of {len(seeds)} seeds)"
     else:
         status = "complete"
-    estimate = mean_interval(list(values.values()))
-    return replace(entry, reproduced=estimate, seeds=tuple(values), status=status, absent=absent)
+    tried, tolerance = list(values.values()), METRICS[head.column.metric].tolerance
+    compared = None
+    if head.exact and entry.reported is not None and tolerance is not None:
+        compared = value(entry.reported, tried, tolerance)
+    return replace(
+        entry, reproduced=mean_interval(tried), seeds=tuple(values), status=status, absent=absent,
+        comparison=compared,
+    )  # fmt: skip
 
 
-def _separated(head: Head, column: tuple[Entry, ...]) -> int | None:
-    if not METRICS[head.column.metric].ranked:
-        return None
-    return separated_best([entry.reproduced for entry in column])
-
-
-def _mark_best(
-    heads: tuple[Head, ...], lines: tuple[tuple[Entry, ...], ...]
-) -> tuple[tuple[Entry, ...], ...]:
-    columns = zip(*lines, strict=True)
-    best = [_separated(head, column) for head, column in zip(heads, columns, strict=True)]
-    return tuple(
-        tuple(replace(entry, best=best[column] == row) for column, entry in enumerate(entries))
-        for row, entries in enumerate(lines)
-    )
+def _marked(head: Head, column: Sequence[Entry]) -> list[Entry]:
+    """Return a column's entries with what can only be said of them together."""
+    compared = [entry.comparison for entry in column if entry.comparison is not None]
+    judged = iter(judge_together(compared))
+    best = separated_best([entry.reproduced for entry in column])
+    ranked = METRICS[head.column.metric].ranked
+    return [
+        replace(
+            entry,
+            best=ranked and place == best,
+            verdict=next(judged).verdict if entry.comparison is not None else None,
+        )
+        for place, entry in enumerate(column)
+    ]
 
 
 def _unplaced(table: Table) -> list[str]:

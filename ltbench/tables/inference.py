@@ -43,16 +43,6 @@ def sign_flip(gains: Sequence[float]) -> float | None:
     return float(test.pvalue)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p-values: those below alpha make an error with that rate together."""
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
-        adjusted[place] = largest
-    return adjusted
-
-
 @dataclass(frozen=True)
 class Ranks:
     """Mean ranks of methods over data sets (1 is best), after Demšar 2006."""

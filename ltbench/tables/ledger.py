@@ -8,14 +8,23 @@ from ltbench.runs.store import Store
 from ltbench.specification import parse
 from ltbench.tables.claims import Claim
 from ltbench.tables.definition import Row, Table
-from ltbench.tables.inference import holm, paired_t, sign_flip
+from ltbench.tables.inference import paired_t, sign_flip
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.scores import Head, Reader, Scores, scores
 from ltbench.tables.statistics import Estimate, mean_interval
-from ltbench.tables.verdict import ALPHA, Comparison, Verdict, gain, gain_tolerance, judge, value
+from ltbench.tables.verdict import (
+    Comparison,
+    Verdict,
+    gain,
+    gain_tolerance,
+    judge_together,
+    value,
+)
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
+
+Methods = Collection[str] | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def build(
     tables: Sequence[Table],
     claims: Iterable[Claim],
     store: Store,
-    methods: Collection[str] | None = None,
+    methods: Methods = None,
 ) -> Ledger:
     """Fill the ledger from a store; every seed that was run counts, not only the tables'.
 
@@ -185,28 +194,13 @@ def _judged(lines: list[Line]) -> tuple[Line, ...]:
             families.setdefault((line.table, line.column), []).append(place)
     judged = list(lines)
     for places in families.values():
-        for place, line in zip(places, _family([lines[place] for place in places]), strict=True):
-            judged[place] = line
+        compared = [each for place in places if (each := lines[place].comparison) is not None]
+        for place, found in zip(places, judge_together(compared), strict=True):
+            judged[place] = replace(lines[place], verdict=found.verdict, p_holm=found.p_holm)
     return tuple(judged)
 
 
-def _family(lines: list[Line]) -> list[Line]:
-    """Return lines judged so that one of them falsely differs at most 5 times of 100 (Holm)."""
-    compared = [line.comparison for line in lines if line.comparison is not None]
-    tested = [each.p_value() for each in compared if each.judged]
-    adjusted = iter(holm(tested))
-    judged = []
-    for line, each in zip(lines, compared, strict=True):
-        if not each.judged:
-            judged.append(replace(line, verdict=judge(each)))
-            continue
-        p_value, p_holm = each.p_value(), next(adjusted)
-        alpha = ALPHA * p_value / p_holm if p_holm > 0 else ALPHA / len(tested)
-        judged.append(replace(line, verdict=judge(each, alpha), p_holm=p_holm))
-    return judged
-
-
-def _reason(question: _Question, methods: Collection[str] | None) -> str:
+def _reason(question: _Question, methods: Methods) -> str:
     rows, data = question.rows, question.head.column.data
     for row in rows:
         if row.reason is not None:

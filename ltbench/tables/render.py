@@ -13,6 +13,7 @@ from ltbench.tables.statistics import Estimate
 FIELDS = (
     "row", "venue", "method", "group", "column", "dataset", "imbalance", "network", "metric",
     "protocol", "select", "reported", "reproduced", "ci95", "n", "seeds", "difference", "status",
+    "verdict",
 )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def long_csv(grid: Grid) -> str:
                 head.protocol, grid.table.definition.select, _given(entry.reported),
                 *_mean_and_half_width(entry.reproduced),
                 len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),
-                entry.status,
+                entry.status, entry.verdict,
             ])  # fmt: skip
     return out.getvalue()
 

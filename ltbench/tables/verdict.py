@@ -125,6 +125,39 @@ def judge(comparison: Comparison, alpha: float = ALPHA) -> Verdict:
     return Verdict("undecided", _more(comparison, alpha))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A verdict among others, and Holm's p-value where there were seeds enough."""
+
+    verdict: Verdict
+    p_holm: float | None
+
+
+def judge_together(comparisons: Sequence[Comparison]) -> list[Judged]:
+    """Return the verdicts on values of which one may falsely differ 5 times of 100, not each."""
+    tested = [each.p_value() for each in comparisons if each.judged]
+    adjusted = iter(holm(tested))
+    judged = []
+    for each in comparisons:
+        if not each.judged:
+            judged.append(Judged(judge(each), None))
+            continue
+        p_value, p_holm = each.p_value(), next(adjusted)
+        alpha = ALPHA * p_value / p_holm if p_holm > 0 else ALPHA / len(tested)
+        judged.append(Judged(judge(each, alpha), p_holm))
+    return judged
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p-values: those below alpha make an error with that rate together."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
 def decided(comparison: Comparison, alpha: float = ALPHA) -> Word | None:
     """Return `holds` or `differs`, or None where neither can be said."""
     if comparison.holds():

@@ -169,3 +169,12 @@ def test_values_that_the_paper_describes_loosely_are_found(mine, store):
     grid = build(load(str(mine)), store)
     assert grid.lines[0][0].reported == 38.3
     assert grid.problems == ()
+
+
+def test_verdicts_stand_beside_the_values(table, store, make_record):
+    for seed, top1 in enumerate((38.2, 38.3, 38.4)):
+        store.write(make_record("ce", seed, top1, shots=(60.0, 40.0, 19.0 + seed / 10)))
+        store.write(make_record("ce", seed, top1, protocol="fast"))
+    everything, few, other = build(table, store).lines[0]
+    assert (str(everything.verdict), str(few.verdict), other.verdict) == ("holds", "differs", None)
+    assert build(table, store, "fast").lines[0][0].verdict is None

@@ -9,7 +9,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.tables.inference import components, holm, paired_t, rank, sign_flip
+from ltbench.tables.inference import components, paired_t, rank, sign_flip
+from ltbench.tables.verdict import holm
 
 
 def test_paired_t_is_the_paired_t_test():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ltbench.tables.inference import holm
 from ltbench.tables.verdict import (
     ALPHA,
     Comparison,
@@ -14,6 +13,7 @@ from ltbench.tables.verdict import (
     decided,
     gain,
     gain_tolerance,
+    holm,
     judge,
     value,
 )
