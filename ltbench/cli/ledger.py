@@ -22,9 +22,16 @@ def ledger(
     format_: Annotated[
         Format | None, typer.Option("--format", help="Write every line as csv or json.")
     ] = None,
+    ranks: Annotated[
+        str | None,
+        typer.Option(metavar="PROTOCOL", help="Instead, rank methods over its data sets."),
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
     """Say cell by cell and claim by claim whether what the papers report holds."""
+    if ranks is not None:
+        _rank(ranks, results)
+        return
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load, shipped
@@ -39,4 +46,14 @@ def ledger(
     else:
         sys.stdout.write(as_csv(filled) if format_ is Format.CSV else as_json(filled))
     for problem in filled.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
+
+
+def _rank(protocol: str, results: Path) -> None:
+    from ltbench.runs.store import Store
+    from ltbench.tables.ranking import ranking, show
+
+    store = Store(results)
+    show(ranking(store.records(), protocol), Console(highlight=False))
+    for problem in store.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)

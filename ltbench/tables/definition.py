@@ -197,7 +197,7 @@ def load(name: str) -> Table:
     return table
 
 
-_NAME = re.compile(r"(?:(\w+)_)?table(\w+)")  # table1.yaml, cc_sam_table1.yaml
+_NAME = re.compile(r"(?:(\w+)_)?(?:table(\d+)|(figure\d+))")  # cc_sam_table1, figure5
 
 
 def folder() -> Path:
@@ -208,14 +208,14 @@ def folder() -> Path:
 
 
 def shipped() -> dict[str, Path]:
-    """Return the tables that come with ltbench, by name: `1` or, of other papers, `cc_sam/1`."""
+    """Return the tables that come with ltbench, by name: `1`, `figure5`, `cc_sam/1` …"""
     paths = sorted(folder().glob("*.yaml"))
     return {_short(path.stem): path for path in paths if _NAME.fullmatch(path.stem)}
 
 
 def _short(stem: str) -> str:
     name = _NAME.fullmatch(stem)
-    return stem if name is None else (f"{name[1]}/" if name[1] else "") + name[2]
+    return "/".join(filter(None, name.groups())) if name else stem
 
 
 def _find(name: str) -> Path:

@@ -43,3 +43,9 @@ def test_torch_is_not_imported(tmp_path):
         [sys.executable, "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_ranks_without_records_are_refused_in_words(tmp_path):
+    done = run("--ranks", "fast", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ranks need 3 methods" in done.stderr
