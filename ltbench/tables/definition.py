@@ -76,7 +76,8 @@ class Row(Model):
     label: Text
     venue: Text | None = None
     method: Specification | None
-    by_dataset: dict[str, Specification] = Field(default={})  # where a data set needs another
+    # Where a data set needs another, by its name or, of one ratio, its specification.
+    by_dataset: dict[str, Specification] = Field(default={})
     reason: Text | None = None  # why there is no method
 
     @model_validator(mode="after")
@@ -91,7 +92,8 @@ class Row(Model):
 
     def method_on(self, data: Dataset) -> str | None:
         """Return the specification that a data set's cells need."""
-        return self.by_dataset.get(data.info.name, self.method)
+        named = self.by_dataset.get(data.info.name, self.method)
+        return self.by_dataset.get(str(data), named)
 
 
 class Definition(Model):
@@ -113,7 +115,7 @@ class Definition(Model):
     def _unambiguous(self) -> "Definition":
         _refuse_twins("rows", [row.label for row in self.rows])
         _refuse_twins("columns", [_described(each) for each in self.columns])
-        names = {column.data.info.name for column in self.columns}
+        names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
         for row in self.rows:
             for name in sorted(row.by_dataset.keys() - names):
                 raise PydanticCustomError(

@@ -4,7 +4,7 @@ Slow to import, for scipy's distributions are: `ltbench table` does without it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
@@ -53,7 +53,7 @@ class Ranks:
     critical: float  # mean ranks that lie closer together than this are not told apart (Nemenyi)
 
 
-def rank(means: dict[str, Sequence[float]]) -> Ranks | None:
+def rank(means: Mapping[str, Sequence[float]]) -> Ranks | None:
     """Return the ranks of at least three methods by their means on at least two data sets."""
     table = np.asarray(list(means.values()))  # [methods, data sets]
     if table.ndim != 2 or table.shape[0] < 3 or table.shape[1] < 2:

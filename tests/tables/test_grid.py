@@ -152,6 +152,10 @@ def test_a_row_may_need_another_method_on_one_data_set(mine, store, make_record)
     store.write(make_record("sam(rho=0.5)", 0, 75.0, dataset=cifar10))
     first, _, last = build(load(str(mine)), store).lines[0]
     assert (first.reproduced.mean, last.reproduced.mean) == (38.0, 75.0)
+    mine.write_text(
+        mine.read_text().replace("{cifar10_lt: sam", '{"cifar10_lt(imbalance=50)": sam')
+    )
+    assert build(load(str(mine)), store).lines[0][2] == last
 
 
 def test_a_column_may_have_its_own_network(mine, store, make_record):
