@@ -120,6 +120,7 @@ def package(session: nox.Session) -> None:
             session.error("the wheel's environment imports another ltbench")
         ltbench(session, programs, "list", "methods")
         ltbench(session, programs, "table", "1", "--quiet")
+        ltbench(session, programs, "ledger")
         smoke_of(session, programs, "ce,ldam_drw+sam", "digits_lt", programs.parent.name)
 
 

@@ -1,4 +1,4 @@
-"""Rebuild what the committed records say: the tables in results/tables, the comparisons in pages.
+"""Rebuild what the committed records say: results/tables, and the comparisons in pages.
 
     python docs/rebuild.py
 
@@ -9,11 +9,14 @@ import re
 from pathlib import Path
 
 from ltbench.runs.record import Record
-from ltbench.runs.store import Store
+from ltbench.runs.store import Store, write_text
 from ltbench.specification import split
+from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare, markdown
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build
+from ltbench.tables.ledger import build as fill
+from ltbench.tables.ledger_view import as_csv
 from ltbench.tables.render import write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +32,7 @@ def page(text: str, store: Store) -> str:
     """
     records = list(store.records())
 
-    def fill(block: re.Match[str]) -> str:
+    def made(block: re.Match[str]) -> str:
         place, _, names = block[2].partition(": ")
         here = [r for r in records if f"{r.dataset} {r.network} {r.protocol}" == place]
         methods = split(names) or ["ce", *_by_accuracy(here)]
@@ -37,7 +40,7 @@ def page(text: str, store: Store) -> str:
         (comparison,) = compare(chosen)
         return f"{block[1]}\n{markdown(comparison)}\n\n{block[3]}"
 
-    return BLOCK.sub(fill, text)
+    return BLOCK.sub(made, text)
 
 
 def _by_accuracy(records: list[Record]) -> list[str]:
@@ -47,18 +50,33 @@ def _by_accuracy(records: list[Record]) -> list[str]:
 
 
 def tables(store: Store, folder: Path) -> list[Path]:
-    """Write every shipped table, under its own protocol and under `fast`; return the files."""
+    """Write every shipped table, and those with a data set to run under `fast` too."""
     return [
         path
-        for name in sorted(shipped())
-        for protocol in (None, "fast")
-        for path in write(build(load(name), store, protocol), folder)
+        for table in map(load, sorted(shipped()))
+        for protocol in ((None, "fast") if _runs(table) else (None,))
+        for path in write(build(table, store, protocol), folder)
     ]
+
+
+def ledger(store: Store, folder: Path) -> Path:
+    """Write the ledger of every shipped table and claim; return the file.
+
+    It does not say which methods there are, so that adding one changes no committed file.
+    """
+    every = [load(name) for name in sorted(shipped())]
+    write_text(folder / "ledger.csv", as_csv(fill(every, load_claims(every), store)))
+    return folder / "ledger.csv"
+
+
+def _runs(table: Table) -> bool:
+    return any(column.data.available for column in table.definition.columns)
 
 
 if __name__ == "__main__":
     committed = Store(ROOT / "results")
     for path in (ROOT / name for name in PAGES):
         path.write_text(page(path.read_text(), committed))
-    for written in tables(committed, ROOT / "results" / "tables"):
+    folder = ROOT / "results" / "tables"
+    for written in (*tables(committed, folder), ledger(committed, folder)):
         print(written.relative_to(ROOT))

@@ -41,7 +41,7 @@ def test_pages_show_what_the_records_say(rebuild, store):
 
 def test_committed_tables_are_what_the_records_give(rebuild, store, tmp_path):
     committed = ROOT / "results" / "tables"
-    rebuilt = rebuild.tables(store, tmp_path)
+    rebuilt = [*rebuild.tables(store, tmp_path), rebuild.ledger(store, tmp_path)]
     assert {path.name for path in rebuilt} == {path.name for path in committed.iterdir()}
     for path in rebuilt:
         assert path.read_bytes() == (committed / path.name).read_bytes(), path.name

@@ -60,6 +60,29 @@ CATALOG: dict[str, DatasetInfo] = {
     )
 }  # fmt: skip
 
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_UNREAD = "ltbench cannot read it yet"
+
+# What papers report on and ltbench cannot train on yet: tables name them, nothing runs them.
+PLANNED: dict[str, DatasetInfo] = {
+    info.name: info
+    for info in (
+        DatasetInfo(
+            "imagenet_lt", "ImageNet-LT", 1000, 1280, 50, (3, 224, 224), *_IMAGENET,
+            256, "resnet50", "paper", "large", 0, True, _UNREAD,
+        ),
+        DatasetInfo(
+            "places_lt", "Places-LT", 365, 4980, 100, (3, 224, 224), *_IMAGENET,
+            996, "resnet152", "paper", "large", 0, True, _UNREAD,
+        ),
+        DatasetInfo(
+            "inaturalist2018", "iNaturalist 2018", 8142, 1000, 3, (3, 224, 224),
+            (0.466, 0.471, 0.380), (0.195, 0.194, 0.192),
+            500, "resnet50", "paper", "large", 0, True, _UNREAD,
+        ),
+    )
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -81,6 +104,27 @@ class Dataset:
         """Return the name as papers print it, with the ratio."""
         return f"{self.info.title}, r = {self.ratio}"
 
+    @property
+    def reported_imbalance(self) -> float | None:
+        """Return the ratio by which papers tell it apart, if they do."""
+        return self.imbalance
+
+    @property
+    def available(self) -> bool:
+        """Return whether this version can read it."""
+        return True
+
+
+class Planned(Dataset):
+    """A data set that exists at one ratio only and that this version cannot read."""
+
+    def __str__(self) -> str:
+        return self.info.name
+
+    ratio = ""
+    reported_imbalance = None
+    available = False
+
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:
     """Return the data set of `cifar100_lt` or `cifar100_lt(imbalance=50)`.
@@ -89,6 +133,9 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
     Raises UsageError for an unknown name or parameter, or a ratio that is not at least 1.
     """
     term = parse_one(specification, "data set")
+    if term.name in PLANNED:
+        title, others = PLANNED[term.name].title, ", ".join(CATALOG)
+        raise UsageError(f"{title} cannot be read by this version of ltbench; it has {others}.")
     if term.name not in CATALOG:
         raise unknown("data set", term.name, CATALOG)
     usual = CATALOG[term.name].imbalance if imbalance is None else imbalance
@@ -96,6 +143,16 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
         raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
     return Dataset(CATALOG[term.name], float(ratio))
+
+
+def known(specification: str) -> Dataset:
+    """Return the data set of a specification, also one that papers report on and nothing runs."""
+    term = parse_one(specification, "data set")
+    if term.name not in PLANNED:
+        return dataset(specification)
+    if term.parameters or term.variant:
+        raise UsageError(f"data set {term.name} takes no parameter; write its name alone.")
+    return Planned(PLANNED[term.name], PLANNED[term.name].imbalance)
 
 
 def _parameters(term: Term) -> Mapping[str, Any]:

@@ -13,6 +13,8 @@ from ltbench.engine.recipe import Recipe
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
+PAPER = "paper"
+
 
 class Protocol(BaseModel):
     """One protocol, resolved; `specification` is its canonical name."""
@@ -43,7 +45,7 @@ class Protocol(BaseModel):
     @property
     def exact(self) -> bool:
         """Return whether this is a paper's own protocol, unchanged."""
-        return self.specification == "paper"
+        return self.specification == PAPER
 
     def recipe(self) -> Recipe:
         """Return the recipe that methods start from."""

@@ -136,7 +136,7 @@ class Store:
         """Yield every readable record in path order; the others are named in `problems`."""
         self.problems.clear()
         for path in sorted((self.root / "runs").glob("*/*/*/*/seed*.json")):
-            if path.name.endswith(".failed.json"):
+            if not is_record(path):
                 continue
             try:
                 record = read_record(path)
@@ -156,17 +156,33 @@ def read_record(path: Path) -> Record:
     """
     try:
         content = path.read_bytes()
-        version = json.loads(content).get("schema_version")
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except OSError as error:
         raise unreadable(path, str(error)) from None
-    if version != SCHEMA_VERSION:
-        raise unreadable(path, f"its schema version is {version!r}, not {SCHEMA_VERSION}")
     try:
-        return Record.model_validate_json(content)
+        record = Record.model_validate_json(content)
     except ValidationError as error:
-        raise unreadable(path, _first(error)) from None
+        raise unreadable(path, _other_version(content) or _first(error)) from None
+    if "schema_version" not in record.model_fields_set:
+        raise unreadable(path, _other_version(content))
+    return record
+
+
+def _other_version(content: bytes) -> str:
+    """Return what keeps a file from being a record of this version; nothing if its fields do."""
+    try:
+        version = json.loads(content).get("schema_version")
+    except (ValueError, AttributeError, RecursionError) as error:
+        return str(error)
+    if version == SCHEMA_VERSION:
+        return ""
+    return f"its schema version is {version!r}, not {SCHEMA_VERSION}"
+
+
+def is_record(path: Path) -> bool:
+    """Return whether a file of the store is named as a record is."""
+    return path.stem.removeprefix("seed").isdecimal()
 
 
 def read_failure(path: Path) -> Failure:

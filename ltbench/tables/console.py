@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ltbench.tables.coverage import unreadable
 from ltbench.tables.grid import Entry, Grid
 from ltbench.tables.missing import commands, implemented, unavailable
 
@@ -24,7 +25,10 @@ def show(grid: Grid, console: Console) -> None:
     lines = _WIDE if _fits(grid, _WIDE, everything, console.width) else _NARROW
     console.print(Text(grid.table.definition.title, style="bold"))
     for columns in _panels(grid, lines, console.width):
-        console.print("", _group_line(grid, lines, columns), _table(grid, lines, columns), sep="\n")
+        console.print()
+        if any(grid.heads[place].column.group for place in columns):
+            console.print(_group_line(grid, lines, columns))
+        console.print(_table(grid, lines, columns))
     console.print()
     console.print(Text(f"First line of a row: reported. {grid.caption}"))
     for note in grid.table.definition.notes:
@@ -41,6 +45,9 @@ def _show_missing(grid: Grid, console: Console) -> None:
     later = unavailable(grid, methods)
     if later:
         console.print(Text(f"Methods that this version does not have: {', '.join(later)}."))
+    unread = unreadable(grid.table)
+    if unread:
+        console.print(Text(f"Data sets that this version cannot read: {', '.join(unread)}."))
     missing = commands(grid, methods)
     if missing:
         console.print("Missing cells are filled by (finished runs are skipped):")
@@ -53,30 +60,35 @@ def _show_missing(grid: Grid, console: Console) -> None:
 
 
 def _mean(entry: Entry) -> str:
-    return "--" if entry.reproduced is None else f"{entry.reproduced.mean:z.1f}"
+    return "--" if entry.reproduced is None else entry.number(entry.reproduced.mean)
 
 
 def _half_width(entry: Entry) -> str:
-    estimate = entry.reproduced
-    return "" if estimate is None or estimate.half_width is None else f"±{estimate.half_width:.1f}"
+    half = None if entry.reproduced is None else entry.reproduced.half_width
+    return "" if half is None else f"±{entry.number(half)}"
 
 
 def _difference(entry: Entry) -> str:
-    return "" if entry.difference is None else f"{entry.difference:+z.1f}"
+    return entry.number(entry.difference, sign="+")
+
+
+def _verdict(entry: Entry) -> str:
+    return "" if entry.verdict is None else entry.verdict.word
 
 
 # The lines under a row's reported values: a label, and what each column shows.
-_WIDE: _Lines = {"  reproduced": str, "  difference": _difference}
+_WIDE: _Lines = {"  reproduced": str, "  difference": _difference, "  verdict": _verdict}
 _NARROW: _Lines = {
     "  reproduced": _mean,
     "  95 % interval": _half_width,
     "  n": lambda entry: entry.count,
     "  difference": _difference,
+    "  verdict": _verdict,
 }
 
 
 def _reported(entry: Entry) -> str:
-    return "" if entry.reported is None else f"{entry.reported:.1f}"
+    return entry.number(entry.reported)
 
 
 def _label_width(grid: Grid, lines: _Lines) -> int:

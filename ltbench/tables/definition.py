@@ -1,26 +1,25 @@
 """Table specifications: one YAML file a table, read strictly."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from ltbench.data.catalog import Dataset, dataset
+from ltbench.data.catalog import Dataset, known
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol import Protocol, protocol
 from ltbench.runs.record import Model
 from ltbench.specification import parse, parse_one
 from ltbench.tables.explain import explain
-from ltbench.tables.reported import Place, Reported, read_reported
+from ltbench.tables.metrics import METRICS, Metric, Select
+from ltbench.tables.reported import Place, Reported, find, read_reported
 from ltbench.tables.strict_yaml import read_yaml
-
-Metric = Literal["top1", "many", "medium", "few"]
-Select = Literal["last", "best", "selected"]
 
 
 def _printable(text: str) -> str:
@@ -46,6 +45,8 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+Network = Annotated[str, _canonical(lambda text: str(parse_one(text, "network")))]
+Specification = Annotated[str, _canonical(lambda text: "+".join(map(str, parse(text))))]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
@@ -54,13 +55,19 @@ class Column(Model):
 
     header: Text
     group: Text | None = None  # printed once above neighbours that share it
-    dataset: Annotated[str, _canonical(lambda text: str(dataset(text)))]
+    dataset: Annotated[str, _canonical(lambda text: str(known(text)))]
+    network: Network | None = None  # where it is not the table's
     metric: Metric = "top1"
 
     @cached_property
     def data(self) -> Dataset:
-        """Return the data set itself."""
-        return dataset(self.dataset)
+        """Return the data set itself; it may be one that only papers have."""
+        return known(self.dataset)
+
+    @property
+    def title(self) -> str:
+        """Return the headers above it, as one."""
+        return " ".join(filter(None, [self.group, self.header]))
 
 
 class Row(Model):
@@ -68,7 +75,9 @@ class Row(Model):
 
     label: Text
     venue: Text | None = None
-    method: Annotated[str, _canonical(lambda text: "+".join(map(str, parse(text))))] | None
+    method: Specification | None
+    # Where a data set needs another, by its name or, of one ratio, its specification.
+    by_dataset: dict[str, Specification] = Field(default={})
     reason: Text | None = None  # why there is no method
 
     @model_validator(mode="after")
@@ -77,16 +86,25 @@ class Row(Model):
             raise PydanticCustomError(
                 "reason", "give a reason where method is null, and only there"
             )
+        if self.by_dataset and self.method is None:
+            raise PydanticCustomError("by_dataset", "by_dataset changes a method; give one")
         return self
+
+    def method_on(self, data: Dataset) -> str | None:
+        """Return the specification that a data set's cells need."""
+        named = self.by_dataset.get(data.info.name, self.method)
+        return self.by_dataset.get(str(data), named)
 
 
 class Definition(Model):
     """The content of a table's YAML file."""
 
     title: Text
-    network: Annotated[str, _canonical(lambda text: str(parse_one(text, "network")))] | None = None
+    paper: Text | None = None
+    network: Network | None = None
     protocol: Text | None = None  # like network: of each data set where there is none
     select: Select = "last"  # which epoch's scores count
+    decimals: Annotated[int, Field(ge=0, le=4)] | None = None  # as the paper prints them
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
     reported: Text | None = None  # CSV of the paper's values, beside the YAML file
     notes: list[Text] = Field(default=[])
@@ -96,7 +114,15 @@ class Definition(Model):
     @model_validator(mode="after")
     def _unambiguous(self) -> "Definition":
         _refuse_twins("rows", [row.label for row in self.rows])
-        _refuse_twins("columns", [f"{each.metric} on {each.dataset}" for each in self.columns])
+        _refuse_twins("columns", [_described(each) for each in self.columns])
+        names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
+        for row in self.rows:
+            for name in sorted(row.by_dataset.keys() - names):
+                raise PydanticCustomError(
+                    "by_dataset",
+                    "by_dataset of {row} names {name}, of which there is no column; correct it",
+                    {"row": row.label, "name": name},
+                )
         return self
 
 
@@ -108,17 +134,46 @@ class Table:
     definition: Definition
     reported: Reported
 
+    @property
+    def short(self) -> str:
+        """Return the name that `ltbench table` knows it by."""
+        return _short(self.name)
+
     def network(self, column: Column) -> str:
         """Return the network that a column's records must have."""
-        return self.definition.network or column.data.info.network
+        return column.network or self.definition.network or column.data.info.network
+
+    def decimals(self, column: Column) -> int:
+        """Return how many decimals a column shows."""
+        own = self.definition.decimals
+        return METRICS[column.metric].decimals if own is None else own
 
     def place(self, row: Row, column: Column) -> Place:
         """Return where the reported value of a row and a column is kept."""
-        return Place.of(row.label, column.data, self.network(column), column.metric)
+        place = Place.of(row.label, column.data, self.network(column), column.metric)
+        return find(self.reported, place)
+
+    def value(self, row: Row, column: Column) -> float | None:
+        """Return what the paper reports; a ratio is of its values in this row and the first."""
+        value = self.reported.get(self.place(row, column))
+        if METRICS[column.metric].over is None or value is None:
+            return value
+        first = self.reported.get(self.place(self.definition.rows[0], column))
+        return value / first if first else None
 
     def protocol(self, column: Column, other: str | None = None) -> Protocol:
-        """Return the protocol of a column's records, or `other` for its data set."""
+        """Return the protocol of a column's records, or `other` for its data set.
+
+        Nothing is known of protocols for a data set that this version cannot read.
+        """
         return protocol(other or self.definition.protocol, column.data.info)
+
+    def protocol_name(self, column: Column, other: str | None = None) -> str:
+        """Return the canonical name of a column's protocol."""
+        if column.data.available:
+            return self.protocol(column, other).specification
+        wanted = other or self.definition.protocol or column.data.info.protocol
+        return str(parse_one(wanted, "protocol"))
 
 
 def load(name: str) -> Table:
@@ -138,18 +193,31 @@ def load(name: str) -> Table:
     table = Table(path.stem, definition, reported)
     for column in definition.columns:
         try:
-            table.protocol(column)
+            table.protocol_name(column)
         except UsageError as error:
             raise UsageError(f"{path}, protocol: {error}") from None
     return table
 
 
-def shipped() -> dict[str, Path]:
-    """Return the tables that come with ltbench, by name."""
+_NAME = re.compile(r"(?:(\w+)_)?(?:table(\d+)|(figure\d+))")  # cc_sam_table1, figure5
+
+
+def folder() -> Path:
+    """Return where the tables lie that come with ltbench."""
     # A wheel holds them inside the package; in a checkout they lie beside it.
     inside, beside = Path(__file__).parent / "data", Path(__file__).parents[2] / "tables"
-    folder = inside if inside.is_dir() else beside
-    return {path.stem.removeprefix("table"): path for path in sorted(folder.glob("table*.yaml"))}
+    return inside if inside.is_dir() else beside
+
+
+def shipped() -> dict[str, Path]:
+    """Return the tables that come with ltbench, by name: `1`, `figure5`, `cc_sam/1` …"""
+    paths = sorted(folder().glob("*.yaml"))
+    return {_short(path.stem): path for path in paths if _NAME.fullmatch(path.stem)}
+
+
+def _short(stem: str) -> str:
+    name = _NAME.fullmatch(stem)
+    return "/".join(filter(None, name.groups())) if name else stem
 
 
 def _find(name: str) -> Path:
@@ -160,6 +228,11 @@ def _find(name: str) -> Path:
         return Path(name)
     hint = "A table of your own is given by the path of its .yaml file."
     raise unknown("table", name, tables, hint)
+
+
+def _described(column: Column) -> str:
+    network = f", {column.network}" if column.network else ""
+    return f"{column.metric} on {column.dataset}{network}"
 
 
 def _refuse_twins(key: str, names: list[str]) -> None:

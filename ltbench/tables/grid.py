@@ -1,35 +1,22 @@
 """The grid: every row and column of a table with what is reported and what the records give."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ltbench.errors import LtbenchError
-from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Record, Scores
-from ltbench.runs.store import Cell, Store, slug
-from ltbench.tables.definition import Column, Metric, Row, Select, Table
+from ltbench.runs.store import Store, slug
+from ltbench.tables.definition import Row, Table
+from ltbench.tables.metrics import METRICS
+from ltbench.tables.scores import Head, Reader, scores
 from ltbench.tables.statistics import Estimate, mean_interval, separated_best
+from ltbench.tables.verdict import Comparison, Verdict, judge_together, value
 
 _EPOCH = {
     "last": "last epoch",
     "best": "best epoch on the test set (optimistic)",
     "selected": "best epoch on held-out training images",
 }
-
-
-@dataclass(frozen=True)
-class Head:
-    """A column with everything but method and seed settled."""
-
-    column: Column
-    network: str
-    protocol: Protocol
-
-    def cell(self, method: str, seed: int) -> Cell:
-        """Return the cell of a method and a seed."""
-        return Cell(self.column.dataset, self.protocol.specification, self.network, method, seed)
 
 
 @dataclass(frozen=True)
@@ -42,14 +29,22 @@ class Entry:
     wanted: int  # seeds that make it complete
     status: str
     absent: bool  # whether a run would add to it
+    decimals: int = 1
+    comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
+    comparison: Comparison | None = None  # where the protocol is the paper's own
+    verdict: Verdict | None = None
 
     @property
     def difference(self) -> float | None:
-        """Return reproduced - reported, in points."""
-        if self.reported is None or self.reproduced is None:
+        """Return reproduced - reported, in the metric's unit."""
+        if self.reported is None or self.reproduced is None or not self.comparable:
             return None
         return self.reproduced.mean - self.reported
+
+    def number(self, value: float | None, sign: str = "") -> str:
+        """Return a value with the column's decimals, or nothing; `sign` is Python's option."""
+        return "" if value is None else f"{value:{sign}z.{self.decimals}f}"
 
     @property
     def count(self) -> str:
@@ -57,7 +52,8 @@ class Entry:
         return "" if len(self.seeds) in (0, self.wanted) else f"({len(self.seeds)})"
 
     def __str__(self) -> str:
-        return f"{self.reproduced or '--'} {self.count}".rstrip()
+        text = "--" if self.reproduced is None else self.reproduced.text(self.decimals)
+        return f"{text} {self.count}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -78,12 +74,12 @@ class Grid:
     @cached_property
     def protocols(self) -> list[str]:
         """Return the protocols used, usually one."""
-        return list(dict.fromkeys(head.protocol.specification for head in self.heads))
+        return list(dict.fromkeys(head.protocol for head in self.heads))
 
     @property
     def name(self) -> str:
         """Return the name of its files, apart from the table's own under another protocol."""
-        own = [self.table.protocol(head.column) for head in self.heads]
+        own = [self.table.protocol_name(head.column) for head in self.heads]
         if own == [head.protocol for head in self.heads]:
             return self.table.name
         return f"{self.table.name}_{'_'.join(map(slug, self.protocols))}"
@@ -91,8 +87,7 @@ class Grid:
     @property
     def caption(self) -> str:
         """Return how the reproduced values came about."""
-        proxies = [head.protocol for head in self.heads if not head.protocol.exact]
-        names = list(dict.fromkeys(each.specification for each in proxies))
+        names = list(dict.fromkeys(head.protocol for head in self.heads if not head.exact))
         warning = (
             f" Proxy: protocol {', '.join(names)} can neither confirm nor contradict the paper."
             if names
@@ -113,84 +108,63 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     """
     definition = table.definition
     heads = tuple(
-        Head(column, table.network(column), table.protocol(column, protocol))
+        Head(column, table.network(column), table.protocol_name(column, protocol))
         for column in definition.columns
     )
-    records, problems = _read(
-        store,
-        (
-            head.cell(row.method, seed)
-            for row in definition.rows
-            if row.method is not None
-            for head in heads
-            for seed in definition.seeds
-        ),
-    )
-    lines = tuple(
-        tuple(_entry(table, row, head, records) for head in heads) for row in definition.rows
-    )
-    problems += _unplaced(table)
-    return Grid(table, heads, _mark_best(lines), tuple(problems), store.root)
+    reader = Reader(store)
+    columns = [
+        _marked(head, [_entry(table, row, head, reader) for row in definition.rows])
+        for head in heads
+    ]
+    problems = [*reader.problems, *_unplaced(table)]
+    return Grid(table, heads, tuple(zip(*columns, strict=True)), tuple(problems), store.root)
 
 
-def _read(store: Store, cells: Iterable[Cell]) -> tuple[dict[Cell, Record], list[str]]:
-    records, problems = {}, []
-    for cell in dict.fromkeys(cells):
-        try:
-            record = store.read(cell)
-        except LtbenchError as error:
-            problems.append(str(error))
-            continue
-        if record is None:
-            continue
-        if Cell.of(record) == cell:
-            records[cell] = record
-        else:
-            path = store.path(cell)
-            problems.append(f"{path} holds the record of another cell; move or delete it.")
-    return records, problems
-
-
-def _entry(table: Table, row: Row, head: Head, records: dict[Cell, Record]) -> Entry:
-    reported = table.reported.get(table.place(row, head.column))
+def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
     seeds = table.definition.seeds
+    entry = Entry(
+        table.value(row, head.column), None, (), len(seeds), "not implemented", absent=False,
+        decimals=table.decimals(head.column), comparable=METRICS[head.column.metric].comparable,
+    )  # fmt: skip
     if row.method is None:
-        return Entry(reported, None, (), len(seeds), "not implemented", absent=False)
-    cells = [head.cell(row.method, seed) for seed in seeds]
-    found = [records[cell] for cell in cells if cell in records]
-    values = {}
-    for record in found:
-        value = _score(record, table.definition.select, head.column.metric)
-        if value is not None:
-            values[record.seed] = value
+        return entry
+    if not head.column.data.available:
+        return replace(entry, status="data set not available")
+    found = reader.runs(head.cells(row, seeds))
+    values = scores(reader, table, row, head, seeds)
     absent = len(found) < len(seeds)
     if not values:
-        status = "no score" if found else "not run"
-        return Entry(reported, None, (), len(seeds), status, absent)
-    if not head.protocol.exact:
+        return replace(entry, status="no score" if found else "not run", absent=absent)
+    if not head.exact:
         status = "proxy"
     elif len(values) < len(seeds):
         status = f"partial ({len(values)} of {len(seeds)} seeds)"
     else:
         status = "complete"
-    estimate = mean_interval(list(values.values()))
-    return Entry(reported, estimate, tuple(values), len(seeds), status, absent)
+    tried, tolerance = list(values.values()), METRICS[head.column.metric].tolerance
+    compared = None
+    if head.exact and entry.reported is not None and tolerance is not None:
+        compared = value(entry.reported, tried, tolerance)
+    return replace(
+        entry, reproduced=mean_interval(tried), seeds=tuple(values), status=status, absent=absent,
+        comparison=compared,
+    )  # fmt: skip
 
 
-def _mark_best(lines: tuple[tuple[Entry, ...], ...]) -> tuple[tuple[Entry, ...], ...]:
-    columns = zip(*lines, strict=True)
-    best = [separated_best([entry.reproduced for entry in column]) for column in columns]
-    return tuple(
-        tuple(replace(entry, best=best[column] == row) for column, entry in enumerate(entries))
-        for row, entries in enumerate(lines)
-    )
-
-
-def _score(record: Record, select: Select, metric: Metric) -> float | None:
-    """Return a score; None where the run has no such epoch or the data no such classes."""
-    scores: Scores | None = getattr(record, select)
-    value: float | None = getattr(scores, metric) if scores is not None else None
-    return value
+def _marked(head: Head, column: Sequence[Entry]) -> list[Entry]:
+    """Return a column's entries with what can only be said of them together."""
+    compared = [entry.comparison for entry in column if entry.comparison is not None]
+    judged = iter(judge_together(compared))
+    best = separated_best([entry.reproduced for entry in column])
+    ranked = METRICS[head.column.metric].ranked
+    return [
+        replace(
+            entry,
+            best=ranked and place == best,
+            verdict=next(judged).verdict if entry.comparison is not None else None,
+        )
+        for place, entry in enumerate(column)
+    ]
 
 
 def _unplaced(table: Table) -> list[str]:

@@ -79,7 +79,8 @@ def _line(cells: list[str]) -> str:
 
 
 def _reported(entry: Entry) -> str:
-    return "" if entry.reported is None else rf"\textcolor{{gray}}{{{entry.reported:.1f}}}"
+    text = entry.number(entry.reported)
+    return rf"\textcolor{{gray}}{{{text}}}" if text else ""
 
 
 def _reproduced(entry: Entry) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ltbench.specification import parse
-from ltbench.tables.grid import Grid, Head
+from ltbench.tables.grid import Grid
+from ltbench.tables.scores import Head
 
 
 def implemented() -> frozenset[str]:
@@ -33,17 +34,22 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
         if all(term.name in methods for term in parse(method)):
             groups.setdefault(_options(grid, head), []).append(method)
     return [
-        f"ltbench run {shlex.join(['--methods', ','.join(dict.fromkeys(members))])} {options}"
+        f"ltbench run --methods {_quoted(','.join(dict.fromkeys(members)))} {options}"
         for options, members in groups.items()
     ]
 
 
+def _quoted(text: str) -> str:
+    """Return text as a shell's word; specifications with quotes in them stay readable."""
+    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
+
+
 def _lacking(grid: Grid) -> list[tuple[str, Head]]:
     return [
-        (row.method, head)
+        (method, head)
         for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
         for row, entry in zip(grid.rows, entries, strict=True)
-        if row.method is not None and entry.absent
+        if entry.absent and (method := row.method_on(head.column.data)) is not None
     ]
 
 
@@ -52,8 +58,8 @@ def _options(grid: Grid, head: Head) -> str:
     words = ["--dataset", data.info.name, "--imbalance", data.ratio]
     if head.network != data.info.network:
         words += ["--network", head.network]
-    if head.protocol.specification != data.info.protocol:
-        words += ["--protocol", head.protocol.specification]
+    if head.protocol != data.info.protocol:
+        words += ["--protocol", head.protocol]
     listed = ",".join(map(str, seeds))
     words += ["--seeds", listed if len(seeds) > 1 else f"{listed},"]  # a bare 4 means 0 to 3
     if grid.results != Path("results"):

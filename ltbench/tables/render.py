@@ -13,6 +13,7 @@ from ltbench.tables.statistics import Estimate
 FIELDS = (
     "row", "venue", "method", "group", "column", "dataset", "imbalance", "network", "metric",
     "protocol", "select", "reported", "reproduced", "ci95", "n", "seeds", "difference", "status",
+    "verdict",
 )  # fmt: skip
 
 
@@ -33,12 +34,12 @@ def long_csv(grid: Grid) -> str:
         for head, entry in zip(grid.heads, entries, strict=True):
             column, data = head.column, head.column.data
             writer.writerow([
-                row.label, row.venue, row.method, column.group, column.header, data.info.name,
-                data.ratio, head.network, column.metric,
-                head.protocol.specification, grid.table.definition.select, entry.reported,
+                row.label, row.venue, row.method_on(data), column.group, column.header,
+                data.info.name, data.ratio, head.network, column.metric,
+                head.protocol, grid.table.definition.select, _given(entry.reported),
                 *_mean_and_half_width(entry.reproduced),
                 len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),
-                entry.status,
+                entry.status, entry.verdict,
             ])  # fmt: skip
     return out.getvalue()
 
@@ -46,9 +47,7 @@ def long_csv(grid: Grid) -> str:
 def markdown(grid: Grid) -> str:
     """Return the table as Markdown: in a cell, reported above reproduced."""
     definition = grid.table.definition
-    titles = [
-        " ".join(filter(None, [head.column.group, head.column.header])) for head in grid.heads
-    ]
+    titles = [head.column.title for head in grid.heads]
     lines = [
         _paragraph(f"**{_plain(definition.title)}.**", "Above: reported.", _plain(grid.caption)),
         _row(["Method", "Venue", *map(_plain, titles)]),
@@ -69,7 +68,7 @@ def markdown(grid: Grid) -> str:
 
 
 def _reported(entry: Entry) -> str:
-    return "--" if entry.reported is None else f"{entry.reported:.1f}"
+    return entry.number(entry.reported) or "--"
 
 
 def _reproduced(entry: Entry) -> str:
@@ -80,6 +79,11 @@ def _mean_and_half_width(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return "", ""
     return _exact(estimate.mean), _exact(estimate.half_width)
+
+
+def _given(value: float | None) -> float | None:
+    """Return a reported value as printed; a ratio of two has four decimals."""
+    return None if value is None else round(value, 4)
 
 
 def _exact(value: float | None) -> str:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from ltbench.data.catalog import Dataset
 from ltbench.errors import UsageError
+from ltbench.tables.metrics import METRICS, REPORTED, Metric
 
-ACCURACY = "top1_acc_pct"
-SPLITS = {"top1": "all", "many": "many", "medium": "medium", "few": "few"}
 _HEADER = ("method", "dataset", "backbone", "imbalance_ratio", "split", "metric", "value")
 
 
@@ -18,22 +17,30 @@ class Place(NamedTuple):
     """What a reported value is of; a value of another backbone is never ours to compare."""
 
     method: str
-    dataset: str
+    dataset: str  # empty where the paper does not say; so is the backbone
     backbone: str
     imbalance: float | None
-    split: str
+    metric: Metric
 
     @classmethod
-    def of(cls, label: str, data: Dataset, network: str, metric: str) -> "Place":
-        """Return the place of a row and a column."""
-        return cls(label, data.info.title, network, data.imbalance, SPLITS[metric])
+    def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "Place":
+        """Return the place of a row and a column; a ratio has that of what it is a ratio of."""
+        measured = METRICS[metric].over or metric
+        return cls(label, data.info.title, network, data.reported_imbalance, measured)
 
     def __str__(self) -> str:
         ratio = "" if self.imbalance is None else f", r = {self.imbalance:g}"
-        return f"{self.method!r} on {self.dataset!r}{ratio}, {self.backbone}, {self.split!r}"
+        return f"{self.method!r} on {self.dataset!r}{ratio}, {self.backbone}, {self.metric!r}"
 
 
 Reported = dict[Place, float]
+
+
+def find(reported: Reported, place: Place) -> Place:
+    """Return where a value of `place` is kept: less closely described where the paper is vague."""
+    vague = place._replace(backbone="")
+    vaguest = vague._replace(dataset="", imbalance=None)
+    return next((each for each in (place, vague, vaguest) if each in reported), place)
 
 
 def read_reported(path: Path) -> Reported:
@@ -65,11 +72,15 @@ def read_reported(path: Path) -> Reported:
 
 
 def _value(where: str, line: dict[str, str]) -> tuple[Place, float]:
-    if line["metric"] != ACCURACY:
-        raise UsageError(f"{where}: metric {line['metric']!r} is unknown; write {ACCURACY}.")
+    known = [metric for metric, split in REPORTED if split == line["split"]]
+    if line["metric"] not in known:
+        remedy = f"write {' or '.join(known)}" if known else "write all, many, medium or few"
+        culprit = f"metric {line['metric']!r}" if known else f"split {line['split']!r}"
+        raise UsageError(f"{where}: {culprit} is unknown; {remedy}.")
+    metric = REPORTED[line["metric"], line["split"]]
     ratio = _number(where, "imbalance_ratio", line) if line["imbalance_ratio"] else None
     backbone = re.sub("[^a-z0-9]", "", line["backbone"].lower())  # ResNet-32 is our resnet32
-    place = Place(line["method"], line["dataset"], backbone, ratio, line["split"])
+    place = Place(line["method"], line["dataset"], backbone, ratio, metric)
     return place, _number(where, "value", line)
 
 

@@ -18,9 +18,13 @@ class Estimate:
     half_width: float | None
     n: int
 
+    def text(self, decimals: int) -> str:
+        """Return the mean and, where there is one, its interval."""
+        half = "" if self.half_width is None else f" ± {self.half_width:.{decimals}f}"
+        return f"{self.mean:z.{decimals}f}{half}"
+
     def __str__(self) -> str:
-        interval = "" if self.half_width is None else f" ± {self.half_width:.1f}"
-        return f"{self.mean:z.1f}{interval}"
+        return self.text(1)
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.data.catalog import CATALOG, Dataset, dataset
+from ltbench.data.catalog import CATALOG, PLANNED, Dataset, dataset, known
 from ltbench.errors import UsageError
 
 names = st.sampled_from(sorted(CATALOG))
@@ -17,7 +17,7 @@ def test_the_four_data_sets_of_the_first_release_are_known():
     assert set(CATALOG) == {"cifar10_lt", "cifar100_lt", "fashion_mnist_lt", "digits_lt"}
 
 
-@pytest.mark.parametrize("info", CATALOG.values(), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", [*CATALOG.values(), *PLANNED.values()], ids=lambda info: info.name)
 def test_every_entry_has_constants_for_each_of_its_channels(info):
     channels, height, width = info.shape
     assert len(info.mean) == len(info.std) == channels
@@ -76,3 +76,22 @@ def test_a_flag_that_is_no_ratio_is_refused(flag):
 def test_the_catalogue_is_read_without_importing_torch():
     code = "import sys, ltbench.data.catalog; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(PLANNED))
+def test_what_only_papers_have_is_known_and_never_run(name):
+    data = known(f" {name} ")
+    assert (str(data), data.ratio, data.reported_imbalance) == (name, "", None)
+    assert data.available is False
+    assert data != dataset("cifar10_lt")
+    with pytest.raises(UsageError, match="cannot be read by this version of ltbench; it has cifar"):
+        dataset(name)
+    with pytest.raises(UsageError, match=f"{name} takes no parameter"):
+        known(f"{name}(imbalance=100)")
+
+
+def test_what_can_run_is_known_too():
+    assert known("cifar10_lt(imbalance=50)") == dataset("cifar10_lt", 50)
+    assert known("cifar10_lt").available
+    with pytest.raises(UsageError, match="unknown data set"):
+        known("cifar_lt")

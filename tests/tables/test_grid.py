@@ -107,7 +107,7 @@ def test_reported_value_without_a_place_is_a_problem(mine, store):
     assert grid.lines[0][2].reported is None
     assert grid.problems == (
         "1 of 4 reported values belong to no row and column, such as 'CE' on 'CIFAR-10-LT', "
-        "r = 50, resnet32, 'all'; compare its label, data set and network with the table's.",
+        "r = 50, resnet32, 'top1'; compare its label, data set and network with the table's.",
     )
 
 
@@ -126,3 +126,59 @@ def test_best_is_marked_where_the_interval_sets_it_apart(table, store, make_reco
         [False, False, False],
         [True, False, False],
     ]
+
+
+def test_a_data_set_that_only_papers_have(mine, store):
+    text = mine.read_text().replace("cifar10_lt(imbalance=50)}", "imagenet_lt, network: resnext50}")
+    mine.write_text(text)
+    path = mine.parent / "reported" / "mine.csv"
+    path.write_text(path.read_text() + "Later,ImageNet-LT,ResNeXt-50,,all,top1_acc_pct,44.4\n")
+    grid = build(load(str(mine)), store)
+    head, entry = grid.heads[2], grid.lines[2][2]
+    assert (head.network, head.protocol) == ("resnext50", "paper")
+    assert (entry.reported, entry.reproduced) == (44.4, None)
+    assert (entry.status, entry.absent) == ("data set not available", False)
+    assert build(load(str(mine)), store, "fast").heads[2].protocol == "fast"
+
+
+def test_a_row_may_need_another_method_on_one_data_set(mine, store, make_record):
+    text = mine.read_text().replace(
+        "method: ce}", "method: ce, by_dataset: {cifar10_lt: sam(rho=0.5)}}"
+    )
+    mine.write_text(text)
+    cifar10 = "cifar10_lt(imbalance=50)"
+    store.write(make_record("ce", 0, 38.0))
+    store.write(make_record("ce", 0, 70.0, dataset=cifar10))
+    store.write(make_record("sam(rho=0.5)", 0, 75.0, dataset=cifar10))
+    first, _, last = build(load(str(mine)), store).lines[0]
+    assert (first.reproduced.mean, last.reproduced.mean) == (38.0, 75.0)
+    mine.write_text(
+        mine.read_text().replace("{cifar10_lt: sam", '{"cifar10_lt(imbalance=50)": sam')
+    )
+    assert build(load(str(mine)), store).lines[0][2] == last
+
+
+def test_a_column_may_have_its_own_network(mine, store, make_record):
+    mine.write_text(mine.read_text().replace("metric: few}", "metric: few, network: resnet8}"))
+    store.write(make_record("ce", 0, 38.0, network="resnet8", shots=(60.0, 40.0, 7.0)))
+    every, few, _ = build(load(str(mine)), store).lines[0]
+    assert every.reproduced is None
+    assert few.reproduced.mean == 7.0
+    assert (every.reported, few.reported) == (38.3, None)  # the paper's is of ResNet-32
+
+
+def test_values_that_the_paper_describes_loosely_are_found(mine, store):
+    path = mine.parent / "reported" / "mine.csv"
+    path.write_text(path.read_text().replace("[CE],CIFAR-100-LT,ResNet-32", "[CE],CIFAR-100-LT,"))
+    grid = build(load(str(mine)), store)
+    assert grid.lines[0][0].reported == 38.3
+    assert grid.problems == ()
+
+
+def test_verdicts_stand_beside_the_values(table, store, make_record):
+    for seed, top1 in enumerate((38.2, 38.3, 38.4)):
+        store.write(make_record("ce", seed, top1, shots=(60.0, 40.0, 19.0 + seed / 10)))
+        store.write(make_record("ce", seed, top1, protocol="fast"))
+    everything, few, other = build(table, store).lines[0]
+    assert (str(everything.verdict), str(few.verdict), other.verdict) == ("holds", "differs", None)
+    assert build(table, store, "fast").lines[0][0].verdict is None

@@ -1,0 +1,59 @@
+"""`ltbench ledger`: does what papers report hold? Reads records; imports no torch."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ltbench.cli.options import Results
+
+
+class Format(StrEnum):
+    """What is written to standard output instead of the console's view."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+def ledger(
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="Write every line as csv or json.")
+    ] = None,
+    ranks: Annotated[
+        str | None,
+        typer.Option(metavar="PROTOCOL", help="Instead, rank methods over its data sets."),
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Say cell by cell and claim by claim whether what the papers report holds."""
+    if ranks is not None:
+        _rank(ranks, results)
+        return
+    from ltbench.runs.store import Store
+    from ltbench.tables.claims import load_claims
+    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.ledger import build
+    from ltbench.tables.ledger_view import as_csv, as_json, show
+    from ltbench.tables.missing import implemented
+
+    tables = [load(name) for name in sorted(shipped())]
+    filled = build(tables, load_claims(tables), Store(results), implemented())
+    if format_ is None:
+        show(filled, Console(highlight=False))
+    else:
+        sys.stdout.write(as_csv(filled) if format_ is Format.CSV else as_json(filled))
+    for problem in filled.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
+
+
+def _rank(protocol: str, results: Path) -> None:
+    from ltbench.runs.store import Store
+    from ltbench.tables.ranking import ranking, show
+
+    store = Store(results)
+    show(ranking(store.records(), protocol), Console(highlight=False))
+    for problem in store.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""What a column may show: how papers' CSV files call it, and what a record says of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ltbench.runs.record import Record, Scores
+
+Metric = Literal["top1", "many", "medium", "few", "open_set_f", "hours", "cost"]
+Select = Literal["last", "best", "selected"]  # the epoch whose scores count
+SELECTS: tuple[Select, ...] = ("last", "best", "selected")
+_Read = Callable[[Record, Select], float | None]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One metric; `reported` and `split` are its columns in a CSV of reported values."""
+
+    reported: str
+    split: str
+    read: _Read
+    decimals: int = 1
+    ranked: bool = True  # whether the highest of a column is the best of it
+    comparable: bool = True  # whether a difference to another laboratory's value means something
+    tolerance: float | None = None  # within which a reported value holds; None: never judged
+    over: Metric | None = None  # what it is the ratio of, to the table's first row
+
+
+def _score(name: str) -> _Read:
+    def read(record: Record, select: Select) -> float | None:
+        scores: Scores | None = getattr(record, select)
+        value: float | None = None if scores is None else getattr(scores, name)
+        return value
+
+    return read
+
+
+def _hours(record: Record, select: Select) -> float:
+    return record.cost.train_seconds / 3600
+
+
+def _unrecorded(record: Record, select: Select) -> None:
+    """Return nothing: no record holds this metric."""
+
+
+_ACCURACY, _HOURS = "top1_acc_pct", "train_wall_clock_hours"
+
+METRICS: dict[Metric, Quantity] = {
+    "top1": Quantity(_ACCURACY, "all", _score("top1"), tolerance=1.0),
+    "many": Quantity(_ACCURACY, "many", _score("many"), tolerance=2.0),
+    "medium": Quantity(_ACCURACY, "medium", _score("medium"), tolerance=2.0),
+    "few": Quantity(_ACCURACY, "few", _score("few"), tolerance=2.0),
+    "open_set_f": Quantity("open_set_f_measure", "all", _unrecorded, decimals=3),
+    "hours": Quantity(_HOURS, "", _hours, 2, ranked=False, comparable=False),
+    "cost": Quantity(_HOURS, "", _hours, 2, ranked=False, over="hours"),
+}
+REPORTED: dict[tuple[str, str], Metric] = {
+    (each.reported, each.split): name for name, each in METRICS.items() if each.over is None
+}
+# Off a plot, to about 0.05: far within every tolerance.
+REPORTED["top1_acc_pct_read_off_plot", "all"] = "top1"

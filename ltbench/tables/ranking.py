@@ -1,0 +1,76 @@
+"""Methods ranked over data sets, from the records of one protocol."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ltbench.errors import LtbenchError
+from ltbench.runs.record import Record
+from ltbench.tables.inference import Ranks, rank
+
+Place = tuple[str, str]  # data set and network
+LEAST = 3  # methods on a data set
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Mean top-1 of every method on every data set, and the ranks by it."""
+
+    protocol: str
+    places: tuple[Place, ...]
+    means: dict[str, list[float]]  # by method, one a place
+    ranks: Ranks
+    left_out: tuple[str, ...]  # methods that did not run on all of the data sets
+
+    @property
+    def caption(self) -> str:
+        """Return how the ranks came about and when they differ."""
+        ranks = self.ranks
+        return (
+            f"Mean rank over {ranks.datasets} data sets by mean top-1 of the last epoch, protocol "
+            f"{self.protocol}. Friedman's test: p = {ranks.p_value:.2g}; ranks closer than "
+            f"{ranks.critical:.1f} are not told apart (Nemenyi, 5 %)."
+        )
+
+
+def ranking(records: Iterable[Record], protocol: str) -> Ranking:
+    """Rank the methods that ran on every data set with at least three methods.
+
+    Raises LtbenchError where there are not two such data sets or three such methods.
+    """
+    scores: dict[Place, dict[str, list[float]]] = {}
+    for record in records:
+        if record.protocol == protocol:
+            methods = scores.setdefault((record.dataset, record.network), {})
+            methods.setdefault(record.method, []).append(record.last.top1)
+    places = [place for place, methods in scores.items() if len(methods) >= LEAST]
+    every = list(dict.fromkeys(method for place in places for method in scores[place]))
+    common = [method for method in every if all(method in scores[place] for place in places)]
+    means = {method: [fmean(scores[place][method]) for place in places] for method in common}
+    ranks = rank(means)
+    if ranks is None:
+        raise LtbenchError(
+            f"ranks need {LEAST} methods that ran on the same 2 data sets under protocol "
+            f"{protocol}; here are {len(common)} on {len(places)}: run more of them."
+        )
+    left_out = tuple(method for method in every if method not in common)
+    return Ranking(protocol, tuple(places), means, ranks, left_out)
+
+
+def show(found: Ranking, console: Console) -> None:
+    """Print the ranking, best first."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("method", overflow="fold")
+    for header in ("rank", *(dataset for dataset, _ in found.places)):
+        table.add_column(header, justify="right", overflow="fold")
+    for method, place in sorted(found.ranks.ranks.items(), key=lambda item: item[1]):
+        means = (f"{mean:.1f}" for mean in found.means[method])
+        table.add_row(Text(method), f"{place:.1f}", *means)
+    console.print(table, Text(found.caption, style="dim"), sep="\n")
+    if found.left_out:
+        console.print(Text(f"Not on all of these data sets: {', '.join(found.left_out)}."))

@@ -1,0 +1,51 @@
+"""`ltbench ledger`."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+
+def run(*words, **options):
+    call = "import sys; from ltbench.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", call, "ledger", *words],
+        check=False, capture_output=True, text=True, **options,
+    )  # fmt: skip
+
+
+def test_formats_go_to_standard_output(tmp_path):
+    lines = list(csv.DictReader(io.StringIO(run("--format", "csv", cwd=tmp_path).stdout)))
+    content = json.loads(run("--format", "json", cwd=tmp_path).stdout)
+    assert len(lines) == len(content["cells"]) + len(content["claims"])
+    assert {line["verdict"] for line in lines} == {"not run"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_view_and_bad_format(tmp_path):
+    done = run(cwd=tmp_path)
+    assert done.returncode == 0
+    assert "reported cells" in done.stdout
+    wrong = run("--format", "xml", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "csv" in wrong.stderr
+
+
+def test_torch_is_not_imported(tmp_path):
+    code = (
+        "import sys; from ltbench.cli import app\n"
+        "app(['ledger', '--format', 'csv'], standalone_mode=False)\n"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'sklearn', 'ltbench.methods'}\n"
+        "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_ranks_without_records_are_refused_in_words(tmp_path):
+    done = run("--ranks", "fast", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ranks need 3 methods" in done.stderr

@@ -1,0 +1,58 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ltbench.tables.coverage import coverage, show
+from ltbench.tables.definition import load, shipped
+from ltbench.tables.missing import implemented
+
+METHODS = {"ce", "sam"}
+
+
+def screen(table) -> str:
+    file = io.StringIO()
+    show(table, METHODS, Console(file=file, width=100))
+    return file.getvalue()
+
+
+def test_says_what_runs_and_why_the_rest_does_not(table):
+    rows = {row.label: row for row in coverage(table, METHODS)}
+    assert rows["[CE]"].runnable
+    assert rows["Ours|new*"].specifications == ("ce+sam(rho=0.1)",)
+    assert rows["Later"].reason == "this version has no not_written"
+    assert (rows["Never"].specifications, rows["Never"].reason) == ((), "needs a secret")
+    text = screen(table)
+    assert "2 of 4 rows have a specification that runs." in text
+    assert "cannot read" not in text
+
+
+def test_every_specification_of_a_row_counts(mine):
+    text = mine.read_text().replace(
+        "method: ce}", "method: ce, by_dataset: {cifar10_lt: sam+not_yet}}"
+    )
+    mine.write_text(text)
+    row = coverage(load(str(mine)), METHODS)[0]
+    assert row.specifications == ("ce", "sam+not_yet")
+    assert row.reason == "this version has no not_yet"
+
+
+def test_data_sets_that_nothing_reads_are_named():
+    assert "cannot read: ImageNet-LT, iNaturalist 2018." in screen(load("2"))
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_row_has_a_specification_or_a_reason(name):
+    rows = coverage(load(name), implemented())
+    assert all(row.specifications or row.reason for row in rows)
+    assert any(row.runnable for row in rows)
+
+
+def test_command_shows_it(tmp_path, monkeypatch, capsys):
+    from ltbench.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    app(["table", "1", "--coverage"], standalone_mode=False)
+    assert "of 22 rows have a specification that runs." in capsys.readouterr().out
+    assert list(Path(tmp_path).iterdir()) == []

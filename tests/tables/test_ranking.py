@@ -1,0 +1,52 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from ltbench.errors import LtbenchError
+from ltbench.tables.inference import rank
+from ltbench.tables.ranking import ranking, show
+
+PLACES = ("cifar10_lt(imbalance=100)", "digits_lt(imbalance=20)", "cifar100_lt(imbalance=100)")
+
+
+@pytest.fixture
+def records(make_record):
+    means = {"a": (80.0, 95.0), "b": (82.0, 96.0), "c": (70.0, 97.0)}
+    return [
+        make_record(method, seed, each + spread, dataset=dataset, protocol="fast")
+        for method, values in means.items()
+        for dataset, each in zip(PLACES, values, strict=False)
+        for seed, spread in enumerate((-0.2, 0.2))
+    ]
+
+
+def test_ranks_by_the_means_of_the_seeds(records):
+    found = ranking(records, "fast")
+    assert found.places == tuple((dataset, "resnet32") for dataset in PLACES[:2])
+    assert found.means["b"] == pytest.approx([82.0, 96.0])
+    assert found.ranks == rank(found.means)
+    assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
+    assert found.left_out == ()
+
+
+def test_what_did_not_run_everywhere_is_left_out_and_named(records, make_record):
+    lonely = make_record("d", 0, 99.0, dataset=PLACES[0], protocol="fast")
+    elsewhere = make_record("a", 0, 50.0, dataset=PLACES[2], protocol="fast")
+    other = make_record("a", 0, 99.0, dataset=PLACES[0])  # another protocol
+    found = ranking([*records, lonely, elsewhere, other], "fast")
+    assert found.left_out == ("d",)
+    assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
+    file = io.StringIO()
+    show(found, Console(file=file, width=100))
+    lines = file.getvalue().splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["b", "c", "a"]
+    assert "Not on all of these data sets: d." in file.getvalue()
+    assert "Mean rank over 2 data sets" in file.getvalue()
+
+
+def test_too_little_to_rank_says_what_is_needed(records):
+    with pytest.raises(LtbenchError, match="ranks need 3 methods that ran on the same 2 data sets"):
+        ranking(records, "paper")
+    with pytest.raises(LtbenchError, match="here are 3 on 1"):
+        ranking([each for each in records if each.dataset == PLACES[0]], "fast")

@@ -1,0 +1,111 @@
+"""Every shipped table: complete, in canonical form, each reported value in its place."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ltbench.registry import build as method
+from ltbench.registry import describe
+from ltbench.specification import parse
+from ltbench.tables import console
+from ltbench.tables.definition import load, shipped
+from ltbench.tables.grid import build
+from ltbench.tables.latex import latex
+from ltbench.tables.metrics import METRICS
+from ltbench.tables.missing import commands, implemented
+from ltbench.tables.render import long_csv
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(shipped())
+# What the papers print, by table: rows, and values that are not a dash.
+SIZES = {
+    "1": (22, 135), "2": (17, 31), "3": (13, 43), "4": (7, 28), "5": (3, 12), "6": (5, 5),
+    "7": (3, 3), "cc_sam/1": (12, 61), "cc_sam/2": (5, 5), "cc_sam/3": (12, 108),
+    "cc_sam/4": (9, 72), "gala/1": (4, 22),
+    "figure5": (10, 20), "figure7": (5, 10), "figure8": (5, 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_reported_value_has_its_place(name, store):
+    table = load(name)
+    grid = build(table, store)
+    rows, values = SIZES[name]
+    assert (len(grid.rows), len(table.reported)) == (rows, values)
+    assert grid.problems == ()
+    derived = [METRICS[head.column.metric].over is not None for head in grid.heads]
+    shown = [
+        entry.reported
+        for line in grid.lines
+        for entry, ratio in zip(line, derived, strict=True)
+        if entry.reported is not None and not ratio
+    ]
+    assert sorted(shown) == sorted(table.reported.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reported_values_are_printed_as_the_paper_prints_them(name, store):
+    table = load(name)
+    path = shipped()[name].parent / table.definition.reported
+    lines = path.read_text(encoding="utf-8").splitlines()
+    printed = [line["value"] for line in csv.DictReader(lines)]
+    grey = re.findall(r"textcolor\{gray\}\{([\d.]+)\}", latex(build(table, store)))
+    if not any(METRICS[c.metric].over for c in table.definition.columns):
+        assert sorted(grey) == sorted(printed)
+    else:
+        assert set(printed) <= set(grey)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_specifications_are_those_that_show_prints(name):
+    for row in load(name).definition.rows:
+        for text in filter(None, [row.method, *row.by_dataset.values()]):
+            if {term.name for term in parse(text)} <= implemented():
+                assert describe(method(text)) == text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_renders_and_names_the_commands_that_fill_it(name, store, tmp_path):
+    grid = build(load(name), store)
+    with (tmp_path / "screen").open("w", encoding="utf-8") as file:
+        console.show(grid, Console(file=file, width=100))
+    screen = (tmp_path / "screen").read_text()
+    for command in commands(grid, implemented())[:6]:
+        assert command in screen
+    assert len(long_csv(grid).splitlines()) == 1 + len(grid.rows) * len(grid.heads)
+
+
+def test_ablations_are_compositions_of_the_same_parts():
+    rows = {row.label: row.method for n in "456" for row in load(n).definition.rows}
+    assert rows["CE + GKP + GSA"] == "ce+gkp+gsa"
+    assert rows["BCL + GKP + GSA (Ours)"] == "gkp_gsa"
+    assert rows["SAM direction"] == "gkp_gsa(direction='gradient')"
+    assert rows["GKP+GSA (Ours) lambda=100"] == "gkp_gsa"
+    assert rows["GKP+GSA (Ours) lambda=1000"] == "gkp_gsa(strength=1000.0)"
+
+
+def test_hours_are_shown_and_only_their_ratio_is_compared(store, make_record):
+    for seed, (ce, bcl) in enumerate([(1800.0, 3960.0), (3600.0, 7200.0), (3600.0, 6480.0)]):
+        store.write(make_record("ce", seed, 38.0, seconds=ce))
+        store.write(make_record("bcl", seed, 51.0, seconds=bcl))
+    (ce_hours, ce_ratio), (hours, ratio), _ = build(load("7"), store).lines
+    assert (ce_hours.reported, hours.reported) == (0.52, 1.05)
+    assert hours.reproduced.mean == pytest.approx((3960 + 7200 + 6480) / 3 / 3600)
+    assert hours.difference is None
+    assert ce_ratio.reproduced.text(2) == "1.00 ± 0.00"
+    assert ratio.reproduced.mean == pytest.approx((2.2 + 2.0 + 1.8) / 3)
+    assert ratio.difference == pytest.approx(2.0 - 1.05 / 0.52)
+    assert not any(entry.best for entry in (ce_hours, ce_ratio, hours, ratio))
+
+
+def test_times_of_two_machines_have_no_ratio(store, make_record):
+    store.write(make_record("ce", 0, 38.0, seconds=1800.0))
+    other = make_record("bcl", 0, 51.0, seconds=3600.0)
+    environment = other.environment.model_copy(update={"device": "another"})
+    store.write(other.model_copy(update={"environment": environment}))
+    hours, ratio = build(load("7"), store).lines[1]
+    assert hours.reproduced.mean == 1.0
+    assert (ratio.reproduced, ratio.status) == (None, "no score")
