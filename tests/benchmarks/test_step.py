@@ -38,7 +38,7 @@ class PreparedFeed:
         targets = torch.randint(0, 100, (BATCH,), generator=draw)
         self.batches = [Batch((images,), targets, torch.arange(BATCH))] * STEPS
 
-    def steps(self, batch_size, drop_last):
+    def steps(self, *arguments):
         return STEPS
 
     def epoch(self, *arguments):
@@ -51,7 +51,9 @@ class PreparedFeed:
 def network_for(method: Method, task: Task = BALANCED):
     torch.manual_seed(0)
     method.bind(task)
-    return method.build(create("resnet32", 3, 100)).to(memory_format=torch.channels_last)
+    return method.build(create("resnet32", 3, task.num_classes)).to(
+        memory_format=torch.channels_last
+    )
 
 
 def through_the_harness(specification: str):
