@@ -28,8 +28,15 @@ def reversed_pairs(labels: Tensor, generator: torch.Generator) -> Tensor:
 
     Reversed draws take a class with probability proportional to 1 / n_c (Zhou et al. 2020).
     """
-    uniform = instance_balanced(labels, generator)
-    return torch.stack((uniform, _weighted(labels, generator, power=2.0)), 1).flatten()
+    return _pairs(labels, generator, power=2.0)
+
+
+def balanced_pairs(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return 2 N indices: every image once, at even places, each followed by a balanced draw.
+
+    Balanced draws take every class equally likely, with replacement.
+    """
+    return _pairs(labels, generator, power=1.0)
 
 
 SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
@@ -37,8 +44,10 @@ SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "class_balanced": class_balanced,
     "square_root": square_root,
     "reversed_pairs": reversed_pairs,
+    "balanced_pairs": balanced_pairs,
 }
-DRAWS = {"reversed_pairs": 2}  # of an epoch, an image; of every other sampler one
+# Draws of an epoch, an image; of every other sampler one.
+DRAWS = {"reversed_pairs": 2, "balanced_pairs": 2}
 
 
 def order(sampler: str, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -46,6 +55,11 @@ def order(sampler: str, labels: Tensor, generator: torch.Generator) -> Tensor:
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
     return SAMPLERS[sampler](labels.cpu(), generator)
+
+
+def _pairs(labels: Tensor, generator: torch.Generator, power: float) -> Tensor:
+    uniform = instance_balanced(labels, generator)
+    return torch.stack((uniform, _weighted(labels, generator, power)), 1).flatten()
 
 
 def _weighted(labels: Tensor, generator: torch.Generator, power: float) -> Tensor:

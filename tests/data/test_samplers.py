@@ -7,6 +7,7 @@ from scipy.stats import chisquare
 from ltbench.data.samplers import (
     DRAWS,
     SAMPLERS,
+    balanced_pairs,
     class_balanced,
     instance_balanced,
     order,
@@ -57,16 +58,20 @@ def test_square_root_draws_hit_classes_by_the_root_of_their_counts():
     assert not fits(classes, torch.ones(5))
 
 
-def test_reversed_pairs_hold_every_image_once_and_draws_by_the_inverse_counts():
-    indices = reversed_pairs(LABELS, generator())
+@pytest.mark.parametrize(
+    ("sampler", "shares", "others"),
+    [(reversed_pairs, 1 / COUNTS, torch.ones(5)), (balanced_pairs, torch.ones(5), 1 / COUNTS)],
+)
+def test_pairs_hold_every_image_once_and_draws_by_their_law(sampler, shares, others):
+    indices = sampler(LABELS, generator())
     assert sorted(indices[0::2].tolist()) == list(range(len(LABELS)))
     assert indices[0::2].tolist() != list(range(len(LABELS)))
     stream = generator(1)
-    reverse = torch.cat([reversed_pairs(LABELS, stream)[1::2] for _ in range(EPOCHS)])
-    classes = LABELS[reverse].bincount(minlength=5)
-    assert fits(classes, 1 / COUNTS)
-    assert not fits(classes, torch.ones(5))
-    fourth = reverse.bincount(minlength=len(LABELS))[LABELS == 3]
+    second = torch.cat([sampler(LABELS, stream)[1::2] for _ in range(EPOCHS)])
+    classes = LABELS[second].bincount(minlength=5)
+    assert fits(classes, shares)
+    assert not fits(classes, others)
+    fourth = second.bincount(minlength=len(LABELS))[LABELS == 3]
     assert fits(fourth, torch.ones(4))
 
 
