@@ -54,6 +54,7 @@ def test_rows_name_the_methods_they_stand_for(table1):
         "SAM": "ldam_drw+sam(rho=0.8)",
         "BCL": "bcl",
         "CUDA": "cuda",
+        "GBG": "gbg",
         "GKP+GSA (Ours)": "gkp_gsa",
     }
 
@@ -99,4 +100,4 @@ def test_store_of_other_records_is_not_read(table1, tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "read", lambda self, cell: read.append(cell))
     monkeypatch.setattr(Store, "records", lambda self: pytest.fail("reads the whole store"))
     build(table1, Store(tmp_path))
-    assert len(read) == len(set(read)) == 10 * 6 * 3
+    assert len(read) == len(set(read)) == 11 * 6 * 3
