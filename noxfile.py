@@ -136,14 +136,16 @@ def smoke(session: nox.Session) -> None:
     methods = str(session.run(str(programs / "python"), "-c", script, silent=True)).strip()
     datasets = ["digits_lt", "cifar100_lt"] if os.environ.get("LTBENCH_DATA") else ["digits_lt"]
     for dataset in datasets:
-        smoke_of(session, programs, methods, dataset, "smoke")
+        smoke_of(session, programs, methods, dataset, "smoke", "--network", "resnet8")
 
 
-def smoke_of(session: nox.Session, programs: Path, methods: str, dataset: str, folder: str) -> None:
+def smoke_of(
+    session: nox.Session, programs: Path, methods: str, dataset: str, folder: str, *options: str
+) -> None:
     """Run methods for one seed of the smoke protocol, from nothing."""
     results = Path(session.create_tmp()).resolve() / f"results-{folder}-{dataset}"
     shutil.rmtree(results, ignore_errors=True)
     ltbench(
         session, programs, "run", "--methods", methods, "--dataset", dataset, "--seeds", "1",
-        "--protocol", "smoke", "--results", str(results),
+        "--protocol", "smoke", "--results", str(results), *options,
     )  # fmt: skip

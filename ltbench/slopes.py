@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ltbench.analysis.min_norm import min_norm_weights
 from ltbench.errors import LtbenchError
 from ltbench.method import Outputs
 from ltbench.perturb import Offset, Segments, combined, inner, norm, scaled
@@ -67,6 +68,29 @@ def owned_slopes(step: Step, members: Tensor, within: str = "") -> tuple[Outputs
         for slope, (segment, share) in zip(own, present, strict=True)
     }
     return outputs, _finite(step, slopes)
+
+
+def fair_weights(step: Step, losses: Tensor, members: Tensor, groups: int, within: str) -> Tensor:
+    """Return weights [G] of sum 1 by which the segments' slopes, normalised, add up to the least.
+
+    Multiple-gradient descent of the segments' mean losses (Desideri, 2012): whatever is not yet
+    stationary falls for all along that sum. A slope is divided by its length and its loss ("loss+"
+    of Sener and Koltun, NeurIPS 2018). A segment without images, loss or slope has no weight. The
+    graph of the losses is kept. Raises LtbenchError for a slope that is not finite.
+    """
+    means = {segment: losses[members == segment].mean() for segment in set(members.tolist())}
+    slopes = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
+    reaches = {s: norm(slope) * means[s].detach() for s, slope in _finite(step, slopes).items()}
+    rows = {
+        segment: torch.cat([part.flatten() for part in slopes[segment].values()]).double() / reach
+        for segment, reach in reaches.items()
+        if reach > 0
+    }
+    weights = losses.new_zeros(groups)
+    if rows:
+        every = torch.stack(list(rows.values()))
+        weights[list(rows)] = min_norm_weights(every @ every.T).to(weights)
+    return weights
 
 
 def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) -> Tensor:

@@ -39,6 +39,10 @@ class BBN(Method):
         paired = replace(recipe, batch_size=2 * recipe.batch_size, milestones=(0.6, 0.8))
         return (Stage("train", paired, "reversed_pairs"),)
 
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch as it is: pairs are of two distributions, so no modifier may mix."""
+        return batch
+
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return features and logits of each pair, for both of its images."""
         share = torch.tensor(self.share(clock), device=batch.images.device)

@@ -40,6 +40,8 @@ class GCL(Method):
     def __post_init__(self) -> None:
         if min(self.noise, self.margin, self.gamma, self.alpha) < 0:
             raise ValueError("noise, margin, gamma and alpha must not be negative")
+        if min(self.scale, self.classifier_scale) <= 0:
+            raise ValueError("scale and classifier_scale must be positive")
 
     def bind(self, task: Task) -> None:
         """Derive the cloud sizes [C] from the class counts; equal counts have none."""

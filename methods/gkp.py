@@ -41,11 +41,13 @@ class GKP(Grouped):
         "groups first after 5 % of the epochs, then every 10 epochs until 80 %, where they freeze",
         "feature quality on at most 16 training images a class under a fresh random crop; the "
         "release measures on test images",
+        "quality of features as Eq. 17-19 write them: scaled to unit length, it is best while they "
+        "are collapsed",
         "affinity of encoders without their mean over the classes",
         "Fisher of the logit-compensated cross-entropy, a mean over about 400 images a group, "
         "clipped at 100 times its mean and where lambda times the groups' sum would exceed 10, so "
         "that steps at rate 0.15 cannot diverge",
-        "penalty on the encoder alone, at the undisplaced weights",
+        "penalty on the encoder alone; with gsa at the undisplaced weights",
     )
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@ Class-Imbalanced Recognition", ICCV 2023.
 
 from dataclasses import dataclass
 
-from ltbench import Method, Step
+from ltbench import Method, Step, Task
+from ltbench.errors import UsageError
 from ltbench.perturb import scaled
 
 
@@ -14,7 +15,8 @@ class ImbSAM(Method):
 
     Both losses are sums over their images divided by the batch, so rho = 0 is the plain mean. A
     class is in the tail if it has fewer than eta images; where none has, as on CIFAR-10 at
-    imbalance 100, eta has to be raised. Alone it trains cross-entropy; behind `+` any objective.
+    imbalance 100, eta has to be raised, and it says so. Alone it trains cross-entropy; behind `+`
+    any objective.
     """
 
     rho: float = 0.05
@@ -28,6 +30,16 @@ class ImbSAM(Method):
     def __post_init__(self) -> None:
         if self.rho < 0 or self.eta < 0:
             raise ValueError("rho and eta must not be negative")
+
+    def bind(self, task: Task) -> None:
+        """Raise UsageError where no class is in the tail, so that it would be its base."""
+        super().bind(task)
+        least = int(task.class_counts.min())
+        if self.eta <= least:
+            raise UsageError(
+                f"imbsam(eta={self.eta}) has no tail here: the rarest class has {least} images; "
+                f"give an eta above {least}."
+            )
 
     def backward(self, step: Step) -> None:
         """Take the head's losses here and the tail's at the weights displaced along their own."""

@@ -25,6 +25,10 @@ class LDAMDRW(Method):
     beta: float = 0.9999
     defer: float = 0.8  # epoch 160 of 200
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.beta < 1 and 0 <= self.defer <= 1 and self.scale > 0):
+            raise ValueError("beta lies from 0 to below 1, defer from 0 to 1, scale above 0")
+
     def bind(self, task: Task) -> None:
         """Derive margins and deferred weights, both [C], from the class counts."""
         super().bind(task)

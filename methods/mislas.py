@@ -71,6 +71,10 @@ class MiSLAS(Method):
         network.classifier = ScaledClassifier(network.classifier, self.task.num_classes)
         return network
 
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch as it is: `forward` mixes, so no modifier may mix."""
+        return batch
+
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the outputs, for mixed images in stage 1, and the "labels" [B, C] they are for."""
         if clock.stage == FIRST:

@@ -39,6 +39,8 @@ class RIDE(Method):
     def __post_init__(self) -> None:
         if self.number < 1:
             raise ValueError("number counts experts, at least 1")
+        if not (0 <= self.beta < 1 and 0 <= self.defer <= 1 and self.scale > 0):
+            raise ValueError("beta lies from 0 to below 1, defer from 0 to 1, scale above 0")
 
     def bind(self, task: Task) -> None:
         """Derive margins, deferred weights and deferred temperatures, each [C]."""

@@ -7,6 +7,7 @@ import torch
 
 from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
 from ltbench.compose import BASE_ONLY, is_post_hoc, name_of, overrides
+from ltbench.errors import UsageError
 from ltbench.networks import create
 
 CLOCK = Clock("train", 0, 1)
@@ -463,3 +464,15 @@ def test_a_selection_of_a_batch_keeps_partners_and_shares(batch):
     assert chosen.partners.tolist() == [mixed.partners[3].item(), mixed.partners[0].item()]
     assert chosen.share.tolist() == [0.75, 0.75]
     assert batch.select(torch.tensor([3])).partners is None
+
+
+@pytest.mark.parametrize("base", ["mislas", "bbn", "gcl", "h2t"])
+def test_a_base_that_mixes_or_pairs_images_refuses_to_have_them_mixed(base):
+    with pytest.raises(UsageError, match="two ways of mixing images"):
+        build(f"{base}+mixup")
+
+
+@pytest.mark.parametrize("part", ["ride(beta=1.0)", "ldam_drw(beta=1.0)", "gcl(scale=0.0)"])
+def test_parameters_without_meaning_are_refused_at_once(part):
+    with pytest.raises(UsageError):
+        build(part)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 Affinity = Literal["centred", "raw"]
+Labels = Literal["kmeans", "cluster_qr"]
+"""How spectral clustering makes labels of eigenvectors."""
 CHUNK = 1 << 16  # weights whose products are summed at once
 FLOOR = 1e-6  # of an affinity: keeps the graph connected
 SAME = 1e-7  # relative distance below which vectors are taken for equal
@@ -37,7 +39,9 @@ def affinities(vectors: Sequence[Tensor], slots: Tensor, form: Affinity = "centr
     return between[slots][:, slots]
 
 
-def normalised_cut(affinity: Tensor, slots: Tensor, groups: int) -> Tensor | None:
+def normalised_cut(
+    affinity: Tensor, slots: Tensor, groups: int, by: Labels = "kmeans"
+) -> Tensor | None:
     """Return the group [C] of each class by spectral clustering, or None if it is degenerate.
 
     Classes of equal slot are equal rows of the affinity and belong together. With as many slots as
@@ -48,7 +52,7 @@ def normalised_cut(affinity: Tensor, slots: Tensor, groups: int) -> Tensor | Non
         return labels if len(distinct) == groups else None
     order = slots.argsort(stable=True)  # equal rows side by side: the same for every numbering
     found = torch.empty_like(slots)
-    found[order] = _spectral(affinity[order][:, order], groups).to(slots.device)
+    found[order] = _spectral(affinity[order][:, order], groups, by).to(slots.device)
     firsts = torch.stack([(slots == slot).nonzero()[0, 0] for slot in distinct])
     consistent = torch.equal(found, found[firsts][labels])
     return found if consistent and len(torch.unique(found)) == groups else None
@@ -81,10 +85,12 @@ def canonical(labels: Tensor, class_counts: Tensor) -> Tensor:
     return renumbered
 
 
-def _spectral(affinity: Tensor, groups: int) -> Tensor:
+def _spectral(affinity: Tensor, groups: int, by: Labels) -> Tensor:
     from sklearn.cluster import SpectralClustering  # noqa: PLC0415  (a second to import)
 
-    clustering = SpectralClustering(groups, affinity="precomputed", random_state=0)
+    clustering = SpectralClustering(
+        groups, affinity="precomputed", random_state=0, assign_labels=by
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whether the result is degenerate is asked afterwards
         return torch.as_tensor(clustering.fit_predict(affinity.cpu().numpy())).long()

@@ -53,9 +53,10 @@ def test_equal_vectors_have_no_direction():
     assert found.tolist() == [[1, 0.5, 1], [0.5, 1, 0.5], [1, 0.5, 1]]
 
 
-def test_the_cut_finds_blocks():
+@pytest.mark.parametrize("by", ["kmeans", "cluster_qr"])
+def test_the_cut_finds_blocks(by):
     slots = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 8])
-    labels = normalised_cut(affinities(snapshots(), slots), slots, 3)
+    labels = normalised_cut(affinities(snapshots(), slots), slots, 3, by)
     assert as_sets(labels) == {
         frozenset({0, 1, 2, 9}), frozenset({3, 4, 10}), frozenset({5, 6, 7, 8, 11})
     }  # fmt: skip
@@ -88,7 +89,7 @@ def test_a_cut_through_equal_rows_or_with_an_empty_group_is_none(monkeypatch):
     slots = torch.tensor([0, 1, 2, 3, 0])
     for answer in ([0, 1, 1, 0, 1], [0, 0, 0, 0, 0]):
         monkeypatch.setattr(
-            "ltbench.analysis.partition._spectral", lambda matrix, n, a=answer: torch.tensor(a)
+            "ltbench.analysis.partition._spectral", lambda matrix, n, by, a=answer: torch.tensor(a)
         )
         assert normalised_cut(torch.eye(5), slots, 2) is None
 

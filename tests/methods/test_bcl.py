@@ -7,9 +7,9 @@ from dataclasses import asdict
 import pytest
 import torch
 import torch.nn.functional as F
-from ltbench.methods.bcl import balanced_contrast
 
 from ltbench import Batch, Clock, Recipe, Step, Task, build, conformance
+from ltbench.contrastive import balanced_contrast
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import UsageError
 from ltbench.networks import create

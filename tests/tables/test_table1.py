@@ -55,6 +55,7 @@ def test_rows_name_the_methods_they_stand_for(table1):
         "BCL": "bcl",
         "CUDA": "cuda",
         "H2T": "h2t",
+        "GBG": "gbg",
         "GKP+GSA (Ours)": "gkp_gsa",
     }
 

@@ -1,0 +1,119 @@
+"""GBG, gradient-balancing grouping: Li et al., "Long-Tailed Learning as Multi-Objective
+Optimization", AAAI 2024.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from ltbench import Batch, Clock, Recipe, Stage, Step, Task
+from ltbench.analysis.class_gradients import class_gradients
+from ltbench.analysis.partition import affinities, by_size, canonical, normalised_cut
+from ltbench.contrastive import Contrastive
+from ltbench.errors import UsageError
+from ltbench.slopes import fair_weights
+
+ENCODER = "backbone."
+
+
+@dataclass
+class GBG(Contrastive):
+    """alpha sum_g w_g L_g + beta L_BCL, w the weights of MGDA; L_BCL as bcl has it.
+
+    L_g is the mean cross-entropy, not compensated, of group g's images in view 1. With g_g its
+    gradient by the backbone, w is on the simplex and makes |sum_g w_g g_g / (L_g |g_g|)| least
+    ("loss+" of Sener and Koltun, NeurIPS 2018); the contrast takes no part. Groups come once, by
+    spectral clustering of 1 + cos between the classes' gradients of the cross-entropy by the
+    backbone at the initial weights, in evaluation mode, over all training images. One group is
+    the base: cross-entropy and contrast.
+
+    The official CIFAR settings as factors of the recipe in hand, which are they under `paper`:
+    2 x batch (256), 2.5 x weight decay (5e-4), 1.5 x epochs (300), x0.1 at the recipe's own
+    milestones in epochs (160 and 180); rate and warm-up as they are (0.1; 5 epochs).
+    """
+
+    beta: float = 1.6
+    groups: int = 4
+
+    deviations = (
+        "as the released CIFAR script computes it; the paper's equations were not at hand",
+        "groups from the second epoch on, as no hook sees all images before the first, in which "
+        "all classes are one group",
+        "the exact least norm, not an iteration's; a group without loss or gradient is left out",
+        "groups by class size where clustering leaves one empty",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups < 1:
+            raise ValueError("groups must be at least 1")
+
+    def bind(self, task: Task) -> None:
+        """Take the task; raises UsageError for more groups than classes."""
+        super().bind(task)
+        if self.groups > task.num_classes:
+            what = f"gbg(groups={self.groups}) on {task.num_classes} classes"
+            raise UsageError(f"{what}; give at most as many groups as classes.")
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return one stage by the official settings, relative to the recipe."""
+        epochs = round(1.5 * recipe.epochs)
+        own = replace(
+            recipe,
+            epochs=epochs,
+            batch_size=2 * recipe.batch_size,
+            weight_decay=2.5 * recipe.weight_decay,
+            milestones=tuple(share * recipe.epochs / epochs for share in recipe.milestones),
+            decay=0.1,
+        )
+        return (Stage("train", own),)
+
+    def backward(self, step: Step) -> None:
+        """Weigh the groups' cross-entropies by their gradients; the base's step before groups."""
+        if self.groups == 1 or "groups" not in self.state:
+            if self.groups > 1 and "initial" not in self.state:
+                now = step.network.state_dict()
+                step.notes["initial"] = {name: value.clone() for name, value in now.items()}
+            return super().backward(step)
+        outputs = step.forward()
+        whole = step.losses(outputs)
+        own = step.losses({"logits": outputs["logits"]})
+        members = self.state["groups"][step.batch.targets]
+        weights = fair_weights(step, own, members, self.groups, ENCODER)
+        factors = (weights * len(members) / members.bincount(minlength=self.groups))[members]
+        step.notes["weights"] = weights
+        return step.descend(whole.mean() + ((factors - 1) * own).mean() + step.penalty())
+
+    def after_step(self, step: Step) -> None:
+        """Keep the initial weights until there are groups, then the epoch's mean of w."""
+        if "initial" in step.notes:
+            self.state["initial"] = step.notes["initial"]
+        if "weights" in step.notes:
+            now = step.notes["weights"]
+            mean = self.state["weights"] if step.clock.step else torch.zeros_like(now)
+            self.state["weights"] = mean + (now - mean) / (step.clock.step + 1)
+
+    def after_epoch(
+        self, network: nn.Module, data: Callable[[], Iterable[Batch]], clock: Clock
+    ) -> None:
+        """Group the classes after the first epoch, at the weights before it."""
+        if "initial" not in self.state:
+            return
+        counts, initial = self.task.class_counts, self.state.pop("initial")
+        slopes = class_gradients(network, initial, data(), len(counts), ENCODER)
+        slots = torch.arange(len(counts), device=counts.device)
+        affinity = affinities(list(slopes), slots, "raw")
+        labels = normalised_cut(affinity, slots, self.groups, "cluster_qr")
+        labels = by_size(counts, self.groups) if labels is None else labels
+        self.state["groups"] = canonical(labels, counts)
+
+    def curves(self) -> dict[str, float]:
+        """Return by group its classes, and the mean of its weight over the epoch's steps."""
+        if "weights" not in self.state:
+            return {}
+        sizes = self.state["groups"].bincount(minlength=self.groups).tolist()
+        logged = {f"gbg{group}_classes": float(size) for group, size in enumerate(sizes)}
+        shares = enumerate(self.state["weights"].tolist())
+        return logged | {f"gbg{group}_weight": share for group, share in shares}

@@ -1,0 +1,193 @@
+"""GBG against MGDA by hand on gradients taken one group at a time."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ltbench import Batch, Clock, Recipe, Step, Task, build, conformance
+from ltbench.analysis.partition import affinities, normalised_cut
+from ltbench.contrastive import balanced_contrast
+from ltbench.data.catalog import CATALOG
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.networks import create
+from ltbench.runs.protocol import protocol
+from ltbench.synthetic import training
+
+COUNTS = (40, 20, 8, 3, 1)
+CLOCK = Clock("train", 3, 9)
+TARGETS = [0, 0, 1, 3, 0, 4, 2]
+TWO, THREE = [0, 0, 1, 1, 1], [0, 1, 1, 2, 2]
+
+
+def made(specification="gbg(groups=2)", groups=None):
+    method = build(specification)
+    method.bind(Task(torch.tensor(COUNTS)))
+    torch.manual_seed(0)
+    network = method.build(create("resnet8", 1, len(COUNTS))).double().train()
+    if groups:
+        method.state["groups"] = torch.tensor(groups)
+    return method, network
+
+
+def batch_of(targets=TARGETS):
+    draw = torch.Generator().manual_seed(1)
+    views = torch.randn(3, len(targets), 1, 8, 8, generator=draw, dtype=torch.float64)
+    return Batch(tuple(views), torch.tensor(targets), torch.arange(len(targets)))
+
+
+def followed(method, network, targets=TARGETS):
+    network = copy.deepcopy(network)
+    step = Step(method, network, batch_of(targets), CLOCK)
+    method.backward(step)
+    return step, {name: p.grad for name, p in network.named_parameters()}
+
+
+def by_hand(method, network, weigh, factor=1.0):
+    """Terms of the objective with a pass each; `weigh` makes weights of losses and gradients."""
+    groups, batch = method.state["groups"], batch_of()
+    members = groups[batch.targets]
+    outputs = method.forward(network, batch, CLOCK)
+    losses = F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
+    means = [losses[members == group].mean() for group in members.unique()]
+    encoder = [p for n, p in network.named_parameters() if n.startswith("backbone.")]
+    slopes = [
+        torch.cat([g.flatten() for g in torch.autograd.grad(m, encoder, retain_graph=True)])
+        for m in means
+    ]
+    weights = weigh([m.detach() for m in means], slopes)
+    anchors = outputs["projections"].transpose(0, 1).flatten(0, 1)
+    contrast = balanced_contrast(anchors, batch.targets, outputs["prototypes"], method.tau).mean()
+    total = method.alpha * sum(w * m for w, m in zip(weights, means, strict=True))
+    total = factor * (total + method.beta * contrast)
+    named = dict(network.named_parameters())
+    return weights, dict(zip(named, torch.autograd.grad(total, named.values()), strict=True))
+
+
+def two_group_mgda(losses, slopes):
+    first, second = (s / (s.norm() * loss) for s, loss in zip(slopes, losses, strict=True))
+    between = first - second
+    share = ((-second @ between) / (between @ between)).clamp(0, 1)
+    return torch.stack([share, 1 - share])
+
+
+def test_two_groups_follow_the_closed_form():
+    method, network = made(groups=TWO)
+    weights, expected = by_hand(method, copy.deepcopy(network), two_group_mgda)
+    step, found = followed(method, network)
+    assert 0.05 < weights[0] < 0.95
+    assert weights[0] != pytest.approx(3 / 7, abs=0.02)  # not the share of the images
+    torch.testing.assert_close(step.notes["weights"], weights)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_three_groups_weigh_so_that_none_is_neglected():
+    """The sum's products with the normalised gradients of all groups in use are equal."""
+    method, network = made("gbg(groups=3)", THREE)
+    weights = followed(method, network)[0].notes["weights"]
+    seen = {}
+
+    def kept(losses, slopes):
+        seen["rows"] = torch.stack(
+            [s / (s.norm() * loss) for s, loss in zip(slopes, losses, strict=True)]
+        )
+        return weights
+
+    by_hand(method, network, kept)
+    least = weights @ seen["rows"]
+    products = seen["rows"] @ least
+    assert float(weights.sum()) == pytest.approx(1)
+    assert (products >= least.square().sum() * (1 - 1e-6)).all()
+    torch.testing.assert_close(products[weights > 0], least.square().sum().expand(3)[weights > 0])
+
+
+def test_a_weight_of_the_loss_scales_the_step_and_leaves_the_groups_weights():
+    method, network = made(groups=TWO)
+    weights, expected = by_hand(method, copy.deepcopy(network), two_group_mgda, factor=0.25)
+    method.loss_weight = lambda clock: 0.25
+    step, found = followed(method, network)
+    torch.testing.assert_close(step.notes["weights"], weights)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+@pytest.mark.parametrize("specification", ["gbg(groups=1)", "gbg"])
+def test_one_group_or_none_yet_is_cross_entropy_and_contrast(specification):
+    method, network = made(specification)
+    whole, _ = made("gbg(groups=1)", [0] * 5)
+    _, expected = by_hand(whole, copy.deepcopy(network), lambda losses, slopes: [1.0])
+    _, found = followed(method, network)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_a_group_alone_in_the_batch_has_all_the_weight():
+    method, network = made(groups=TWO)
+    step, found = followed(method, network, [0, 1, 0])
+    plain, expected = followed(made("gbg(groups=1)")[0], network, [0, 1, 0])
+    assert step.notes["weights"].tolist() == pytest.approx([1.0, 0.0])
+    assert torch.equal(step.loss, plain.loss)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_a_gradient_that_is_not_finite_is_told():
+    method, network = made(groups=TWO)
+    with torch.no_grad():
+        network.classifier.weight[0, 0] = float("nan")
+    with pytest.raises(LtbenchError, match="not finite at epoch 4, step 1"):
+        followed(method, network)
+
+
+def test_groups_are_those_of_the_initial_weights():
+    work = training("gbg(groups=3)", epochs=2)
+    method, network = work.method, copy.deepcopy(work.network).eval()
+    work.run(lambda report: None)
+    rows = []
+    for label in range(6):
+        batch = next(iter(work.train.clean(1000)))
+        own = batch.select(batch.targets == label)
+        network.zero_grad()
+        F.cross_entropy(network(own.images)["logits"], own.targets).backward()
+        parameters = network.backbone.parameters()
+        rows.append(torch.cat([p.grad.flatten() for p in parameters]))
+    slots = torch.arange(6)
+    labels = normalised_cut(affinities(rows, slots, "raw"), slots, 3, "cluster_qr")
+    assert labels is not None
+    together = labels[:, None] == labels
+    found = method.state["groups"]
+    assert torch.equal(found[:, None] == found, together)
+    assert "initial" not in method.state
+    assert sum(method.curves()[f"gbg{g}_classes"] for g in range(3)) == 6
+    assert sum(method.curves()[f"gbg{g}_weight"] for g in range(3)) == pytest.approx(1)
+    assert ["gbg0_weight" in row for row in work.progress.curves] == [False, True, True]
+
+
+def test_official_settings_under_the_paper_protocol():
+    rules = protocol("paper", CATALOG["cifar100_lt"])
+    (stage,) = build("gbg").stages(rules.recipe())
+    assert stage.recipe == Recipe(
+        epochs=300, batch_size=256, learning_rate=0.1, weight_decay=pytest.approx(5e-4),
+        warmup_epochs=5, milestones=pytest.approx((160 / 300, 0.6)), decay=0.1,
+    )  # fmt: skip
+    rates = [stage.recipe.learning_rate_at(epoch) for epoch in (0, 4, 159, 160, 179, 180, 299)]
+    assert rates == pytest.approx([0.02, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    assert (build("gbg").alpha, build("gbg").beta, build("gbg").groups) == (2.0, 1.6, 4)
+
+
+@pytest.mark.parametrize("parameters", ["groups=0", "tau=0.0", "beta=-1.0"])
+def test_refused_parameters(parameters):
+    with pytest.raises(UsageError, match="must"):
+        build(f"gbg({parameters})")
+
+
+def test_more_groups_than_classes_are_refused():
+    with pytest.raises(UsageError, match="at most as many groups as classes"):
+        made("gbg(groups=6)")
+
+
+@pytest.mark.parametrize("specification", ["gbg(groups=2)", "gbg+posthoc_logit_adjustment"])
+def test_conformance(specification):
+    assert conformance.check(specification) == []
