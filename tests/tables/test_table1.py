@@ -101,4 +101,4 @@ def test_store_of_other_records_is_not_read(table1, tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "read", lambda self, cell: read.append(cell))
     monkeypatch.setattr(Store, "records", lambda self: pytest.fail("reads the whole store"))
     build(table1, Store(tmp_path))
-    assert len(read) == len(set(read)) == 11 * 6 * 3
+    assert len(read) == len(set(read)) == 12 * 6 * 3
