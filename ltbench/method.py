@@ -108,7 +108,7 @@ class Method:
 
     def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
         """Return the factors on the losses, [B]: what re-weights any loss by its target."""
-        return torch.ones_like(batch.targets, dtype=torch.float32)
+        return torch.ones(len(batch.targets), device=batch.targets.device)
 
     def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
         """Return a scalar on the weights, added to the mean loss."""

@@ -350,7 +350,7 @@ def _pair(batch, order):
 
 
 def _after_one_draw(clock):
-    draw = clock.generator("mixup")
+    draw = clock.generator("mixing")
     torch.rand((), generator=draw)
     return draw
 
