@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
+from ltbench.errors import LtbenchError
 from ltbench.method import Outputs
 from ltbench.perturb import Offset, Segments, norm, scaled
 from ltbench.slopes import Slopes
@@ -62,16 +64,21 @@ def class_logits(
 
     Products [B, B] take the place of a loop over classes. `per_tensor`: weight and bias go by
     their own gradient norms, else by the joint one. Notes the mean of |offset| / |w| as "ratio".
+    Raises LtbenchError for any other head.
     """
+    part = step.network.get_submodule(head)
+    if not isinstance(part, nn.Linear) or is_parametrized(part):
+        raise LtbenchError(f"{head} displaced class by class is a plain linear one; this is not.")
     targets, features = step.batch.targets, outputs["features"].detach()
-    (errors,) = torch.autograd.grad(losses.sum(), outputs["logits"], retain_graph=True)
+    own = losses.sum() / step.method.loss_weight(step.clock)
+    (errors,) = torch.autograd.grad(own, outputs["logits"], retain_graph=True)
     same = (targets.unsqueeze(1) == targets).to(errors)
     mean = same / same.sum(1, keepdim=True)  # [B, B]: over the images of an image's class
     bias = mean @ errors  # [B, C]: the class's gradient by the bias
     squares = ((mean @ ((errors @ errors.T) * (features @ features.T))) * mean).sum(1)
     both = torch.stack([squares.clamp_min(0), bias.square().sum(1)])  # [2, B]
     slopes = (both if per_tensor else both.sum(0).expand(2, -1)).sqrt()
-    weights = dict(step.network.get_submodule(head).named_parameters())
+    weights = dict(part.named_parameters())
     lengths = radius.of(weights, slopes, targets)
     first, second = (lengths / slopes.clamp_min(1e-30)).unsqueeze(2)
     step.notes["ratio"] = lengths.mean() / norm(weights)

@@ -22,6 +22,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
 from ltbench.perturb import Segments, evaluate_with, named_parameters
@@ -37,8 +38,11 @@ def evaluate_segmented(
     `function` runs the network on the batch's images taken in `order`, int64 [B]. Gradients land
     in the network's parameters and in the offsets.
     Raises KeyError for an offset that is no parameter's, IndexError for a member without offset,
-    TypeError where weights meet something that is neither images nor weights.
+    TypeError where weights meet something that is neither images nor weights, or are computed from
+    others.
     """
+    if any(is_parametrized(module) for module in network.modules()):
+        raise TypeError("segments displace plain weights, and this network's are parametrised")
     order = segments.members.argsort(stable=True)
     sizes = segments.members.bincount(minlength=len(segments.offsets)).tolist()
     if len(sizes) > len(segments.offsets):

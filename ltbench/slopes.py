@@ -100,7 +100,7 @@ def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) ->
     an epoch looks.
     """
     part, logits = step.network.get_submodule(head), outputs["logits"]
-    refusal = LtbenchError(f"to displace {head} alone, logits must be {head}(features).")
+    refusal = LtbenchError(f"to displace {head} alone, nothing but logits may be {head}(features).")
     if "features" not in outputs:
         raise refusal
     features = outputs["features"]
@@ -109,10 +109,22 @@ def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) ->
             here = part(features).to(logits)
             if here.shape != logits.shape or not torch.allclose(here, logits, 1e-2, 1e-2):
                 raise refusal
+            weights = tuple(part.parameters())
+            for name, value in outputs.items():
+                if name != "logits" and len(value) == len(logits) and _reaches(value, weights):
+                    raise refusal
         moved = evaluate_segmented(
             step.network, segments, lambda network, order: {"logits": part(features[order])}
         )
     return moved["logits"].to(logits)
+
+
+def _reaches(value: Tensor, weights: tuple[Tensor, ...]) -> bool:
+    """Return whether a value's graph holds any of the weights; the graph is kept."""
+    if not value.requires_grad:
+        return False
+    parts = torch.autograd.grad(value.sum(), weights, retain_graph=True, allow_unused=True)
+    return any(part is not None for part in parts)
 
 
 def safe_radius(weights: Tensor, slope: Tensor, size: int, images: int) -> Tensor:

@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Step
 from ltbench.adversarial import Adversarial
 from ltbench.classwise import Radius, class_logits, class_segments
+from ltbench.compose import overrides
 from ltbench.mixup import mixed
 from ltbench.slopes import exact_slopes, owned_slopes
 
 RELEASE: dict[str, Any] = {"perturbed": "head", "s": 1e-6, "average": "sample", "flat": 0.5}
 RELEASE |= {"per_tensor": True, "mixup": True, "limit": 0.3, "weighted": True, "moving": True}
+RELEASES = {"release": RELEASE, "release_cifar10": RELEASE | {"flat": 0.3, "limit": 1.0}}
 
 
 @dataclass
@@ -42,10 +43,7 @@ class CCSAM(Method):
     weighted: bool = False  # stage 2: class weights, and one norm for a class's images
     moving: bool = False  # stage 2: the frozen backbone uses and moves batch statistics
 
-    variants: ClassVar[dict[str, dict[str, Any]]] = {
-        "release": RELEASE,
-        "release_cifar10": RELEASE | {"flat": 0.3, "limit": 1.0},
-    }
+    variants: ClassVar[dict[str, dict[str, Any]]] = RELEASES
     deviations = (
         "eps_c is scaled by s and capped; Eq. 8 is not, and grows without bound as losses vanish",
         "full: gradients through a class's images, not of its loss (they share batch statistics)",
@@ -65,28 +63,31 @@ class CCSAM(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
-        batch, epochs = max(1, recipe.batch_size // 2), max(1, round(0.15 * recipe.epochs))
-        first = replace(recipe, batch_size=batch, decay=0.1, drop_last=True)
+        half, epochs = max(1, recipe.batch_size // 2), max(1, round(0.15 * recipe.epochs))
+        first = replace(recipe, batch_size=half, decay=0.1, drop_last=True)
         second = replace(first, epochs=epochs, learning_rate=0.1 * recipe.learning_rate)
         second = replace(second, warmup_epochs=0, schedule="step", milestones=())  # constant
         still = () if self.moving else ("backbone",)
-        adversarial = Adversarial(self.strength, self.limit, self.weighted)
-        return (
-            Stage("representation", first),
-            Stage("classifier", second, "class_balanced", ("classifier.",), (), still, adversarial),
-        )
+        method, head = Adversarial(self.strength, self.limit, self.weighted), ("classifier.",)
+        last = Stage("classifier", second, "class_balanced", head, (), still, method)
+        return (Stage("representation", first), last)
+
+    def meet(self, parts: tuple[Method, ...]) -> None:
+        """Raise TypeError for a second way of mixing."""
+        if self.mixup and any("mix" in overrides(part) for part in parts):
+            raise TypeError("cc_sam mixes images itself here; set its mixup=False")
 
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the outputs for the images; mixed ones bring their "labels" [B, C]."""
-        if not self.mixup:
-            return super().forward(network, batch, clock)
-        images, labels = mixed(batch, clock, self.task.num_classes)
-        return {**network(images), "labels": labels}
+        if self.mixup:
+            images, labels = mixed(batch, clock, self.task.num_classes)
+            return {**network(images), "labels": labels}
+        return super().forward(network, batch, clock)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the cross-entropy towards mixed labels, or else the targets, [B]."""
         labels = outputs["labels"].to(outputs["logits"]) if "labels" in outputs else batch.targets
-        return F.cross_entropy(outputs["logits"], labels, reduction="none")
+        return nn.functional.cross_entropy(outputs["logits"], labels, reduction="none")
 
     def backward(self, step: Step) -> None:
         """Descend along flat * sum of L_c(w + eps_c) + (1 - flat) * L(w), and the penalty."""
@@ -105,8 +106,7 @@ class CCSAM(Method):
         if self.average == "class":
             sizes = step.batch.targets.bincount()[step.batch.targets]  # [B]
             value = (displaced / sizes).sum() / (1 / sizes).sum()
-        if self.flat < 1:
-            value = self.flat * value + (1 - self.flat) * losses.mean()
+        value = self.flat * value + (1 - self.flat) * losses.mean() if self.flat < 1 else value
         step.descend(value + step.penalty())
 
     def after_step(self, step: Step) -> None:

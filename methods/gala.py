@@ -79,10 +79,10 @@ class GALA(Method):
         """
         if step.outputs is None:
             return
-        targets = step.batch.targets
-        chances = self._adjusted(step.outputs["logits"], targets).double().softmax(1)
-        own = F.one_hot(targets, self.task.num_classes)  # [B, C]
-        received = (own * (1 - chances)).mean(0)
+        logits, batch = step.outputs["logits"], step.batch
+        received = self._received(logits, batch.targets, batch.share)
+        if batch.partners is not None and batch.share is not None:
+            received = received + self._received(logits, batch.partners, 1 - batch.share)
         running = self.state["running"] + received
         increment = running if self.accumulate == "double" else received
         self.state = {"running": running, "theta": self.state["theta"] + increment}
@@ -91,6 +91,13 @@ class GALA(Method):
         """Return how far apart the margins of the most and the least pulled class are."""
         theta = (self.state["theta"] + self.epsilon).log()
         return {"margin_range": self.lambda1 * float(theta.max() - theta.min())}
+
+    def _received(self, logits: Tensor, targets: Tensor, share: Tensor | None) -> Tensor:
+        """Return the mean positive gradient [C] towards targets that images are of by a share."""
+        chances = self._adjusted(logits, targets).double().softmax(1)
+        own = F.one_hot(targets, self.task.num_classes)  # [B, C]
+        pulled = own * (1 - chances)
+        return (pulled if share is None else share.unsqueeze(1) * pulled).mean(0)
 
     def _adjusted(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return f [B, C] of raw logits z; no gradient runs through the accumulators."""

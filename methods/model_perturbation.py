@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench import Method, Offset, Step
+from ltbench.errors import UsageError
 
 
 @dataclass
@@ -46,7 +47,10 @@ class ModelPerturbation(Method):
         """Draw a displacement of the last convolutions, filter by filter."""
         modules = network.named_modules()
         names = [f"{name}.weight" for name, part in modules if isinstance(part, nn.Conv2d)]
-        weights = {name: network.get_parameter(name).detach() for name in names[-self.layers :]}
+        plain = dict(network.named_parameters())
+        if not plain.keys() >= set(names):
+            raise UsageError("model_perturbation displaces plain weights; these are parametrised.")
+        weights = {name: plain[name].detach() for name in names[-self.layers :]}
         return {name: self._noise(weight, generator) for name, weight in weights.items()}
 
     def _noise(self, weight: Tensor, generator: torch.Generator) -> Tensor:

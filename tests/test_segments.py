@@ -308,3 +308,6 @@ def test_what_is_neither_images_nor_weights_is_refused():
         evaluate_segmented(network, Segments([{"wieght": 1}], TARGETS * 0), lambda n, o: {})
     with pytest.raises(IndexError, match="segment 4 of 4"):
         run(lambda network, order: {}, TARGETS + 1)
+    nn.utils.parametrizations.weight_norm(network)
+    with pytest.raises(TypeError, match="are parametrised"):
+        run(lambda network, order: {})

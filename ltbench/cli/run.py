@@ -75,6 +75,7 @@ def run(
     from ltbench.runs.plan import make, seeds_of
     from ltbench.runs.pool import run_here, run_in_workers
     from ltbench.runs.probe import check_data, estimate
+    from ltbench.runs.rehearsal import rehearse
     from ltbench.runs.store import Store
 
     try:
@@ -89,6 +90,7 @@ def run(
         )  # fmt: skip
         place = Place(results, root_of(data_root), device, force=force)
         check_data(plan.jobs, place)
+        rehearse(plan.jobs, place)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, place, jobs)
             if as_json:

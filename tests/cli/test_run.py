@@ -200,7 +200,7 @@ def test_a_corrupt_checkpoint_is_named_and_the_rest_goes_on(ltbench, home):
 def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     start, ltbench, home, tmp_path
 ):
-    protocol = "fast(epochs=24, evaluate_every=1)"
+    protocol = "fast(epochs=60, evaluate_every=1)"  # none ends before the interrupt arrives
     call = [
         "run", "--methods", "ldam_drw+sam", "--dataset", "digits_lt", "--protocol", protocol,
         "--seeds", "1", "--json",

@@ -23,7 +23,7 @@ from ltbench.data.catalog import CATALOG
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for, train_epoch
-from ltbench.errors import UsageError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import create
 from ltbench.perturb import Segments, evaluate_at, norm
 from ltbench.runs.protocol import protocol
@@ -475,9 +475,30 @@ def test_the_release_and_what_records_say_of_the_second_stage():
     assert build("cc_sam").stages(recipe)[1].evaluating == ("backbone",)
 
 
-def test_its_gradient_rule_is_the_only_one():
+def test_its_gradient_rule_and_its_way_of_mixing_are_the_only_ones():
     with pytest.raises(UsageError, match="two gradient rules"):
         build("cc_sam+sam")
+    with pytest.raises(UsageError, match="mixes images itself"):
+        build("cc_sam@release+mixup")
+    assert build("cc_sam+mixup").mixer.alpha > 0
+
+
+def test_the_radius_is_that_of_the_loss_without_its_weight():
+    """A penalty beside it lowers the loss's weight, which is no reason to go farther."""
+    displaced = []
+    for weight in (1.0, 0.25):
+        method, network = made(f"perturbed='head', s=0.05, {FREE}")
+        method.loss_weight = lambda clock, weight=weight: weight
+        step, _ = taken(method, network, batch_of())
+        displaced.append(step.notes["ratio"])
+    torch.testing.assert_close(*displaced)
+
+
+def test_another_head_is_refused_by_the_head_form():
+    method, network = made("perturbed='head'")
+    torch.nn.utils.parametrizations.weight_norm(network.classifier)
+    with pytest.raises(LtbenchError, match="plain linear"):
+        taken(method, network, batch_of())
 
 
 @pytest.mark.parametrize(

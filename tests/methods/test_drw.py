@@ -114,3 +114,9 @@ def plain_bias_gradient(network, images):
 def test_parameters_out_of_range_are_refused(parameters):
     with pytest.raises(UsageError, match="beta lies from 0 to below 1"):
         build(f"drw({parameters})")
+
+
+@pytest.mark.parametrize("base", ["ldam_drw", "ride"])
+def test_a_base_that_defers_a_re_weighting_of_its_own_is_refused(base):
+    with pytest.raises(UsageError, match=f"{base} defers a re-weighting of its own"):
+        build(f"{base}+drw")

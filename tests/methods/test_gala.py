@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench import Batch, Clock, Step, Task, build
+from ltbench import Batch, Clock, Recipe, Step, Task, build
 
 CLASSES = 4
 CLOCK = Clock("train", 0, 1)
@@ -104,3 +104,41 @@ def test_the_second_strength_is_idle_in_the_code_form():
         for other in (0.0, 5.0)
     ]
     torch.testing.assert_close(*losses)
+
+
+def test_before_any_gradient_is_known_it_is_cross_entropy():
+    for form in ("paper", "code"):
+        method, batch, logits = made(f"gala(form={form!r})"), batch_of([0, 1, 2, 3]), logits_for(4)
+        plain = F.cross_entropy(logits, batch.targets, reduction="none")
+        torch.testing.assert_close(method.losses({"logits": logits}, batch, CLOCK), plain)
+
+
+def test_mixed_images_pull_at_both_their_classes_by_their_shares():
+    """As though each image stood twice in a batch of twice the size, with a weight."""
+    method, logits = made("gala(accumulate='single')"), logits_for(4)
+    share = torch.tensor([0.7, 0.7, 1.0, 0.2])
+    batch = batch_of([0, 1, 0, 2])._replace(partners=torch.tensor([1, 0, 3, 2]), share=share)
+    method.after_step(Step(method, None, batch, CLOCK, outputs={"logits": logits}))
+    expected = torch.zeros(CLASSES, dtype=torch.float64)
+    for row, own, other, weight in zip(
+        logits.softmax(1), batch.targets, batch.partners, share.double(), strict=True
+    ):
+        expected[own] += weight * (1 - row[own]) / 4
+        expected[other] += (1 - weight) * (1 - row[other]) / 4
+    torch.testing.assert_close(method.state["theta"], expected)
+    assert expected[3] == 0  # its share was none
+
+
+def test_the_released_recipe_holds_at_paper():
+    recipe = Recipe(200, 128, 0.1, 2e-4)
+    (stage,) = build("gala").stages(recipe)
+    ours = stage.recipe
+    assert (ours.batch_size, ours.weight_decay, ours.warmup_epochs) == (64, 5e-4, 2)
+    assert (ours.schedule, ours.drop_last, ours.epochs) == ("cosine", True, 200)
+    assert build("gala").views == ("autoaugment",)
+    assert made().views == ("standard",)
+
+
+def test_the_curve_is_the_range_of_the_margins():
+    method = made("gala(lambda1=1.2, lambda2=0.9)", [7.0, 1.0, 0.1, 0.0])
+    assert method.curves()["margin_range"] == pytest.approx(1.2 * math.log(7.001 / 0.001))

@@ -291,8 +291,15 @@ def test_a_head_that_does_not_give_the_logits_is_refused():
     )
     for change in changes:
         step.method.base.forward = lambda *given, change=change: change(forward(*given))
-        with pytest.raises(LtbenchError, match=r"logits must be classifier\(features\)"):
+        with pytest.raises(LtbenchError, match=r"logits may be classifier\(features\)"):
             step.method.backward(step)
+
+
+def test_a_head_with_another_output_that_the_losses_see_is_refused():
+    """Displacing the mean logits alone would leave the experts', which the loss is of, in place."""
+    step = step_of("ride+gsa(perturbed='head')", clock=Clock("train", 5, 10, 0, 4))
+    with pytest.raises(LtbenchError, match="nothing but logits"):
+        step.method.backward(step)
 
 
 # The release

@@ -102,3 +102,8 @@ def test_size_zero_is_the_base(base):
 def test_parameters_out_of_range_are_refused(parameters):
     with pytest.raises(UsageError, match="draws and layers are at least 1"):
         build(f"model_perturbation({parameters})")
+
+
+def test_weights_that_are_parametrised_are_refused():
+    with pytest.raises(UsageError, match="displaces plain weights"):
+        offsets_of("spectral_norm+model_perturbation")
