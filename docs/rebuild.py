@@ -5,6 +5,7 @@
 A test requires that this changes nothing.
 """
 
+import csv
 import re
 from pathlib import Path
 
@@ -28,9 +29,11 @@ def page(text: str, store: Store) -> str:
     """Return a page's text with every comparison block made anew.
 
     A block names data set, network, protocol and, after a colon, methods; the first is what the
-    others are compared to. Without methods it has all there are: plain training, then by accuracy.
+    others are compared to. Without methods it has all there are: plain training, then by accuracy,
+    with their ranks and what they cost.
     """
     records = list(store.records())
+    costs = _costs(store.root / "costs.csv")
 
     def made(block: re.Match[str]) -> str:
         place, _, names = block[2].partition(": ")
@@ -38,7 +41,7 @@ def page(text: str, store: Store) -> str:
         methods = split(names) or ["ce", *_by_accuracy(here)]
         chosen = [r for name in dict.fromkeys(methods) for r in here if r.method == name]
         (comparison,) = compare(chosen)
-        return f"{block[1]}\n{markdown(comparison)}\n\n{block[3]}"
+        return f"{block[1]}\n{markdown(comparison, None if names else costs)}\n\n{block[3]}"
 
     return BLOCK.sub(made, text)
 
@@ -47,6 +50,12 @@ def _by_accuracy(records: list[Record]) -> list[str]:
     (comparison,) = compare(records)
     ranked = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
     return [line.method for line in ranked]
+
+
+def _costs(path: Path) -> dict[str, str]:
+    """Return what `docs/measure.py` found, by method."""
+    with path.open() as file:
+        return {row["method"]: row["cost"] for row in csv.DictReader(file)}
 
 
 def tables(store: Store, folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """The table that ends a run: methods on one data set, against the first of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -62,13 +62,22 @@ def cells(line: Line) -> tuple[str, ...]:
     return (line.method, str(line.n), str(line.top1), *shots, _signed(line.difference), cost)
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> str:
     """Return the accuracies of a comparison as a Markdown table with its caption.
 
-    Without the cost: it is of the machine and its load at the time, so it does not last.
+    Costs are those given, by method, with the methods' ranks by mean accuracy beside them; those of
+    the records are of the machine and its load at the time, so they do not last.
     """
-    rows = [HEADERS, ("---", *["--:"] * (len(HEADERS) - 1)), *map(cells, comparison.lines)]
-    table = "\n".join(f"| {' | '.join(row[:-1])} |" for row in rows)
+    rows = [HEADERS, *map(cells, comparison.lines)]
+    lines = [list(row[:-1]) for row in rows]
+    if costs is not None:
+        best = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
+        ranks = {line.method: str(number) for number, line in enumerate(best, 1)}
+        lines = [["rank", *lines[0], "cost"]] + [
+            [ranks[line[0]], *line, costs.get(line[0], "--")] for line in lines[1:]
+        ]
+    lines.insert(1, ["---" if head == "method" else "--:" for head in lines[0]])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
     return f"{table}\n\n{title}. {CAPTION}."
 

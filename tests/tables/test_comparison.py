@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
-from ltbench.tables.comparison import compare, show
+from ltbench.tables.comparison import compare, markdown, show
 from ltbench.tables.statistics import mean_interval
 
 
@@ -80,3 +80,14 @@ def screen(comparison, width: int) -> str:
     file = io.StringIO()
     show(comparison, Console(file=file, width=width))
     return file.getvalue()
+
+
+def test_markdown_has_ranks_and_given_costs_where_there_are_costs(make_record):
+    (comparison,) = compare([make_record("ce", 0, 50.0), make_record("sam", 0, 60.0)])
+    plain, ranked = markdown(comparison), markdown(comparison, {"sam": "2.05"})
+    assert plain.splitlines()[0].startswith("| method | n | top-1 |")
+    assert "cost" not in plain
+    head, _, first, second = (line.strip("| ").split(" | ") for line in ranked.splitlines()[:4])
+    assert (head[0], head[1], head[-1]) == ("rank", "method", "cost")
+    assert (first[0], first[1], first[-1]) == ("2", "ce", "--")
+    assert (second[0], second[1], second[-1]) == ("1", "sam", "2.05")

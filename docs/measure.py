@@ -1,0 +1,70 @@
+"""Measure what every method costs, relative to plain training, in one run on an idle machine.
+
+    OMP_NUM_THREADS=1 python docs/measure.py
+
+Whole trainings of four epochs, all stages included, as the methods' own recipes have them, on
+1,000 made-up images of CIFAR's size and class proportions (imbalance 100) with ResNet-8; the least
+of two rounds. `docs/rebuild.py` puts the result beside the accuracies in docs/findings.md.
+"""
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+from ltbench.data.catalog import dataset
+from ltbench.data.datasets import Split, Subset
+from ltbench.data.splits import class_counts
+from ltbench.engine.fit import Settings, Training
+from ltbench.registry import build, find, names, plain, role
+from ltbench.runs.protocol import protocol
+from ltbench.runs.store import Store, write_text
+
+HEAD, EPOCHS, ROUNDS = 403, 4, 2
+ROOT = Path(__file__).resolve().parent.parent
+COSTS = ROOT / "results" / "costs.csv"
+
+
+def specifications() -> list[str]:
+    """Return plain training, then every method there is or that has records."""
+    every = {name: role(find(name)) for name in names()}
+    single = [name if kind == "method" else f"{plain()}+{name}" for name, kind in every.items()]
+    recorded = sorted({record.method for record in Store(ROOT / "results").records()})
+    return list(dict.fromkeys([plain(), *single, *recorded]))
+
+
+def seconds(specification: str) -> float:
+    """Return the training seconds of one run."""
+    info = dataset("cifar10_lt", None).info
+    rules = protocol("fast", info)
+    counts = class_counts(HEAD, info.classes, 100)
+    draw = torch.Generator().manual_seed(0)
+
+    def subset(sizes: torch.Tensor) -> Subset:
+        labels = torch.arange(len(sizes)).repeat_interleave(sizes)
+        shape = (len(labels), *info.shape)
+        return Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
+
+    data = Split(subset(torch.tensor(counts)), subset(torch.ones(len(counts)).long()), None,
+                 tuple(counts), "made up")  # fmt: skip
+    recipe = replace(rules.recipe(), epochs=EPOCHS, warmup_epochs=1)
+    settings = Settings(info, "resnet8", recipe, rules.precision, EPOCHS, 0, torch.device("cpu"))
+    work = Training(build(specification), data, settings)
+    work.run(lambda report: None)
+    return work.progress.train_seconds
+
+
+if __name__ == "__main__":
+    chosen = specifications()
+    least = dict.fromkeys(chosen, float("inf"))
+    for number in range(ROUNDS):
+        for name in track(chosen, f"round {number + 1} of {ROUNDS}"):
+            least[name] = min(least[name], seconds(name))
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["method", "cost"])
+    writer.writerows([name, f"{least[name] / least[chosen[0]]:.2f}"] for name in chosen)
+    write_text(COSTS, table.getvalue())
