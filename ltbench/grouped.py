@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ltbench.analysis.encoder import encoder_of
 from ltbench.analysis.partition import Affinity, affinities, by_size, canonical, normalised_cut
 from ltbench.analysis.quality import Form, Quality, feature_quality, resized_crops
 from ltbench.compose import name_of
@@ -20,7 +21,6 @@ from ltbench.method import Method
 from ltbench.task import Batch, Clock, Task
 
 Data = Callable[[], Iterable[Batch]]
-ENCODER = "backbone."
 CHUNK = 256  # images a forward pass of the quality
 
 
@@ -199,20 +199,6 @@ class Grouped(Method):
         self.state["by_similarity"] = torch.tensor(int(similar))
         self.state["grouping"] = self.state["grouping"] + int(changed)
         self.state["regrouped"] = self.state["regrouped"] + 1
-
-
-def encoder_of(network: nn.Module) -> Tensor:
-    """Return a copy of the encoder's weights and batch-norm affine parts, flat [P]."""
-    parts = [p.detach().flatten() for p in encoder_parameters(network)]
-    return torch.cat(parts).clone()
-
-
-def encoder_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return the encoder's parameters, without heads; raises LtbenchError if there are none."""
-    found = [p for name, p in network.named_parameters() if name.startswith(ENCODER)]
-    if not found:
-        raise LtbenchError("groups need a network whose encoder is called backbone.")
-    return found
 
 
 def _first_state(task: Task, groups: int) -> dict[str, object]:

@@ -24,9 +24,7 @@ class Batch(NamedTuple):
     targets: Tensor  # [B], int64
     indices: Tensor  # [B], int64: positions in the training set
     partners: Tensor | None = None  # [B], int64: the labels of what is mixed into the images
-    share: Tensor | None = (
-        None  # [B]: of an image's own label in its loss; its partner has the rest
-    )
+    share: Tensor | None = None  # [B]: of the own label in the loss; the partner has the rest
 
     @property
     def images(self) -> Tensor:
@@ -58,6 +56,14 @@ class Task:
     def priors(self) -> Tensor:
         """Return the class shares n_c / N, [C]."""
         return self.class_counts / self.class_counts.sum()
+
+    def effective_weights(self, beta: float) -> Tensor:
+        """Return (1 - beta) / (1 - beta^{n_c}), inverse effective numbers, of mean 1, [C].
+
+        Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, Eq. 2.
+        """
+        weights = (1 - beta) / (1 - beta ** self.class_counts.double())
+        return (weights / weights.mean()).float()
 
     @cached_property
     def shots(self) -> dict[str, Tensor]:

@@ -28,8 +28,7 @@ class ClassBalancedLoss(Method):
     def bind(self, task: Task) -> None:
         """Derive the factors [C] from the class counts."""
         super().bind(task)
-        factors = (1 - self.beta) / (1 - self.beta ** task.class_counts.double())
-        self.factors = (factors / factors.mean()).float()
+        self.factors = task.effective_weights(self.beta)
 
     def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
         """Return the factors of the targets, [B]."""

@@ -2,7 +2,7 @@
 ICLR 2020.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ltbench import Method, Recipe, Stage
 
@@ -31,12 +31,7 @@ class CRT(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
-        second = replace(
-            recipe,
-            epochs=max(1, round(self.length * recipe.epochs)),
-            schedule="cosine",
-            warmup_epochs=0,
-        )
+        second = recipe.second(self.length)
         still = () if self.moving else ("backbone",)
         head = ("classifier",)
         return (

@@ -2,7 +2,7 @@
 Recognition", CVPR 2021.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -36,12 +36,7 @@ class DisAlign(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the network and that of its calibration."""
-        second = replace(
-            recipe,
-            epochs=max(1, round(self.length * recipe.epochs)),
-            schedule="cosine",
-            warmup_epochs=0,
-        )
+        second = recipe.second(self.length)
         added = ("classifier.alpha", "classifier.beta", "classifier.confidence.")
         calibration = Calibration(self.rho)
         return (

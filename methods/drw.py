@@ -36,8 +36,7 @@ class DRW(Method):
     def bind(self, task: Task) -> None:
         """Derive the weights [C] from the class counts."""
         super().bind(task)
-        weights = (1 - self.beta) / (1 - self.beta ** task.class_counts.double())
-        self.weights = (weights / weights.mean()).float()
+        self.weights = task.effective_weights(self.beta)
 
     def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
         """Return ones, and after the deferral weights whose mean over the batch is one."""

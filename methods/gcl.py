@@ -59,13 +59,7 @@ class GCL(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
         first = replace(recipe, batch_size=max(1, recipe.batch_size // 2), decay=0.1)
-        second = replace(
-            first,
-            epochs=max(1, round(0.15 * recipe.epochs)),
-            learning_rate=0.02 * recipe.learning_rate,
-            warmup_epochs=0,
-            schedule="cosine",
-        )
+        second = replace(first.second(0.15), learning_rate=0.02 * recipe.learning_rate)
         head, still = ("classifier.",), ("backbone",)
         return (
             Stage("representation", first),

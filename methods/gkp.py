@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ltbench import Clock, Task
 from ltbench.analysis.anchors import Quadratic, draw, fisher_at
-from ltbench.grouped import Data, Grouped, encoder_of, encoder_parameters
+from ltbench.analysis.encoder import encoder_of, encoder_parameters
+from ltbench.grouped import Data, Grouped
 
 CLIP = 100.0  # times its mean: what an entry of a group's Fisher may be at most
 CEILING = 10.0  # of lambda A: SGD of momentum 0.9 diverges where (1 - alpha) lambda A > 3.8 / rate

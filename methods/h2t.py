@@ -48,13 +48,10 @@ class H2T(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier, on pairs."""
         second = replace(
-            recipe,
-            epochs=max(1, round(self.length * recipe.epochs)),
+            recipe.second(self.length),
             batch_size=2 * recipe.batch_size,
             learning_rate=self.rate * recipe.learning_rate,
             weight_decay=self.decay * recipe.weight_decay,
-            schedule="cosine",
-            warmup_epochs=0,
         )
         return (
             Stage(FIRST, replace(recipe, decay=0.1)),

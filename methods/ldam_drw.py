@@ -34,8 +34,7 @@ class LDAMDRW(Method):
         super().bind(task)
         counts = task.class_counts.double()
         self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
-        weights = (1 - self.beta) / (1 - self.beta**counts)
-        self.weights = (weights / weights.mean()).float()
+        self.weights = task.effective_weights(self.beta)
 
     def build(self, network: Network) -> Network:
         """Give the network a cosine head."""

@@ -2,7 +2,7 @@
 ICLR 2020.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ltbench import Method, Recipe, Stage
 from ltbench.networks import Network, ScaledClassifier
@@ -32,12 +32,7 @@ class LWS(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the network and that of the scales."""
-        second = replace(
-            recipe,
-            epochs=max(1, round(self.length * recipe.epochs)),
-            schedule="cosine",
-            warmup_epochs=0,
-        )
+        second = recipe.second(self.length)
         still = () if self.moving else ("backbone",)
         return (
             Stage("train", recipe),

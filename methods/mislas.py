@@ -57,8 +57,7 @@ class MiSLAS(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
         first = replace(recipe, decay=0.1)
-        epochs = max(1, round(self.length * recipe.epochs))
-        second = replace(recipe, epochs=epochs, schedule="cosine", warmup_epochs=0)
+        second = recipe.second(self.length)
         still = () if self.shifted else ("backbone",)
         rates = (("classifier.classifier.", self.rate),)
         return (

@@ -47,8 +47,7 @@ class RIDE(Method):
         super().bind(task)
         counts = task.class_counts.double()
         self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
-        weights = (1 - self.beta) / (1 - self.beta**counts)
-        self.weights = (weights / weights.mean()).float()
+        self.weights = task.effective_weights(self.beta)
         temperatures = 0.95 + 0.05 * task.num_classes * task.priors.double()
         self.temperatures = (temperatures / temperatures.max()).float()
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from ltbench.analysis.encoder import encoder_parameters
 from ltbench.analysis.fisher import diagonal_fisher, refresh_statistics
 from ltbench.errors import LtbenchError
-from ltbench.grouped import encoder_parameters
 from ltbench.task import Batch
 
 STATISTICS = 256  # images, about, from which batch statistics at an anchor are estimated

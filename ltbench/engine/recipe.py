@@ -1,7 +1,7 @@
 """A recipe: how long and how fast a stage trains. Imports nothing heavy, so the CLI can read it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -25,6 +25,11 @@ class Recipe:
     milestones: tuple[float, ...] = (0.8, 0.9)
     decay: float = 0.01
     drop_last: bool = False
+
+    def second(self, length: float) -> "Recipe":
+        """Return the recipe of a second stage: a share of the epochs, a cosine, no warm-up."""
+        epochs = max(1, round(length * self.epochs))
+        return replace(self, epochs=epochs, schedule="cosine", warmup_epochs=0)
 
     def learning_rate_at(self, epoch: int) -> float:
         """Return the learning rate of a zero-based epoch."""

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ltbench.analysis.anchors import Quadratic, draw, fisher_at
+from ltbench.analysis.encoder import encoder_of
 from ltbench.analysis.fisher import diagonal_fisher, refresh_statistics
 from ltbench.errors import LtbenchError
-from ltbench.grouped import encoder_of
 from ltbench.networks import create
 from ltbench.task import Batch
 

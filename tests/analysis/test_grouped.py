@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from ltbench import Batch, Clock, Task, build
+from ltbench.analysis.encoder import encoder_of
 from ltbench.analysis.quality import Quality
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.grouped import Grouped, encoder_of
+from ltbench.grouped import Grouped
 
 COUNTS = (40, 20, 8, 3, 1)
 

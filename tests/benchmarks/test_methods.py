@@ -14,11 +14,12 @@ from test_step import BATCH, CPU, PAIRS, RECIPE, network_for, paired_ratio
 
 from ltbench import Batch, Task, build
 from ltbench.analysis.anchors import Quadratic
+from ltbench.analysis.encoder import encoder_of
 from ltbench.compose import leaves
 from ltbench.data.splits import class_counts
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch
-from ltbench.grouped import Grouped, encoder_of
+from ltbench.grouped import Grouped
 from ltbench.task import Clock
 
 CIFAR10, CIFAR100 = (

@@ -81,3 +81,12 @@ def test_a_recipe_is_read_without_importing_torch():
         "import sys, ltbench.engine.recipe, ltbench.engine.scores; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_second_stage_is_a_share_of_the_epochs_under_a_cosine_without_warm_up():
+    first = Recipe(200, 128, 0.1, 2e-4, nesterov=True, warmup_epochs=5, decay=0.1)
+    second = first.second(0.15)
+    assert (second.epochs, second.schedule, second.warmup_epochs) == (30, "cosine", 0)
+    assert second.nesterov
+    assert second.learning_rate_at(0) == 0.1
+    assert first.second(0.001).epochs == 1

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ltbench import Clock, Step, build
+from ltbench.analysis.encoder import encoder_of, encoder_parameters
 from ltbench.conformance import check, training
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.grouped import encoder_of, encoder_parameters
 from ltbench.task import Task
 
 CLOCK = Clock("train", 6, 12)
