@@ -22,15 +22,17 @@ from ltbench.tables.render import write
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/findings.md")
+VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 BLOCK = re.compile(r"(<!-- comparison: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def page(text: str, store: Store) -> str:
     """Return a page's text with every comparison block made anew.
 
-    A block names data set, network, protocol and, after a colon, methods; the first is what the
-    others are compared to. Without methods it has all there are: plain training, then by accuracy,
-    with their ranks and what they cost.
+    A verdicts block names a table and one of its columns. A comparison block names data set,
+    network, protocol and, after a colon, methods; the first is what the others are compared to.
+    Without methods it has all there are: plain training, then by accuracy, with their ranks and
+    what they cost.
     """
     records = list(store.records())
     costs = _costs(store.root / "costs.csv")
@@ -43,7 +45,26 @@ def page(text: str, store: Store) -> str:
         (comparison,) = compare(chosen)
         return f"{block[1]}\n{markdown(comparison, None if names else costs)}\n\n{block[3]}"
 
-    return BLOCK.sub(made, text)
+    def judged(block: re.Match[str]) -> str:
+        name, _, column = block[2].partition(": ")
+        return f"{block[1]}\n{verdicts(name, column, store)}\n\n{block[3]}"
+
+    return VERDICTS.sub(judged, BLOCK.sub(made, text))
+
+
+def verdicts(name: str, column: str, store: Store) -> str:
+    """Return the rows of a table's column that have a specification, as the ledger judges them."""
+    every = fill([load(name)], [], store).cells
+    lines = [line for line in every if line.column == column and line.specification]
+    rows = [("row", "reported", "specification", "reproduced (n, protocol)", "verdict")]
+    rows.append(("---", "--:", "---", "--:", "---"))
+    for line in lines:
+        found = "--"
+        if line.reproduced is not None:
+            found = f"{line.reproduced} ({line.reproduced.n}, {line.protocol})"
+        reported = f"{line.reported:.{line.decimals}f}"
+        rows.append((line.row, reported, f"`{line.specification}`", found, str(line.verdict)))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _by_accuracy(records: list[Record]) -> list[str]:
