@@ -17,7 +17,7 @@ from ltbench.tables.statistics import (
 )
 from ltbench.tables.verdict import Comparison, Verdict, judge_together, value
 
-_EPOCH = {
+EPOCH = {
     "last": "last epoch",
     "best": "best epoch on the test set (optimistic)",
     "selected": "best epoch on held-out training images",
@@ -104,7 +104,7 @@ class Grid:
         marks = " Bold: best, underlined: second, where the intervals set them apart."
         return (
             f"Reproduced: mean ± half-width of the 95 % t-interval over n = {n} seeds (another n "
-            f"stands in brackets), {_EPOCH[self.table.definition.select]}, "
+            f"stands in brackets), {EPOCH[self.table.definition.select]}, "
             f"protocol {', '.join(self.protocols)}.{marks if marked else ''}{warning}"
         )
 

@@ -22,7 +22,7 @@ class Selection(StrEnum):
     BEST_TEST = "best_test"
 
 
-_EPOCHS: "dict[Selection, Select]" = {
+EPOCHS: "dict[Selection, Select]" = {
     Selection.LAST: "last", Selection.VALIDATION: "selected", Selection.BEST_TEST: "best",
 }  # fmt: skip
 
@@ -32,7 +32,7 @@ def selecting(table: "Table", selection: Selection, protocol: str | None = None)
 
     Raises UsageError for a choice on held-out images under a protocol that holds none out.
     """
-    select = _EPOCHS[selection]
+    select = EPOCHS[selection]
     columns = [each for each in table.definition.columns if each.data.available]
     if select == "selected" and columns:
         used = [table.protocol(column, protocol) for column in columns]
