@@ -133,6 +133,7 @@ def package(session: nox.Session) -> None:
         ltbench(session, programs, "list", "methods")
         ltbench(session, programs, "table", "1", "--quiet")
         ltbench(session, programs, "ledger")
+        ltbench(session, programs, "figure", "5")
         smoke_of(session, programs, "ce,ldam_drw+sam", "digits_lt", programs.parent.name)
 
 

@@ -13,6 +13,7 @@ from ltbench.runs.record import Data, Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.tables.metrics import Select
 from ltbench.tables.scores import Reader
+from ltbench.tables.selection import check_held_out
 from ltbench.tables.statistics import Estimate, mean_interval
 
 FIELDS = (
@@ -54,12 +55,15 @@ def per_class(
 ) -> PerClass:
     """Return a figure's bars; methods without records are left out and named.
 
-    Raises LtbenchError where there are no records at all, or of different training images.
+    Raises LtbenchError where there are no records at all, or of different training images, and
+    UsageError for a choice on held-out images under a protocol that holds none out.
     """
     definition = figure.definition
     assert isinstance(definition, Classes)
     data = dataset(definition.dataset)
     used = resolved(protocol or definition.protocol, data.info)
+    if select == "selected":
+        check_held_out([used])
     place = (str(data), used.specification, definition.network or data.info.network)
     reader = Reader(store)
     found: dict[str, dict[int, Record]] = {}

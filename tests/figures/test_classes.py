@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
 from ltbench.runs.record import Data
@@ -55,6 +55,12 @@ def test_name_and_tier_tell_the_protocol(figure, store, make_record):
 def test_no_record_at_all_says_what_makes_them(figure, store):
     with pytest.raises(LtbenchError, match="`ltbench run --methods ce,ldam_drw,bcl,gkp_gsa"):
         per_class(figure, store)
+
+
+def test_a_choice_on_held_out_images_needs_some(figure, store, make_record):
+    store.write(with_classes(make_record("ce", 0, 50.0), (1, 2, 3)))
+    with pytest.raises(UsageError, match="protocol paper holds no training images out"):
+        per_class(figure, store, select="selected")
 
 
 def test_other_training_images_are_refused(figure, store, make_record):
