@@ -1,4 +1,4 @@
-"""The statistics behind a table's cells: against the paper, against the first row, over subsets.
+"""The statistics behind a table's cells: against the paper, against a base, over subsets.
 
 Slow to import, as `inference` is.
 """
@@ -22,7 +22,7 @@ _SUBSET = "subset_seed"  # the protocol's field
 
 @dataclass(frozen=True)
 class Gain:
-    """What a row has over the table's first one, over the seeds that both have."""
+    """What a row has over the table's base, over the seeds that both have."""
 
     estimate: Estimate
     p_paired: float | None  # of no gain, by the paired t test
@@ -76,6 +76,12 @@ def details(table: Table, store: Store, protocol: str | None = None) -> Details:
     return Details(grid, tuple(lines))
 
 
+def base(grid: Grid) -> str:
+    """Return the label of the row that gains are counted from: the first that can have any."""
+    labels = [row.label for row in grid.rows if row.method is not None]
+    return labels[0] if labels else grid.rows[0].label
+
+
 def _column(grid: Grid, head: Head, entries: Sequence[Entry], reader: Reader) -> list[Detail]:
     found = [_detail(*pair, head) for pair in zip(grid.rows, entries, strict=True)]
     raised = iter(holm([p for each in found if (p := each.p_differs) is not None]))
@@ -98,13 +104,13 @@ def _detail(row: Row, entry: Entry, head: Head) -> Detail:
 
 
 def _gains(grid: Grid, head: Head, reader: Reader) -> list[Gain | None]:
-    """Return every row's gain on the first; none of the first itself, or of what is no score."""
-    wanted = grid.table.definition.seeds
-    found = [scores(reader, grid.table, row, head, wanted) for row in grid.rows]
-    gains: list[Gain | None] = [None]
-    for each in found[1:]:
-        values = [each[seed] - found[0][seed] for seed in each if seed in found[0]]
-        if not values or not METRICS[head.column.metric].ranked:
+    """Return every row's gain on the base; none of the base itself, or of what is no score."""
+    wanted, first = grid.table.definition.seeds, base(grid)
+    found = {row.label: scores(reader, grid.table, row, head, wanted) for row in grid.rows}
+    gains: list[Gain | None] = []
+    for label, each in found.items():
+        values = [each[seed] - found[first][seed] for seed in each if seed in found[first]]
+        if label == first or not values or not METRICS[head.column.metric].ranked:
             gains.append(None)
             continue
         gains.append(

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.tables.details import Detail, Details
+from ltbench.tables.details import Detail, Details, base
 from ltbench.tables.statistics import Estimate
 
 _PAPER = (
@@ -46,11 +46,10 @@ def show(found: Details, console: Console) -> None:
     if not found.lines:
         console.print("No cell has a record yet; ltbench table NAME says what fills them.")
         return
-    first = grid.rows[0].label
     console.print("", Text(grid.caption, style="dim"), sep="\n")
     if any(line.p_differs is not None for line in found.lines):
         console.print(Text(_PAPER, style="dim"))
-    console.print(Text(f"{_FIRST.format(first=first)} {_DETECTABLE}", style="dim"))
+    console.print(Text(f"{_FIRST.format(first=base(grid))} {_DETECTABLE}", style="dim"))
     if any(line.spread for line in found.lines):
         console.print(Text(_SPREAD, style="dim"))
 

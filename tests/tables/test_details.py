@@ -47,6 +47,25 @@ def test_gains_are_on_the_first_row_and_paired(table, filled):
     assert gain.detectable == pytest.approx(detectable_gain(GAINS))
 
 
+def test_the_base_is_the_first_row_that_can_have_records(store, make_record):
+    for seed, top1 in enumerate((52.0, 53.0)):
+        store.write(make_record("gkp_gsa(groups=2)", seed, top1))
+        store.write(make_record("gkp_gsa", seed, top1 + 1))
+    found = details(load("figure5"), store)
+    gains = {line.row.label: line.gain for line in found.lines}
+    assert gains["GKP+GSA G=2"] is None
+    assert gains["GKP+GSA G=4"].estimate.mean == 1.0
+    assert "Against GKP+GSA G=2: gain" in screen(found).replace("\n", " ")
+
+
+def test_times_have_no_gains(store, make_record):
+    for method, seconds in (("bcl", 7200.0), ("gkp_gsa", 14400.0)):
+        store.write(make_record(method, 0, 50.0, seconds=seconds))
+    found = details(load("7"), store)
+    assert found.lines
+    assert all(line.gain is None for line in found.lines)
+
+
 def test_holm_is_over_the_rows_of_one_column(table, filled):
     found = details(table, filled)
     gains = [cell(found, label).gain for label in ("Ours|new*", "Later")]
