@@ -87,6 +87,18 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site in .nox/site; a warning is an error."""
+    python = str(shared(session) / "python")
+    install = ["-m", "pip", "install", "--quiet", "--progress-bar=off"]
+    session.run(python, *install, "--constraint", "constraints.txt", "--editable", ".[docs]")
+    site = Path(".nox/site")
+    shutil.rmtree(site, ignore_errors=True)
+    session.run(python, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(site))
+    session.log(f"open {site}/index.html")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build the wheel, install it in a clean environment, and use it from another folder."""
     shared_programs = shared(session)
@@ -121,6 +133,7 @@ def package(session: nox.Session) -> None:
         ltbench(session, programs, "list", "methods")
         ltbench(session, programs, "table", "1", "--quiet")
         ltbench(session, programs, "ledger")
+        ltbench(session, programs, "figure", "5")
         smoke_of(session, programs, "ce,ldam_drw+sam", "digits_lt", programs.parent.name)
 
 

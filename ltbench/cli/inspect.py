@@ -17,7 +17,7 @@ from ltbench.errors import unknown
 
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="methods, datasets, networks, protocols, tables or all.")
+        str, typer.Argument(help="methods, datasets, networks, protocols, tables, figures or all.")
     ] = "all",
     load: Load = None,
     as_json: AsJson = False,
@@ -135,12 +135,19 @@ def _tables() -> list[Row]:
     ]
 
 
+def _figures() -> list[Row]:
+    from ltbench.figures.definition import figures
+
+    return [{"name": figure.name, "title": figure.title} for figure in figures()]
+
+
 _LISTS = {
     "methods": _methods,
     "datasets": _datasets,
     "networks": _networks,
     "protocols": _protocols,
     "tables": _tables,
+    "figures": _figures,
 }
 
 

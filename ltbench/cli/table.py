@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.options import Results
+from ltbench.tables.selection import Selection
 
 
 def table(
@@ -17,6 +18,15 @@ def table(
     protocol: Annotated[
         str | None, typer.Option(help="Show another protocol's records, as a proxy.")
     ] = None,
+    select: Annotated[
+        Selection | None, typer.Option(help="Show scores of another epoch, in files of its own.")
+    ] = None,
+    siunitx: Annotated[
+        bool, typer.Option("--siunitx", help="Let LaTeX align numbers by the package siunitx.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show the statistics behind the cells instead.")
+    ] = False,
     results: Results = Path("results"),
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Say which rows can be run, and why others cannot.")
@@ -31,13 +41,23 @@ def table(
     from ltbench.tables.grid import build
     from ltbench.tables.missing import implemented
     from ltbench.tables.render import write
+    from ltbench.tables.selection import selecting
 
     console = Console(highlight=False)
     if coverage:
         rows.show(load(name), implemented(), console)
         return
-    grid = build(load(name), Store(results), protocol)
-    files = write(grid, results / "tables")
+    chosen, store = load(name), Store(results)
+    if select is not None:
+        chosen = selecting(chosen, select, protocol)
+    if details:
+        from ltbench.tables import details_view
+        from ltbench.tables.details import details as behind
+
+        details_view.show(behind(chosen, store, protocol), console)
+        return
+    grid = build(chosen, store, protocol)
+    files = write(grid, results / "tables", siunitx)
     if quiet:
         for problem in grid.problems:
             print(f"ltbench: left out: {problem}", file=sys.stderr)

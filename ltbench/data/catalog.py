@@ -121,6 +121,11 @@ class Planned(Dataset):
     def __str__(self) -> str:
         return self.info.name
 
+    @cached_property
+    def title(self) -> str:
+        """Return the name as papers print it; there is one ratio, so they print none."""
+        return self.info.title
+
     ratio = ""
     reported_imbalance = None
     available = False

@@ -91,6 +91,10 @@ def _reported(entry: Entry) -> str:
     return entry.number(entry.reported)
 
 
+def _style(entry: Entry) -> str:
+    return "bold" if entry.best else "underline" if entry.second else ""
+
+
 def _label_width(grid: Grid, lines: _Lines) -> int:
     return max(map(cell_len, [*lines, *(row.label for row in grid.rows)]))
 
@@ -154,7 +158,7 @@ def _table(grid: Grid, lines: _Lines, columns: list[int]) -> Table:
         if all(entry.reproduced is None for entry in shown):
             continue
         for label, show in lines.items():
-            texts = [Text(show(entry), style="bold" if entry.best else "") for entry in shown]
+            texts = [Text(show(entry), style=_style(entry)) for entry in shown]
             if any(texts):
                 table.add_row(label, *texts)
     return table

@@ -9,10 +9,15 @@ from ltbench.runs.store import Store, slug
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.scores import Head, Reader, scores
-from ltbench.tables.statistics import Estimate, mean_interval, separated_best
+from ltbench.tables.statistics import (
+    Estimate,
+    mean_interval,
+    separated_best,
+    separated_second,
+)
 from ltbench.tables.verdict import Comparison, Verdict, judge_together, value
 
-_EPOCH = {
+EPOCH = {
     "last": "last epoch",
     "best": "best epoch on the test set (optimistic)",
     "selected": "best epoch on held-out training images",
@@ -32,6 +37,7 @@ class Entry:
     decimals: int = 1
     comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
+    second: bool = False  # whether it does so once the best is left out
     comparison: Comparison | None = None  # where the protocol is the paper's own
     verdict: Verdict | None = None
 
@@ -94,10 +100,12 @@ class Grid:
             else ""
         )
         n = len(self.table.definition.seeds)
+        marked = any(entry.best for entries in self.lines for entry in entries)
+        marks = " Bold: best, underlined: second, where the intervals set them apart."
         return (
             f"Reproduced: mean ± half-width of the 95 % t-interval over n = {n} seeds (another n "
-            f"stands in brackets), {_EPOCH[self.table.definition.select]}, "
-            f"protocol {', '.join(self.protocols)}.{warning}"
+            f"stands in brackets), {EPOCH[self.table.definition.select]}, "
+            f"protocol {', '.join(self.protocols)}.{marks if marked else ''}{warning}"
         )
 
 
@@ -155,12 +163,14 @@ def _marked(head: Head, column: Sequence[Entry]) -> list[Entry]:
     """Return a column's entries with what can only be said of them together."""
     compared = [entry.comparison for entry in column if entry.comparison is not None]
     judged = iter(judge_together(compared))
-    best = separated_best([entry.reproduced for entry in column])
-    ranked = METRICS[head.column.metric].ranked
+    estimates = [entry.reproduced for entry in column]
+    best = separated_best(estimates) if METRICS[head.column.metric].ranked else None
+    second = separated_second(estimates, best)
     return [
         replace(
             entry,
-            best=ranked and place == best,
+            best=place == best,
+            second=place == second,
             verdict=next(judged).verdict if entry.comparison is not None else None,
         )
         for place, entry in enumerate(column)

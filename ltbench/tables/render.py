@@ -17,9 +17,9 @@ FIELDS = (
 )  # fmt: skip
 
 
-def write(grid: Grid, folder: Path) -> list[Path]:
+def write(grid: Grid, folder: Path, siunitx: bool = False) -> list[Path]:
     """Write the table as CSV, LaTeX and Markdown, and return the files."""
-    texts = {".csv": long_csv(grid), ".tex": latex(grid), ".md": markdown(grid)}
+    texts = {".csv": long_csv(grid), ".tex": latex(grid, siunitx), ".md": markdown(grid)}
     for suffix, text in texts.items():
         write_text(folder / f"{grid.name}{suffix}", text)
     return [folder / f"{grid.name}{suffix}" for suffix in texts]
@@ -72,6 +72,8 @@ def _reported(entry: Entry) -> str:
 
 
 def _reproduced(entry: Entry) -> str:
+    if entry.second:
+        return f"<ins>{entry}</ins>"  # Markdown has no underline; <u> is often taken out
     return f"**{entry}**" if entry.best else str(entry)
 
 

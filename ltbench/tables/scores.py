@@ -66,7 +66,8 @@ class Reader:
     def run(self, cell: Cell) -> Run | None:
         """Return a cell's run, if there is a record that reads."""
         if cell not in self._read:
-            self._read[cell] = self._run(cell)
+            record = self.record(cell)
+            self._read[cell] = None if record is None else Run.of(record)
         return self._read[cell]
 
     def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:
@@ -74,7 +75,8 @@ class Reader:
         found = ((cell.seed, self.run(cell)) for cell in cells)
         return {seed: run for seed, run in found if run is not None}
 
-    def _run(self, cell: Cell) -> Run | None:
+    def record(self, cell: Cell) -> Record | None:
+        """Return a cell's whole record, if there is one that reads."""
         try:
             record = self.store.read(cell)
         except LtbenchError as error:
@@ -86,7 +88,7 @@ class Reader:
             path = self.store.path(cell)
             self.problems.append(f"{path} holds the record of another cell; move or delete it.")
             return None
-        return Run.of(record)
+        return record
 
 
 def scores(reader: Reader, table: Table, row: Row, head: Head, seeds: Sequence[int]) -> Scores:

@@ -53,6 +53,13 @@ def separated_best(estimates: Sequence[Estimate | None]) -> int | None:
     return best if floor > max(others) else None
 
 
+def separated_second(estimates: Sequence[Estimate | None], best: int | None) -> int | None:
+    """Return where the second mean stands if the best is set apart, and it from the rest."""
+    if best is None:
+        return None
+    return separated_best([None if at == best else each for at, each in enumerate(estimates)])
+
+
 def _bound(estimate: Estimate | None, side: int) -> float:
     if estimate is None or estimate.half_width is None:
         return side * math.inf

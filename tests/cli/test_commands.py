@@ -45,13 +45,17 @@ finally:
 def test_help_names_every_command_and_the_debug_option(ltbench):
     answer = ltbench("--help")
     assert answer.code == 0
-    for name in ["run", "table", "list", "show", "status", "data", "doctor", "check", "--debug"]:
+    for name in ["run", "table", "figure", "ledger", "list", "show", "status", "data", "doctor"]:
+        assert name in answer.out
+    for name in ["check", "--debug"]:
         assert name in answer.out
 
 
 def test_every_list_is_json_when_asked(ltbench):
     everything = strict(ltbench("list", "--json").out)
-    assert sorted(everything) == ["datasets", "methods", "networks", "protocols", "tables"]
+    assert sorted(everything) == [
+        "datasets", "figures", "methods", "networks", "protocols", "tables",
+    ]  # fmt: skip
     for kind, rows in everything.items():
         alone = ltbench("list", kind, "--json")
         assert alone.code == 0

@@ -1,0 +1,38 @@
+"""`ltbench figure`: reported beside reproduced, drawn. Reads records; imports no torch."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ltbench.cli.options import Results
+from ltbench.tables.selection import Selection
+
+
+def figure(
+    name: Annotated[
+        str, typer.Argument(help="Such as 5 or per_class (see ltbench list), or a YAML file.")
+    ],
+    protocol: Annotated[
+        str | None, typer.Option(help="Draw another protocol's records, as a proxy.")
+    ] = None,
+    select: Annotated[
+        Selection | None, typer.Option(help="Draw scores of another epoch, in files of its own.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Draw a figure as PDF, SVG and PNG, with its data as CSV beside it."""
+    from ltbench.figures.definition import figures
+    from ltbench.figures.make import make
+    from ltbench.runs.store import Store
+
+    console = Console(highlight=False)
+    for each in figures(name):
+        made = make(each, Store(results), protocol, select)
+        for sentence in made.remarks:
+            console.print(sentence, markup=False, soft_wrap=True)
+        for problem in made.problems:
+            print(f"ltbench: left out: {problem}", file=sys.stderr)
+        console.print(f"Written: {', '.join(map(str, made.files))}", soft_wrap=True, markup=False)

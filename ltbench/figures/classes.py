@@ -1,0 +1,142 @@
+"""The accuracy of every class from records, beside how many training images it has."""
+
+import csv
+import io
+import shlex
+from dataclasses import dataclass
+
+from ltbench.data.catalog import dataset
+from ltbench.errors import LtbenchError
+from ltbench.figures.definition import Classes, Figure
+from ltbench.runs.protocol import protocol as resolved
+from ltbench.runs.record import Data, Record
+from ltbench.runs.store import Cell, Store, slug
+from ltbench.tables.metrics import Select
+from ltbench.tables.scores import Reader
+from ltbench.tables.selection import check_held_out
+from ltbench.tables.statistics import Estimate, mean_interval
+
+FIELDS = (
+    "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
+    "accuracy", "ci95", "n", "seeds",
+)  # fmt: skip
+SHOTS = ("many", "medium", "few")
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One method: its accuracy in percent by class, and by shot group, over its seeds."""
+
+    method: str
+    seeds: tuple[int, ...]
+    accuracy: tuple[Estimate, ...]  # by class
+    groups: dict[str, float]  # mean over the classes of each group there is
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """Methods on one data set, the classes in the order of their training images."""
+
+    name: str
+    figure: Figure
+    cell: Cell  # of the first method; its method and seed say nothing
+    exact: bool
+    select: Select
+    order: tuple[int, ...]  # classes, most images first
+    counts: tuple[int, ...]  # training images, in that order
+    shots: tuple[str, ...]  # the group of each, in that order
+    bars: tuple[Bars, ...]
+    missing: tuple[str, ...]  # methods without a record
+    problems: tuple[str, ...]
+
+
+def per_class(
+    figure: Figure, store: Store, protocol: str | None = None, select: Select = "last"
+) -> PerClass:
+    """Return a figure's bars; methods without records are left out and named.
+
+    Raises LtbenchError where there are no records at all, or of different training images, and
+    UsageError for a choice on held-out images under a protocol that holds none out.
+    """
+    definition = figure.definition
+    assert isinstance(definition, Classes)
+    data = dataset(definition.dataset)
+    used = resolved(protocol or definition.protocol, data.info)
+    if select == "selected":
+        check_held_out([used])
+    place = (str(data), used.specification, definition.network or data.info.network)
+    reader = Reader(store)
+    found: dict[str, dict[int, Record]] = {}
+    for method in definition.methods:
+        cells = [Cell(*place, method, seed) for seed in definition.seeds]
+        read = ((cell.seed, reader.record(cell)) for cell in cells)
+        records = {s: r for s, r in read if r is not None and getattr(r, select) is not None}
+        if records:
+            found[method] = records
+    if not found:
+        raise LtbenchError(
+            f"figure {figure.name} is drawn from records and there are none yet; "
+            f"`{_command(definition, place)}` makes them."
+        )
+    drawn = [record.data for records in found.values() for record in records.values()]
+    if len({each.indices_sha256 for each in drawn}) > 1:
+        raise LtbenchError(
+            f"figure {figure.name}: the records are of different training images; run them anew."
+        )
+    counts = drawn[0].class_counts
+    order = tuple(sorted(range(len(counts)), key=lambda label: -counts[label]))
+    named = {"last": "", "selected": "_validation", "best": "_best_test"}[select]
+    own = resolved(definition.protocol, data.info).specification == used.specification
+    return PerClass(
+        definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
+        Cell(*place, definition.methods[0], 0), used.exact, select, order,
+        tuple(counts[label] for label in order),
+        tuple(_shots(drawn[0], label) for label in order),
+        tuple(_bars(method, records, order, select) for method, records in found.items()),
+        tuple(method for method in definition.methods if method not in found),
+        tuple(reader.problems),
+    )  # fmt: skip
+
+
+def _bars(method: str, records: dict[int, Record], order: tuple[int, ...], select: Select) -> Bars:
+    scores = [getattr(record, select) for record in records.values()]
+    accuracy = tuple(
+        mean_interval([100 * each.correct[label] / each.total[label] for each in scores])
+        for label in order
+    )
+    groups = {}
+    for group in SHOTS:
+        values = [value for each in scores if (value := getattr(each, group)) is not None]
+        if values:
+            groups[group] = mean_interval(values).mean
+    return Bars(method, tuple(records), accuracy, groups)
+
+
+def _shots(data: Data, label: int) -> str:
+    count = data.class_counts[label]
+    return "many" if count > data.many_above else "few" if count < data.few_below else "medium"
+
+
+def _command(definition: Classes, place: tuple[str, str, str]) -> str:
+    methods, seeds = ",".join(definition.methods), ",".join(map(str, definition.seeds))
+    words = ["--methods", methods, "--dataset", place[0], "--protocol", place[1]]
+    words += ["--network", place[2], "--seeds", seeds]
+    return shlex.join(["ltbench", "run", *words])
+
+
+def as_csv(found: PerClass) -> str:
+    """Return one line for each method and class; four decimals."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for bars in found.bars:
+        for label, count, shots, each in zip(
+            found.order, found.counts, found.shots, bars.accuracy, strict=True
+        ):
+            half = "" if each.half_width is None else f"{each.half_width:.4f}"
+            writer.writerow([
+                bars.method, label, count, shots, found.cell.dataset, found.cell.network,
+                found.cell.protocol, found.select, f"{each.mean:.4f}", half, each.n,
+                " ".join(map(str, bars.seeds)),
+            ])  # fmt: skip
+    return out.getvalue()

@@ -1,0 +1,184 @@
+"""From a grid to the points of a figure: sweeps of one number, and accuracy over imbalance."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ltbench.errors import UsageError, unknown
+from ltbench.figures.definition import Figure, Imbalance, Sweep
+from ltbench.tables.definition import Row
+from ltbench.tables.grid import Entry, Grid
+from ltbench.tables.scores import Head
+
+FIELDS = (
+    "panel", "series", "x", "method", "dataset", "imbalance", "network", "metric", "protocol",
+    "select", "reported", "reproduced", "ci95", "n", "seeds", "status", "verdict",
+)  # fmt: skip
+_NUMBER = re.compile(r"=\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)$")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a series: what is reported and reproduced at `x`."""
+
+    x: float
+    row: Row
+    head: Head
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that a line joins."""
+
+    label: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes."""
+
+    title: str
+    series: tuple[Series, ...]
+
+    @property
+    def ticks(self) -> list[float]:
+        """Return every x there is."""
+        return sorted({point.x for series in self.series for point in series.points})
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The panels of a figure and the grid they are drawn from."""
+
+    name: str
+    figure: Figure
+    grid: Grid
+    axis: str
+    log: bool
+    panels: tuple[Panel, ...]
+
+    @property
+    def points(self) -> list[Point]:
+        """Return all points."""
+        return [point for panel in self.panels for each in panel.series for point in each.points]
+
+    @property
+    def reproduced(self) -> bool:
+        """Return whether any point has records."""
+        return any(point.entry.reproduced is not None for point in self.points)
+
+
+def curves(figure: Figure, grid: Grid) -> Curves:
+    """Return a figure's points; raises UsageError where rows and columns do not give any."""
+    definition, table = figure.definition, figure.table
+    assert table is not None
+    name = definition.name + grid.name.removeprefix(table.name)
+    if isinstance(definition, Sweep):
+        return Curves(name, figure, grid, definition.axis, definition.log, _sweep(figure, grid))
+    assert isinstance(definition, Imbalance)
+    drawn, panels = _imbalance(definition, grid)
+    return Curves(name, figure, drawn, "imbalance ratio r", True, panels)
+
+
+def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
+    """Return a panel for each column, with one line over the rows."""
+    numbers = [_number(figure, row) for row in grid.rows]
+    panels = []
+    for place, head in enumerate(grid.heads):
+        entries = [line[place] for line in grid.lines]
+        points = [
+            Point(x, row, head, entry)
+            for x, row, entry in zip(numbers, grid.rows, entries, strict=True)
+        ]
+        ordered = sorted(points, key=lambda point: point.x)
+        title = head.column.data.title
+        panels.append(Panel(title, (Series(figure.title, tuple(ordered)),)))
+    return tuple(panels)
+
+
+def _number(figure: Figure, row: Row) -> float:
+    found = _NUMBER.search(row.label)
+    if found is None:
+        raise UsageError(
+            f"figure {figure.name}: the label {row.label!r} does not end in the number that rows "
+            "differ in; write it like 'G=4'."
+        )
+    return float(found[1])
+
+
+def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ...]]:
+    """Return the part of the grid that is drawn, and a panel for each data set in it.
+
+    A data set is drawn if it has several ratios, each row as a line.
+    """
+    labels = [row.label for row in grid.rows]
+    for label in definition.rows:
+        if label not in labels:
+            raise unknown(f"row of table {definition.table}", label, labels)
+    families: dict[str, list[int]] = {}
+    for place, head in enumerate(grid.heads):
+        if head.column.metric == "top1":
+            families.setdefault(head.column.data.info.title, []).append(place)
+    families = {title: places for title, places in families.items() if len(places) > 1}
+    if not families:
+        raise UsageError(
+            f"table {definition.table} has no data set at several imbalance ratios; name another."
+        )
+    rows = [labels.index(label) for label in definition.rows]
+    panels = [
+        Panel(title, tuple(_line(grid, row, places) for row in rows))
+        for title, places in families.items()
+    ]
+    return _part(grid, rows, [place for each in families.values() for place in each]), (*panels,)
+
+
+def _part(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> Grid:
+    """Return a grid of some rows and columns, judged as they were in the whole."""
+    definition = grid.table.definition.model_copy(
+        update={
+            "rows": [grid.rows[row] for row in rows],
+            "columns": [grid.heads[column].column for column in columns],
+        }
+    )
+    lines = tuple(tuple(grid.lines[row][column] for column in columns) for row in rows)
+    heads = tuple(grid.heads[column] for column in columns)
+    return replace(grid, table=replace(grid.table, definition=definition), heads=heads, lines=lines)
+
+
+def _line(grid: Grid, row: int, places: Sequence[int]) -> Series:
+    points = [
+        Point(grid.heads[place].column.data.imbalance, grid.rows[row], grid.heads[place],
+              grid.lines[row][place])
+        for place in places
+    ]  # fmt: skip
+    return Series(grid.rows[row].label, tuple(sorted(points, key=lambda point: point.x)))
+
+
+def as_csv(found: Curves) -> str:
+    """Return one line for each point; four decimals, for more differ between machines."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    select = found.grid.table.definition.select
+    for panel in found.panels:
+        for series in panel.series:
+            for point in series.points:
+                entry, head, data = point.entry, point.head, point.head.column.data
+                estimate = entry.reproduced
+                mean, half = (estimate.mean, estimate.half_width) if estimate else (None, None)
+                writer.writerow([
+                    panel.title, series.label, f"{point.x:g}", point.row.method_on(data),
+                    data.info.name, data.ratio, head.network, head.column.metric, head.protocol,
+                    select, entry.reported, _exact(mean),
+                    _exact(half), len(entry.seeds),
+                    " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
+                ])  # fmt: skip
+    return out.getvalue()
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else f"{value:z.4f}"

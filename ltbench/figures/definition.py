@@ -1,0 +1,138 @@
+"""Figure specifications: one YAML file for all, read strictly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from ltbench.errors import unknown
+from ltbench.runs.record import Model
+from ltbench.tables.definition import Network, Seed, Specification, Table, Text, folder, load
+from ltbench.tables.explain import explain
+from ltbench.tables.strict_yaml import read_yaml
+
+_MOST = 6  # series or panels: as many colours and markers are told apart, also in print
+
+
+def _file_name(text: str) -> str:
+    if not text.replace("_", "").isalnum() or not text.isascii():
+        raise PydanticCustomError("name", "it names files; use letters, digits and _")
+    return text
+
+
+Name = Annotated[Text, AfterValidator(_file_name)]
+Rows = Annotated[list[Text], Field(min_length=1, max_length=_MOST)]
+Methods = Annotated[list[Specification], Field(min_length=1, max_length=_MOST)]
+
+
+class Sweep(Model):
+    """The rows of a table as points: their labels end in the number that they differ in."""
+
+    name: Name
+    table: Text
+    axis: Text
+    log: bool = False
+
+
+class Imbalance(Model):
+    """Rows of a table as lines over the imbalance ratio of its columns."""
+
+    name: Name
+    table: Text
+    rows: Rows
+
+
+class Classes(Model):
+    """The accuracy of every class, one panel a method."""
+
+    name: Name
+    title: Text
+    dataset: Text
+    network: Network | None = None  # where it is not the data set's
+    protocol: Text | None = None
+    seeds: list[Seed] = Field(min_length=1)
+    methods: Methods
+
+
+class Figures(Model):
+    """The content of the file."""
+
+    sweeps: list[Sweep] = Field(default=[])
+    imbalance: list[Imbalance] = Field(default=[])
+    classes: list[Classes] = Field(default=[])
+
+    @property
+    def every(self) -> list[Sweep | Imbalance | Classes]:
+        """Return all figures, of whatever kind."""
+        return [*self.sweeps, *self.imbalance, *self.classes]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Figures":
+        names = [figure.name for figure in self.every]
+        if not names:
+            raise PydanticCustomError("empty", "it defines no figure; give sweeps or classes")
+        for name in names:
+            if names.count(name) > 1:
+                raise PydanticCustomError(
+                    "twins", "two figures are named {name}; rename one", {"name": name}
+                )
+        return self
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure specification and the table it is drawn from, if it is."""
+
+    definition: Sweep | Imbalance | Classes
+    table: Table | None
+
+    @property
+    def name(self) -> str:
+        """Return the name that `ltbench figure` knows it by."""
+        return self.definition.name
+
+    @property
+    def title(self) -> str:
+        """Return what it shows."""
+        if isinstance(self.definition, Classes):
+            return self.definition.title
+        assert self.table is not None
+        return self.table.definition.title
+
+
+def figures(name: str | None = None) -> list[Figure]:
+    """Return the shipped figure of a name such as `figure5` or `5`, those of a file, or all.
+
+    Raises UsageError naming the file, the key and the remedy.
+    """
+    if name is not None and name.endswith((".yaml", ".yml")):
+        return _read(Path(name))
+    shipped = {figure.name: figure for figure in _read(folder() / "figures.yaml")}
+    if name is None:
+        return list(shipped.values())
+    found = shipped.get(name) or shipped.get(f"figure{name}")
+    if found is None:
+        hint = "Figures of your own are given by the path of their .yaml file."
+        raise unknown("figure", name, shipped, hint)
+    return [found]
+
+
+def _read(path: Path) -> list[Figure]:
+    content = read_yaml(path)
+    try:
+        definitions = Figures.model_validate(content)
+    except ValidationError as error:
+        lists: dict[str, type[BaseModel]] = {
+            "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes,
+        }  # fmt: skip
+        raise explain(path, error, lists, Figures) from None
+    return [Figure(each, _table(path, each)) for each in definitions.every]
+
+
+def _table(path: Path, figure: Sweep | Imbalance | Classes) -> Table | None:
+    if isinstance(figure, Classes):
+        return None
+    own = figure.table.endswith((".yaml", ".yml"))
+    return load(str(path.parent / figure.table) if own else figure.table)

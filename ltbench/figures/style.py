@@ -1,0 +1,95 @@
+"""How figures look, and their files: the same records give the same bytes."""
+
+import io
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from ltbench.runs.store import write_file
+
+GREY = "0.55"
+# Okabe and Ito's, told apart by the colour-blind; in an order whose luminance differs in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# Tol's: from dark to light, so that shot groups are told apart in print too.
+SHOT_COLOURS = {"many": "#332288", "medium": "#44AA99", "few": "#DDCC77"}
+MARKERS = ("o", "s", "^", "D", "v", "P")
+_DOTS = 200  # an inch, of the PNG
+_SMALL = 7.0  # points, of the caption
+
+_SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.92",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,  # text stays text, which journals ask for
+    "svg.hashsalt": "ltbench",
+    "savefig.dpi": _DOTS,
+}
+# Without dates and versions, which would change the bytes.
+_METADATA: dict[str, dict[str, str | None]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": "ltbench"},
+    "svg": {"Date": None, "Creator": "ltbench"},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with ltbench's settings and leave the user's own alone."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+def canvas(width: float, height: float, title: str, tier: str, caption: str) -> Figure:
+    """Return a figure with a title, what protocol it is of, and a caption beneath.
+
+    Width and height are in inches, those of the axes together; the texts add to the height.
+    """
+    above, below = _wrapped(title, width, 9.5, 0.68), _wrapped(caption, width, _SMALL, 0.54)
+    top = 0.16 * (above.count("\n") + 1) + 0.24
+    bottom = 0.135 * (below.count("\n") + 1) + 0.1
+    total = height + top + bottom
+    figure = Figure(figsize=(width, total), layout="constrained")
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, bottom / total, 1, height / total), w_pad=0.06, h_pad=0.04)  # type: ignore[call-arg]
+    figure.text(0.5, 1 - 0.06 / total, above, ha="center", va="top", size=9.5, weight="bold")
+    figure.text(0.5, (height + bottom + 0.04) / total, tier, ha="center", size=8, color="0.3")
+    figure.text(0.01, 0.05 / total, below, va="bottom", size=_SMALL, color="0.3")
+    return figure
+
+
+def save(figure: Figure, data: str, name: str, folder: Path) -> list[Path]:
+    """Write a figure as PDF, SVG and PNG with its data beside it; return the files."""
+    files = {suffix: folder / f"{name}.{suffix}" for suffix in (*_METADATA, "csv")}
+    contents = {"csv": data.encode()}
+    for suffix, metadata in _METADATA.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        contents[suffix] = buffer.getvalue()
+    for suffix, path in files.items():  # only once all are drawn: they belong together
+        write_file(path, lambda file, content=contents[suffix]: file.write(content))  # type: ignore[misc]
+    return list(files.values())
+
+
+def tier(protocol: str, exact: bool) -> str:
+    """Return what a protocol's records are worth, in a few words."""
+    return f"protocol {protocol}" if exact else f"proxy: protocol {protocol}"
+
+
+def _wrapped(text: str, width: float, size: float, letter: float) -> str:
+    """Return text in lines of a width in inches; a letter's is relative to the size in points."""
+    kept = text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
+    return textwrap.fill(kept, int(width * 72 / (size * letter)))

@@ -1,0 +1,81 @@
+"""Accuracy by class from made records."""
+
+import csv
+import io
+
+import pytest
+
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.figures.classes import FIELDS, as_csv, per_class
+from ltbench.figures.definition import figures
+from ltbench.runs.record import Data
+from ltbench.tables.statistics import mean_interval
+
+
+@pytest.fixture
+def figure():
+    (found,) = figures("per_class")
+    return found
+
+
+def with_classes(record, correct):
+    """Return a record of three classes, whose native order is not that of their counts."""
+    data = Data(class_counts=(5, 500, 50), indices_sha256="0", many_above=100, few_below=20,
+                test_images=30)  # fmt: skip
+    changed = {"correct": correct, "total": (10, 10, 10), "top1": 100 * sum(correct) / 30}
+    last = record.last.model_copy(update=changed)
+    return record.model_copy(update={"data": data, "last": last})
+
+
+def test_classes_stand_in_the_order_of_their_images(figure, store, make_record):
+    for seed, correct in enumerate([(1, 9, 5), (3, 9, 7)]):
+        store.write(with_classes(make_record("ce", seed, 50.0), correct))
+    found = per_class(figure, store)
+    assert (found.order, found.counts) == ((1, 2, 0), (500, 50, 5))
+    assert found.shots == ("many", "medium", "few")
+    (bars,) = found.bars
+    assert bars.accuracy == tuple(
+        mean_interval(values) for values in ([90.0, 90.0], [50.0, 70.0], [10.0, 30.0])
+    )
+    assert bars.groups == {"many": 60.0, "medium": 40.0, "few": 10.0}
+    assert bars.seeds == (0, 1)
+    assert set(found.missing) == {"ldam_drw", "bcl", "gkp_gsa"}
+    lines = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert tuple(lines[0]) == FIELDS
+    first = [lines[0][key] for key in ("class", "training_images", "shots", "accuracy", "n")]
+    assert first == ["1", "500", "many", "90.0000", "2"]
+
+
+def test_name_and_tier_tell_the_protocol(figure, store, make_record):
+    store.write(with_classes(make_record("ce", 0, 50.0, protocol="fast"), (1, 2, 3)))
+    found = per_class(figure, store, "fast")
+    assert (found.name, found.exact) == ("per_class_fast", False)
+
+
+def test_no_record_at_all_says_what_makes_them(figure, store):
+    with pytest.raises(LtbenchError, match="`ltbench run --methods ce,ldam_drw,bcl,gkp_gsa"):
+        per_class(figure, store)
+
+
+def test_a_choice_on_held_out_images_needs_some(figure, store, make_record):
+    store.write(with_classes(make_record("ce", 0, 50.0), (1, 2, 3)))
+    with pytest.raises(UsageError, match="protocol paper holds no training images out"):
+        per_class(figure, store, select="selected")
+
+
+def test_other_training_images_are_refused(figure, store, make_record):
+    store.write(with_classes(make_record("ce", 0, 50.0), (1, 2, 3)))
+    other = with_classes(make_record("bcl", 0, 50.0), (1, 2, 3))
+    data = other.data.model_copy(update={"indices_sha256": "1"})
+    store.write(other.model_copy(update={"data": data}))
+    with pytest.raises(LtbenchError, match="different training images"):
+        per_class(figure, store)
+
+
+def test_a_record_that_does_not_read_is_left_out_and_named(figure, store, make_record):
+    store.write(with_classes(make_record("ce", 0, 50.0), (1, 2, 3)))
+    path = store.write(with_classes(make_record("ce", 1, 50.0), (1, 2, 3)))
+    path.write_text("{")
+    found = per_class(figure, store)
+    assert found.bars[0].seeds == (0,)
+    assert str(path) in found.problems[0]

@@ -1,0 +1,137 @@
+"""Figures as files: whole, the same every time, and looked into for what they must say."""
+
+import re
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltbench.errors import LtbenchError
+from ltbench.figures import style
+from ltbench.figures.curves import curves
+from ltbench.figures.definition import figures
+from ltbench.figures.draw import draw_classes, draw_curves
+from ltbench.figures.make import make
+from ltbench.tables.grid import build
+
+FROM_TABLES = [figure.name for figure in figures() if figure.table is not None]
+
+
+def texts(drawn):
+    """Return every text in a figure."""
+    from matplotlib.text import Text
+
+    return " ".join(each.get_text() for each in drawn.findobj(Text)).replace("\u00a0", " ")
+
+
+def drawn(name, store, protocol=None):
+    (figure,) = figures(name)
+    with style.style():
+        return draw_curves(curves(figure, build(figure.table, store, protocol)))
+
+
+@pytest.mark.parametrize("name", FROM_TABLES)
+def test_an_empty_store_gives_reported_points_and_says_so(name, store):
+    (figure,) = figures(name)
+    made = make(figure, store)
+    assert "Nothing is reproduced under protocol paper yet" in made.remarks[0]
+    assert [path.suffix for path in made.files] == [".pdf", ".svg", ".png", ".csv"]
+    assert {path.stem for path in made.files} == {name}
+    words = " ".join(texts(drawn(name, store)).split())
+    assert "Nothing is reproduced under this protocol yet" in words
+    assert "protocol paper" in words
+    with Image.open(made.files[2]) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=int)
+    assert pixels.std() > 5  # something is on it
+    edge = np.concatenate([pixels[:, :3].ravel(), pixels[:, -3:].ravel(), pixels[:3].ravel()])
+    assert (edge == 255).all()  # and nothing is cut off
+
+
+def test_reproduced_values_are_drawn_with_their_intervals(store, make_record):
+    for seed, top1 in enumerate((50.0, 51.0, 52.0)):
+        store.write(make_record("gkp_gsa", seed, top1))
+    figure = drawn("table6", store)
+    (axes,) = figure.axes
+    (bar,) = axes.containers
+    (x,), (y,) = bar.lines[0].get_data()
+    assert (x, y) == (100, 51.0)
+    (segment,) = bar.lines[2][0].get_segments()
+    assert segment[:, 1] == pytest.approx([51 - 4.30265 / 3**0.5, 51 + 4.30265 / 3**0.5], abs=1e-4)
+    low, high = axes.get_ylim()
+    assert low < segment[:, 1].min() < segment[:, 1].max() < high
+    grey = axes.lines[0]
+    assert (grey.get_color(), grey.get_markerfacecolor()) == (style.GREY, "white")
+    assert list(grey.get_ydata()) == [52.6, 52.7, 53.2, 52.4, 52.1]
+    assert "n = 3 seeds, last epoch" in texts(figure).replace("\n", " ")
+
+
+def test_a_proxy_says_so_in_title_and_caption(store, make_record):
+    store.write(make_record("ce", 0, 30.0, protocol="fast"))
+    words = texts(drawn("imbalance", store, "fast")).replace("\n", " ")
+    assert "proxy: protocol fast" in words
+    assert "can neither confirm nor contradict" in words
+
+
+def test_classes_are_drawn_a_panel_a_method(store, make_record):
+    from ltbench.figures.classes import per_class
+
+    (figure,) = figures("per_class")
+    for method in ("ce", "bcl"):
+        store.write(make_record(method, 0, 50.0, shots=(60.0, None, 10.0)))
+    with style.style():
+        found = draw_classes(per_class(figure, store))
+    assert len(found.axes) == 3
+    words = texts(found)
+    for word in ("ce  (n = 1)", "bcl  (n = 1)", "many", "few", "protocol paper"):
+        assert word in words
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_the_same_records_give_the_same_bytes(hash_seed, store, tmp_path):
+    call = "from ltbench.cli import main; import sys; sys.argv[1:] = ['figure', '8']; main()"
+    environment = {"PYTHONHASHSEED": hash_seed, "SOURCE_DATE_EPOCH": "0", "PATH": "/usr/bin"}
+    subprocess.run([sys.executable, "-c", call], cwd=tmp_path, env=environment, check=True,
+                   capture_output=True)  # fmt: skip
+    made = make(figures("8")[0], store)
+    for path in made.files:
+        other = tmp_path / "results" / "figures" / path.name
+        assert path.read_bytes() == other.read_bytes()
+    pdf, svg = made.files[0].read_bytes(), made.files[1].read_text()
+    assert b"CreationDate" not in pdf
+    assert not re.search(r"dc:date", svg)
+
+
+def test_the_users_settings_do_not_show_and_stay(store):
+    before = make(figures("8")[0], store).files[2].read_bytes()
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert make(figures("8")[0], store).files[2].read_bytes() == before
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_a_failed_rendering_leaves_the_old_files(store, monkeypatch):
+    made = make(figures("8")[0], store)
+    before = [path.read_bytes() for path in made.files]
+    from matplotlib.figure import Figure
+
+    real = Figure.savefig
+
+    def fails(self, *words, **options):
+        if options["format"] == "svg":
+            raise OSError("no space")
+        real(self, *words, **options)
+
+    monkeypatch.setattr(Figure, "savefig", fails)
+    with pytest.raises(OSError, match="no space"):
+        make(figures("8")[0], store)
+    assert [path.read_bytes() for path in made.files] == before
+    assert sorted(made.files[0].parent.iterdir()) == sorted(made.files)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(store):
+    store.root.mkdir()
+    (store.root / "figures").write_text("")
+    with pytest.raises(LtbenchError, match="cannot write"):
+        make(figures("8")[0], store)

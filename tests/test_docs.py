@@ -1,0 +1,151 @@
+"""The documentation holds: pages are reachable, links resolve, and what it shows runs."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import typer
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+TEXTS = [*PAGES, ROOT / "README.md"]
+FENCE = re.compile(r"^```([\w{}-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name_of(path: Path) -> str:
+    return path.name
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """Return a page's fenced blocks in a language."""
+    return [body for found, body in FENCE.findall(path.read_text()) if found == language]
+
+
+def test_every_page_is_in_the_table_of_contents_once():
+    trees = blocks(ROOT / "docs" / "index.md", "{toctree}")
+    named = [line for tree in trees for line in tree.splitlines() if line and line[0] != ":"]
+    assert sorted(named) == sorted(path.stem for path in PAGES if path.stem != "index")
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as the site and the repository's host make them."""
+    headings = re.findall(r"^#{1,6} (.+)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name_of)
+def test_links_between_pages_resolve(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):
+        if target.startswith(("https://", "http://")):
+            continue
+        file, _, anchor = target.partition("#")
+        found = page if not file else page.parent / file
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found.read_text()), target
+
+
+def test_the_reference_has_every_public_name():
+    import ltbench
+
+    text = (ROOT / "docs" / "api.md").read_text()
+    shown = re.findall(r"^\.\. \w+:: (\w+)$", text, re.MULTILINE)
+    assert sorted(shown) == sorted(set(ltbench.__all__) - {"__version__"} | {"ltbench"})
+
+
+def commands(path: Path) -> Iterator[str]:
+    """Yield the ltbench commands that a page shows; `…` stands for something left out."""
+    text = FENCE.sub("", path.read_text())
+    yield from re.findall(r"^    (ltbench .*)$", text, re.MULTILINE)
+    inline = re.findall(r"`(ltbench [^`]+)`", " ".join(text.split()))
+    yield from (each for each in inline if "…" not in each)
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name_of)
+def test_commands_parse(page):
+    from ltbench.cli import app
+
+    group = typer.main.get_command(app)
+    for line in commands(page):
+        words, command = shlex.split(line)[1:], group
+        context = group.make_context("ltbench", [], resilient_parsing=True)
+        while hasattr(command, "get_command") and words and not words[0].startswith("-"):
+            command = command.get_command(context, words.pop(0))
+            assert command is not None, line
+        if words not in ([], ["--help"]):  # else it is named, not called
+            try:
+                command.make_context("ltbench", words, parent=context)
+            except Exception as error:  # typer's own click, or the one that it depends on
+                pytest.fail(f"{line}: {error}")
+
+
+METHODS = [
+    (page, place)
+    for page in TEXTS
+    for place, code in enumerate(blocks(page, "python"))
+    if "(Method)" in code
+]
+
+
+@pytest.mark.parametrize(("page", "place"), METHODS, ids=lambda each: getattr(each, "name", each))
+def test_methods_hold_to_the_protocol(page, place, tmp_path, monkeypatch):
+    from ltbench import registry
+    from ltbench.conformance import check
+
+    monkeypatch.setattr(registry, "_loaded", {})
+    path = tmp_path / "shown.py"
+    path.write_text(blocks(page, "python")[place])
+    assert check(registry.load_file(path)) == []
+
+
+def test_there_are_methods_to_check():
+    assert {page.name for page, _ in METHODS} == {"methods.md", "README.md"}
+
+
+def test_the_gradient_rule_in_three_lines_holds_too(method_file):
+    from ltbench import registry
+    from ltbench.conformance import check
+
+    every = blocks(ROOT / "docs" / "methods.md", "python")
+    (rule,) = [code for code in every if "(Method)" not in code]
+    path = method_file("three_lines", "rho: float = 0.05\n\n" + dedent(rule))
+    needed = "\nfrom ltbench.perturb import scaled\n"
+    path.write_text(path.read_text().replace("\nimport os\n", needed))
+    assert check(registry.load_file(path)) == []
+
+
+def test_the_entry_of_a_data_set_is_one():
+    from ltbench.data.catalog import CATALOG, Dataset, DatasetInfo
+
+    (code,) = blocks(ROOT / "docs" / "datasets.md", "python")
+    info = eval(code, {"DatasetInfo": DatasetInfo})
+    assert info.name not in CATALOG
+    assert str(Dataset(info, info.imbalance)) == f"{info.name}(imbalance=100)"
+
+
+def test_tables_and_figures_shown_are_read(tmp_path):
+    from ltbench.figures.definition import Figures
+    from ltbench.runs.store import Store
+    from ltbench.tables.definition import load
+    from ltbench.tables.grid import build
+
+    (table,) = blocks(ROOT / "docs" / "quickstart.md", "yaml")
+    (tmp_path / "mine.yaml").write_text(table)
+    assert len(build(load(str(tmp_path / "mine.yaml")), Store(tmp_path)).rows) == 3
+    (figures,) = blocks(ROOT / "docs" / "figures.md", "yaml")
+    assert len(Figures.model_validate(yaml.safe_load(figures)).every) == 3
+
+
+def test_fingerprints_of_the_subsets_are_those_of_the_records():
+    text = (ROOT / "docs" / "faq.md").read_text()
+    shown = dict(re.findall(r"^\| `(cifar.*?)` \| [\d,]+ \| `(\w+)` \|$", text, re.MULTILINE))
+    assert len(shown) == 2
+    for path in (ROOT / "results" / "runs").glob("cifar*/*/*/*/seed*.json"):
+        record = json.loads(path.read_text())
+        held_out = record["settings"]["validation"] or record["settings"]["subset_seed"]
+        if record["dataset"] in shown and not held_out and record["settings"]["fraction"] == 1:
+            assert record["data"]["indices_sha256"].startswith(shown[record["dataset"]])
