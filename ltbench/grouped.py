@@ -29,14 +29,15 @@ class Grouped(Method):
     """A method with groups of classes; where several meet, the first is their keeper.
 
     After every epoch each class keeps the encoder whose feature quality was best for it so far, as
-    a reference to that epoch's snapshot. From the share `start` of the epochs on, every `interval`
-    epochs until the share `freeze`, the classes are partitioned anew by their encoders' similarity.
-    While fewer than `groups` snapshots differ, the groups are of equal width in log n_c.
+    a reference to that epoch's snapshot. From the share `start` of the epochs on, in steps of the
+    share `interval` until the share `freeze`, the classes are partitioned anew by the similarity of
+    their encoders. While fewer than `groups` snapshots differ, the groups are of equal width in
+    log n_c.
     """
 
     groups: int = 4
     start: float = 0.05  # epoch 10 of 200
-    interval: int = 10  # epochs
+    interval: float = 0.05  # 10 epochs of 200
     freeze: float = 0.8  # epoch 160 of 200, the first drop of the learning rate
     affinity: Affinity = "centred"  # of encoders, without their mean; raw: with it
     quality: Form = "plain"  # as Eq. 17-19 are written; normalised features peak while collapsed
@@ -48,10 +49,12 @@ class Grouped(Method):
 
     def __post_init__(self) -> None:
         self.keeper = self
-        if min(self.groups, self.interval) < 1 or self.quality_images < 2:
-            raise ValueError("groups and interval are at least 1, quality_images at least 2")
-        if not 0 <= self.start <= self.freeze <= 1:
-            raise ValueError("start and freeze are shares of the epochs, start the smaller one")
+        if self.groups < 1 or self.quality_images < 2:
+            raise ValueError("groups are at least 1, quality_images at least 2")
+        if not 0 <= self.start <= self.freeze <= 1 or not 0 < self.interval <= 1:
+            raise ValueError(
+                "start <= freeze and interval are shares of the epochs, interval not 0"
+            )
 
     def meet(self, parts: tuple[Method, ...]) -> None:
         """Find the keeper; raises TypeError for parts that want different groups."""
@@ -110,7 +113,8 @@ class Grouped(Method):
             del self.state["bank"]  # nothing will ask for it again
             return
         self._remember(network, self._quality(network, data, clock))
-        if finished >= first and (finished - first) % self.interval == 0:
+        every = max(1, round(self.interval * clock.epochs))
+        if finished >= first and (finished - first) % every == 0:
             self._regroup()
 
     def curves(self) -> dict[str, float]:

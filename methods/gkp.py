@@ -39,7 +39,7 @@ class GKP(Grouped):
     fisher_images: int = 400  # per group, about
 
     deviations = (
-        "groups first after 5 % of the epochs, then every 10 epochs until 80 %, where they freeze",
+        "groups first after 5 % of the epochs, then every 5 % until 80 %, where they freeze",
         "feature quality on at most 16 training images a class under a fresh random crop; the "
         "release measures on test images",
         "quality of features as Eq. 17-19 write them: scaled to unit length, it is best while they "

@@ -27,7 +27,7 @@ class Encoder(nn.Module):
 
 
 def grouped(counts=COUNTS, **parameters):
-    usual = {"groups": 3, "start": 0.2, "interval": 2, "quality_view": "clean"}
+    usual = {"groups": 3, "start": 0.2, "interval": 0.2, "quality_view": "clean"}
     method = Grouped(**{**usual, **parameters})
     method.bind(Task(torch.tensor(counts)))
     return method

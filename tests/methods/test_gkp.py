@@ -12,7 +12,7 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.task import Task
 
 CLOCK = Clock("train", 6, 12)
-FAST = "gkp(start=0.0, interval=1, freeze=1.0)"
+FAST = "gkp(start=0.0, interval=0.05, freeze=1.0)"
 
 
 def trained(specification=f"ce+{FAST}", epochs=4):
@@ -127,7 +127,7 @@ def test_only_the_encoder_is_under_it(run):
 
 @pytest.mark.parametrize("fisher", ["paper", "mean", "unit"])
 def test_curvature_is_clipped_so_that_steps_cannot_diverge(fisher):
-    _, gkp = trained(f"ce+gkp(start=0.0, interval=1, fisher='{fisher}', strength=1e6)", 3)
+    _, gkp = trained(f"ce+gkp(start=0.0, interval=0.05, fisher='{fisher}', strength=1e6)", 3)
     pull = gkp.state["penalty"]["pull"]
     assert 0 < gkp.strength * pull.max() <= 10 * (1 + 1e-5)
 
@@ -163,7 +163,7 @@ def tensors(state):
 
 
 def test_anchors_are_renewed_with_the_groups_and_then_stay():
-    work = training("ce+gkp(start=0.1, interval=3, freeze=0.7)", epochs=10)
+    work = training("ce+gkp(start=0.1, interval=0.3, freeze=0.7)", epochs=10)
     gkp, centres = work.method.modifiers[0], []
     after = gkp.after_epoch
 

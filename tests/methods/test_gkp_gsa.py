@@ -47,7 +47,7 @@ def test_it_is_the_composition():
 
 def test_it_trains_the_same_weights():
     ends = []
-    early = "(start=0.0, interval=1)"
+    early = "(start=0.0, interval=0.05)"
     for specification in (f"gkp_gsa{early}", f"bcl+gkp{early}+gsa{early}"):
         work = training(specification)
         work.run(lambda report: None)
