@@ -1,5 +1,6 @@
 """Accuracy of single classes, in bins where there are many."""
 
+from itertools import pairwise
 from statistics import fmean
 
 from ltbench.report.evidence import Group
@@ -21,7 +22,7 @@ def by_count(group: Group) -> list[tuple[float, float]]:
     ranked.sort(key=lambda place: -counts[place])
     bins = min(BINS, len(ranked))
     edges = [round(place * len(ranked) / bins) for place in range(bins + 1)]
-    parts = [ranked[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    parts = [ranked[start:stop] for start, stop in pairwise(edges)]
     return [
         (
             fmean(max(counts[place], 1) for place in part),  # the axis is logarithmic

@@ -121,7 +121,7 @@ def _setting(
     store: Store, key: str, methods: dict[str, list[Record]], order: Sequence[str]
 ) -> Setting:
     named = [method for method in order if method in methods]
-    base = min(methods, key=lambda method: (named.index(method) if method in named else len(named)))
+    base = min(methods, key=lambda method: named.index(method) if method in named else len(named))
     first = [base, *(method for method in methods if method != base)]
     lines = compare(record for method in first for record in methods[method])[0]
     ranked = sorted(lines.lines, key=lambda line: (-line.top1.mean, line.method))

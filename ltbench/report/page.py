@@ -1,15 +1,16 @@
 """The page: a pure function of a store's files."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from ltbench.report import figures
+from ltbench.report import overlays, rows
 from ltbench.report.curves import curves
-from ltbench.report.evidence import Evidence, Setting, gather
+from ltbench.report.evidence import Setting, gather
+from ltbench.report.plot import Plot
 from ltbench.report.svg import drawing
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
 from ltbench.runs.store import Store, write_text
@@ -63,15 +64,17 @@ def render(store: Store) -> Report:
     return Report(text, records, problems)
 
 
-def _plots(store: Store, setting: Setting) -> list[figures.Plot]:
+def _plots(store: Store, setting: Setting) -> list[Plot]:
     with drawing():
         made = [
-            figures.seeds(setting),
-            figures.shots(setting),
-            figures.classes(setting),
-            figures.training(setting, [curves(store, each) for each in figures.overlaid(setting)]),
-            figures.cost(setting),
-            figures.calibration(setting),
+            rows.seeds(setting),
+            rows.shots(setting),
+            rows.calibration(setting),
+            overlays.classes(setting),
+            overlays.training(
+                setting, [curves(store, each) for each in overlays.overlaid(setting)]
+            ),
+            overlays.cost(setting),
         ]
     return [plot for plot in made if plot is not None]
 
@@ -88,5 +91,11 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["breakable"] = _breakable
     environment.globals["source"] = lambda name: Markup((_TEMPLATES / name).read_text("utf-8"))
     return environment
+
+
+def _breakable(name: str) -> Markup:
+    """Return a specification that a narrow column may break where its parts end."""
+    return Markup(re.sub(r"([_+(,=@]+)", r"\1<wbr>", str(escape(name))))

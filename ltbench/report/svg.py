@@ -19,12 +19,13 @@ POINTS = 72  # an inch
 # Colours that stand for variables of the page's style sheet.
 INK, MUTED, LINE, PAPER = "#010101", "#020202", "#030303", "#040404"
 SERIES = tuple(f"#0500{place:02x}" for place in range(6))
+MARKERS = "osD^vP"
 _VARIABLES = {
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--card)",
     **{colour: f"var(--s{place})" for place, colour in enumerate(SERIES)},
 }  # fmt: skip
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "svg.hashsalt": "ltbench",  # else the names of markers are drawn anew each time
     "svg.fonttype": "none",
     "text.parse_math": False,  # names may hold a dollar sign
@@ -104,7 +105,9 @@ def _plain(text: str, name: str, key: str, used: set[str]) -> str:
     if name == "id":
         return f"{key}-{text}"
     text = _VARIABLE.sub(lambda match: _VARIABLES[match[0]], text)
-    text = _REFERENCE.sub(lambda match: f"#{key}-{match[1]}" if match[1] in used else match[0], text)
+    text = _REFERENCE.sub(
+        lambda match: f"#{key}-{match[1]}" if match[1] in used else match[0], text
+    )
     text = _FONT.sub(r"font-size: \1px", _FAMILY.sub("", text))
     return " ".join(_NUMBER.sub(_rounded, text).split())
 

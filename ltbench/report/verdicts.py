@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from ltbench.report.evidence import Evidence, Group
 from ltbench.tables.definition import Column, Row, Table
@@ -12,9 +13,11 @@ from ltbench.tables.metrics import METRICS
 from ltbench.tables.statistics import mean_interval
 from ltbench.tables.verdict import Word
 
+CLAIMS = "claims"  # in the place of a table's name
+
 # What each word means, in the words of docs/verdicts.md.
 MEANINGS: dict[Word, str] = {
-    "holds": "our mean, with its 95 % interval, lies within the tolerance around the reported value",
+    "holds": "our mean and its 95 % interval lie within the tolerance around the reported value",
     "differs": "our mean lies farther from it than the tolerance and chance allow",
     "undecided": "neither can be said yet; where more seeds would decide, their number is given",
     "proxy": "there are records, but of another protocol than the paper's, or of another machine",
@@ -31,6 +34,11 @@ class Count:
     title: str
     shown: bool  # whether the table has a section of its own
     words: dict[Word, int]
+
+    @property
+    def key(self) -> str:
+        """Return the id of that section."""
+        return _key(self.table)
 
     @property
     def total(self) -> int:
@@ -66,14 +74,19 @@ class Entry:
 class Sheet:
     """A table as the paper lays it out."""
 
-    key: str
     table: Table
     rows: tuple[tuple[Row, tuple[Cell, ...]], ...]
 
     @property
-    def headers(self) -> list[str]:
-        """Return the columns' titles."""
-        return [column.title for column in self.table.definition.columns]
+    def key(self) -> str:
+        """Return its id in the page."""
+        return _key(self.table.short)
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Return the titles above neighbouring columns, and of how many."""
+        titles = [column.group or "" for column in self.table.definition.columns]
+        return [(title, len(list(members))) for title, members in groupby(titles)]
 
 
 def counts(tables: Sequence[Table], ledger: Ledger) -> list[Count]:
@@ -86,7 +99,7 @@ def counts(tables: Sequence[Table], ledger: Ledger) -> list[Count]:
             Count(definition.paper or "", table.short, definition.title, _run(lines), _words(lines))
         )
     claims = _words(ledger.claims)
-    return [*found, Count("all papers", "claims", "Claims about gains", bool(ledger.claims), claims)]
+    return [*found, Count("all papers", CLAIMS, "Claims about gains", bool(ledger.claims), claims)]
 
 
 def entries(lines: Sequence[Line], evidence: Evidence, tables: Sequence[Table]) -> list[Entry]:
@@ -100,7 +113,7 @@ def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: Evidence) 
     """Return the tables of which at least one reported cell has records."""
     groups = _placed(evidence)
     made = []
-    for place, table in enumerate(tables):
+    for table in tables:
         own = [entry for entry in found if entry.line.table == table.short]
         if _run([entry.line for entry in own]):
             cells = {_corner(entry.line): entry.cell for entry in own}
@@ -109,7 +122,7 @@ def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: Evidence) 
                 (row, tuple(_at(table, row, column, cells, groups) for column in columns))
                 for row in table.definition.rows
             )
-            made.append(Sheet(f"t{place}", table, rows))
+            made.append(Sheet(table, rows))
     return made
 
 
@@ -120,6 +133,10 @@ _Cells = dict[tuple[str, str, str, str], Cell]
 def _at(table: Table, row: Row, column: Column, cells: _Cells, groups: _Groups) -> Cell:
     corner = (row.label, column.dataset, table.network(column), column.metric)
     return cells[corner] if corner in cells else _unreported(table, row, column, groups)
+
+
+def _key(table: str) -> str:
+    return "claims" if table == CLAIMS else f"table-{table}"
 
 
 def _run(lines: Sequence[Line]) -> bool:
