@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.runs.overview import overview
-from ltbench.runs.record import Record
+from ltbench.runs.record import Environment, Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.comparison import Comparison, Line, compare
 from ltbench.tables.statistics import Estimate, mean_interval, separated_best
@@ -45,6 +45,11 @@ class Group:
         values = [getattr(record.last, name) for record in self.records]
         present = [value for value in values if value is not None]
         return mean_interval(present) if present else None
+
+    @property
+    def environments(self) -> list[str]:
+        """Return where each record was made, in words."""
+        return [_described(record.environment) for record in self.records]
 
     @property
     def deviations(self) -> list[str]:
@@ -137,6 +142,13 @@ def _group(store: Store, key: str, records: list[Record]) -> Group:
     ordered = sorted(records, key=lambda record: record.seed)
     paths = [store.path(Cell.of(record)).relative_to(store.root) for record in ordered]
     return Group(key, tuple(ordered), tuple(map(Path.as_posix, paths)))
+
+
+def _described(at: Environment) -> str:
+    threads = f"{at.threads} thread{'' if at.threads == 1 else 's'}"
+    cuda = [] if at.cuda is None else [f"CUDA {at.cuda}"]
+    software = [f"torch {at.torch}", *cuda, f"Python {at.python}", f"ltbench {at.ltbench}"]
+    return ", ".join([at.device, threads, *software, at.platform])
 
 
 def _seconds(group: Group) -> dict[tuple[str, int], float]:

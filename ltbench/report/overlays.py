@@ -111,7 +111,7 @@ def cost(setting: Setting) -> Plot | None:
     axes.set_ylabel("top-1, percent")
     _upright(axes)
     _numbers(axes, [*front, *others])
-    named = "; ".join(f"{place} {method} at {value:.2f}x" for value, _, place, method in front)
+    named = ", ".join(f"{method} ({place}, {value:.2f}x)" for value, _, place, method in front)
     return Plot(
         "Cost against accuracy",
         "Shortest training time on the same machine; numbers, where there is room, are "
@@ -155,9 +155,11 @@ def _ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
     places = [step * 10.0**decade for decade in decades for step in _STEPS]
     inside = [place for place in places if 0.9 * low <= place <= 1.1 * high]
     axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
-    axis.set_major_locator(FixedLocator(inside if len(inside) > 1 else [low, high]))
+    axis.set_major_locator(
+        FixedLocator(inside if len(inside) > 1 else [round(low, 2), round(high, 2)])
+    )
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _upright(axes: Axes) -> None:

@@ -42,7 +42,8 @@ def render(store: Store) -> Report:
     tables = [load(name) for name in sorted(shipped())]
     methods = implemented()
     filled = ledger(tables, load_claims(tables), store, methods)
-    evidence = gather(store, _order(tables))
+    order = _order(tables)
+    evidence = gather(store, order)
     cells = entries(filled.cells, evidence, tables)
     laid_out = sheets(tables, cells, evidence)
     root = f"{store.root}/"
@@ -60,20 +61,20 @@ def render(store: Store) -> Report:
         claims=entries(filled.claims, evidence, tables), sheets=laid_out, lacking=lacking,
         plots={setting.key: _plots(store, setting) for setting in evidence.settings},
         problems=problems, meanings=MEANINGS, caption=CAPTION,
+        first=[method for method in order if method in methods][:2],
     )  # fmt: skip
     return Report(text, records, problems)
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:
+    found = [curves(store, group) for group in overlays.overlaid(setting)]
     with drawing():
         made = [
             rows.seeds(setting),
             rows.shots(setting),
             rows.calibration(setting),
             overlays.classes(setting),
-            overlays.training(
-                setting, [curves(store, each) for each in overlays.overlaid(setting)]
-            ),
+            overlays.training(setting, found),
             overlays.cost(setting),
         ]
     return [plot for plot in made if plot is not None]

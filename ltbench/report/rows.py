@@ -54,7 +54,7 @@ def shots(setting: Setting) -> Plot:
         f"Means over seeds; many is more than {data.many_above} training images, few less than "
         f"{data.few_below}.{_cut(setting)}",
         inline(figure, f"{setting.key}-shots", f"Accuracy by shot group: {'; '.join(told)}."),
-        SHOTS,
+        tuple(name for name in SHOTS if any(group.shot(name) for group in groups)),
     )
 
 
