@@ -13,7 +13,7 @@ from ltbench.report.evidence import Group, Setting
 from ltbench.report.plot import Plot, short
 from ltbench.report.svg import LINE, MARKERS, MUTED, PAPER, SERIES, WIDTH, canvas, inline
 
-_STEPS = (1, 2, 5)
+_STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7), tuple(step / 20 for step in range(20, 200)))
 
 
 def overlaid(setting: Setting) -> list[Group]:
@@ -149,15 +149,16 @@ def _front(points: Sequence[_Point]) -> list[_Point]:
 
 
 def _ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
-    """Put ticks at 1, 2 and 5 of every decade within the values; of a narrow range at its ends."""
+    """Put ticks at round values of a logarithmic axis, closer where it spans little."""
     low, high = min(values), max(values)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    places = [step * 10.0**decade for decade in decades for step in _STEPS]
-    inside = [place for place in places if 0.9 * low <= place <= 1.1 * high]
+    for steps in _STEPS:
+        places = [step * 10.0**decade for decade in decades for step in steps]
+        inside = [place for place in places if 0.9 * low <= place <= 1.1 * high]
+        if len(inside) > 2:
+            break
     axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
-    axis.set_major_locator(
-        FixedLocator(inside if len(inside) > 1 else [round(low, 2), round(high, 2)])
-    )
+    axis.set_major_locator(FixedLocator(inside))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

@@ -149,6 +149,7 @@ def test_a_number_opens_its_records(page, digits, size, theme):
     expect(dialog.locator("tbody tr")).to_have_count(5)
     expect(dialog).to_contain_text("seed4.json")
     expect(dialog).to_contain_text("Environment:")
+    expect(dialog.locator("#dialog-note")).to_be_hidden()
     page.screenshot(path=Path(os.environ["LTBENCH_SCREENSHOTS"]) / f"{size}-{theme}-dialog.png")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -156,6 +157,8 @@ def test_a_number_opens_its_records(page, digits, size, theme):
     link.press("Enter")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
+    page.locator("#ledger-table a.records").first.click()
+    expect(dialog.locator("#dialog-note")).to_contain_text("; proxy (fast)")
 
 
 def test_the_ledger_is_filtered(page):

@@ -88,6 +88,7 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     document.getElementById("dialog-title").textContent = link.dataset.about;
+    document.getElementById("dialog-note").textContent = link.dataset.note ?? "";
     const seeds = new Set(link.dataset.seeds.split(" "));
     body.replaceChildren();
     for (const key of link.dataset.groups.split(" ")) {
