@@ -83,10 +83,7 @@ def test_nothing_is_wider_than_the_screen_and_pictures_are_taken(page, size, the
     wide, seen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide <= seen
     for number, place in enumerate(PLACES):
-        page.evaluate(
-            "id => scrollTo(0, document.getElementById(id).getBoundingClientRect().top + scrollY)",
-            place,
-        )
+        page.evaluate("id => document.getElementById(id).scrollIntoView()", place)
         folder = Path(os.environ["LTBENCH_SCREENSHOTS"])
         page.screenshot(path=folder / f"{size}-{theme}-{number}-{place}.png")
     figures = page.locator("svg.plot")
