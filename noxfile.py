@@ -80,7 +80,10 @@ def browser(session: nox.Session) -> None:
     if chromium is None:
         session.error("no chromium here; install it, on Debian with: apt-get install chromium")
     python = str(shared(session) / "python")
-    session.run(python, "-m", "pip", "install", "--quiet", "--editable", ".[browser]")
+    driver = nox.project.dependency_groups(nox.project.load_toml(), "browser")
+    session.run(
+        python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *driver
+    )
     pictures = Path(session.create_tmp()).resolve() / "pictures"
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir()
@@ -140,6 +143,7 @@ def package(session: nox.Session) -> None:
         ltbench(session, programs, "list", "methods")
         ltbench(session, programs, "table", "1", "--quiet")
         ltbench(session, programs, "ledger")
+        ltbench(session, programs, "report")
         smoke_of(session, programs, "ce,ldam_drw+sam", "digits_lt", programs.parent.name)
 
 
