@@ -13,7 +13,7 @@ from ltbench.report.evidence import Group, Setting
 from ltbench.report.plot import Plot, short
 from ltbench.report.svg import LINE, MARKERS, MUTED, PAPER, SERIES, WIDTH, canvas, inline
 
-_STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7), tuple(step / 20 for step in range(20, 200)))
+_STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse ones first
 
 
 def overlaid(setting: Setting) -> list[Group]:
@@ -31,7 +31,7 @@ def classes(setting: Setting) -> Plot:
     counts = [count for count, _ in curves[setting.base.method]]
     axes.set_xscale("log")
     axes.invert_xaxis()
-    _ticks(axes, "x", counts)
+    round_ticks(axes, "x", counts)
     axes.set_xlabel("training images of a class")
     axes.set_ylabel("accuracy, percent")
     _upright(axes)
@@ -70,7 +70,7 @@ def training(setting: Setting, found: Sequence[Curves]) -> Plot | None:
     losses = [loss for curve in found for _, loss in curve.loss]
     if losses and min(losses) > 0:
         upper.set_yscale("log")
-        _ticks(upper, "y", losses)
+        round_ticks(upper, "y", losses)
     upper.tick_params(labelbottom=False)
     upper.set_ylabel("training loss")
     lower.set_ylabel("test top-1, percent")
@@ -106,7 +106,7 @@ def cost(setting: Setting) -> Plot | None:
     for members, colour in ((others, MUTED), (front, SERIES[0])):
         for value, accuracy, *_ in members:
             axes.plot(value, accuracy, "o", color=colour, markeredgecolor=PAPER, markersize=5)
-    _ticks(axes, "x", [point[0] for point in points])
+    round_ticks(axes, "x", [point[0] for point in points])
     axes.set_xlabel(f"training time relative to {short(setting.base.method)}")
     axes.set_ylabel("top-1, percent")
     _upright(axes)
@@ -148,7 +148,7 @@ def _front(points: Sequence[_Point]) -> list[_Point]:
     return front
 
 
-def _ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
+def round_ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
     """Put ticks at round values of a logarithmic axis, closer where it spans little."""
     low, high = min(values), max(values)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -157,6 +157,8 @@ def _ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
         inside = [place for place in places if 0.9 * low <= place <= 1.1 * high]
         if len(inside) > 2:
             break
+    else:
+        inside = sorted({float(f"{each:.2g}") for each in (low, math.sqrt(low * high), high)})
     axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
     axis.set_major_locator(FixedLocator(inside))
     axis.set_minor_locator(NullLocator())

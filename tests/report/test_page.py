@@ -142,7 +142,7 @@ def test_the_same_records_give_the_same_bytes(filled, text, tmp_path):
 
 
 def test_a_setting_of_matplotlib_changes_nothing(filled, text):
-    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.grid": False}):
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "xtick.labelsize": 20}):
         assert render(filled).text == text
         assert mpl.rcParams["font.size"] == 30
 

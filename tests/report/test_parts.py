@@ -5,10 +5,10 @@ import pytest
 from ltbench.report.classes import BINS, by_count
 from ltbench.report.curves import MOST, curves
 from ltbench.report.evidence import gather
-from ltbench.report.overlays import cost, overlaid
+from ltbench.report.overlays import cost, overlaid, round_ticks
 from ltbench.report.plot import short
 from ltbench.report.rows import seeds
-from ltbench.report.svg import SERIES, drawing
+from ltbench.report.svg import SERIES, canvas, drawing
 from ltbench.runs.record import Data
 from ltbench.runs.store import Cell
 
@@ -119,3 +119,20 @@ def test_long_names_keep_both_ends():
     assert len(name) == 24
     assert name.startswith("gkp_gsa(")
     assert name.endswith("adient')")
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([5, 500], [5, 10, 20, 50, 100, 200, 500]),
+        ([1, 1.9], [1, 1.2, 1.5, 2]),
+        ([7, 8], [7, 7.5, 8]),
+        ([1, 1], [1]),
+        ([0.004, 0.03], [0.005, 0.01, 0.02]),
+    ],
+)
+def test_ticks_of_logarithmic_axes_are_round_and_few(values, ticks):
+    with drawing():
+        _, axes = canvas(2, left=30)
+        round_ticks(axes, "x", values)
+    assert axes.get_xticks() == pytest.approx(ticks)
