@@ -11,7 +11,7 @@ from ltbench.report.classes import by_count
 from ltbench.report.curves import Curves
 from ltbench.report.evidence import Group, Setting
 from ltbench.report.plot import Plot, short
-from ltbench.report.svg import LINE, MARKERS, MUTED, PAPER, SERIES, WIDTH, canvas, inline
+from ltbench.report.svg import LINE, MARKERS, MUTED, PAPER, POINTS, SERIES, WIDTH, canvas, inline
 
 _STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse ones first
 
@@ -102,11 +102,14 @@ def cost(setting: Setting) -> Plot | None:
         drawstyle="steps-post", linewidth=2,
     )  # fmt: skip
     axes.set_xscale("log")
+    times = [point[0] for point in points]
+    middle = math.sqrt(min(times) * max(times))
+    axes.set_xlim(min(*times, middle / 1.5) / 1.15, max(*times, middle * 1.5) * 1.15)
     others = [point for point in points if point not in front]
     for members, colour in ((others, MUTED), (front, SERIES[0])):
         for value, accuracy, *_ in members:
             axes.plot(value, accuracy, "o", color=colour, markeredgecolor=PAPER, markersize=5)
-    round_ticks(axes, "x", [point[0] for point in points])
+    round_ticks(axes, "x", axes.get_xlim())
     axes.set_xlabel(f"training time relative to {short(setting.base.method)}")
     axes.set_ylabel("top-1, percent")
     _upright(axes)
@@ -128,10 +131,11 @@ _Point = tuple[float, float, int, str]
 
 def _numbers(axes: Axes, points: Sequence[_Point]) -> None:
     """Write each point's place beside it unless another number is there already."""
+    axes.autoscale_view()
     taken: list[tuple[float, float]] = []
     for value, accuracy, place, _ in points:
-        x, y = axes.transData.transform((value, accuracy))
-        if all(abs(x - other_x) > 14 or abs(y - other_y) > 9 for other_x, other_y in taken):
+        x, y = axes.transData.transform((value, accuracy)) * POINTS / axes.figure.dpi
+        if all(abs(x - other) > 10 or abs(y - height) > 7 for other, height in taken):
             taken.append((x, y))
             axes.annotate(
                 str(place), (value, accuracy), (4, 2), textcoords="offset points", fontsize=7,
