@@ -73,6 +73,28 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Click through the report of the committed records in Chromium, and take pictures of it."""
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    chromium = next(found, None)
+    if chromium is None:
+        session.error("no chromium here; install it, on Debian with: apt-get install chromium")
+    python = str(shared(session) / "python")
+    driver = nox.project.dependency_groups(nox.project.load_toml(), "browser")
+    session.run(
+        python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *driver
+    )
+    pictures = Path(session.create_tmp()).resolve() / "pictures"
+    shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir()
+    session.run(
+        python, "-m", "pytest", "tests/browser", *session.posargs,
+        env={"LTBENCH_CHROMIUM": chromium, "LTBENCH_SCREENSHOTS": str(pictures)},
+    )  # fmt: skip
+    session.log(f"pictures to look at: {pictures}")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     ruff = str(shared(session) / "ruff")
@@ -134,6 +156,7 @@ def package(session: nox.Session) -> None:
         ltbench(session, programs, "table", "1", "--quiet")
         ltbench(session, programs, "ledger")
         ltbench(session, programs, "figure", "5")
+        ltbench(session, programs, "report")
         smoke_of(session, programs, "ce,ldam_drw+sam", "digits_lt", programs.parent.name)
 
 

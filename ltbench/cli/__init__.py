@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ltbench import __version__
-from ltbench.cli import check, data, figure, inspect, ledger, run, show, table
+from ltbench.cli import check, data, figure, inspect, ledger, report, run, show, table
 from ltbench.errors import LtbenchError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("run")(run.run)
 app.command("table")(table.table)
 app.command("figure")(figure.figure)
 app.command("ledger")(ledger.ledger)
+app.command("report")(report.report)
 app.command("list")(inspect.list_)
 app.command("show")(show.show)
 app.command("status")(inspect.status)

@@ -1,0 +1,32 @@
+"""`ltbench report`: everything a results folder says, as one HTML file."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ltbench.cli.options import Results
+
+
+def report(
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="[default: report.html in the results folder]"),
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write verdicts, tables, figures and the records behind them as one HTML file."""
+    from ltbench.errors import UsageError
+    from ltbench.report.page import render
+    from ltbench.runs.store import Store
+
+    path = output or results / "report.html"
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give a file, such as {path / 'report.html'}.")
+    made = render(Store(results))
+    made.write(path)
+    for problem in made.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
+    size = len(made.text.encode()) / 1e6
+    print(f"Written: {path} ({made.records} records, {size:.1f} MB); open it in a browser.")

@@ -1,0 +1,61 @@
+"""Training curves: means over seeds, and few enough points for a page."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from ltbench.report.evidence import Group
+from ltbench.runs.store import Cell, Store
+
+MOST = 60  # points of a curve; more of them no figure of this size can show
+_Curve = dict[int, float]  # by epoch
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One method's curves, means over the seeds that have them."""
+
+    method: str
+    loss: list[tuple[int, float]]  # epoch, mean loss of the training steps
+    top1: list[tuple[int, float]]  # epoch, test accuracy in percent
+
+    def __bool__(self) -> bool:
+        return bool(self.loss or self.top1)
+
+
+def curves(store: Store, group: Group) -> Curves:
+    """Return a method's curves; empty where no file beside the records reads."""
+    read = [_read(store.curves_path(Cell.of(record))) for record in group.records]
+    return Curves(
+        group.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
+    )
+
+
+def _read(path: Path) -> tuple[_Curve, _Curve]:
+    loss: _Curve = {}
+    top1: _Curve = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                for curve, name in ((loss, "loss"), (top1, "top1")):
+                    text = row.get(name)
+                    if text and math.isfinite(value := float(text)):
+                        curve[int(row["epoch"])] = value
+    except (OSError, ValueError, KeyError, csv.Error):
+        return {}, {}  # curves are beside a record, not of it: without them it stands
+    return loss, top1
+
+
+def _mean(found: Sequence[_Curve]) -> list[tuple[int, float]]:
+    """Return the mean at the epochs that all seeds with a curve have, thinned evenly."""
+    present = [curve for curve in found if curve]
+    if not present:
+        return []
+    epochs = sorted(set.intersection(*map(set, present)))
+    if len(epochs) > MOST:
+        step = (len(epochs) - 1) / (MOST - 1)
+        epochs = [epochs[round(place * step)] for place in range(MOST)]
+    return [(epoch, fmean(curve[epoch] for curve in present)) for epoch in epochs]

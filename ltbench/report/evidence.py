@@ -1,0 +1,161 @@
+"""The records of a store as the report shows them: by setting, and within it by method."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ltbench.runs.overview import overview
+from ltbench.runs.record import Environment, Record
+from ltbench.runs.store import Cell, Store
+from ltbench.tables.comparison import Comparison, Line, compare
+from ltbench.tables.statistics import Estimate, mean_interval, separated_best
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The records of one method in one setting, by seed."""
+
+    key: str  # its id in the page
+    records: tuple[Record, ...]
+    files: tuple[str, ...]  # of the records, below the results folder
+
+    @property
+    def method(self) -> str:
+        """Return the method's specification."""
+        return self.records[0].method
+
+    @property
+    def title(self) -> str:
+        """Return what the records have in common."""
+        first = self.records[0]
+        return f"{first.method} on {first.dataset}, {first.network}, protocol {first.protocol}"
+
+    @property
+    def top1(self) -> list[float]:
+        """Return the accuracies of the seeds at the last epoch, in percent."""
+        return [record.last.top1 for record in self.records]
+
+    @property
+    def calibration(self) -> Estimate:
+        """Return the expected calibration error in percent."""
+        return mean_interval([record.last.calibration_error for record in self.records])
+
+    def shot(self, name: str) -> Estimate | None:
+        """Return the accuracy of `many`, `medium` or `few`; None where there is no such class."""
+        values = [getattr(record.last, name) for record in self.records]
+        present = [value for value in values if value is not None]
+        return mean_interval(present) if present else None
+
+    @property
+    def environments(self) -> list[str]:
+        """Return where each record was made, in words."""
+        return [_described(record.environment) for record in self.records]
+
+    @property
+    def deviations(self) -> list[str]:
+        """Return where the runs depart from the method's paper."""
+        return list(dict.fromkeys(each for record in self.records for each in record.deviations))
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A data set, network and protocol with the methods that ran there, the best first."""
+
+    key: str
+    groups: tuple[Group, ...]
+    base: Group  # what the others are compared to
+    comparison: Comparison  # its lines are of `groups`
+
+    @property
+    def title(self) -> str:
+        """Return what sets it apart."""
+        first = self.comparison
+        return f"{first.dataset}, {first.network}, protocol {first.protocol}"
+
+    @property
+    def best(self) -> int | None:
+        """Return the place of the method whose interval lies above all others, if there is one."""
+        return separated_best([line.top1 for line in self.comparison.lines])
+
+    def line(self, group: Group) -> Line:
+        """Return the comparison's line of a method."""
+        return self.comparison.lines[self.groups.index(group)]
+
+    def cost(self, group: Group) -> float | None:
+        """Return the shortest training time relative to the base's; None without a common machine.
+
+        A machine is a device and its number of threads.
+        """
+        ours, base = _seconds(group), _seconds(self.base)
+        common = [machine for machine in ours if base.get(machine, 0) > 0]
+        return ours[common[0]] / base[common[0]] if common else None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that a store holds, and what of it does not read."""
+
+    settings: tuple[Setting, ...]
+    failures: tuple[tuple[str, str], ...]  # method and place, and why it stopped
+    problems: tuple[str, ...]
+
+    @property
+    def groups(self) -> list[Group]:
+        """Return all groups, setting by setting."""
+        return [group for setting in self.settings for group in setting.groups]
+
+
+def gather(store: Store, order: Sequence[str]) -> Evidence:
+    """Read a store; the first method of `order` that ran in a setting is its base."""
+    places: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    for record in store.records():
+        place = (record.dataset, record.network, record.protocol)
+        places.setdefault(place, {}).setdefault(record.method, []).append(record)
+    settings: list[Setting] = []
+    for place in sorted(places):
+        settings.append(_setting(store, f"s{len(settings)}", places[place], order))
+    failures = tuple(
+        (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", reason)
+        for line in overview(store)
+        for reason in line.reasons
+    )
+    return Evidence(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
+
+
+def _setting(
+    store: Store, key: str, methods: dict[str, list[Record]], order: Sequence[str]
+) -> Setting:
+    named = [method for method in order if method in methods]
+    base = min(methods, key=lambda method: named.index(method) if method in named else len(named))
+    first = [base, *(method for method in methods if method != base)]
+    lines = compare(record for method in first for record in methods[method])[0]
+    ranked = sorted(lines.lines, key=lambda line: (-line.top1.mean, line.method))
+    groups = [
+        _group(store, f"{key}-{place}", methods[line.method]) for place, line in enumerate(ranked)
+    ]
+    (origin,) = [group for group in groups if group.method == base]
+    comparison = Comparison(lines.dataset, lines.network, lines.protocol, tuple(ranked))
+    return Setting(key, tuple(groups), origin, comparison)
+
+
+def _group(store: Store, key: str, records: list[Record]) -> Group:
+    ordered = sorted(records, key=lambda record: record.seed)
+    paths = [store.path(Cell.of(record)).relative_to(store.root) for record in ordered]
+    return Group(key, tuple(ordered), tuple(map(Path.as_posix, paths)))
+
+
+def _described(at: Environment) -> str:
+    threads = f"{at.threads} thread{'' if at.threads == 1 else 's'}"
+    cuda = [] if at.cuda is None else [f"CUDA {at.cuda}"]
+    software = [f"torch {at.torch}", *cuda, f"Python {at.python}", f"ltbench {at.ltbench}"]
+    return ", ".join([at.device, threads, *software, at.platform])
+
+
+def _seconds(group: Group) -> dict[tuple[str, int], float]:
+    """Return the training time by machine, in seconds: of the least disturbed run."""
+    found: dict[tuple[str, int], float] = {}
+    for record in group.records:
+        machine = record.environment.device, record.environment.threads
+        seconds = record.cost.train_seconds
+        found[machine] = min(seconds, found.get(machine, seconds))
+    return found

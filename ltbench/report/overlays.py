@@ -1,0 +1,180 @@
+"""Figures that lay the methods of a setting over each other."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from ltbench.report.classes import by_count
+from ltbench.report.curves import Curves
+from ltbench.report.evidence import Group, Setting
+from ltbench.report.plot import Plot, short
+from ltbench.report.svg import LINE, MARKERS, MUTED, PAPER, POINTS, SERIES, WIDTH, canvas, inline
+
+_STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse ones first
+
+
+def overlaid(setting: Setting) -> list[Group]:
+    """Return the methods that figures lay over each other: the base and the best."""
+    others = [group for group in setting.groups if group is not setting.base]
+    return [setting.base, *others[: len(SERIES) - 1]]
+
+
+def classes(setting: Setting) -> Plot:
+    """Return the accuracy of classes against the number of their training images."""
+    figure, axes = canvas(2.9, left=30)
+    curves = {group.method: by_count(group) for group in overlaid(setting)}
+    for place, points in enumerate(curves.values()):
+        axes.plot(*zip(*points, strict=True), marker=MARKERS[place], color=SERIES[place], alpha=0.9)
+    counts = [count for count, _ in curves[setting.base.method]]
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    round_ticks(axes, "x", counts)
+    axes.set_xlabel("training images of a class")
+    axes.set_ylabel("accuracy, percent")
+    _upright(axes)
+    every = len(setting.base.records[0].data.class_counts)
+    binned = f"{every} classes in {len(counts)} bins of neighbours"
+    told = [
+        f"{method} from {points[0][1]:.0f} to {points[-1][1]:.0f}"
+        for method, points in curves.items()
+    ]
+    return Plot(
+        "Accuracy against class count",
+        f"{binned if len(counts) < every else 'Each class'}, means over seeds; the head is on the "
+        f"left.{_which(setting)}",
+        inline(
+            figure, f"{setting.key}-classes",
+            f"Accuracy from the most to the least frequent classes, percent: {'; '.join(told)}.",
+        ),
+        tuple(curves),
+    )  # fmt: skip
+
+
+def training(setting: Setting, found: Sequence[Curves]) -> Plot | None:
+    """Return training loss and test accuracy by epoch; None where there are no curves."""
+    if not any(found):
+        return None
+    figure = Figure(figsize=(WIDTH, 3.9))
+    upper = figure.add_axes((0.11, 0.56, 0.86, 0.4))
+    lower = figure.add_axes((0.11, 0.1, 0.86, 0.4), sharex=upper)
+    told = []
+    for place, curve in enumerate(found):
+        for axes, points in ((upper, curve.loss), (lower, curve.top1)):
+            if points:
+                axes.plot(*zip(*points, strict=True), color=SERIES[place], alpha=0.9)
+        if curve.top1:
+            told.append(f"{curve.method} ends at {curve.top1[-1][1]:.1f}")
+    losses = [loss for curve in found for _, loss in curve.loss]
+    if losses and min(losses) > 0:
+        upper.set_yscale("log")
+        round_ticks(upper, "y", losses)
+    upper.tick_params(labelbottom=False)
+    upper.set_ylabel("training loss")
+    lower.set_ylabel("test top-1, percent")
+    lower.set_xlabel("epoch")
+    for axes in (upper, lower):
+        _upright(axes)
+    return Plot(
+        "Training curves",
+        "Means over seeds. Losses of different methods are different quantities: compare their "
+        f"course, not their height.{_which(setting)}",
+        inline(figure, f"{setting.key}-curves", f"Test top-1 in training: {'; '.join(told)}."),
+        tuple(curve.method for curve in found),
+    )
+
+
+def cost(setting: Setting) -> Plot | None:
+    """Return accuracy against training time; None where there is nothing to compare."""
+    points = [
+        (value, setting.line(group).top1.mean, place, group.method)
+        for place, group in enumerate(setting.groups, 1)
+        if (value := setting.cost(group)) is not None
+    ]
+    if len(points) < 2:
+        return None
+    figure, axes = canvas(2.9, left=30)
+    front = _front(points)
+    axes.plot(
+        [point[0] for point in front], [point[1] for point in front], color=LINE,
+        drawstyle="steps-post", linewidth=2,
+    )  # fmt: skip
+    axes.set_xscale("log")
+    times = [point[0] for point in points]
+    middle = math.sqrt(min(times) * max(times))
+    axes.set_xlim(min(*times, middle / 1.5) / 1.15, max(*times, middle * 1.5) * 1.15)
+    others = [point for point in points if point not in front]
+    for members, colour in ((others, MUTED), (front, SERIES[0])):
+        for value, accuracy, *_ in members:
+            axes.plot(value, accuracy, "o", color=colour, markeredgecolor=PAPER, markersize=5)
+    round_ticks(axes, "x", axes.get_xlim())
+    axes.set_xlabel(f"training time relative to {short(setting.base.method)}")
+    axes.set_ylabel("top-1, percent")
+    _upright(axes)
+    _numbers(axes, [*front, *others])
+    named = ", ".join(f"{method} ({place}, {value:.2f}x)" for value, _, place, method in front)
+    return Plot(
+        "Cost against accuracy",
+        "Shortest training time on the same machine; numbers, where there is room, are "
+        f"places in the table above. No other method is "
+        f"both faster and better than {named}.",
+        inline(
+            figure, f"{setting.key}-cost", f"Accuracy against training time; the front: {named}."
+        ),
+    )
+
+
+_Point = tuple[float, float, int, str]
+
+
+def _numbers(axes: Axes, points: Sequence[_Point]) -> None:
+    """Write each point's place beside it unless another number is there already."""
+    axes.autoscale_view()
+    taken: list[tuple[float, float]] = []
+    for value, accuracy, place, _ in points:
+        x, y = axes.transData.transform((value, accuracy)) * POINTS / axes.figure.dpi
+        if all(abs(x - other) > 10 or abs(y - height) > 7 for other, height in taken):
+            taken.append((x, y))
+            axes.annotate(
+                str(place), (value, accuracy), (4, 2), textcoords="offset points", fontsize=7,
+                color=MUTED,
+            )  # fmt: skip
+
+
+def _front(points: Sequence[_Point]) -> list[_Point]:
+    """Return the points of which none is both cheaper and more accurate, the cheapest first."""
+    front: list[_Point] = []
+    for point in sorted(points, key=lambda each: (each[0], -each[1])):
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front
+
+
+def round_ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
+    """Put ticks at round values of a logarithmic axis, closer where it spans little."""
+    low, high = min(values), max(values)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in _STEPS:
+        places = [step * 10.0**decade for decade in decades for step in steps]
+        inside = [place for place in places if 0.9 * low <= place <= 1.1 * high]
+        if len(inside) > 2:
+            break
+    else:
+        inside = sorted({float(f"{each:.2g}") for each in (low, math.sqrt(low * high), high)})
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
+    axis.set_major_locator(FixedLocator(inside))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _upright(axes: Axes) -> None:
+    axes.yaxis.label.set_fontsize(8)
+    axes.tick_params(axis="y", labelcolor=MUTED)
+
+
+def _which(setting: Setting) -> str:
+    if len(setting.groups) <= len(SERIES):
+        return ""
+    return f" Shown are {setting.base.method} and the {len(SERIES) - 1} best of the others."

@@ -1,0 +1,102 @@
+"""The page: a pure function of a store's files."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ltbench.report import overlays, rows
+from ltbench.report.curves import curves
+from ltbench.report.evidence import Setting, gather
+from ltbench.report.plot import Plot
+from ltbench.report.svg import drawing
+from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
+from ltbench.runs.store import Store, write_text
+from ltbench.tables.claims import load_claims
+from ltbench.tables.definition import Table, load, shipped
+from ltbench.tables.grid import build as grid
+from ltbench.tables.ledger import build as ledger
+from ltbench.tables.ledger_view import CAPTION
+from ltbench.tables.missing import commands, implemented
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished page."""
+
+    text: str
+    records: int
+    problems: tuple[str, ...]  # files of the store that it had to leave out
+
+    def write(self, path: Path) -> None:
+        """Write it whole or not at all; raises LtbenchError where that fails."""
+        write_text(path, self.text)
+
+
+def render(store: Store) -> Report:
+    """Return the report on a store; the same files give the same text."""
+    tables = [load(name) for name in sorted(shipped())]
+    methods = implemented()
+    filled = ledger(tables, load_claims(tables), store, methods)
+    order = _order(tables)
+    evidence = gather(store, order)
+    cells = entries(filled.cells, evidence, tables)
+    laid_out = sheets(tables, cells, evidence)
+    root = f"{store.root}/"
+    problems = tuple(
+        each.replace(root, "") for each in dict.fromkeys([*evidence.problems, *filled.problems])
+    )
+    lacking = [
+        (table, commands(grid(table, Store(store.root)), methods))
+        for table in tables
+        if table not in [sheet.table for sheet in laid_out]
+    ]
+    records = sum(len(group.records) for group in evidence.groups)
+    text = _environment().get_template("report.html").render(
+        records=records, evidence=evidence, counts=counts(tables, filled), cells=cells,
+        claims=entries(filled.claims, evidence, tables), sheets=laid_out, lacking=lacking,
+        plots={setting.key: _plots(store, setting) for setting in evidence.settings},
+        problems=problems, meanings=MEANINGS, caption=CAPTION,
+        first=[method for method in order if method in methods][:2],
+    )  # fmt: skip
+    return Report(text, records, problems)
+
+
+def _plots(store: Store, setting: Setting) -> list[Plot]:
+    found = [curves(store, group) for group in overlays.overlaid(setting)]
+    with drawing():
+        made = [
+            rows.seeds(setting),
+            rows.shots(setting),
+            rows.calibration(setting),
+            overlays.classes(setting),
+            overlays.training(setting, found),
+            overlays.cost(setting),
+        ]
+    return [plot for plot in made if plot is not None]
+
+
+def _order(tables: list[Table]) -> list[str]:
+    """Return the methods in the order of the papers' rows: what they count from comes first."""
+    rows = (row.method for table in tables for row in table.definition.rows)
+    return list(dict.fromkeys(method for method in rows if method is not None))
+
+
+def _environment() -> Environment:
+    loader = FileSystemLoader(_TEMPLATES)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["breakable"] = _breakable
+    environment.globals["source"] = lambda name: Markup((_TEMPLATES / name).read_text("utf-8"))
+    return environment
+
+
+def _breakable(name: str) -> Markup:
+    """Return a specification that a narrow column may break where its parts end."""
+    return Markup(re.sub(r"([_+(,=@]+)", r"\1<wbr>", str(escape(name))))

@@ -1,0 +1,207 @@
+"""The ledger as the report shows it: counts, lines, and papers' tables laid out as printed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from ltbench.report.evidence import Evidence, Group
+from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.ledger import Ledger, Line
+from ltbench.tables.ledger_view import WORDS
+from ltbench.tables.metrics import METRICS
+from ltbench.tables.statistics import mean_interval
+from ltbench.tables.verdict import Word
+
+CLAIMS = "claims"  # in the place of a table's name
+
+# What each word means, in the words of docs/verdicts.md.
+MEANINGS: dict[Word, str] = {
+    "holds": "our mean and its 95 % interval lie within the tolerance around the reported value",
+    "differs": "our mean lies farther from it than the tolerance and chance allow",
+    "undecided": "neither can be said yet; where more seeds would decide, their number is given",
+    "proxy": "there are records, but of another protocol than the paper's, or of another machine",
+    "not run": "there are no records",
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of a table's reported values got which verdict."""
+
+    paper: str
+    table: str
+    title: str
+    shown: bool  # whether the table has a section of its own
+    words: dict[Word, int]
+
+    @property
+    def key(self) -> str:
+        """Return the id of that section."""
+        return _key(self.table)
+
+    @property
+    def total(self) -> int:
+        """Return the number of reported values."""
+        return sum(self.words.values())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A reported value, or an empty place of a table, as text and as what columns sort by."""
+
+    reported: str = ""
+    reproduced: str = ""
+    seeds: tuple[int, ...] = ()
+    difference: str = ""
+    word: str = ""
+    verdict: str = ""
+    reason: str = ""
+    groups: tuple[Group, ...] = ()  # whose records it is made from
+    about: str = ""
+    keys: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger with its cell."""
+
+    line: Line
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as the paper lays it out."""
+
+    table: Table
+    rows: tuple[tuple[Row, tuple[Cell, ...]], ...]
+
+    @property
+    def key(self) -> str:
+        """Return its id in the page."""
+        return _key(self.table.short)
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Return the titles above neighbouring columns, and of how many."""
+        titles = [column.group or "" for column in self.table.definition.columns]
+        return [(title, len(list(members))) for title, members in groupby(titles)]
+
+
+def counts(tables: Sequence[Table], ledger: Ledger) -> list[Count]:
+    """Return the verdicts on every table's cells, and last on the claims."""
+    found = []
+    for table in tables:
+        lines = [line for line in ledger.cells if line.table == table.short]
+        definition = table.definition
+        found.append(
+            Count(definition.paper or "", table.short, definition.title, _run(lines), _words(lines))
+        )
+    claims = _words(ledger.claims)
+    return [*found, Count("all papers", CLAIMS, "Claims about gains", bool(ledger.claims), claims)]
+
+
+def entries(lines: Sequence[Line], evidence: Evidence, tables: Sequence[Table]) -> list[Entry]:
+    """Return lines of the ledger with what the page shows of them."""
+    groups = _placed(evidence)
+    first = {table.short: table.definition.rows[0] for table in tables}
+    return [Entry(line, _cell(line, groups, first[line.table])) for line in lines]
+
+
+def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: Evidence) -> list[Sheet]:
+    """Return the tables of which at least one reported cell has records."""
+    groups = _placed(evidence)
+    made = []
+    for table in tables:
+        own = [entry for entry in found if entry.line.table == table.short]
+        if _run([entry.line for entry in own]):
+            cells = {_corner(entry.line): entry.cell for entry in own}
+            columns = table.definition.columns
+            rows = tuple(
+                (row, tuple(_at(table, row, column, cells, groups) for column in columns))
+                for row in table.definition.rows
+            )
+            made.append(Sheet(table, rows))
+    return made
+
+
+_Groups = dict[tuple[str, str, str, str], Group]
+_Cells = dict[tuple[str, str, str, str], Cell]
+
+
+def _at(table: Table, row: Row, column: Column, cells: _Cells, groups: _Groups) -> Cell:
+    corner = (row.label, column.dataset, table.network(column), column.metric)
+    return cells[corner] if corner in cells else _unreported(table, row, column, groups)
+
+
+def _key(table: str) -> str:
+    return "claims" if table == CLAIMS else f"table-{table}"
+
+
+def _run(lines: Sequence[Line]) -> bool:
+    return any(line.reproduced is not None for line in lines)
+
+
+def _words(lines: Sequence[Line]) -> dict[Word, int]:
+    found = Counter(line.verdict.word for line in lines)
+    return {word: found[word] for word in WORDS}
+
+
+def _placed(evidence: Evidence) -> _Groups:
+    firsts = [(group, group.records[0]) for group in evidence.groups]
+    return {(r.dataset, r.network, r.protocol, r.method): group for group, r in firsts}
+
+
+def _corner(line: Line) -> tuple[str, str, str, str]:
+    return line.row, line.dataset, line.network, line.metric
+
+
+def _cell(line: Line, groups: _Groups, first: Row) -> Cell:
+    gain = line.kind == "claim"
+    keys = {"reported": line.reported}
+    cell = Cell(
+        reported=f"{line.reported:{'+' if gain else ''}.{line.decimals}f}",
+        word=line.verdict.word,
+        verdict=f"proxy ({line.protocol})" if line.tier == "proxy" else str(line.verdict),
+        reason=line.reason, keys=keys,
+    )  # fmt: skip
+    if line.reproduced is None:
+        return cell
+    methods = [line.specification, line.over]
+    if METRICS[line.metric].over is not None:
+        methods.append(first.method)
+    places = [(line.dataset, line.network, line.protocol or "", each or "") for each in methods]
+    keys["reproduced"] = line.reproduced.mean
+    difference = line.difference
+    if difference is not None:
+        keys["difference"] = difference
+    text = line.reproduced.text(line.decimals)
+    return replace(
+        cell, reproduced=f"+{text}" if gain and not text.startswith("-") else text,
+        seeds=line.seeds, about=f"{line.row}, {line.column}",
+        difference="" if difference is None else f"{difference:+z.{line.decimals}f}",
+        groups=tuple(dict.fromkeys(groups[place] for place in places if place in groups)),
+    )  # fmt: skip
+
+
+def _unreported(table: Table, row: Row, column: Column, groups: _Groups) -> Cell:
+    """Return what the records of the table's protocol say where the paper says nothing."""
+    metric = METRICS[column.metric]
+    method = row.method_on(column.data) or ""
+    place = (column.dataset, table.network(column), table.protocol_name(column), method)
+    group = groups.get(place)
+    if group is None or metric.over is not None:
+        return Cell()
+    values = {
+        record.seed: value
+        for record in group.records
+        if (value := metric.read(record, table.definition.select)) is not None
+    }
+    if not values:
+        return Cell()
+    estimate = mean_interval(list(values.values()))
+    return Cell(
+        reproduced=estimate.text(table.decimals(column)), seeds=tuple(values), groups=(group,),
+        about=f"{row.label}, {column.title}", keys={"reproduced": estimate.mean},
+    )  # fmt: skip
