@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ltbench import __version__
-from ltbench.cli import check, data, inspect, ledger, run, show, table
+from ltbench.cli import check, data, export, inspect, ledger, merge, run, show, table
 from ltbench.errors import LtbenchError
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("table")(table.table)
 app.command("ledger")(ledger.ledger)
+app.command("export")(export.export)
+app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)
 app.command("show")(show.show)
 app.command("status")(inspect.status)
