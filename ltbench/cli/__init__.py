@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from ltbench import __version__
-from ltbench.cli import check, data, evaluate, export, inspect, ledger, merge, run, show, table
+from ltbench.cli import (
+    check,
+    data,
+    evaluate,
+    export,
+    inspect,
+    ledger,
+    merge,
+    plan,
+    run,
+    show,
+    table,
+)
 from ltbench.errors import LtbenchError
 
 app = typer.Typer(
@@ -22,6 +34,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("table")(table.table)
 app.command("ledger")(ledger.ledger)
+app.add_typer(plan.app, name="plan")
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("merge")(merge.merge)
