@@ -104,7 +104,7 @@ def evaluate(
         first, *_ = commands([Cell.of(record) for record in lacking], results)
         sentence = (
             f"{len(lacking)} of {len(records)} records have no logits in {results}/work, which is "
-            f"not shared; training again keeps them, as in: {first}"
+            f"not shared; `{first}` trains again and keeps them."
         )
         if not rows:
             raise LtbenchError(sentence)
