@@ -10,8 +10,9 @@ from ltbench.runs.commands import run_command
 from ltbench.runs.execute import Place
 from ltbench.runs.price import Prices
 from ltbench.runs.store import Store
-from ltbench.tables.budget import Basket, Group, Step, Worth, groups, order, worth
+from ltbench.tables.budget import Basket, Step, Worth, order, worth
 from ltbench.tables.definition import Table
+from ltbench.tables.groups import Group, groups
 from ltbench.tables.metrics import Metric
 from ltbench.tables.missing import implemented
 from ltbench.tables.worth import Deviation, Deviations

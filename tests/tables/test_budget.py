@@ -10,7 +10,8 @@ from ltbench.runs import plan as runs_plan
 from ltbench.runs.execute import Place
 from ltbench.runs.price import Price
 from ltbench.runs.store import Store
-from ltbench.tables.budget import Asked, Basket, Group, order, worth
+from ltbench.tables.budget import Basket, order, worth
+from ltbench.tables.groups import Asked, Group
 from ltbench.tables.planned import commands
 
 SEEDS = (0, 1, 2)
