@@ -159,7 +159,9 @@ def _by_held_out(record: Record, logits: Logits) -> _Variant:
         )
     fitted = temperature(*logits.held_out)
     images = len(logits.held_out[1])
-    return _Variant("temperature", logits.test[0] / fitted, fitted, "held-out", images)
+    return _Variant(
+        "temperature", logits.test[0] / fitted, fitted, "held-out training images", images
+    )
 
 
 def _by_halves(logits: Logits) -> _Variant:

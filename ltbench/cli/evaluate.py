@@ -162,36 +162,44 @@ def _write(rows: list[dict[str, Any]], format_: Format | None) -> None:
 
 _PLACE = ("dataset", "network", "protocol")
 _WAY = ("method", "post_hoc", "test_prior", "many_above", "few_below")
+_MEANS = {"many": 1, "medium": 1, "few": 1, "calibration_error": 1, "log_loss": 3,
+          "temperature": 2}  # fmt: skip
+_HEADS = {
+    "post_hoc": "post-hoc", "test_prior": "test prior", "many_above": "many >",
+    "few_below": "few <", "calibration_error": "ECE", "log_loss": "log loss", "temperature": "T",
+}  # fmt: skip
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
     """Print means over seeds, a table for each data set, network and protocol."""
+    varying = ["method", *(key for key in _WAY[1:] if len({row[key] for row in rows}) > 1)]
+    measured = [key for key in _MEANS if any(row[key] is not None for row in rows)]
     places: dict[tuple[Any, ...], dict[tuple[Any, ...], list[dict[str, Any]]]] = {}
     for row in rows:
         ways = places.setdefault(tuple(row[key] for key in _PLACE), {})
         ways.setdefault(tuple(row[key] for key in _WAY), []).append(row)
     for place, ways in places.items():
-        title = f"{place[0]}, {place[1]}, protocol {place[2]}"
-        print_rows([_line(members) for members in ways.values()], title=title)
-    fitted = {row["fitted_on"] for row in rows} - {None}
-    note = "Means over seeds, last epoch, from stored logits (float16)."
-    if fitted:
-        note += f" Temperatures (T) are fitted on {', '.join(sorted(fitted))}."
-    print(note)
+        lines = [_line(members, varying, measured) for members in ways.values()]
+        print_rows(lines, title=f"{place[0]}, {place[1]}, protocol {place[2]}")
+    first = rows[0]
+    said = [
+        f"{_HEADS[key]} {first[key]}" for key in ("test_prior", "many_above", "few_below")
+        if key not in varying
+    ]  # fmt: skip
+    said.append(f"{first['bins']} bins")
+    fitted = sorted({row["fitted_on"] for row in rows} - {None})
+    said += [f"T fitted on {', '.join(fitted)}"] * bool(fitted)
+    print(f"Means over seeds from stored logits, last epoch, 95 % t-interval; {', '.join(said)}.")
 
 
-def _line(members: list[dict[str, Any]]) -> Row:
+def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]) -> Row:
     from ltbench.tables.statistics import mean_interval
 
-    def mean(key: str, decimals: int = 1) -> str:
-        values = [row[key] for row in members if row[key] is not None]
-        return mean_interval(values).text(decimals) if values else ""
-
     first = members[0]
-    return {
-        "method": first["method"], "post-hoc": first["post_hoc"], "prior": first["test_prior"],
-        "many/few": f">{first['many_above']} <{first['few_below']}", "n": len(members),
-        "top-1": mean("top1"), "many": mean("many"), "medium": mean("medium"),
-        "few": mean("few"), "ECE": mean("calibration_error"), "log loss": mean("log_loss", 3),
-        **({"T": mean("temperature", 2)} if first["temperature"] is not None else {}),
-    }  # fmt: skip
+    line: Row = {_HEADS.get(key, key): first[key] for key in varying}
+    line |= {"n": len(members), "top-1": mean_interval([row["top1"] for row in members])}
+    for key in measured:
+        values = [row[key] for row in members if row[key] is not None]
+        mean = f"{sum(values) / len(values):.{_MEANS[key]}f}" if values else ""
+        line[_HEADS.get(key, key)] = mean
+    return line

@@ -7,11 +7,13 @@ import torch
 from ltbench.analysis.shifted import prior
 from ltbench.analysis.stored import AS_RECORDED, Ways, adjusting, commands, evaluate, logits_of
 from ltbench.data.catalog import dataset
+from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs import plan
 from ltbench.runs.artifacts import LOGITS, read_logits, write_logits
 from ltbench.runs.execute import Place, run_job
 from ltbench.runs.store import Store
+from ltbench.task import Task
 
 UNIFORM = (prior("uniform"),)
 PLAIN = Ways(((100, 20),), UNIFORM)
@@ -77,6 +79,16 @@ def test_thresholds_move_classes_between_groups(store, record):
     assert found[1]["many"] == pytest.approx(accuracy[:3].mean(), abs=0.5)
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "sizes"),
+    [((100, 20), (35, 35, 30)), ((100, 21), (35, 34, 31)), ((97, 19), (36, 35, 29))],
+)
+def test_the_three_conventions_of_the_field(thresholds, sizes):
+    counts = torch.tensor(class_counts(500, 100, 100.0))
+    task = Task(counts, 0, *thresholds)
+    assert tuple(int(mask.sum()) for mask in task.shots.values()) == sizes
+
+
 def test_held_out_images_count_for_the_shot_groups_as_in_the_record(store):
     record = by_method(store, held_out=3)["ce"]
     (row,) = rows(record, store)
@@ -101,7 +113,7 @@ def test_a_part_that_reads_all_test_images_meets_no_shifted_prior(store, record)
 def test_temperature_is_fitted_on_held_out_images_and_changes_no_prediction(store):
     record = by_method(store, held_out=3)["ce"]
     plain, scaled = rows(record, store, fitted_on="held-out")
-    assert scaled["fitted_on"] == "held-out"
+    assert scaled["fitted_on"] == "held-out training images"
     assert scaled["fitted_images"] == 30
     assert scaled["top1"] == plain["top1"]
     assert scaled["log_loss"] != plain["log_loss"]

@@ -154,7 +154,7 @@ def test_a_clock_that_goes_back_during_a_run_leaves_its_times_and_its_record_sou
             return told[0]
 
     monkeypatch.setattr("ltbench.runs.execute.datetime", Backwards)
-    monkeypatch.setattr(time, "time", lambda: told[0].timestamp())
+    monkeypatch.setattr(time, "time", lambda: told[0].timestamp())  # noqa: PLW0108  (it changes)
     elsewhere = type(place)(place.results.with_name("later"), place.data, "cpu")
     (record,) = run_job(job, elsewhere, lambda _: None)
     assert lasting(record) == lasting(steady)
