@@ -40,7 +40,7 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Fi
     Files are written as they came, so an environment stays what its laboratory recorded. Raises
     LtbenchError when the store cannot be written.
     """
-    taken: dict[Cell, Record] = {}
+    taken: dict[Cell, Record] = {}  # what a dry run would have written; else it is in the store
     for offer in source.offers():
         if offer.reason:
             yield Finding("refused", offer.name, offer.reason)
@@ -58,9 +58,12 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Fi
         except (ValueError, LtbenchError) as error:
             yield Finding("refused", offer.name, str(error).rstrip("."))
             continue
-        if ours is None and not dry_run:
+        if ours is None and dry_run:
+            taken[cell] = record
+        elif ours is None:
             ours = _add(offer, record, store)
-        taken[cell] = ours or record
+        elif ours == record and not dry_run:
+            _add_curves(offer, cell, store)  # ours may have lost them
         yield _finding(offer.name, record, ours, doubt)
 
 
@@ -154,12 +157,16 @@ def _first(paths: Iterator[Path]) -> Record | None:
 def _add(offer: Offer, record: Record, store: Store) -> Record | None:
     """Write curves and record; returns the record that somebody else wrote there meanwhile."""
     cell = Cell.of(record)
-    if offer.curves is not None and not store.curves_path(cell).exists():
-        _write(store.curves_path(cell), offer.curves)
+    _add_curves(offer, cell, store)
     if not _write(store.path(cell), offer.content):
         return _ours(store, cell)
     store.failure_path(cell).unlink(missing_ok=True)
     return None
+
+
+def _add_curves(offer: Offer, cell: Cell, store: Store) -> None:
+    if offer.curves is not None and not store.curves_path(cell).exists():
+        _write(store.curves_path(cell), offer.curves)
 
 
 def _write(path: Path, content: bytes) -> bool:

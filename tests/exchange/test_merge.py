@@ -338,3 +338,19 @@ def test_no_byte_of_a_bundle_can_be_turned_unnoticed(store, ours, bundle, conten
             continue
         found = contents(ours.root) if ours.root.exists() else {}
         assert found.items() <= true.items()
+
+
+def test_a_dry_run_tells_of_a_cell_that_is_offered_twice_as_the_merge_would(
+    store, ours, bundle, contents
+):
+    def repeat(files):
+        name = "runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"
+        files["runs/a/b/c/d/seed0.json"] = files[name]
+        files["runs/a/b/c/d/seed1.json"] = files[name].replace(b"2026-11", b"2027-11")
+        listed(files)
+
+    source = read_source(rewritten(bundle, repeat))
+    dry = words(merge(source, ours, dry_run=True))
+    assert dry == ["added"] * 10 + ["already there", "conflict"]
+    assert words(merge(source, ours)) == dry
+    assert contents(ours.root) == contents(store.root)  # the curves came with the second
