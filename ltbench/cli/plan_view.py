@@ -17,6 +17,10 @@ from ltbench.tables.worth import detectable
 BASES = {
     "records": "records of the same cell, other seeds",
     "steps of records": "the steps and evaluations of records of another ratio or length",
+    "scaled probe": (
+        "a few steps timed just now, times what another method's records took over what its steps "
+        "take now"
+    ),
     "probe": "a few steps timed just now",
 }
 
@@ -91,7 +95,7 @@ def _steps(steps: tuple[Step, ...], *, priced: bool) -> Table:
     spent = 0.0
     for step in steps:
         spent += step.seconds or 0.0
-        takes = "?" if step.seconds is None else duration(step.seconds)
+        takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
         table.add_row(
             Text(step.group.method), Text(step.group.data.title), _listed(step.seeds), takes,
             *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
@@ -125,10 +129,10 @@ def _explain(planned: Planned, console: Console) -> None:
     steps = (*planned.chosen, *planned.beyond)
     bases = dict.fromkeys(step.basis for step in steps if step.basis in BASES)
     lines = [f"from {basis}: {BASES[basis]}" for basis in bases]
-    if "probe" in bases and planned.load is not None:
+    if lines and planned.load is not None:
         lines.append(
-            f"the machine's load was {planned.load:.1f} on {planned.cores} cores while steps were "
-            "timed; with more than one to a core they seem longer than they are"
+            f"the machine's load is {planned.load:.1f} on {planned.cores} cores now; runs beside "
+            "other work take longer, and steps timed beside it seem to"
         )
     if any(each.more for each in planned.worth):
         lines.append("+ ?: and the trainings that have no price")

@@ -1,7 +1,7 @@
 """What a training costs on this machine: from records made on it, else from a few timed steps."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -17,7 +17,7 @@ from ltbench.runs.plan import Job
 from ltbench.runs.probe import Pace, Size, pace
 from ltbench.runs.record import Record
 
-Basis = Literal["records", "steps of records", "probe", "unknown"]
+Basis = Literal["records", "steps of records", "scaled probe", "probe", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,27 @@ class Price:
     reason: str = ""  # why it is unknown
 
 
-class Prices:
-    """Prices of trainings; `say` hears what is being timed, for that takes seconds each.
+@dataclass(frozen=True)
+class Kind:
+    """What a step's time depends on; ratio, epochs and seed only change how many there are."""
 
-    Steps are timed, or taken from records, of one data set, network, method, batch and precision;
-    ratio, epochs and seed only change how many there are.
-    """
+    dataset: str  # its name alone
+    network: str
+    trained: str
+    batch_size: int
+    precision: str
+    threads: int
+
+
+class Prices:
+    """Prices of trainings; `say` hears what is being timed, for that takes seconds each."""
 
     def __init__(self, records: Iterable[Record], place: Place, say: Callable[[str], None]) -> None:
         self.place, self.say = place, say
         self.machine = device_name(device_of(place.device))
         self._cells: dict[tuple[str, ...], list[float]] = {}
-        self._paces: dict[tuple[object, ...], list[Pace]] = {}
-        self._probed: dict[tuple[object, ...], Pace | str] = {}
+        self._paces: dict[Kind, list[Pace]] = {}
+        self._probed: dict[Kind, Pace | str] = {}
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, Price] = {}  # by the training's fingerprint
         for record in records:
@@ -55,22 +63,22 @@ class Prices:
         return self._known[job.fingerprint]
 
     def _price(self, job: Job) -> Price:
-        threads = _threads(job)
-        cell = (*_cell(job), str(threads))
+        key = _kind(job)
+        cell = (*_cell(job), str(key.threads))
         if cell in self._cells:
             return Price(fmean(self._cells[cell]), "records")
-        size, key = Size.of(job), (*_kind(job), threads)
+        size = Size.of(job)
         if key in self._paces:
             return Price(fmean(each.seconds(size) for each in self._paces[key]), "steps of records")
         if lacking := self._lacking(job.dataset.info):
             return Price(None, "unknown", lacking)
-        if key not in self._probed:
-            self.say(f"timing steps of {job.trained} on {job.dataset.info.title}")
-            self._probed[key] = self._probe(job)
-        found = self._probed[key]
+        found = self._probe(job, key)
         if isinstance(found, str):
             return Price(None, "unknown", found)
-        return Price(found.seconds(size), "probe")
+        scale = self._scale(job, key)
+        if scale is None:
+            return Price(found.seconds(size), "probe")
+        return Price(scale * found.seconds(size), "scaled probe")
 
     def _learn(self, record: Record) -> None:
         if record.method != record.trained:
@@ -80,7 +88,7 @@ class Prices:
         cell = (record.dataset, record.protocol, record.network, record.trained, str(threads))
         self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
         looks = record.last.epoch / settings["evaluate_every"] + 1
-        kind = (
+        kind = Kind(
             record.dataset.partition("(")[0], record.network, record.trained,
             settings["batch_size"], settings["precision"], threads,
         )  # fmt: skip
@@ -97,23 +105,40 @@ class Prices:
                 self._data[info.name] = str(error)
         return self._data[info.name]
 
-    def _probe(self, job: Job) -> Pace | str:
-        try:
-            with threads_for(job.dataset.info.shape):
-                return pace(job, self.place)
-        except Exception as error:  # a training that cannot begin has no price, and says why
-            return str(error) or type(error).__name__
+    def _probe(self, job: Job, key: Kind) -> Pace | str:
+        """Return the pace of a job's first steps, or why it has none; timed once for its kind."""
+        if key not in self._probed:
+            self.say(f"timing steps of {job.trained} on {job.dataset.info.title}")
+            try:
+                with threads_for(job.dataset.info.shape):
+                    self._probed[key] = pace(job, self.place)
+            except Exception as error:  # a training that cannot begin has no price, and says why
+                self._probed[key] = str(error) or type(error).__name__
+        return self._probed[key]
+
+    def _scale(self, job: Job, key: Kind) -> float | None:
+        """Return what training takes in records over what it would by steps timed now.
+
+        Of another method on the same data and network, if there is one: a machine that is busy now
+        makes all methods' steps seem longer alike.
+        """
+        for other in self._paces:
+            if replace(other, trained=job.trained) == key:
+                reference = replace(job, trained=other.trained, first_stage=None)
+                timed, size = self._probe(reference, other), Size.of(reference)
+                if isinstance(timed, str):
+                    continue
+                recorded = fmean(each.seconds(size) for each in self._paces[other])
+                return recorded / timed.seconds(size)
+        return None
 
 
 def _cell(job: Job) -> tuple[str, ...]:
     return str(job.dataset), job.protocol.specification, job.network, job.trained
 
 
-def _kind(job: Job) -> tuple[object, ...]:
-    rules = job.protocol
-    return job.dataset.info.name, job.network, job.trained, rules.batch_size, rules.precision
-
-
-def _threads(job: Job) -> int:
-    with threads_for(job.dataset.info.shape):
-        return torch.get_num_threads()
+def _kind(job: Job) -> Kind:
+    rules, info = job.protocol, job.dataset.info
+    with threads_for(info.shape):
+        threads = torch.get_num_threads()
+    return Kind(info.name, job.network, job.trained, rules.batch_size, rules.precision, threads)

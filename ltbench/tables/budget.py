@@ -61,7 +61,7 @@ class Basket:
             self.trained |= _marks(job)
 
 
-_TRUST: tuple[Basis, ...] = ("records", "steps of records", "probe", "unknown")
+_TRUST: tuple[Basis, ...] = ("records", "steps of records", "scaled probe", "probe", "unknown")
 
 
 def order(

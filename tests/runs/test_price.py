@@ -94,15 +94,42 @@ def test_then_steps_of_another_ratio_or_length(tmp_path, place, made_here):
 
 @pytest.mark.parametrize(
     "other",
-    [{"method": "focal"}, {"protocol": "fast(batch_size=64)"}, {"network": "resnet32"}],
+    [{"protocol": "fast(batch_size=64)"}, {"network": "resnet32"}],
 )
-def test_other_methods_batches_and_networks_tell_nothing(tmp_path, place, made_here, other):
+def test_other_batches_and_networks_tell_nothing(tmp_path, place, made_here, other):
     said = []
     prices = Prices([made_here()], place, said.append)
     found = prices.price(job_of(tmp_path, **other))
     assert found.basis == "probe"
     assert found.seconds > 0
     assert len(said) == 1
+
+
+def test_another_methods_records_say_how_much_slower_the_machine_is_now(
+    tmp_path, place, made_here, monkeypatch
+):
+    """Steps seem four times too long: its records have 10 ms a step and 100 ms a look."""
+    busy = {"ce": Pace(0.04, 0.0, 0.4), "focal": Pace(0.08, 0.0, 0.4)}
+    said = []
+    monkeypatch.setattr(price, "pace", lambda job, place: busy[job.trained])
+    prices = Prices([made_here()], place, said.append)
+    found = prices.price(job_of(tmp_path, "focal"))
+    assert found.basis == "scaled probe"
+    assert found.seconds == pytest.approx(0.02 * 780 + 0.1 * 13)
+    longer = prices.price(job_of(tmp_path, "focal", protocol="fast(epochs=120)"))
+    assert longer.seconds == pytest.approx(0.02 * 1560 + 0.1 * 25)
+    assert len(said) == 2  # each method once
+
+
+def test_a_reference_that_cannot_be_timed_scales_nothing(tmp_path, place, made_here, monkeypatch):
+    def some(job, place):
+        if job.trained == "ce":
+            raise LtbenchError("no.")
+        return Pace(1.0, 0.0, 0.0)
+
+    monkeypatch.setattr(price, "pace", some)
+    found = Prices([made_here()], place, lambda _: None).price(job_of(tmp_path, "focal"))
+    assert (found.basis, found.seconds) == ("probe", 780.0)
 
 
 def test_records_of_another_machine_tell_nothing(tmp_path, place, make_record, monkeypatch):
