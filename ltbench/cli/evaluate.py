@@ -35,13 +35,13 @@ class FittedOn(StrEnum):
 
 def evaluate(
     methods: Annotated[
-        str | None, typer.Option("--methods", help="Only these specifications [default: all].")
+        str | None, typer.Option("--methods", help="Only these specifications.")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Only these data sets.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Only this protocol.")] = None,
     thresholds: Annotated[
         list[str] | None,
-        typer.Option(help="MANY,FEW: many above, few below; may be repeated [default: 100,20]."),
+        typer.Option(help="MANY,FEW: many above, few below; may be repeated (without: 100,20)."),
     ] = None,
     priors: Annotated[
         str, typer.Option(help="Test priors, such as forward50,uniform,backward50.")

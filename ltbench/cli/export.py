@@ -25,7 +25,7 @@ def export(
         Format, typer.Option("--format", help="A table as csv or parquet, or a bundle to merge.")
     ] = Format.CSV,
     output: Annotated[
-        Path | None, typer.Option(help="File to write [default: csv to standard output].")
+        Path | None, typer.Option(help="File to write (without: csv to standard output).")
     ] = None,
     results: Results = Path("results"),
 ) -> None:

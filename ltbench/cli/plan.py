@@ -14,7 +14,9 @@ from ltbench.errors import UsageError
 if TYPE_CHECKING:
     from ltbench.tables.planned import Planned
 
-app = typer.Typer(help="Say what to run first, what it costs, and what it decides.")
+app = typer.Typer(
+    no_args_is_help=True, help="Say what to run first, what it costs, and what it decides."
+)
 _UNITS = {"d": 86_400, "h": 3600, "m": 60, "min": 60, "s": 1}
 _AT_LEAST = 5  # seeds whose worth is shown, so that one sees what the next would buy
 
@@ -29,7 +31,7 @@ def table(
     name: Annotated[str, typer.Argument(help="A paper's table, such as 1, or a YAML file.")],
     seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
     budget: Annotated[
-        str | None, typer.Option(help="Time to spend, such as 8h or 1d12h [default: all it takes].")
+        str | None, typer.Option(help="Time to spend, such as 8h or 1d12h; without, all it takes.")
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="Another protocol, as a proxy: it decides nothing.")

@@ -142,8 +142,9 @@ def _check_neighbours(record: Record, store: Store) -> None:
         )
 
 
-def _kind(record: Record) -> tuple[object, ...]:
-    return record.parameters, record.sources, record.settings, record.stages
+def _kind(record: Record) -> str:
+    """Return the fingerprint that a record would have, were it of seed 0."""
+    return fingerprint_in(record.model_copy(update={"seed": 0}))
 
 
 def _first(paths: Iterator[Path]) -> Record | None:

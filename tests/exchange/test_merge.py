@@ -129,6 +129,16 @@ def test_a_foreign_method_is_taken_with_a_word_on_what_was_not_checked(store, ou
     assert "another file of the method" in conflict.reason
 
 
+def test_a_neighbour_from_before_a_setting_was_added_is_no_other_recipe(store, ours):
+    first, second, *_ = store.records()
+    before = {name: value for name, value in first.settings.items() if name != "fraction"}
+    ours.write(first.model_copy(update={"settings": before}))
+    findings = {finding.name: finding.word for finding in merge(read_source(store.root), ours)}
+    assert findings.pop(str(store.path(Cell.of(first)).relative_to(store.root))) == "conflict"
+    assert set(findings.values()) == {"added"}
+    assert ours.read(Cell.of(second)) == second
+
+
 # conflicts
 
 
