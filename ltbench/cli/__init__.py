@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from ltbench import __version__
-from ltbench.cli import check, data, figure, inspect, ledger, report, run, show, table
+from ltbench.cli import (
+    check,
+    data,
+    evaluate,
+    export,
+    figure,
+    inspect,
+    ledger,
+    merge,
+    plan,
+    report,
+    run,
+    show,
+    table,
+)
 from ltbench.errors import LtbenchError
 
 app = typer.Typer(
@@ -24,6 +38,10 @@ app.command("table")(table.table)
 app.command("figure")(figure.figure)
 app.command("ledger")(ledger.ledger)
 app.command("report")(report.report)
+app.add_typer(plan.app, name="plan")
+app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
+app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)
 app.command("show")(show.show)
 app.command("status")(inspect.status)

@@ -2,13 +2,20 @@
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
+from ltbench.errors import LtbenchError
 from ltbench.runs.store import write_file, write_text
+
+Array = npt.NDArray[Any]
+LOGITS = "logits.npz"  # in a training's scratch folder
+Scored = tuple[Tensor, Tensor]  # logits and labels
 
 
 def write_curves(path: Path, curves: list[dict[str, Any]]) -> None:
@@ -24,7 +31,47 @@ def write_curves(path: Path, curves: list[dict[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def write_logits(path: Path, logits: Tensor, labels: Tensor) -> None:
-    """Write test logits [N, C] in float16 and labels [N] as an npz archive."""
-    arrays = logits.half().cpu().numpy(), labels.cpu().numpy()
-    write_file(path, lambda file: np.savez_compressed(file, logits=arrays[0], labels=arrays[1]))
+@dataclass(frozen=True)
+class Logits:
+    """What a record was scored by, logits [N, C] in float32 and labels [N].
+
+    `held_out` is the same of training images kept apart, where a protocol holds some out.
+    """
+
+    test: tuple[Array, Array]
+    held_out: tuple[Array, Array] | None
+
+
+def write_logits(path: Path, test: Scored, held_out: Scored | None = None) -> None:
+    """Write logits [N, C] in float16 and labels [N] as an npz archive."""
+    arrays = dict(zip(("logits", "labels"), _arrays(test), strict=True))
+    if held_out is not None:
+        arrays |= zip(("held_out_logits", "held_out_labels"), _arrays(held_out), strict=True)
+    write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+
+def read_logits(path: Path) -> Logits | None:
+    """Return the logits in a file, None if there is none; raises LtbenchError if damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in found.files}
+        return Logits(_pair(arrays, ""), _pair(arrays, "held_out_") if len(arrays) > 2 else None)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # a damaged archive breaks its reader in many ways
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LtbenchError(
+            f"{path} does not read ({reason}); delete it and train the run again."
+        ) from None
+
+
+def _arrays(scored: Scored) -> tuple[Array, Array]:
+    logits, labels = scored
+    return logits.half().cpu().numpy(), labels.cpu().numpy()
+
+
+def _pair(arrays: dict[str, Array], prefix: str) -> tuple[Array, Array]:
+    logits, labels = arrays[f"{prefix}logits"].astype(np.float32), arrays[f"{prefix}labels"]
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not np.isfinite(logits).all():
+        raise ValueError("logits and labels do not fit")
+    return logits, labels

@@ -19,7 +19,7 @@ from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.method import Method
 from ltbench.registry import build, completed, parameters, parts_of, sources
-from ltbench.runs.artifacts import write_curves, write_logits
+from ltbench.runs.artifacts import LOGITS, write_curves, write_logits
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job, fingerprint, stages_of
@@ -187,7 +187,10 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
         finished=_now(),
     )
     write_curves(store.curves_path(cell), progress.curves)
-    write_logits(store.work(record.fingerprint) / "logits.npz", logits, feed.subset.labels)
+    held_out = None
+    if (held := training.validation) is not None:
+        held_out = logits_of(method, final, held, training.autocast), held.subset.labels
+    write_logits(store.work(record.fingerprint) / LOGITS, (logits, feed.subset.labels), held_out)
     store.write(record)
     return record
 

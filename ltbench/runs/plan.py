@@ -101,22 +101,17 @@ def fingerprint(cell: Cell, method: Method, rules: Protocol) -> str:
     Fields of protocol, stage and recipe count where they differ from their defaults, so that a
     field added later leaves old records valid; a test pins the defaults.
     """
-    usual_stage, usual_recipe = _defaults(Stage), _defaults(Recipe)
-    stages = [
-        {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
-        for row in stages_of(method, rules)
-    ]
-    resolved = {
-        "dataset": cell.dataset,
-        "network": cell.network,
-        "method": describe(method),
-        "parameters": parameters(method),
-        "settings": rules.model_dump(exclude_defaults=True),
-        "stages": stages,
-        "seed": cell.seed,
-    }
-    foreign = sources(method)
-    return fingerprint_of({**resolved, "sources": foreign} if foreign else resolved)
+    found = replace(cell, method=describe(method))
+    return _fingerprint(found, parameters(method), rules, stages_of(method, rules), sources(method))
+
+
+def fingerprint_in(record: Record) -> str:
+    """Return the fingerprint that a record's content gives; it states another if it was changed.
+
+    Raises ValueError for settings that are no protocol's of this version.
+    """
+    rules = Protocol(**record.settings)
+    return _fingerprint(Cell.of(record), record.parameters, rules, record.stages, record.sources)
 
 
 def stages_of(method: Method, rules: Protocol) -> list[dict[str, Any]]:
@@ -141,6 +136,29 @@ def seeds_of(text: str) -> list[int]:
     if not numbers:
         raise UsageError(f"--seeds {text}: give at least one seed, such as 1 or 0,4.")
     return list(dict.fromkeys(numbers))
+
+
+def _fingerprint(
+    cell: Cell,
+    values: dict[str, dict[str, Any]],
+    rules: Protocol,
+    stages: list[dict[str, Any]],
+    foreign: dict[str, str],
+) -> str:
+    usual_stage, usual_recipe = _defaults(Stage), _defaults(Recipe)
+    resolved = {
+        "dataset": cell.dataset,
+        "network": cell.network,
+        "method": cell.method,
+        "parameters": values,
+        "settings": rules.model_dump(exclude_defaults=True),
+        "stages": [
+            {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
+            for row in stages
+        ],
+        "seed": cell.seed,
+    }
+    return fingerprint_of({**resolved, "sources": foreign} if foreign else resolved)
 
 
 def _refuse_unknown(methods: Sequence[str]) -> None:

@@ -3,17 +3,20 @@
 import itertools
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from ltbench.data.feed import Feed
+from ltbench.data.samplers import DRAWS
+from ltbench.data.splits import class_counts
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import optimiser_for
+from ltbench.registry import build
 from ltbench.runs.execute import Place, split_of, training_of
 from ltbench.runs.first_stage import origins
 from ltbench.runs.plan import Job
@@ -58,7 +61,45 @@ def check_data(jobs: tuple[Job, ...], place: Place) -> None:
         split_of(job, place)
 
 
-def _seconds(job: Job, place: Place) -> float:
+@dataclass(frozen=True)
+class Size:
+    """How much a training has to do, over all stages."""
+
+    steps: int
+    images: int  # seen in training
+    looks: float  # at the test set
+
+    @classmethod
+    def of(cls, job: Job) -> "Size":
+        """Return the size of a job; reads no data."""
+        rules, info = job.protocol, job.dataset.info
+        counts = class_counts(info.head_count, info.classes, job.dataset.imbalance)
+        images = sum(max(1, round(n * rules.fraction)) - rules.validation for n in counts)
+        steps = seen = epochs = 0
+        for stage in build(job.trained).stages(rules.recipe()):
+            drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
+            each = drawn // batch if stage.recipe.drop_last else -(-drawn // batch)
+            steps += stage.recipe.epochs * max(each, 1)
+            seen += stage.recipe.epochs * drawn
+            epochs += stage.recipe.epochs
+        return cls(steps, seen, epochs / rules.evaluate_every + 1)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of a step, of an image's views where these are not in the step, and of a look."""
+
+    step: float
+    view: float
+    look: float
+
+    def seconds(self, size: Size) -> float:
+        """Return the seconds of a training of that size."""
+        return size.steps * self.step + size.images * self.view + size.looks * self.look
+
+
+def pace(job: Job, place: Place) -> Pace:
+    """Return the pace of a job's first steps; its own checkpoint and files are not touched."""
     with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
         training = training_of(job, replace(place, results=Path(scratch)))
     stage = training.stages[0]
@@ -69,7 +110,7 @@ def _seconds(job: Job, place: Place) -> float:
         method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0
     )
     started = time.perf_counter()
-    first = next(batches)
+    first = next(batches)  # the views of the whole epoch
     views = time.perf_counter() - started
     marks = []
     for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
@@ -79,9 +120,12 @@ def _seconds(job: Job, place: Place) -> float:
         optimiser.step()
         _synchronise(training)
         marks.append(time.perf_counter())
-    step = (marks[-1] - marks[0]) / TIMED_STEPS
-    looks = training.epochs / training.settings.evaluate_every + 1
-    return training.epochs * (views + steps * step) + looks * _look(training)
+    drawn = len(training.train.subset.labels) * DRAWS.get(stage.sampler, 1)
+    return Pace((marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, _look(training))
+
+
+def _seconds(job: Job, place: Place) -> float:
+    return pace(job, place).seconds(Size.of(job))
 
 
 def _look(training: Training) -> float:

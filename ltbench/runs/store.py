@@ -155,17 +155,21 @@ def read_record(path: Path) -> Record:
     Raises FileNotFoundError if there is none.
     """
     try:
-        content = path.read_bytes()
+        return record_in(path.read_bytes())
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, str(error)) from None
+
+
+def record_in(content: bytes) -> Record:
+    """Return the record that a file's content is; raises ValueError with the reason in words."""
     try:
         record = Record.model_validate_json(content)
     except ValidationError as error:
-        raise unreadable(path, _other_version(content) or _first(error)) from None
+        raise ValueError(_other_version(content) or _first(error)) from None
     if "schema_version" not in record.model_fields_set:
-        raise unreadable(path, _other_version(content))
+        raise ValueError(_other_version(content))
     return record
 
 
@@ -206,11 +210,11 @@ def write_text(path: Path, text: str) -> None:
     write_file(path, lambda file: file.write(text.encode()))
 
 
-def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+def write_file(path: Path, fill: Callable[[BinaryIO], object], option: str = "--results") -> None:
     """Let `fill` write a temporary file, flush it to the disk, and give it its name.
 
-    Raises LtbenchError when the folder cannot be written or the disk is full; the old file, if
-    there was one, is then still whole.
+    Raises LtbenchError when the folder cannot be written or the disk is full, naming the option
+    that chose it; the old file, if there was one, is then still whole.
     """
     temporary = None
     try:
@@ -227,7 +231,7 @@ def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     except OSError as error:
         raise LtbenchError(
             f"cannot write {path} ({error.strerror or error}); "
-            "free some space or choose another folder with --results."
+            f"free some space or choose another folder with {option}."
         ) from None
     finally:
         if temporary is not None:

@@ -1,9 +1,10 @@
 """What a table lacks, as the commands that fill it."""
 
-import shlex
 from collections.abc import Collection
 from pathlib import Path
 
+from ltbench.data.catalog import Dataset
+from ltbench.runs.commands import run_command
 from ltbench.specification import parse
 from ltbench.tables.grid import Grid
 from ltbench.tables.scores import Head
@@ -29,19 +30,15 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     Only specifications made of `methods` can run. A command names all seeds of the table: those
     that are finished are skipped.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[Dataset, str, str], list[str]] = {}
     for method, head in _lacking(grid):
         if all(term.name in methods for term in parse(method)):
-            groups.setdefault(_options(grid, head), []).append(method)
+            groups.setdefault((head.column.data, head.network, head.protocol), []).append(method)
+    seeds = grid.table.definition.seeds
     return [
-        f"ltbench run --methods {_quoted(','.join(dict.fromkeys(members)))} {options}"
-        for options, members in groups.items()
+        run_command(members, *where, seeds, results=grid.results)
+        for where, members in groups.items()
     ]
-
-
-def _quoted(text: str) -> str:
-    """Return text as a shell's word; specifications with quotes in them stay readable."""
-    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
 def _lacking(grid: Grid) -> list[tuple[str, Head]]:
@@ -51,17 +48,3 @@ def _lacking(grid: Grid) -> list[tuple[str, Head]]:
         for row, entry in zip(grid.rows, entries, strict=True)
         if entry.absent and (method := row.method_on(head.column.data)) is not None
     ]
-
-
-def _options(grid: Grid, head: Head) -> str:
-    data, seeds = head.column.data, grid.table.definition.seeds
-    words = ["--dataset", data.info.name, "--imbalance", data.ratio]
-    if head.network != data.info.network:
-        words += ["--network", head.network]
-    if head.protocol != data.info.protocol:
-        words += ["--protocol", head.protocol]
-    listed = ",".join(map(str, seeds))
-    words += ["--seeds", listed if len(seeds) > 1 else f"{listed},"]  # a bare 4 means 0 to 3
-    if grid.results != Path("results"):
-        words += ["--results", str(grid.results)]
-    return shlex.join(words)

@@ -1,0 +1,59 @@
+"""`ltbench export`: the records as one table, or as a bundle for another laboratory."""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from ltbench.cli.options import Results
+from ltbench.errors import UsageError
+
+
+class Format(StrEnum):
+    """What is written."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    BUNDLE = "bundle"
+
+
+def export(
+    format_: Annotated[
+        Format, typer.Option("--format", help="A table as csv or parquet, or a bundle to merge.")
+    ] = Format.CSV,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write (without: csv to standard output).")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write all records as a tidy table, or as one archive with checksums."""
+    from ltbench.exchange.bundle import write_bundle
+    from ltbench.exchange.export import check_parquet, csv_lines, write_csv, write_parquet
+    from ltbench.runs.store import Store, write_file
+
+    if format_ is Format.PARQUET:
+        check_parquet()
+    store = Store(results)
+    writers: dict[Format, Callable[[BinaryIO], int]] = {
+        Format.CSV: lambda file: write_csv(store.records(), file),
+        Format.PARQUET: lambda file: write_parquet(store.records(), file),
+        Format.BUNDLE: lambda file: write_bundle(store, store.records(), file),
+    }
+    if output is not None:
+        counts: list[int] = []
+        write_file(output, lambda file: counts.append(writers[format_](file)), "--output")
+        print(f"{counts[0]} records written to {output}.")
+    elif format_ is Format.CSV:
+        sys.stdout.writelines(csv_lines(store.records()))
+    else:
+        raise UsageError(
+            f"--format {format_} needs a file; give --output records.{_ENDING[format_]}."
+        )
+    for problem in store.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
+
+
+_ENDING = {Format.PARQUET: "parquet", Format.BUNDLE: "zip"}

@@ -1,0 +1,72 @@
+"""`ltbench plan table 1`: what to run first, what it costs here, and what each seed is worth."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ltbench.cli.options import AsJson, DataRoot, Results
+from ltbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ltbench.tables.planned import Planned
+
+app = typer.Typer(
+    no_args_is_help=True, help="Say what to run first, what it costs, and what it decides."
+)
+_UNITS = {"d": 86_400, "h": 3600, "m": 60, "min": 60, "s": 1}
+_AT_LEAST = 5  # seeds whose worth is shown, so that one sees what the next would buy
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `table` a word of its own, for plans of other things."""
+
+
+@app.command("table")
+def table(
+    name: Annotated[str, typer.Argument(help="A paper's table, such as 1, or a YAML file.")],
+    seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
+    budget: Annotated[
+        str | None, typer.Option(help="Time to spend, such as 8h or 1d12h; without, all it takes.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Another protocol, as a proxy: it decides nothing.")
+    ] = None,
+    results: Results = Path("results"),
+    data_root: DataRoot = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Order the runs that a table lacks, most decided cells for the time first."""
+    from ltbench.cli.plan_view import as_data, show
+    from ltbench.data.datasets import data_root as root_of
+    from ltbench.runs.execute import Place
+    from ltbench.runs.plan import seeds_of
+    from ltbench.tables.definition import load
+    from ltbench.tables.planned import plan
+
+    planned: Planned = plan(
+        load(name), seeds_of(seeds), _seconds(budget), protocol,
+        Place(results, root_of(data_root), device), at_least=_AT_LEAST,
+        say=lambda words: print(f"ltbench: {words} …", file=sys.stderr, flush=True),
+    )  # fmt: skip
+    if as_json:
+        content: dict[str, Any] = as_data(planned)
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        show(planned)
+
+
+def _seconds(text: str | None) -> float | None:
+    """Return the seconds of `8h`, `90m`, `1d12h`; raises UsageError for anything else."""
+    if text is None:
+        return None
+    found = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
+    if "".join(map("".join, found)) != text.replace(" ", "") or not seconds:
+        raise UsageError(f"--budget {text}: give a time such as 8h, 90m or 1d12h.")
+    return seconds

@@ -1,0 +1,67 @@
+"""A bundle: records and curves in one zip archive, with a manifest of their checksums.
+
+    manifest.json                                     format, schema version, SHA-256 by file
+    runs/<data set>/<protocol>/<network>/<method>/seed0.json, seed0.csv      as in the store
+
+The same files give the same bytes: names are sorted, and no time or machine is written down.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import BinaryIO, Literal
+
+from pydantic import Field
+
+import ltbench
+from ltbench.runs.record import SCHEMA_VERSION, Model, Record
+from ltbench.runs.store import Cell, Store
+
+MANIFEST = "manifest.json"
+FORMAT: Literal["ltbench bundle 1"] = "ltbench bundle 1"
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip archive can hold
+
+
+class Manifest(Model):
+    """The content of `manifest.json`."""
+
+    format: Literal["ltbench bundle 1"] = FORMAT
+    schema_version: int  # of the records
+    ltbench: str  # version that wrote it
+    records: int = Field(ge=0)
+    files: dict[str, str]  # SHA-256 by name
+
+
+def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int:
+    """Write records with their curves as a bundle and return how many records it holds."""
+    sums: dict[str, str] = {}
+    count = 0
+    with zipfile.ZipFile(file, "w") as archive:
+        for record in records:
+            cell = Cell.of(record)
+            for path in (store.path(cell), store.curves_path(cell)):
+                if path.is_file():  # a record may have lost its curves
+                    name = PurePosixPath(path.relative_to(store.root)).as_posix()
+                    sums[name] = _add(archive, name, path.read_bytes())
+            count += 1
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION, ltbench=ltbench.__version__, records=count, files=sums
+        )
+        _add(archive, MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode())
+    return count
+
+
+def checksum(content: bytes) -> str:
+    """Return the SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> str:
+    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.create_system = 3  # Unix, wherever it is made
+    entry.external_attr = 0o100644 << 16
+    archive.writestr(entry, content)
+    return checksum(content)

@@ -1,0 +1,78 @@
+"""A record as one row: every field a column, named by its path, such as `last.top1`.
+
+The columns come from the record's schema, not from the records at hand, so two laboratories' tables
+have the same ones. What differs by method (parameters, stages, sources) is JSON text.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from types import NoneType
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+
+from ltbench.runs.protocol import Protocol
+from ltbench.runs.record import Record
+
+Kind = Literal["text", "integer", "number", "flag", "texts", "integers", "json"]
+
+_PLAIN: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "flag"}
+_LISTS: dict[Any, Kind] = {str: "texts", int: "integers"}
+
+
+@cache
+def columns() -> dict[str, Kind]:
+    """Return every column and what its values are, in the order of the schema.
+
+    Any of them may be null: `selected.top1` is, where nothing was held out. `settings` is kept as
+    JSON beside its fields, for a later version's may have more.
+    """
+    found = dict(_of(Record, ""))
+    settings = dict(_of(Protocol, "settings."))
+    before = list(found)[: list(found).index("settings") + 1]
+    return {name: found[name] for name in before} | settings | found
+
+
+def row(record: Record) -> dict[str, Any]:
+    """Return a record's values by column; lists stay lists."""
+    content = record.model_dump(mode="json")
+    return {name: _value(content, name, kind) for name, kind in columns().items()}
+
+
+def as_text(value: Any) -> Any:
+    """Return a value as a CSV file has it: lists as JSON, a number with all its digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
+def _value(content: dict[str, Any], name: str, kind: Kind) -> Any:
+    value: Any = content
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return json.dumps(value, sort_keys=True, ensure_ascii=False) if kind == "json" else value
+
+
+def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Kind]]:
+    for name, field in model.model_fields.items():
+        kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
+        optional = NoneType in get_args(field.annotation)
+        annotation = kinds[0] if optional else field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _of(annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _kind(annotation)
+
+
+def _kind(annotation: Any) -> Kind:
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    inner = get_args(annotation)
+    if inner and isinstance(inner[0], str | int):  # a literal
+        return _PLAIN[type(inner[0])]
+    return _LISTS.get(inner[0], "json") if _is_list(annotation) else "json"
+
+
+def _is_list(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) in (list, tuple)

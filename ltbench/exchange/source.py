@@ -1,0 +1,185 @@
+"""What another laboratory offers: the records of a bundle or a folder, read with suspicion.
+
+Names inside an archive choose no path here: a record's own cell does. Those that point outside are
+refused all the same, for whoever made them meant something by it.
+"""
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.exchange.bundle import MANIFEST, Manifest, checksum
+from ltbench.runs.record import SCHEMA_VERSION
+from ltbench.runs.store import is_record
+
+LARGEST = 2**26  # bytes of a file; a record of 8,142 classes has half a million
+Read = Callable[[], bytes]  # raises ValueError with the reason in words
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A record's file and its curves', or why they are not taken."""
+
+    name: str
+    content: bytes = b""
+    curves: bytes | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a bundle or a folder by name, and the manifest if there is one."""
+
+    files: Mapping[str, Read]
+    manifest: Manifest | None
+    strange: dict[str, str]  # names that are no name of a store's file, with the reason
+
+    def offers(self) -> Iterator[Offer]:
+        """Yield every record that there should be, and what is there besides."""
+        yield from (Offer(name, reason=reason) for name, reason in self.strange.items())
+        listed = self.manifest.files if self.manifest is not None else {}
+        for name in sorted({*self.files, *listed} - self.strange.keys()):
+            path = PurePosixPath(name)
+            if path.suffix == ".json":
+                yield self._offer(path, listed)
+            elif str(path.with_suffix(".json")) not in {*self.files, *listed}:
+                yield Offer(name, reason="it is the curves of no record here")
+
+    def _offer(self, path: PurePosixPath, listed: dict[str, str]) -> Offer:
+        try:
+            content = self._content(str(path), listed)
+            curves = str(path.with_suffix(".csv"))
+            if curves not in self.files and curves not in listed:
+                return Offer(str(path), content)
+            return Offer(str(path), content, self._content(curves, listed))
+        except ValueError as error:
+            return Offer(str(path), reason=str(error))
+
+    def _content(self, name: str, listed: dict[str, str]) -> bytes:
+        if name not in self.files:
+            raise ValueError(f"the manifest names {name}, which is missing")
+        content = self.files[name]()
+        if self.manifest is not None and name not in listed:
+            raise ValueError(f"the manifest does not name {name}")
+        if self.manifest is not None and checksum(content) != listed[name]:
+            raise ValueError(f"the checksum of {name} is not the manifest's")
+        return content
+
+
+def read_source(path: Path) -> Source:
+    """Return what a bundle, an unpacked one, or a results folder offers; reads no record yet.
+
+    Raises UsageError for anything else, LtbenchError for a manifest that does not read or is of
+    another version.
+    """
+    if path.is_dir():
+        return _folder(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; give a bundle or a results folder.") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"{path} is no bundle ({error}); "
+            "`ltbench export --format bundle --output records.zip` makes one."
+        ) from None
+    return _archive(path, archive)
+
+
+def _folder(path: Path) -> Source:
+    files = {
+        found.relative_to(path).as_posix(): partial(_read, found)
+        for record in sorted((path / "runs").glob("*/*/*/*/seed*.json"))
+        if is_record(record)
+        for found in (record, record.with_suffix(".csv"))
+        if found.exists()
+    }
+    listed = path / MANIFEST
+    if not files and not listed.exists():
+        raise UsageError(f"{path} holds no records; give a bundle or a results folder.")
+    manifest = _manifest(listed, partial(_read, listed)) if listed.exists() else None
+    return Source(files, manifest, {})
+
+
+def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
+    files: dict[str, Read] = {}
+    strange: dict[str, str] = {}
+    for entry in archive.infolist():
+        name = entry.filename
+        if name in files:
+            strange[name] = "the archive holds it twice"
+        elif name != MANIFEST and (reason := _strange(entry)):
+            strange[name] = reason
+        files[name] = partial(_unpack, archive, entry)
+    if MANIFEST not in files:
+        raise UsageError(
+            f"{path} is no bundle (it has no {MANIFEST}); "
+            "`ltbench export --format bundle --output records.zip` makes one."
+        )
+    return Source(files, _manifest(path, files.pop(MANIFEST)), strange)
+
+
+def _strange(entry: zipfile.ZipInfo) -> str:
+    """Return why an archive's entry is no file of a store, or nothing."""
+    name, path = entry.filename, PurePosixPath(entry.filename)
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        return "its name points outside the archive"
+    if kind not in (0, stat.S_IFREG) or entry.is_dir():
+        return "it is no plain file"
+    if str(path) != name or len(path.parts) != 6 or path.parts[0] != "runs":
+        return "it is no file of a store"
+    named_so = is_record(Path(name)) and path.suffix in (".json", ".csv")
+    return "" if named_so and path.name.startswith("seed") else "it is neither record nor curves"
+
+
+def _manifest(path: Path, read: Read) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(read())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        reason = f"{where}: {problem['msg']}" if where else str(problem["msg"])
+        raise LtbenchError(
+            f"the manifest of {path} does not read ({reason}); get it anew."
+        ) from None
+    except ValueError as error:
+        raise LtbenchError(
+            f"the manifest of {path} does not read ({error}); get it anew."
+        ) from None
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise LtbenchError(
+            f"{path} holds records of schema version {manifest.schema_version}, and this version "
+            f"of ltbench reads {SCHEMA_VERSION}; use ltbench {manifest.ltbench}."
+        )
+    return manifest
+
+
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(entry) as file:
+            content = file.read(LARGEST + 1)  # its size as stated may be a lie
+    except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{entry.filename} does not unpack ({error})") from None
+    return _bounded(entry.filename, content)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _bounded(path.name, file.read(LARGEST + 1))
+    except OSError as error:
+        raise ValueError(f"{path.name} does not read ({error.strerror})") from None
+
+
+def _bounded(name: str, content: bytes) -> bytes:
+    if len(content) > LARGEST:
+        raise ValueError(f"{name} has more than {LARGEST >> 20} MiB, which no record has")
+    return content

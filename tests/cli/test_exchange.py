@@ -1,0 +1,156 @@
+"""`ltbench export`, `merge`, `evaluate` and `plan` as typed."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = Path("runs/digits_lt-imbalance=20/fast/resnet8/ce")
+
+
+@pytest.fixture
+def committed(home):
+    shutil.copytree(ROOT / "results" / RUNS, home / "theirs" / RUNS)
+    return home / "theirs"
+
+
+def test_export_to_standard_output_and_to_a_file(ltbench, committed, home):
+    said = ltbench("export", "--results", committed)
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert (said.code, said.err, len(rows)) == (0, "", 5)
+    written = ltbench("export", "--results", committed, "--output", home / "x" / "records.csv")
+    assert written.out == f"5 records written to {home}/x/records.csv.\n"
+    assert (home / "x" / "records.csv").read_text() == said.out
+
+
+def test_export_names_what_it_leaves_out(ltbench, committed):
+    (committed / RUNS / "seed0.json").write_text("{")
+    said = ltbench("export", "--results", committed)
+    assert said.code == 0
+    assert "left out" in said.err
+    assert "seed0.json does not read" in said.err
+    assert len(said.out.splitlines()) == 5
+
+
+def test_a_file_that_cannot_be_written_names_the_option_that_chose_it(refused, committed, home):
+    (home / "file").write_text("mine")
+    words = ("export", "--results", committed, "--output", home / "file" / "records.csv")
+    assert "another folder with --output." in refused(*words, code=1)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "bundle"])
+def test_archives_need_a_file(refused, committed, kind):
+    assert "give --output records." in refused("export", "--format", kind, "--results", committed)
+
+
+def test_a_bundle_goes_round(ltbench, committed, home, tree):
+    ltbench("export", "--format", "bundle", "--results", committed, "--output", "a.zip")
+    dry = ltbench("merge", "a.zip", "--dry-run")
+    assert dry.code == 0
+    assert "added          5" in dry.out
+    assert not (home / "results").exists()
+    merged = ltbench("merge", "a.zip")
+    assert merged.code == 0
+    assert tree(home / "results") == tree(committed)
+    again = ltbench("merge", "a.zip")
+    assert again.code == 0
+    assert "already there  5" in again.out
+
+
+def test_a_conflict_is_told_and_fails(ltbench, committed, home):
+    ltbench("merge", committed)
+    path = committed / RUNS / "seed0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "finished": "2030-01-01"}))
+    said = ltbench("merge", committed)
+    assert said.code == 1
+    assert "conflict       1" in said.out
+    assert "is another run with the same scores (2030-01-01, ours" in said.out
+    assert "1 of 5 records were not taken" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["merge", "nowhere.zip"], "nowhere.zip does not exist"),
+        (["evaluate", "--thresholds", "20"], "give two whole numbers"),
+        (["evaluate", "--thresholds", "20,100"], "exchange them"),
+        (["evaluate", "--priors", "sideways"], "test prior 'sideways' is none"),
+        (["evaluate", "--posthoc", "tau_norm"], "tau_norm cannot be applied to stored logits"),
+        (["plan", "table", "1", "--budget", "soon"], "give a time such as 8h"),
+        (["plan", "table", "nine"], "unknown table 'nine'"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(refused, words, sentence):
+    assert sentence in refused(*words)
+
+
+def test_evaluate_without_logits_names_the_command_that_makes_them(refused, committed):
+    sentence = refused("evaluate", "--results", committed, code=1)
+    assert sentence.startswith("5 of 5 records have no logits in ")
+    assert (
+        "ltbench run --methods ce --dataset digits_lt --imbalance 20 --seeds 0,1,2,3,4" in sentence
+    )
+    assert "theirs-again" in sentence
+    assert "no record fits" in refused(
+        "evaluate", "--results", committed, "--methods", "sam", code=1
+    )
+
+
+def test_evaluate_shows_means_and_writes_rows(ltbench, home):
+    ltbench(
+        "run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke", "--seeds", "2",
+        "--quiet",
+    )  # fmt: skip
+    words = ("evaluate", "--priors", "forward10,uniform", "--thresholds", "100,20",
+             "--thresholds", "10,5", "--posthoc", "posthoc_logit_adjustment(tau=2.0)")  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(ltbench(*words, "--format", "csv").out)))
+    assert len(rows) == 2 * 2 * 2 * 2  # seeds, variants, priors, thresholds
+    assert {row["test_prior"] for row in rows} == {"forward10", "uniform"}
+    assert json.loads(ltbench(*words, "--format", "json").out)[0]["method"] == "ce"
+    shown = ltbench(*words)
+    assert shown.code == 0
+    assert "posthoc_logit_adjustment(tau=2.0)" in shown.out
+    assert "±" in shown.out
+
+
+def test_plan_without_data_says_what_it_cannot_price(ltbench, home):
+    said = ltbench("plan", "table", "7")
+    assert said.code == 0
+    assert "No price: cifar100_lt is missing" in said.out
+    assert "only `paper` can confirm" in said.out or "can be decided here" in said.out
+    assert list(home.iterdir()) == []
+    content = json.loads(ltbench("plan", "table", "7", "--json", "--budget", "8h").out)
+    assert content["budget_seconds"] == 28_800
+    assert content["run"] == []
+    assert {step["from"] for step in content["beyond"]} == {"unknown"}
+
+
+TABLE = """
+title: Digits
+protocol: fast
+seeds: [0, 1, 2]
+columns:
+  - {header: digits, dataset: digits_lt(imbalance=20)}
+rows:
+  - {label: CE, method: ce}
+  - {label: adjusted, method: ce+posthoc_logit_adjustment}
+  - {label: more of it, method: ldam_drw}
+"""
+
+
+def test_plan_prices_from_records_or_a_probe_and_keeps_a_budget(ltbench, home):
+    (home / "mine.yaml").write_text(TABLE)
+    words = ("plan", "table", "mine.yaml", "--seeds", "2")
+    content = json.loads(ltbench(*words, "--json").out)
+    assert [step["decided"] for step in content["run"]] == [0, 0, 0]
+    assert content["commands"]
+    assert sorted(step["from"] for step in content["run"]) == ["probe"] * 3
+    assert 0.0 in [step["seconds"] for step in content["run"]]  # the adjusted row
+    assert len(content["seeds_are_worth"]) == 5
+    shown = ltbench(*words, "--budget", "1s")
+    assert "Beyond the budget" in shown.out
+    assert "from probe: a few steps timed just now" in shown.out

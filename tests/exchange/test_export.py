@@ -1,0 +1,91 @@
+"""Records as one table: every field, the same columns whatever the records, nothing lost."""
+
+import csv
+import io
+import json
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from ltbench.errors import LtbenchError
+from ltbench.exchange.export import check_parquet, csv_lines, write_csv, write_parquet
+from ltbench.exchange.flat import columns, row
+from ltbench.runs.record import Record
+
+
+def leaves(content, prefix=""):
+    """Yield every value of a record by its path, as the columns must have it."""
+    for key, value in content.items():
+        free = prefix == "" and key in ("parameters", "sources", "settings")
+        if isinstance(value, dict) and not free:
+            yield from leaves(value, f"{prefix}{key}.")
+        elif value is not None or prefix:
+            yield f"{prefix}{key}", value
+
+
+def test_every_value_of_a_record_is_in_its_row(store):
+    for record in store.records():
+        values = row(record)
+        assert list(values) == list(columns())
+        for name, value in leaves(record.model_dump(mode="json")):
+            written = json.loads(values[name]) if columns()[name] == "json" else values[name]
+            assert written == value, name
+        for name, value in record.settings.items():
+            assert values[f"settings.{name}"] == value
+
+
+def test_absent_parts_are_null_in_all_their_columns(store):
+    values = row(next(store.records()))
+    assert {name for name in values if name.startswith("selected.")}
+    assert all(values[name] is None for name in values if name.startswith("selected."))
+
+
+def test_a_setting_of_a_later_version_is_not_lost(store):
+    record = next(store.records())
+    later = record.model_copy(update={"settings": {**record.settings, "ema": 0.9}})
+    assert json.loads(row(later)["settings"])["ema"] == 0.9
+
+
+def test_csv_reads_back(store):
+    records = list(store.records())
+    file = io.BytesIO()
+    assert write_csv(records, file) == 10
+    rows = list(csv.DictReader(io.StringIO(file.getvalue().decode())))
+    assert file.getvalue().decode() == "".join(csv_lines(records))
+    for record, line in zip(records, rows, strict=True):
+        assert list(line) == list(columns())
+        assert float(line["last.top1"]) == record.last.top1
+        assert json.loads(line["last.correct"]) == list(record.last.correct)
+        assert json.loads(line["parameters"]) == record.parameters
+        assert line["environment.dirty"] == "false"
+        assert line["selected.top1"] == ""
+
+
+def test_parquet_reads_back_with_lists(store):
+    records = list(store.records())
+    file = io.BytesIO()
+    assert write_parquet(records, file) == 10
+    table = pq.read_table(io.BytesIO(file.getvalue()))
+    assert table.column_names == list(columns())
+    assert table.to_pylist() == [row(record) for record in records]
+
+
+def test_an_empty_store_has_the_same_columns(ours):
+    file = io.BytesIO()
+    assert write_parquet(ours.records(), file) == 0
+    table = pq.read_table(io.BytesIO(file.getvalue()))
+    assert (table.column_names, table.num_rows) == (list(columns()), 0)
+    assert len(list(csv_lines(ours.records()))) == 1
+
+
+def test_without_pyarrow_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(LtbenchError, match=r"pip install pyarrow.*--format csv"):
+        check_parquet()
+
+
+def test_every_field_of_a_record_has_a_column():
+    first = {name.partition(".")[0] for name in columns()}
+    assert first == set(Record.model_fields)

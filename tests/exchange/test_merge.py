@@ -1,0 +1,366 @@
+"""Bundles and merging: what is sound arrives byte by byte, the rest is named, nothing is lost."""
+
+import io
+import json
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.exchange import merge as merging
+from ltbench.exchange.bundle import MANIFEST, checksum, write_bundle
+from ltbench.exchange.merge import merge
+from ltbench.exchange.source import read_source
+from ltbench.runs.plan import fingerprint_in
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell
+
+
+@pytest.fixture
+def bundle(store, tmp_path) -> Path:
+    path = tmp_path / "records.zip"
+    with path.open("wb") as file:
+        assert write_bundle(store, store.records(), file) == 10
+    return path
+
+
+def rewritten(bundle: Path, change) -> Path:
+    """Let `change` alter an archive's contents; the manifest stays unless it changes that too."""
+    with zipfile.ZipFile(bundle) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return bundle
+
+
+def listed(files: dict[str, bytes]) -> None:
+    """Make the manifest that an archive's contents should have."""
+    manifest = json.loads(files[MANIFEST])
+    manifest["files"] = {n: checksum(c) for n, c in files.items() if n != MANIFEST}
+    files[MANIFEST] = json.dumps(manifest).encode()
+
+
+def words(findings):
+    return sorted(finding.word for finding in findings)
+
+
+def changed(record: Record, **changes) -> Record:
+    """Return a record with other content and the fingerprint which that gives."""
+    other = Record(**{**record.__dict__, **changes})
+    return other.model_copy(update={"fingerprint": fingerprint_in(other)})
+
+
+# bundles
+
+
+def test_the_same_records_give_the_same_bytes(store, bundle):
+    again = io.BytesIO()
+    write_bundle(store, store.records(), again)
+    assert again.getvalue() == bundle.read_bytes()
+
+
+def test_a_manifest_has_the_checksum_of_every_other_file(bundle):
+    with zipfile.ZipFile(bundle) as archive:
+        manifest = json.loads(archive.read(MANIFEST))
+        names = set(archive.namelist()) - {MANIFEST}
+        assert manifest["files"] == {name: checksum(archive.read(name)) for name in names}
+    assert (manifest["records"], manifest["schema_version"], len(names)) == (10, 1, 20)
+
+
+# what is sound
+
+
+def test_a_bundle_arrives_byte_by_byte_and_twice_changes_nothing(store, ours, bundle, contents):
+    assert words(merge(read_source(bundle), ours)) == ["added"] * 10
+    assert contents(ours.root) == contents(store.root)
+    assert words(merge(read_source(bundle), ours)) == ["already there"] * 10
+    assert contents(ours.root) == contents(store.root)
+
+
+def test_a_results_folder_and_an_unpacked_bundle_merge_like_a_bundle(
+    store, ours, bundle, contents, tmp_path
+):
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    source = read_source(tmp_path / "unpacked")
+    assert source.manifest is not None
+    assert words(merge(source, ours)) == ["added"] * 10
+    assert contents(ours.root) == contents(store.root)
+    assert read_source(store.root).manifest is None
+    assert words(merge(read_source(store.root), ours)) == ["already there"] * 10
+
+
+def test_a_dry_run_finds_the_same_and_writes_nothing(ours, bundle):
+    assert words(merge(read_source(bundle), ours, dry_run=True)) == ["added"] * 10
+    assert not ours.root.exists()
+
+
+def test_a_merged_record_removes_the_failure_it_makes_good(store, ours, bundle):
+    record = next(store.records())
+    failed = ours.failure_path(Cell.of(record))
+    failed.parent.mkdir(parents=True)
+    failed.write_text("{}")
+    list(merge(read_source(bundle), ours))
+    assert not failed.exists()
+
+
+def test_a_foreign_method_is_taken_with_a_word_on_what_was_not_checked(store, ours):
+    record = next(store.records())
+    foreign = changed(
+        record, method="theirs", trained="theirs", parameters={"theirs": {"x": 1.0}},
+        sources={"theirs": "0" * 64},
+    )  # fmt: skip
+    store.write(foreign)
+    findings = {finding.name: finding for finding in merge(read_source(store.root), ours)}
+    found = next(finding for name, finding in findings.items() if "theirs" in name)
+    assert found.word == "added"
+    assert "there is no theirs here" in found.reason
+    # Another seed of another file of that name: their mean would be of two methods.
+    other = changed(foreign, seed=1, sources={"theirs": "1" * 64})
+    store.path(Cell.of(foreign)).unlink()
+    store.write(other)
+    (conflict,) = [f for f in merge(read_source(store.root), ours) if f.word != "already there"]
+    assert conflict.word == "conflict"
+    assert "another file of the method" in conflict.reason
+
+
+def test_a_neighbour_from_before_a_setting_was_added_is_no_other_recipe(store, ours):
+    first, second, *_ = store.records()
+    before = {name: value for name, value in first.settings.items() if name != "fraction"}
+    ours.write(first.model_copy(update={"settings": before}))
+    findings = {finding.name: finding.word for finding in merge(read_source(store.root), ours)}
+    assert findings.pop(str(store.path(Cell.of(first)).relative_to(store.root))) == "conflict"
+    assert set(findings.values()) == {"added"}
+    assert ours.read(Cell.of(second)) == second
+
+
+# conflicts
+
+
+def test_another_run_of_a_cell_is_a_conflict_and_ours_is_kept(store, ours, contents):
+    list(merge(read_source(store.root), ours))
+    before = contents(ours.root)
+    record = next(store.records())
+    store.write(record.model_copy(update={"finished": "2030-01-01T00:00:00+00:00"}))
+    findings = list(merge(read_source(store.root), ours))
+    assert words(findings) == ["already there"] * 9 + ["conflict"]
+    (conflict,) = [finding for finding in findings if finding.word == "conflict"]
+    assert str(Cell.of(record)) in conflict.reason
+    assert "another run with the same scores" in conflict.reason
+    assert contents(ours.root) == before
+
+
+def test_our_damaged_record_is_named_and_left(store, ours):
+    path = ours.path(Cell.of(next(store.records())))
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    findings = list(merge(read_source(store.root), ours))
+    assert words(findings) == ["added"] * 9 + ["conflict"]
+    assert path.read_text() == "{"
+
+
+def test_a_record_written_by_another_process_meanwhile_is_kept(store, ours, monkeypatch):
+    record = next(store.records())
+    meanwhile = record.model_copy(update={"finished": "2030-01-01T00:00:00+00:00"})
+    real = merging._write
+
+    def late(path, content):
+        if path == ours.path(Cell.of(record)):
+            ours.write(meanwhile)
+        return real(path, content)
+
+    monkeypatch.setattr(merging, "_write", late)
+    assert words(merge(read_source(store.root), ours)) == ["added"] * 9 + ["conflict"]
+    assert ours.read(Cell.of(record)) == meanwhile
+    assert not list(ours.root.rglob("*.tmp"))
+
+
+def test_records_of_other_images_are_a_conflict(store, ours):
+    list(merge(read_source(store.root), ours))
+    shutil.rmtree(store.root)
+    record = next(ours.records())
+    other = record.data.model_copy(update={"indices_sha256": "1" * 64})
+    store.write(record.model_copy(update={"seed": 77, "data": other}))
+    stranger = store.read(Cell.of(record.model_copy(update={"seed": 77})))
+    store.write(stranger.model_copy(update={"fingerprint": fingerprint_in(stranger)}))
+    (finding,) = merge(read_source(store.root), ours)
+    assert finding.word == "conflict"
+    assert "its images are not those of our" in finding.reason
+
+
+# what is refused
+
+
+SPOILT = {
+    "a better score, not its checksum": ("checksum of", lambda t: t.replace(b"96.2", b"97.2")),
+    "cut": ("does not read|checksum", lambda t: t[: len(t) // 2]),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_a_changed_file_in_a_bundle_is_refused_by_its_checksum(ours, bundle, kind):
+    reason, change = SPOILT[kind]
+    name = "runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"
+    rewritten(bundle, lambda files: files.update({name: change(files[name])}))
+    findings = list(merge(read_source(bundle), ours))
+    assert words(findings) == ["added"] * 9 + ["refused"]
+    (refused,) = [finding for finding in findings if finding.word == "refused"]
+    assert refused.name == name
+    assert any(word in refused.reason for word in reason.split("|"))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"method": "focal"}, "its fingerprint is"),
+        ({"seed": 9}, "its fingerprint is"),
+        ({"parameters": {"ce": {"x": 1}}}, "its fingerprint is"),
+        ({"settings": {}}, "not those of a protocol"),
+        ({"stages": [{"name": "train"}]}, "not those of a protocol"),
+        ({"schema_version": 2}, "schema version is 2"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_record_whose_content_and_fingerprint_differ_is_refused(store, ours, change, reason):
+    path = store.path(Cell.of(next(store.records())))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    findings = list(merge(read_source(store.root), ours))
+    (refused,) = [finding for finding in findings if finding.word != "added"]
+    assert refused.word == "refused"
+    assert reason in refused.reason
+
+
+def test_a_record_of_other_settings_under_a_protocols_name_is_refused(store, ours):
+    record = next(store.records())
+    settings = {**record.settings, "epochs": 90}
+    store.write(changed(record, settings=settings))
+    findings = list(merge(read_source(store.root), ours))
+    (refused,) = [finding for finding in findings if finding.word != "added"]
+    assert "with other settings" in refused.reason
+
+
+def test_a_bundle_of_another_schema_is_refused_as_a_whole(bundle):
+    def later(files):
+        files[MANIFEST] = files[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 2')
+
+    with pytest.raises(LtbenchError, match="schema version 2, and this version of ltbench reads 1"):
+        read_source(rewritten(bundle, later))
+
+
+EVIL = [
+    "../outside.json", "/tmp/outside.json", "runs/../../x/fast/resnet8/seed0.json",
+    "runs\\a\\b\\c\\d\\seed0.json", "C:/runs/seed0.json", "runs/a/b/c/d/notes.txt",
+    "runs/a/b/c/d/seed0.failed.json", "seed0.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_names_that_are_no_place_in_a_store_are_refused(ours, bundle, name, tmp_path):
+    def add(files):
+        files[name] = files["runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"]
+        listed(files)
+
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(ours.root)}
+    findings = list(merge(read_source(rewritten(bundle, add)), ours))
+    assert words(findings) == ["added"] * 10 + ["refused"]
+    after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(ours.root)}
+    assert after == before
+    assert sorted(path.name for path in ours.root.iterdir()) == ["runs"]
+
+
+def test_the_record_chooses_its_place_not_the_name_in_the_archive(store, ours, bundle):
+    def move(files):
+        name = "runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"
+        files["runs/a/b/c/d/seed0.json"] = files.pop(name)
+        del files[name.replace("json", "csv")]
+        listed(files)
+
+    assert words(merge(read_source(rewritten(bundle, move)), ours)) == ["added"] * 10
+    assert {Cell.of(r) for r in ours.records()} == {Cell.of(r) for r in store.records()}
+    assert not ours.problems
+
+
+def test_a_link_in_an_archive_is_refused(ours, bundle):
+    entry = zipfile.ZipInfo("runs/a/b/c/d/seed0.json")
+    entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(bundle, "a") as archive:
+        archive.writestr(entry, "/etc/passwd")
+    (refused,) = [f for f in merge(read_source(bundle), ours) if f.word == "refused"]
+    assert refused.reason == "it is no plain file"
+
+
+def test_what_the_manifest_names_and_the_archive_lacks_is_refused(ours, bundle):
+    def lose(files):
+        del files["runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"]
+        del files["runs/digits_lt-imbalance=20/fast/resnet8/ce/seed1.csv"]
+
+    findings = list(merge(read_source(rewritten(bundle, lose)), ours))
+    assert words(findings) == ["added"] * 8 + ["refused"] * 2
+    assert all("missing" in f.reason for f in findings if f.word == "refused")
+
+
+def test_a_file_that_unpacks_to_more_than_a_record_can_have_is_refused(ours, bundle, monkeypatch):
+    def swell(files):
+        files["runs/a/b/c/d/seed0.json"] = b"0" * 2**21
+        listed(files)
+
+    monkeypatch.setattr("ltbench.exchange.source.LARGEST", 2**20)
+    findings = list(merge(read_source(rewritten(bundle, swell)), ours))
+    (refused,) = [finding for finding in findings if finding.word == "refused"]
+    assert "has more than 1 MiB" in refused.reason
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
+def test_what_is_no_bundle_is_named_with_the_remedy(tmp_path, content):
+    path = tmp_path / "x.zip"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"is no bundle .*--format bundle"):
+        read_source(path)
+
+
+def test_an_archive_without_manifest_a_missing_file_and_an_empty_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a", "b")
+    for name, words_ in (("x.zip", "manifest.json"), ("none.zip", "does not exist")):
+        with pytest.raises(UsageError, match=words_):
+            read_source(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no records"):
+        read_source(tmp_path / "empty")
+
+
+def test_no_byte_of_a_bundle_can_be_turned_unnoticed(store, ours, bundle, contents):
+    """Every change is refused, or the bytes that arrive are the true ones."""
+    whole, true = bundle.read_bytes(), contents(store.root)
+    for place in range(0, len(whole), len(whole) // 60):
+        turned = bytearray(whole)
+        turned[place] ^= 0x10
+        bundle.write_bytes(turned)
+        shutil.rmtree(ours.root, ignore_errors=True)
+        try:
+            list(merge(read_source(bundle), ours))
+        except LtbenchError:
+            continue
+        found = contents(ours.root) if ours.root.exists() else {}
+        assert found.items() <= true.items()
+
+
+def test_a_dry_run_tells_of_a_cell_that_is_offered_twice_as_the_merge_would(
+    store, ours, bundle, contents
+):
+    def repeat(files):
+        name = "runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"
+        files["runs/a/b/c/d/seed0.json"] = files[name]
+        files["runs/a/b/c/d/seed1.json"] = files[name].replace(b"2026-11", b"2027-11")
+        listed(files)
+
+    source = read_source(rewritten(bundle, repeat))
+    dry = words(merge(source, ours, dry_run=True))
+    assert dry == ["added"] * 10 + ["already there", "conflict"]
+    assert words(merge(source, ours)) == dry
+    assert contents(ours.root) == contents(store.root)  # the curves came with the second
