@@ -12,7 +12,7 @@ import typer
 from ltbench.cli.options import DataRoot, Results
 
 app = typer.Typer(help="Check or prepare the data sets.", no_args_is_help=True)
-Names = Annotated[list[str] | None, typer.Argument(help="Data sets [default: all].")]
+Names = Annotated[list[str] | None, typer.Argument(help="Data sets \\[default: all].")]
 
 
 @app.command()

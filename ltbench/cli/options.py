@@ -10,7 +10,7 @@ Results = Annotated[
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--data-root", help="Folder of the data sets [default: $LTBENCH_DATA or data]."),
+    typer.Option("--data-root", help="Folder of the data sets \\[default: $LTBENCH_DATA or data]."),
 ]
 Load = Annotated[
     list[Path] | None,

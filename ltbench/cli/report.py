@@ -12,7 +12,7 @@ from ltbench.cli.options import Results
 def report(
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="[default: report.html in the results folder]"),
+        typer.Option(metavar="FILE", help="\\[default: report.html in the results folder]"),
     ] = None,
     results: Results = Path("results"),
 ) -> None:

@@ -40,15 +40,15 @@ def run(
         str, typer.Option("--dataset", help="Data sets, such as cifar100_lt,digits_lt.")
     ],
     imbalance: Annotated[
-        float | None, typer.Option(help="Ratio n_max / n_min [default: the data set's].")
+        float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
     ] = None,
     seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
     protocol: Annotated[
         str | None,
-        typer.Option(help="paper, fast, smoke or fast(epochs=20) [default: the data set's]."),
+        typer.Option(help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's]."),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="resnet32 or resnet8 [default: the data set's].")
+        str | None, typer.Option(help="resnet32 or resnet8 \\[default: the data set's].")
     ] = None,
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")

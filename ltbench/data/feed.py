@@ -24,9 +24,13 @@ class Feed:
     subset: Subset
 
     def steps(self, batch_size: int, drop_last: bool, sampler: str = "instance_balanced") -> int:
-        """Return the batches of an epoch; a subset smaller than one batch is one batch."""
+        """Return the batches of an epoch; a subset smaller than one batch is one batch.
+
+        A last batch of a single image is left out: its batch statistics would be that image's, and
+        after a few epochs the running ones too.
+        """
         whole, rest = divmod(len(self.subset.labels) * DRAWS.get(sampler, 1), batch_size)
-        return whole if whole and (drop_last or not rest) else whole + 1
+        return whole if whole and (drop_last or rest <= 1) else whole + 1
 
     def epoch(
         self, views: tuple[str, ...], sampler: str, batch_size: int, drop_last: bool, seed: int

@@ -43,6 +43,9 @@ def order(batches):
         (3, 5, False, [3]),
         (3, 5, True, [3]),  # a subset smaller than a batch is one batch
         (1, 1, True, [1]),
+        (21, 5, False, [5, 5, 5, 5]),  # a single image has no batch statistics
+        (1, 5, False, [1]),
+        (3, 1, False, [1, 1, 1]),
     ],
 )
 def test_batches_have_the_size_asked_for_and_the_last_what_is_left(count, size, drop, sizes):
