@@ -83,6 +83,13 @@ def refused(ltbench, home) -> Callable[..., str]:
     return call
 
 
+# A shell starts what it runs in the background with Ctrl-C ignored, these tests too.
+STARTED = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from ltbench.cli import main; main()"
+)
+
+
 @pytest.fixture
 def start(home) -> Callable[..., subprocess.Popen]:
     """Start `ltbench` as a process of its own, in a process group of its own."""
@@ -90,7 +97,7 @@ def start(home) -> Callable[..., subprocess.Popen]:
 
     def call(*words: str) -> subprocess.Popen:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from ltbench.cli import main; main()", *map(str, words)],
+            [sys.executable, "-c", STARTED, *map(str, words)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         started.append(process)
