@@ -1,0 +1,86 @@
+"""CUDA: Ahn, Ko, Yun, "CUDA: Curriculum of Data Augmentation for Long-Tailed Recognition",
+ICLR 2023.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ltbench import Clock, Grading, Method, Task, TrainingImages
+
+
+@dataclass
+class CUDA(Method):
+    """Augment an image of class c at level l_c: l_c random operations, each l_c / 30 strong.
+
+    Every epoch, each image with probability 1/2, in the first view of any base, before Cutout;
+    otherwise by the view alone, and Cutout. l_c is 0 at first. After every epoch 10 (l + 1) images
+    of class c, drawn with replacement, pass at each level l = 0 .. l_c through that view; if at
+    every level more than 0.6 of them are recognised, l_c rises by one, else it falls by one, within
+    0 .. 10. Alone it trains cross-entropy; behind `+` any base, by the base's recipe: contrasted
+    views and batches stay. probability = 0 without Cutout is the base. Curves: mean level of each
+    shot group.
+    """
+
+    probability: float = 0.5
+    threshold: float = 0.6
+    tests: int = 10
+    highest: int = 10
+    cutout: bool = True
+
+    deviations = (
+        "levels first move after the first epoch, not also before it by the untrained network",
+        "as the released code computes it; a base's AutoAugment stays and comes before it",
+        "images that lose their label when mirrored are never flipped",
+    )
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.probability <= 1 and 0 <= self.threshold <= 1):
+            raise ValueError("probability and threshold lie from 0 to 1")
+        if self.tests < 1 or not 0 <= self.highest <= 30:
+            raise ValueError("tests is at least 1, highest lies from 0 to 30")
+
+    def bind(self, task: Task) -> None:
+        """Begin at level 0, [C]."""
+        super().bind(task)
+        self.state["levels"] = torch.zeros(task.num_classes, dtype=torch.int64)
+
+    def grading(self, targets: Tensor, clock: Clock) -> Grading:
+        """Return the classes' levels where the coin, which is the clock's, says so."""
+        coins = torch.rand(len(targets), generator=clock.generator("augmentation"))
+        levels = self.levels[targets.cpu()]
+        return Grading(levels * (coins < self.probability), self.cutout)
+
+    def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
+        """Move every class's level by what is recognised at it and at all below."""
+        generator, targets = clock.generator("levels"), data.targets.cpu()
+        tried = self.tried()
+        trial = torch.arange(tried.numel()).repeat_interleave(tried.flatten())
+        classes, level = trial // tried.shape[1], trial % tried.shape[1]
+        counts = targets.bincount(minlength=len(tried))
+        place = torch.rand(len(trial), generator=generator, dtype=torch.float64) * counts[classes]
+        indices = targets.argsort(stable=True)[(counts.cumsum(0) - counts)[classes] + place.long()]
+        grading = Grading(level, self.cutout)
+        hits = data.recognised(network, indices, grading, generator)
+        right = trial[hits].bincount(minlength=tried.numel()).view_as(tried)
+        passed = (right.double() / tried > self.threshold) | (tried == 0)
+        moved = self.levels + torch.where(passed.all(1), 1, -1)
+        self.state["levels"] = moved.clamp(0, self.highest)
+
+    @property
+    def levels(self) -> Tensor:
+        """Return l_c, int64 [C], on the CPU."""
+        levels: Tensor = self.state["levels"]
+        return levels.cpu()
+
+    def tried(self) -> Tensor:
+        """Return how many images of each class are tried at each level, [C, highest + 1]."""
+        every = torch.arange(self.highest + 1)
+        return self.tests * (every + 1) * (every <= self.levels[:, None])
+
+    def curves(self) -> dict[str, float]:
+        """Return the mean level of each shot group's classes."""
+        groups = {name: self.levels[member.cpu()] for name, member in self.task.shots.items()}
+        means = {name: own.double().mean() for name, own in groups.items() if len(own)}
+        return {f"cuda_level_{name}": float(mean) for name, mean in means.items()}
