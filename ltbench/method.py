@@ -47,10 +47,10 @@ class Stage:
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `bind`, `build`, `stages`; then every epoch `grading`; every step `mix`,
-    `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`; every
-    epoch `after_epoch`; between stages `enter`; at the end, on a copy, `finalize`, `predict`,
-    `adjust`.
+    Hooks run in this order: `bind`, `build`, `stages`; every epoch `grading`; every step `mix`,
+    `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
+    every epoch `after_epoch`; between stages `enter`; at the end, on a copy, `finalize`,
+    `predict`, `adjust`.
     Only training data reaches a hook.
     """
 

@@ -37,6 +37,7 @@ class Feed:
         batch_size: int,
         drop_last: bool,
         seed: int,
+        *,
         grade: Callable[[Tensor], Grading | None] = lambda targets: None,
     ) -> Iterator[Batch]:
         """Yield an epoch's batches; `seed` fixes order and augmentation, each by its own stream.
@@ -69,10 +70,11 @@ class Feed:
         self, view: str, indices: Tensor, grading: Grading, generator: torch.Generator
     ) -> Iterator[Batch]:
         """Yield the images at `indices`, in order, through one view of them."""
-        for rows, levels in zip(indices.split(BLOCK), grading.levels.split(BLOCK), strict=True):
-            chosen = rows.to(self.subset.labels.device)
+        for first in range(0, len(indices), BLOCK):
+            rows = slice(first, first + BLOCK)
+            chosen = indices[rows].to(self.subset.labels.device)
             images, labels = self.subset.images[chosen], self.subset.labels[chosen]
-            here = grading._replace(levels=levels)
+            here = grading._replace(levels=grading.levels[rows])
             rendered = render(view, images, self._augment, generator, grading=here)
             for start in range(0, len(chosen), CLEAN_BATCH):
                 part = slice(start, start + CLEAN_BATCH)

@@ -68,7 +68,7 @@ def enlarge(images: Tensor, factors: Tensor) -> Tensor:
     """Resize to a factor of at least 1 times the side, by Lanczos, and keep the middle."""
     side = images.shape[-1]
     sizes = (side * factors.cpu()).long()
-    every, which = sizes.unique(return_inverse=True)
+    every, which = torch.unique(sizes, return_inverse=True)
     matrices = torch.stack([_lanczos(side, int(size)) for size in every]).to(images.device)
     columns = matrices[which.to(images.device)].unsqueeze(1)  # [n, 1, side, side]
     rows = columns.mT

@@ -1,7 +1,6 @@
 """Evaluation: logits over a whole subset, and the scores they give."""
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn

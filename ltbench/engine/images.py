@@ -36,8 +36,8 @@ class TrainingImages:
     ) -> Tensor:
         """Return whether the network, as it is, predicts the class of each image at `indices`.
 
-        Boolean, as long as `indices`, on the CPU. The images pass through a fresh first view, graded
-        as `grading` says; `generator`, a CPU one, draws it.
+        Boolean, as long as `indices`, on the CPU. The images pass through the first view, graded
+        as `grading` says and drawn afresh by `generator`, a CPU one.
         """
         hits = [torch.zeros(0, dtype=torch.bool)]
         for batch in self.feed.graded(self.method.views[0], indices, grading, generator):

@@ -99,7 +99,7 @@ def train_epoch(
         recipe.batch_size,
         recipe.drop_last,
         seed_of(seed, "epoch", stage.name, epoch),
-        lambda targets: method.grading(targets, start),
+        grade=lambda targets: method.grading(targets, start),
     )
     losses: list[Tensor] = []
     network.train()
