@@ -12,15 +12,14 @@ from ltbench import Clock, Grading, Method, Task, TrainingImages
 
 @dataclass
 class CUDA(Method):
-    """Augment an image of class c at level l_c: l_c random operations, each l_c / 30 strong.
+    """Augment an image of class c at level l_c: l_c random operations of 22, each l_c / 30 strong.
 
-    Every epoch, each image with probability 1/2, in the first view of any base, before Cutout;
-    otherwise by the view alone, and Cutout. l_c is 0 at first. After every epoch 10 (l + 1) images
-    of class c, drawn with replacement, pass at each level l = 0 .. l_c through that view; if at
-    every level more than 0.6 of them are recognised, l_c rises by one, else it falls by one, within
-    0 .. 10. Alone it trains cross-entropy; behind `+` any base, by the base's recipe: contrasted
-    views and batches stay. probability = 0 without Cutout is the base. Curves: mean level of each
-    shot group.
+    In every epoch each image with probability 1/2, in the first view of any base; Cutout then ends
+    that view, of all images. l_c is 0 at first. After an epoch 10 (l + 1) images of class c, drawn
+    with replacement, pass through that view at every level l = 0 .. l_c; if at each of them more
+    than 0.6 are recognised, l_c rises by one, else it falls by one, within 0 .. 10. Alone it
+    trains cross-entropy; behind `+` any base by its own recipe, whose contrasted views stay as they
+    are. probability = 0 without Cutout is the base. Curves: mean level of each shot group.
     """
 
     probability: float = 0.5
