@@ -52,31 +52,26 @@ class CUDA(Method):
         return Grading(levels * (coins < self.probability), self.cutout)
 
     def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
-        """Move every class's level by what is recognised at it and at all below."""
-        generator, targets = clock.generator("levels"), data.targets.cpu()
-        tried = self.tried()
-        trial = torch.arange(tried.numel()).repeat_interleave(tried.flatten())
-        classes, level = trial // tried.shape[1], trial % tried.shape[1]
-        counts = targets.bincount(minlength=len(tried))
-        place = torch.rand(len(trial), generator=generator, dtype=torch.float64) * counts[classes]
-        indices = targets.argsort(stable=True)[(counts.cumsum(0) - counts)[classes] + place.long()]
-        grading = Grading(level, self.cutout)
-        hits = data.recognised(network, indices, grading, generator)
-        right = trial[hits].bincount(minlength=tried.numel()).view_as(tried)
-        passed = (right.double() / tried > self.threshold) | (tried == 0)
-        moved = self.levels + torch.where(passed.all(1), 1, -1)
-        self.state["levels"] = moved.clamp(0, self.highest)
+        """Move every class's level; a class is not tried below a level at which it failed."""
+        levels, targets, generator = self.levels, data.targets.cpu(), clock.generator("levels")
+        counts, images = targets.bincount(minlength=len(levels)), targets.argsort(stable=True)
+        passed = torch.ones_like(levels, dtype=torch.bool)
+        for level in range(int(levels.max()), -1, -1):
+            tries = self.tests * (level + 1)
+            classes = (passed & (levels >= level)).nonzero().squeeze(1).repeat_interleave(tries)
+            draws = torch.rand(len(classes), generator=generator, dtype=torch.float64)
+            places = (counts.cumsum(0) - counts)[classes] + (draws * counts[classes]).long()
+            grading = Grading(torch.full_like(classes, level), self.cutout)
+            hits = data.recognised(network, images[places], grading, generator)
+            failed = classes[~hits].bincount(minlength=len(levels))
+            passed &= (tries - failed) / tries > self.threshold
+        self.state["levels"] = (levels + torch.where(passed, 1, -1)).clamp(0, self.highest)
 
     @property
     def levels(self) -> Tensor:
         """Return l_c, int64 [C], on the CPU."""
         levels: Tensor = self.state["levels"]
         return levels.cpu()
-
-    def tried(self) -> Tensor:
-        """Return how many images of each class are tried at each level, [C, highest + 1]."""
-        every = torch.arange(self.highest + 1)
-        return self.tests * (every + 1) * (every <= self.levels[:, None])
 
     def curves(self) -> dict[str, float]:
         """Return the mean level of each shot group's classes."""

@@ -37,20 +37,21 @@ def bound(specification="cuda", levels=(0,) * 6):
 
 
 def by_loop(levels, asked, rule, threshold=0.6, highest=10):
-    """The rule, class by class and image by image."""
-    indices, grading = asked
+    """The rule, class by class, level by level and image by image, the hardest level first."""
+    seen = {}
+    for indices, grading in asked:
+        for index, level in zip(indices.tolist(), grading.levels.tolist(), strict=True):
+            seen.setdefault((int(TARGETS[index]), level), []).append(index)
     moved = []
     for c, own in enumerate(levels):
         every = True
-        for level in range(own + 1):
-            tries = [
-                rule(c, level)
-                for index, at in zip(indices.tolist(), grading.levels.tolist(), strict=True)
-                if TARGETS[index] == c and at == level
-            ]
-            assert len(tries) == 10 * (level + 1)
-            every = every and sum(tries) / len(tries) > threshold
+        for level in range(own, -1, -1):
+            if every:
+                tries = [rule(c, level) for _ in seen.pop((c, level))]
+                assert len(tries) == 10 * (level + 1)
+                every = sum(tries) / len(tries) > threshold
         moved.append(min(max(own + (1 if every else -1), 0), highest))
+    assert not seen  # nothing above a class's level, nothing below a failed one
     return moved
 
 
@@ -82,7 +83,7 @@ def test_levels_move_as_a_loop_over_classes_and_levels_says(seed):
 
     oracle = Oracle(recorded)
     method.after_epoch(None, oracle, CLOCK)
-    expected = by_loop(levels, oracle.asked[0], lambda c, level: tries[c, level].pop(0))
+    expected = by_loop(levels, oracle.asked, lambda c, level: tries[c, level].pop(0))
     assert method.state["levels"].tolist() == expected
 
 
@@ -122,9 +123,9 @@ def test_the_threshold_itself_is_not_above_the_threshold(hits, level):
 def test_images_are_drawn_from_their_class_with_replacement():
     method, oracle = bound("cuda(tests=400)", (1, 0, 0, 0, 0, 0)), Oracle(lambda c, level: True)
     method.after_epoch(None, oracle, CLOCK)
-    ((indices, grading),) = oracle.asked
-    assert len(indices) == 400 * (1 + 2) + 5 * 400
-    assert grading.cutout
+    assert [len(indices) for indices, _ in oracle.asked] == [400 * 2, 400 * 6]
+    assert all(grading.cutout for _, grading in oracle.asked)
+    indices = torch.cat([indices for indices, _ in oracle.asked])
     assert torch.equal(TARGETS[indices].bincount(), torch.tensor([1200] + 5 * [400]))
     drawn = indices.bincount(minlength=304)
     for c, n in enumerate(COUNTS):
