@@ -2,8 +2,8 @@
 
 A view takes uint8 images [N, C, H, H], C = 1 or 3, and gives as many of the same shape, each image
 with a draw of its own. The bytes are those of torchvision's transforms on Pillow images with the
-same parameters; normalisation comes later. Everything random is drawn on the CPU before the first
-pixel is touched, so a seed gives the same views on every device and for every chunk size.
+same parameters; normalisation comes later. Everything random is drawn on the CPU before a pixel is
+touched by it, so a seed gives the same views on every device and for every chunk size.
 """
 
 from collections.abc import Callable
