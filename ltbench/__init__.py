@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ltbench.compose import Compose as Compose
+    from ltbench.data.graded import Grading as Grading
+    from ltbench.engine.images import TrainingImages as TrainingImages
     from ltbench.engine.recipe import Recipe as Recipe
     from ltbench.method import Method as Method
     from ltbench.method import Outputs as Outputs
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Compose": "ltbench.compose",
+    "Grading": "ltbench.data.graded",
+    "TrainingImages": "ltbench.engine.images",
     "Recipe": "ltbench.engine.recipe",
     "Batch": "ltbench.task",
     "Clock": "ltbench.task",

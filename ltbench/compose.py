@@ -3,7 +3,7 @@
 1. `penalty`: the sum over the parts; `loss_weight`, `sample_weights`: their product.
 2. `bind`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust`: every part, in
    order.
-3. `backward`, `mix`: the one part that overrides it, else the base's; two are an error.
+3. `backward`, `mix`, `grading`: the one part that overrides it, else the base's; two are an error.
 4. `views`, `stages`, `enter`, `forward`, `losses`, `predict`: the base's; a modifier with one is
    an error.
 
@@ -11,23 +11,26 @@ Parts `meet` when they are composed: what two of them need, one keeps and the ot
 """
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from ltbench.data.graded import Grading
 from ltbench.engine.recipe import Recipe
 from ltbench.method import Method, Outputs, Stage
 from ltbench.networks import Network
 from ltbench.step import Step
 from ltbench.task import Batch, Clock
 
+if TYPE_CHECKING:
+    from ltbench.engine.images import TrainingImages
+
 BASE_ONLY = ("views", "stages", "enter", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust"})
 HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
-HOOKS |= {"mix", "sample_weights", "after_step", "after_epoch", "curves"}
+HOOKS |= {"grading", "mix", "sample_weights", "after_step", "after_epoch", "curves"}
 
 
 def overrides(part: Method | type[Method]) -> set[str]:
@@ -67,6 +70,7 @@ class Compose(Method):
                 )
         self.rule = self._only("backward", "gradient rules")
         self.mixer = self._only("mix", "ways of mixing images")
+        self.grader = self._only("grading", "gradings of the first view")
         self.meet(leaves(self))
 
     def meet(self, parts: tuple[Method, ...]) -> None:
@@ -110,6 +114,10 @@ class Compose(Method):
         """Return what the base makes of the network."""
         return self.base.enter(network, stage)
 
+    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
+        """Grade the first view the one way there is."""
+        return self.grader.grading(targets, clock)
+
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Mix images the one way there is."""
         return self.mixer.mix(batch, clock)
@@ -143,9 +151,7 @@ class Compose(Method):
         for part in self.parts:
             part.after_step(step)
 
-    def after_epoch(
-        self, network: nn.Module, data: Callable[[], Iterable[Batch]], clock: Clock
-    ) -> None:
+    def after_epoch(self, network: nn.Module, data: "TrainingImages", clock: Clock) -> None:
         """Let every part keep its books."""
         for part in self.parts:
             part.after_epoch(network, data, clock)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ltbench.data.datasets import Split, Subset
 from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.engine.images import TrainingImages
 from ltbench.errors import LtbenchError
 from ltbench.registry import build, describe, find
 from ltbench.specification import parse
@@ -112,7 +113,8 @@ def _bookkeeping(specification: str) -> None:
     before = copy.deepcopy(work.network.state_dict())
     step.method.after_step(step)
     work.network.eval()
-    step.method.after_epoch(work.network, work.train.clean, step.clock)
+    images = TrainingImages(work.train, step.method, work.autocast)
+    step.method.after_epoch(work.network, images, step.clock)
     expect(
         equal(before, work.network.state_dict()), "after_step or after_epoch changes the network"
     )

@@ -4,7 +4,6 @@ A method is one dataclass in one file deriving from `Method`. Every hook default
 cross-entropy training, so the file is a diff: it overrides only what its paper changes.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ltbench.data.graded import Grading
 from ltbench.engine.recipe import Recipe
 from ltbench.networks import Network
 from ltbench.task import Batch, Clock, Task
 
 if TYPE_CHECKING:
+    from ltbench.engine.images import TrainingImages
     from ltbench.step import Step
 
 Outputs = dict[str, Tensor]
@@ -46,9 +47,10 @@ class Stage:
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `bind`, `build`, `stages`; then every step `mix`, `backward` (which
-    calls `forward`, `losses`, `penalty` through the step) and `after_step`; every epoch
-    `after_epoch`; between stages `enter`; at the end, on a copy, `finalize`, `predict`, `adjust`.
+    Hooks run in this order: `bind`, `build`, `stages`; every epoch `grading`; every step `mix`,
+    `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
+    every epoch `after_epoch`; between stages `enter`; at the end, on a copy, `finalize`,
+    `predict`, `adjust`.
     Only training data reaches a hook.
     """
 
@@ -90,6 +92,13 @@ class Method:
 
     # the objective: pure functions
 
+    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
+        """Return how strongly an epoch's images are augmented in the first view beyond what it is.
+
+        `targets` [N] are the labels of all the epoch's images in order; None leaves the view alone.
+        """
+        return None
+
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch to train on; mixed images bring their `partners` and their `share`.
 
@@ -129,10 +138,11 @@ class Method:
     def after_step(self, step: "Step") -> None:
         """Update state after the optimiser's step; `step.outputs` is the undisplaced pass."""
 
-    def after_epoch(
-        self, network: nn.Module, data: Callable[[], Iterable[Batch]], clock: Clock
-    ) -> None:
-        """Update state after an epoch; `data()` iterates the clean training images in order."""
+    def after_epoch(self, network: nn.Module, data: "TrainingImages", clock: Clock) -> None:
+        """Update state after an epoch; `data()` iterates the clean training images in order.
+
+        `data.recognised` sees them through the first view.
+        """
 
     def curves(self) -> dict[str, float]:
         """Return scalars to log for the epoch that ends, after `after_epoch`."""

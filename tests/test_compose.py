@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
+from ltbench import Batch, Clock, Compose, Grading, Method, Recipe, Stage, Step, Task, build
 from ltbench.compose import BASE_ONLY, is_post_hoc, name_of, overrides
 from ltbench.errors import UsageError
 from ltbench.networks import create
@@ -456,6 +456,29 @@ def test_two_ways_of_mixing_images_are_an_error_that_names_both():
     words = "two ways of mixing images in one composition: Swapping and Swapping; keep one"
     with pytest.raises(TypeError, match=words):
         Compose(Swapping(), Quiet(), Swapping())
+
+
+@dataclass
+class GradingPart(Method):
+    """Puts every image at one level."""
+
+    level: int = 2
+
+    def grading(self, targets, clock):
+        return Grading(torch.full_like(targets, self.level))
+
+
+def test_one_part_grades_the_first_view_and_without_one_nothing_does():
+    targets = torch.tensor([0, 1])
+    assert Compose(Method(), Quiet()).grading(targets, CLOCK) is None
+    for parts in ((Method(), GradingPart(3)), (GradingPart(3), Quiet())):
+        assert Compose(*parts).grading(targets, CLOCK).levels.tolist() == [3, 3]
+
+
+def test_two_parts_that_grade_are_an_error_that_names_both():
+    words = "two gradings of the first view in one composition: GradingPart and GradingPart"
+    with pytest.raises(TypeError, match=words):
+        Compose(Method(), GradingPart(), Quiet(), GradingPart())
 
 
 def test_a_selection_of_a_batch_keeps_partners_and_shares(batch):

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HARNESS = sorted((ROOT / "ltbench").rglob("*.py"))
 METHODS = sorted(path for path in (ROOT / "methods").glob("*.py") if path.stem != "__init__")
 NAMES = {path.stem for path in METHODS}
+DEVICES = {"cuda"}  # a literal that is this and no more is the device, not the method of its name
 
 
 def name_of(path: Path) -> str:
@@ -34,6 +35,7 @@ def named_methods(source: str, names: set[str]) -> Iterator[tuple[int, str]]:
 
     A literal with a space in it, such as a help text or a message, is prose; `"sam"`, `"ce+"` or
     `"ldam_drw+sam(rho=0.8)"` is not.
+    The name of a device alone is the device.
     """
     tree = ast.parse(source)
     docstrings = prose(tree)
@@ -43,7 +45,7 @@ def named_methods(source: str, names: set[str]) -> Iterator[tuple[int, str]]:
         text = node.value
         if id(node) in docstrings or re.search(r"\s", text.strip()):
             continue
-        if names & set(re.findall(r"\w+", text)):
+        if text not in DEVICES and names & set(re.findall(r"\w+", text)):
             yield node.lineno, text
 
 
@@ -59,9 +61,10 @@ def f(method):
     """sam"""
     if method.name == "sam": return f"ce+{method}"
     return {"ldam_drw+sam(rho=0.8)": 1, 'sam': "such as ce or sam", "sample": "same", "x": "dance"}
+device = "cuda"; other = "bcl+cuda"
 '''
-    found = sorted(text for _, text in named_methods(source, {"sam", "ce", "ldam_drw"}))
-    assert found == ["ce+", "ldam_drw+sam(rho=0.8)", "sam", "sam"]
+    found = sorted(text for _, text in named_methods(source, {"sam", "ce", "ldam_drw", "cuda"}))
+    assert found == ["bcl+cuda", "ce+", "ldam_drw+sam(rho=0.8)", "sam", "sam"]
 
 
 @pytest.mark.parametrize("path", HARNESS, ids=name_of)

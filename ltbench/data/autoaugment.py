@@ -64,8 +64,8 @@ POLICY: tuple[tuple[Step, Step], ...] = (
 )
 
 
-def affine(images: Tensor, matrices: Tensor) -> Tensor:
-    """Read every pixel (x, y) at (a x + b y + c, d x + e y + f), nearest neighbour.
+def affine(images: Tensor, matrices: Tensor, fill: int = FILL) -> Tensor:
+    """Read every pixel (x, y) at (a x + b y + c, d x + e y + f), nearest neighbour, or fill it.
 
     `matrices` float64 [n, 6] as in Pillow's `Image.transform`, applied in its 16.16 fixed point
     (`affine_fixed` in `Geometry.c`), whose roundings a float computation does not reproduce.
@@ -81,34 +81,34 @@ def affine(images: Tensor, matrices: Tensor) -> Tensor:
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     source = torch.where(inside, y * width + x, 0).long().flatten(1).unsqueeze(1)
     moved = images.flatten(2).gather(2, source.expand(-1, images.shape[1], -1)).view_as(images)
-    return torch.where(inside.unsqueeze(1), moved, FILL)
+    return torch.where(inside.unsqueeze(1), moved, fill)
 
 
-def shear_x(images: Tensor, slopes: Tensor) -> Tensor:
+def shear_x(images: Tensor, slopes: Tensor, fill: int = FILL) -> Tensor:
     """Shift every row by slope times its height, about the upper left corner."""
     zero, one = torch.zeros_like(slopes), torch.ones_like(slopes)
-    return affine(images, torch.stack((one, slopes, zero, zero, one, zero), 1))
+    return affine(images, torch.stack((one, slopes, zero, zero, one, zero), 1), fill)
 
 
-def shear_y(images: Tensor, slopes: Tensor) -> Tensor:
+def shear_y(images: Tensor, slopes: Tensor, fill: int = FILL) -> Tensor:
     """Shift every column by slope times its distance from the left."""
     zero, one = torch.zeros_like(slopes), torch.ones_like(slopes)
-    return affine(images, torch.stack((one, zero, zero, slopes, one, zero), 1))
+    return affine(images, torch.stack((one, zero, zero, slopes, one, zero), 1), fill)
 
 
-def translate_x(images: Tensor, pixels: Tensor) -> Tensor:
+def translate_x(images: Tensor, pixels: Tensor, fill: int = FILL) -> Tensor:
     """Shift to the right by pixels, cut to whole ones."""
     zero, one = torch.zeros_like(pixels), torch.ones_like(pixels)
-    return affine(images, torch.stack((one, zero, -pixels.trunc(), zero, one, zero), 1))
+    return affine(images, torch.stack((one, zero, -pixels.trunc(), zero, one, zero), 1), fill)
 
 
-def translate_y(images: Tensor, pixels: Tensor) -> Tensor:
+def translate_y(images: Tensor, pixels: Tensor, fill: int = FILL) -> Tensor:
     """Shift downwards by pixels, cut to whole ones."""
     zero, one = torch.zeros_like(pixels), torch.ones_like(pixels)
-    return affine(images, torch.stack((one, zero, zero, zero, one, -pixels.trunc()), 1))
+    return affine(images, torch.stack((one, zero, zero, zero, one, -pixels.trunc()), 1), fill)
 
 
-def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+def rotate(images: Tensor, degrees: Tensor, fill: int = FILL) -> Tensor:
     """Rotate counter-clockwise about the centre.
 
     Pillow rounds sine and cosine to 15 decimals, which its 16.16 fixed point cannot show.
@@ -120,7 +120,7 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
     shift_x = middle_x - cosine * middle_x - sine * middle_y
     shift_y = middle_y + sine * middle_x - cosine * middle_y
     matrices = torch.stack((cosine, sine, shift_x, -sine, cosine, shift_y), 1)
-    return affine(images, matrices.to(images.device))
+    return affine(images, matrices.to(images.device), fill)
 
 
 OPERATIONS: dict[str, Operation] = {

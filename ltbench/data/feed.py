@@ -1,6 +1,6 @@
 """Batches for training: an epoch's views made at once on the device, then cut into batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,11 +9,13 @@ from torch import Tensor
 
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.datasets import Subset
+from ltbench.data.graded import Grading
 from ltbench.data.samplers import DRAWS, order
 from ltbench.data.views import Augment, render
 from ltbench.task import Batch, seed_of
 
 CLEAN_BATCH = 500  # images a batch where nothing is learned from it
+BLOCK = 16_000  # images whose views are made at once there
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,32 @@ class Feed:
         return whole if whole and (drop_last or rest <= 1) else whole + 1
 
     def epoch(
-        self, views: tuple[str, ...], sampler: str, batch_size: int, drop_last: bool, seed: int
+        self,
+        views: tuple[str, ...],
+        sampler: str,
+        batch_size: int,
+        drop_last: bool,
+        seed: int,
+        *,
+        grade: Callable[[Tensor], Grading | None] = lambda targets: None,
     ) -> Iterator[Batch]:
-        """Yield an epoch's batches; `seed` fixes order and augmentation, each by its own stream."""
+        """Yield an epoch's batches; `seed` fixes order and augmentation, each by its own stream.
+
+        `grade` says, given the labels of all the epoch's images in order, how strongly their first
+        view is augmented beyond what it is.
+        """
         indices = order(sampler, self.subset.labels, _generator(seed, "order"))
         indices = indices.to(self.subset.labels.device)
         images, labels = self.subset.images[indices], self.subset.labels[indices]
-        augment = Augment(self.info.padding, self.info.flip)
+        grading = grade(labels)
         rendered = [
-            render(view, images, augment, _generator(seed, "view", position))
+            render(
+                view,
+                images,
+                self._augment,
+                _generator(seed, "view", position),
+                grading=None if position else grading,
+            )
             for position, view in enumerate(views)
         ]
         steps = self.steps(batch_size, drop_last, sampler)
@@ -50,6 +69,20 @@ class Feed:
             yield Batch(
                 tuple(self.normalise(view[part]) for view in rendered), labels[part], indices[part]
             )
+
+    def graded(
+        self, view: str, indices: Tensor, grading: Grading, generator: torch.Generator
+    ) -> Iterator[Batch]:
+        """Yield the images at `indices`, in order, through one view of them."""
+        for first in range(0, len(indices), BLOCK):
+            rows = slice(first, first + BLOCK)
+            chosen = indices[rows].to(self.subset.labels.device)
+            images, labels = self.subset.images[chosen], self.subset.labels[chosen]
+            here = grading._replace(levels=grading.levels[rows])
+            rendered = render(view, images, self._augment, generator, grading=here)
+            for start in range(0, len(chosen), CLEAN_BATCH):
+                part = slice(start, start + CLEAN_BATCH)
+                yield Batch((self.normalise(rendered[part]),), labels[part], chosen[part])
 
     def clean(self, batch_size: int = CLEAN_BATCH) -> Iterator[Batch]:
         """Yield every image once, in order, not augmented."""
@@ -63,6 +96,10 @@ class Feed:
         """Return uint8 images as float32, channels last in memory, by the set's mean and std."""
         scaled = images.to(memory_format=torch.channels_last).float()
         return scaled.mul_(self._factor).sub_(self._shift)
+
+    @property
+    def _augment(self) -> Augment:
+        return Augment(self.info.padding, self.info.flip)
 
     @cached_property
     def _factor(self) -> Tensor:

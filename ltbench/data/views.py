@@ -2,8 +2,8 @@
 
 A view takes uint8 images [N, C, H, H], C = 1 or 3, and gives as many of the same shape, each image
 with a draw of its own. The bytes are those of torchvision's transforms on Pillow images with the
-same parameters; normalisation comes later. Everything random is drawn on the CPU before the first
-pixel is touched, so a seed gives the same views on every device and for every chunk size.
+same parameters; normalisation comes later. Everything random is drawn on the CPU before a pixel is
+touched by it, so a seed gives the same views on every device and for every chunk size.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from ltbench.data.autoaugment import autoaugment, cutout, draw_holes, draw_steps
 from ltbench.data.colour import Draws, chunk_size
 from ltbench.data.contrastive import draw_boxes, draw_jitter, jitter, resized_crop
+from ltbench.data.graded import Grading, draw_chains, graded
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Augment:
     flip: bool = True  # whether a mirrored image keeps its label (digits: no)
 
 
-View = Callable[[Tensor, Augment, Generator], Tensor]
+Part = Callable[[Tensor, Augment, Generator], Tensor]  # draws, then changes the images
 
 
 @dataclass(frozen=True)
@@ -57,47 +58,53 @@ def crop(images: Tensor, crops: Crops, padding: int) -> Tensor:
     return cropped
 
 
-def clean(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
-    """Return the images as they are; nothing is drawn."""
-    del augment, generator
-    return images
-
-
-def standard(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
+def cropped(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
     """Random crop of the zero-padded image, and flip."""
     crops = draw_crops(len(images), augment, generator)
     return _in_chunks(images, lambda part, rows: crop(part, crops.rows(rows), augment.padding))
 
 
-def autoaugmented(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
-    """Random crop, flip, AutoAugment's CIFAR-10 policy, Cutout."""
-    count, side = len(images), images.shape[-1]
-    cropped = standard(images, augment, generator)
-    policed = autoaugment(cropped, draw_steps(count, side, generator))
-    holes = draw_holes(count, side, generator)
-    return _in_chunks(policed, lambda part, rows: cutout(part, holes.rows(rows)))
+def policed(images: Tensor, _: Augment, generator: Generator) -> Tensor:
+    """AutoAugment's CIFAR-10 policy."""
+    return autoaugment(images, draw_steps(len(images), images.shape[-1], generator))
 
 
-def contrastive(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
-    """Random resized crop, flip, colour jitter, grey."""
-    count, side = len(images), images.shape[-1]
-    boxes = draw_boxes(count, side, augment.flip, generator)
-    cropped = _in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
-    return jitter(cropped, draw_jitter(count, generator))
+def holed(images: Tensor, _: Augment, generator: Generator) -> Tensor:
+    """Cutout."""
+    holes = draw_holes(len(images), images.shape[-1], generator)
+    return _in_chunks(images, lambda part, rows: cutout(part, holes.rows(rows)))
 
 
-VIEWS: dict[str, View] = {
-    "clean": clean,
-    "standard": standard,
-    "autoaugment": autoaugmented,
-    "contrastive": contrastive,
+def boxed(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
+    """Random resized crop, and flip."""
+    boxes = draw_boxes(len(images), images.shape[-1], augment.flip, generator)
+    return _in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
+
+
+def jittered(images: Tensor, _: Augment, generator: Generator) -> Tensor:
+    """Colour jitter, grey."""
+    return jitter(images, draw_jitter(len(images), generator))
+
+
+VIEWS: dict[str, tuple[Part, ...]] = {
+    "clean": (),
+    "standard": (cropped,),
+    "autoaugment": (cropped, policed, holed),
+    "contrastive": (boxed, jittered),
 }
 
 
-def render(view: str, images: Tensor, augment: Augment, generator: Generator) -> Tensor:
+def render(
+    view: str,
+    images: Tensor,
+    augment: Augment,
+    generator: Generator,
+    grading: Grading | None = None,
+) -> Tensor:
     """Return a view of uint8 images [N, C, H, H], C = 1 or 3, of their shape and on their device.
 
-    `generator` is a CPU generator; the clean view does not draw from it.
+    `generator` is a CPU generator; the clean view does not draw from it. `grading` adds operations
+    at each image's level to the view, before Cutout where it ends so.
     """
     if view not in VIEWS:
         raise ValueError(f"unknown view '{view}'; known: {', '.join(VIEWS)}.")
@@ -108,7 +115,26 @@ def render(view: str, images: Tensor, augment: Augment, generator: Generator) ->
             "views are made of uint8 images [N, C, H, H] with C = 1 or 3; these are "
             f"{images.dtype} {list(shape)}."
         )
-    return VIEWS[view](images.contiguous(), augment, generator)
+    if grading is not None and len(grading.levels) != len(images):
+        raise ValueError(f"{len(grading.levels)} levels for {len(images)} images; give one each.")
+    images = images.contiguous()
+    for part in _parts(view, grading):
+        images = part(images, augment, generator)
+    return images
+
+
+def _parts(view: str, grading: Grading | None) -> tuple[Part, ...]:
+    """Return what makes a view, in order."""
+    parts = VIEWS[view]
+    if grading is None:
+        return parts
+    levels = grading.levels
+
+    def more(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
+        return graded(images, draw_chains(levels, images.shape[-1], augment.flip, generator))
+
+    last = (holed,) if grading.cutout or holed in parts else ()
+    return (*(part for part in parts if part is not holed), more, *last)
 
 
 def _in_chunks(images: Tensor, apply: Callable[[Tensor, slice], Tensor]) -> Tensor:

@@ -1,19 +1,16 @@
 """Evaluation: logits over a whole subset, and the scores they give."""
 
 import copy
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ltbench.data.feed import Feed
+from ltbench.engine.precision import Autocast
 from ltbench.engine.scores import Scores
 from ltbench.method import Method
 from ltbench.task import Task
 
-Autocast = Callable[[], AbstractContextManager[Any]]
 BINS = 15  # of the calibration error (Guo et al. 2017)
 
 

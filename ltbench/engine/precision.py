@@ -8,6 +8,7 @@ import torch
 
 from ltbench.errors import UsageError
 
+Autocast = Callable[[], AbstractContextManager[Any]]
 TINY_PIXELS = 16 * 16
 
 
@@ -40,7 +41,7 @@ def threads_for(shape: tuple[int, int, int]) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def autocast_of(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+def autocast_of(precision: str, device: torch.device) -> Autocast:
     """Return a factory of contexts in which forward passes run."""
     if precision == "float32":
         return nullcontext

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ltbench.data.feed import Feed
-from ltbench.engine.evaluate import Autocast
+from ltbench.engine.images import TrainingImages
+from ltbench.engine.precision import Autocast
 from ltbench.errors import LtbenchError
 from ltbench.method import Method, Stage
 from ltbench.step import Step
@@ -91,12 +92,14 @@ def train_epoch(
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     for group in optimiser.param_groups:
         group["lr"] = group.get("factor", 1.0) * recipe.learning_rate_at(epoch)
+    start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed)
     batches = feed.epoch(
         method.views,
         stage.sampler,
         recipe.batch_size,
         recipe.drop_last,
         seed_of(seed, "epoch", stage.name, epoch),
+        grade=lambda targets: method.grading(targets, start),
     )
     losses: list[Tensor] = []
     network.train()
@@ -114,7 +117,7 @@ def train_epoch(
         losses.append(step.loss)
         after_step(number + 1, steps, len(batch.targets))
     network.eval()  # bookkeeping after the epoch must not move batch statistics
-    method.after_epoch(network, feed.clean, Clock(stage.name, epoch, recipe.epochs, 0, steps, seed))
+    method.after_epoch(network, TrainingImages(feed, method, autocast), start)
     return torch.stack(losses).cpu()  # the only wait for the device
 
 

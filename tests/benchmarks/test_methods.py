@@ -16,7 +16,11 @@ from ltbench import Batch, Task, build
 from ltbench.analysis.anchors import Quadratic
 from ltbench.analysis.encoder import encoder_of
 from ltbench.compose import leaves
+from ltbench.data.catalog import CATALOG
+from ltbench.data.datasets import Subset
+from ltbench.data.feed import Feed
 from ltbench.data.splits import class_counts
+from ltbench.engine.images import TrainingImages
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch
 from ltbench.grouped import Grouped
@@ -50,7 +54,7 @@ class PreparedFeed:
     def steps(self, *arguments):
         return len(self.batches)
 
-    def epoch(self, *arguments):
+    def epoch(self, *arguments, **named):
         return iter(self.batches)
 
     def clean(self):
@@ -140,3 +144,39 @@ def test_preserved_groups_cost_little_over_an_epoch(benchmark):
     ratio += extra / whole
     benchmark.extra_info["ce+gkp / ce, an epoch"] = round(ratio, 3)
     assert ratio <= 1.08
+
+
+@pytest.mark.parametrize(("level", "limit"), [(0, 0.1), (3, 0.5)])
+def test_a_curriculum_of_augmentation_costs_little_at_low_levels(benchmark, level, limit):
+    """A graded view and trials at every level, none failed, in plain epochs of CIFAR-100-LT."""
+    method, counts = build("ce+cuda"), CIFAR100.class_counts
+    network = network_for(method, CIFAR100).eval()
+    labels = torch.arange(100).repeat_interleave(counts)
+    images = torch.randint(256, (len(labels), 3, 32, 32), dtype=torch.uint8)
+    feed = Feed(CATALOG["cifar100_lt"], Subset(images, labels))
+    clock = Clock("train", 3, 200, 0, 85, 0)
+
+    class Known(TrainingImages):
+        def recognised(self, *arguments):
+            return super().recognised(*arguments) | True
+
+    def seconds(function):
+        started = time.perf_counter()
+        function()
+        return time.perf_counter() - started
+
+    def rendered(grade):
+        return lambda: next(feed.epoch(method.views, "instance_balanced", BATCH, False, 0, **grade))
+
+    method.modifiers[0].state["levels"].fill_(level)
+    graded = rendered({"grade": lambda targets: method.grading(targets, clock)})
+    extra = seconds(graded) - seconds(rendered({}))
+    known = Known(feed, method, autocast_of("bfloat16", CPU))
+    extra += benchmark.pedantic(
+        seconds, args=(lambda: method.after_epoch(network, known, clock),), rounds=1
+    )
+    plain = trainer("ce")
+    plain()
+    whole = min(seconds(plain) for _ in range(3)) / STEPS * len(labels) / BATCH
+    benchmark.extra_info[f"level {level}, of a ce epoch"] = round(extra / whole, 3)
+    assert extra <= limit * whole

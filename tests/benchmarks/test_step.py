@@ -41,7 +41,7 @@ class PreparedFeed:
     def steps(self, *arguments):
         return STEPS
 
-    def epoch(self, *arguments):
+    def epoch(self, *arguments, **named):
         return iter(self.batches)
 
     def clean(self):

@@ -144,9 +144,9 @@ def test_order_and_every_view_draw_from_streams_of_their_own(monkeypatch):
     seeds = []
 
     def spied(function):
-        def call(*arguments):
+        def call(*arguments, **named):
             seeds.append(arguments[-1].initial_seed())
-            return function(*arguments)
+            return function(*arguments, **named)
 
         return call
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 from torch import Generator
 from torchvision.transforms import (
     AutoAugment,
@@ -19,7 +19,7 @@ from torchvision.transforms import (
 from torchvision.transforms import autoaugment as torchvision_autoaugment
 from torchvision.transforms import functional as TF
 
-from ltbench.data import autoaugment, colour, contrastive, views
+from ltbench.data import autoaugment, colour, contrastive, filters, graded, views
 from ltbench.data.views import VIEWS, Augment, render
 
 SHAPES = [(3, 32), (1, 28), (1, 32), (3, 28)]
@@ -73,6 +73,18 @@ def uniform(count, low, high, seed=1):
     return low + torch.rand(count, generator=seeded(seed), dtype=torch.float64) * (high - low)
 
 
+def enlarge(picture, factor):
+    side = picture.width
+    resized = picture.resize([int(side * factor)] * 2, Image.Resampling.LANCZOS)
+    first = int(side * factor) // 2 - side // 2
+    return resized.crop((first, first, first + side, first + side))
+
+
+def solarize_add(picture, addition):
+    raised = np.clip(np.array(picture).astype(float) + addition, 0, 255).astype(np.uint8)
+    return ImageOps.solarize(Image.fromarray(raised), 128)
+
+
 # The names of this module's own operations, torchvision's, and the range of their amounts.
 OPERATIONS = {
     "brightness": (colour.brightness, TF.adjust_brightness, (0.0, 2.0)),
@@ -95,6 +107,22 @@ OPERATIONS = {
     "shear_y": (autoaugment.shear_y, lambda p, a: shear(p, 0.0, a), (-0.6, 0.6)),
     "translate_x": (autoaugment.translate_x, lambda p, a: translate(p, a, 0.0), (-40.0, 40.0)),
     "translate_y": (autoaugment.translate_y, lambda p, a: translate(p, 0.0, a), (-40.0, 40.0)),
+    "flip": (graded.flip, lambda p, _: ImageOps.flip(p), (0.0, 0.0)),
+    "mirror": (graded.mirror, lambda p, _: ImageOps.mirror(p), (0.0, 0.0)),
+    "edge_enhance": (
+        filters.edge_enhance,
+        lambda p, _: p.filter(ImageFilter.EDGE_ENHANCE),
+        (0.0, 0.0),
+    ),
+    "detail": (filters.detail, lambda p, _: p.filter(ImageFilter.DETAIL), (0.0, 0.0)),
+    "smooth": (filters.smooth, lambda p, _: p.filter(ImageFilter.SMOOTH), (0.0, 0.0)),
+    "gaussian_blur": (
+        filters.gaussian_blur,
+        lambda p, a: p.filter(ImageFilter.GaussianBlur(a)),
+        (0.0, 4.0),
+    ),
+    "enlarge": (filters.enlarge, enlarge, (1.0, 2.5)),
+    "solarize_add": (filters.solarize_add, solarize_add, (0.0, 256.0)),
 }
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
+from ltbench.data.graded import Grading
 from ltbench.engine.recipe import Recipe
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
 from ltbench.errors import LtbenchError
 from ltbench.method import Method, Stage
 from ltbench.networks import create
-from ltbench.task import seed_of
+from ltbench.task import Clock, seed_of
 
 RECIPE = Recipe(4, batch_size=16, learning_rate=0.1, weight_decay=1e-3)
 
@@ -176,6 +177,35 @@ def test_bookkeeping_after_a_step_sees_training_and_after_an_epoch_evaluation(ne
     assert [entry[2] for entry in method.heard[1:-1:2]] == [True] * 3
     _, _, training, images, in_order = method.heard[-1]
     assert (training, images, in_order) == (False, 45, True)
+
+
+def test_the_first_view_of_an_epoch_is_graded_as_the_method_says_at_its_start(network, feed):
+    asked, seen = [], []
+
+    class Graded(Method):
+        views = ("clean", "clean")
+
+        def grading(self, targets, clock):
+            asked.append((len(targets), clock))
+            return Grading(torch.full_like(targets, 3))
+
+        def losses(self, outputs, batch, clock):
+            seen.append(batch)
+            return super().losses(outputs, batch, clock)
+
+        def after_epoch(self, network, data, clock):
+            hits = data.recognised(
+                network, torch.arange(45), Grading(torch.zeros(45).long()), torch.Generator()
+            )
+            asked.append((len(hits), clock))
+
+    run_epoch(Graded(), network, feed, Stage("warm", RECIPE), epoch=2, seed=5)
+    clock = Clock("warm", 2, 4, 0, 3, 5)
+    assert asked == [(45, clock), (45, clock)]
+    for batch in seen:
+        own = feed.normalise(feed.subset.images[batch.indices])
+        assert torch.equal(batch.views[1], own)
+        assert not (batch.views[0] == own).flatten(1).all(1).all()
 
 
 def test_losses_of_an_epoch_are_the_means_of_its_batches(network, feed):

@@ -53,7 +53,7 @@ def test_rows_name_the_methods_they_stand_for(table1):
         "RIDE (3 experts)": "ride",
         "SAM": "ldam_drw+sam(rho=0.8)",
         "BCL": "bcl",
-        "CUDA": "cuda",
+        "CUDA": "ldam_drw+cuda",
         "H2T": "h2t",
         "GBG": "gbg",
         "GKP+GSA (Ours)": "gkp_gsa",
