@@ -177,7 +177,7 @@ class Compose(Method):
 
     def _only(self, hook: str, what: str) -> Method:
         """Return the part that overrides a hook, the base if none does."""
-        own = [part for part in self.parts if hook in overrides(part)]
+        own = [p for p in self.parts if any(hook in overrides(leaf) for leaf in leaves(p))]
         if len(own) > 1:
             names = " and ".join(map(name_of, own))
             raise TypeError(f"two {what} in one composition: {names}; keep one")

@@ -481,6 +481,17 @@ def test_two_parts_that_grade_are_an_error_that_names_both():
         Compose(Method(), GradingPart(), Quiet(), GradingPart())
 
 
+def test_a_composition_within_one_has_the_rules_that_its_parts_have():
+    """A composition passes every hook on; that alone is no rule of its own."""
+    inner = Compose(Method(), Rule())
+    outer = Compose(inner, Swapping(), GradingPart(3))
+    assert outer.grading(torch.tensor([0]), CLOCK).levels.tolist() == [3]
+    assert isinstance(outer.mixer, Swapping)
+    assert outer.rule is inner
+    with pytest.raises(TypeError, match="two gradient rules"):
+        Compose(inner, OtherRule())
+
+
 def test_a_selection_of_a_batch_keeps_partners_and_shares(batch):
     mixed = Swapping().mix(batch, CLOCK)
     chosen = mixed.select(torch.tensor([3, 0]))
