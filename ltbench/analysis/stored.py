@@ -197,7 +197,9 @@ def commands(cells: Iterable[Cell], results: Path) -> list[str]:
         run_command(
             [cell.method for cell in members], dataset(where[0]), *where[1:],
             sorted({cell.seed for cell in members}),
-            results=results.with_name(f"{results.name}-again"),
+            results=results.resolve().with_name(f"{results.resolve().name}-again")
+            if results.name in ("", "..")
+            else results.with_name(f"{results.name}-again"),
         )
         for where, members in groups.items()
     ]  # fmt: skip

@@ -73,6 +73,8 @@ def evaluate(
     from ltbench.runs.store import Cell, Store
 
     load_files(load)
+    if not split(priors):
+        raise UsageError("--priors is empty; give uniform, forward50 or backward50.")
     ways = Ways(
         tuple(map(_thresholds, thresholds or ["100,20"])),
         tuple(map(prior, split(priors))),

@@ -68,7 +68,9 @@ def show(planned: Planned) -> None:
         f"{planned.asked} reported values can be decided here, {planned.decided:.0f} are; "
         f"{planned.left} more cannot be by these runs.\n"
     )
-    if not planned.chosen and not planned.beyond:
+    if not planned.asked:
+        console.print("Nothing of it can be run by this version; `--coverage` says why.")
+    elif not planned.chosen and not planned.beyond:
         console.print(f"All runs are finished for seeds {_listed(planned.seeds)}.")
     if planned.chosen:
         within = "" if planned.budget is None else f" within {duration(planned.budget)}"

@@ -25,7 +25,7 @@ def report(
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give a file, such as {path / 'report.html'}.")
     made = render(Store(results))
-    made.write(path)
+    made.write(path, "--results" if output is None else "--output")
     for problem in made.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
     size = len(made.text.encode()) / 1e6

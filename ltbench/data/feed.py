@@ -18,6 +18,16 @@ CLEAN_BATCH = 500  # images a batch where nothing is learned from it
 BLOCK = 16_000  # images whose views are made at once there
 
 
+def batches_of(images: int, batch_size: int, drop_last: bool) -> int:
+    """Return the batches of an epoch; fewer images than one batch are one batch.
+
+    A last batch of a single image is left out: its batch statistics would be that image's, and
+    after a few epochs the running ones too.
+    """
+    whole, rest = divmod(images, batch_size)
+    return whole if whole and (drop_last or rest <= 1) else whole + 1
+
+
 @dataclass(frozen=True)
 class Feed:
     """Images of one subset, resident on a device, as normalised batches."""
@@ -26,13 +36,8 @@ class Feed:
     subset: Subset
 
     def steps(self, batch_size: int, drop_last: bool, sampler: str = "instance_balanced") -> int:
-        """Return the batches of an epoch; a subset smaller than one batch is one batch.
-
-        A last batch of a single image is left out: its batch statistics would be that image's, and
-        after a few epochs the running ones too.
-        """
-        whole, rest = divmod(len(self.subset.labels) * DRAWS.get(sampler, 1), batch_size)
-        return whole if whole and (drop_last or rest <= 1) else whole + 1
+        """Return the batches of an epoch."""
+        return batches_of(len(self.subset.labels) * DRAWS.get(sampler, 1), batch_size, drop_last)
 
     def epoch(
         self,

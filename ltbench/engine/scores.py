@@ -16,11 +16,13 @@ class Scores(Model):
     """
 
     epoch: int = Field(ge=1)  # one-based, counted over all stages
-    top1: float
-    many: float | None
-    medium: float | None
-    few: float | None
-    calibration_error: float  # expected calibration error, 15 equal-width bins, percent
+    top1: float = Field(ge=0, le=100)
+    many: float | None = Field(ge=0, le=100)
+    medium: float | None = Field(ge=0, le=100)
+    few: float | None = Field(ge=0, le=100)
+    calibration_error: float = Field(
+        ge=0, le=100
+    )  # expected calibration error, 15 equal-width bins, percent
     correct: tuple[int, ...]
     total: tuple[int, ...]
 
@@ -28,6 +30,8 @@ class Scores(Model):
     def _consistent(self) -> "Scores":
         if len(self.correct) != len(self.total) or not self.total:
             raise ValueError("correct and total must have one entry per class")
+        if not any(self.total):
+            raise ValueError("there are no test images")
         if any(not 0 <= hit <= seen for hit, seen in zip(self.correct, self.total, strict=True)):
             raise ValueError("correct must lie between 0 and total for every class")
         if abs(self.top1 - 100 * sum(self.correct) / sum(self.total)) > 1e-6:

@@ -1,13 +1,16 @@
 """Another laboratory's records into our store: checked one by one, and nothing overwritten."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
-from ltbench.data.catalog import dataset
+from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
+from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.source import Offer, Source
 from ltbench.registry import build, describe, names, sources
@@ -94,12 +97,14 @@ def _check(record: Record) -> str:
         )
     if {len(record.last.correct), len(record.last.total)} != {len(record.data.class_counts)}:
         raise ValueError("its scores are of another number of classes than its training images")
+    _check_shots(record)
     try:
         rules = protocol(record.protocol, dataset(record.dataset).info)
         strange = sorted({term.name for term in parse(record.method)} - set(names()))
         method = None if strange else build(record.method)
     except UsageError as error:
         raise ValueError(f"this version cannot run it: {error}") from None
+    _check_images(record, rules)
     same = Protocol(**record.settings) == rules
     if method is not None:
         same &= describe(method) == record.method and sources(method) == record.sources
@@ -112,6 +117,33 @@ def _check(record: Record) -> str:
     if strange:
         return f"there is no {', '.join(strange)} here, so its parameters could not be checked"
     return ""
+
+
+def _check_shots(record: Record) -> None:
+    """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
+    data, held_out = record.data, Protocol(**record.settings).validation
+    counts = [count + held_out for count in data.class_counts]
+    many = [c for c, count in enumerate(counts) if count > data.many_above]
+    few = [c for c, count in enumerate(counts) if count < data.few_below]
+    for scores in filter(None, (record.last, record.best, record.selected)):
+        for group, member in (("many", many), ("few", few)):
+            own = [100 * scores.correct[c] / scores.total[c] for c in member if scores.total[c]]
+            expected, found = fmean(own) if own else None, getattr(scores, group)
+            if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
+                raise ValueError(f"{group} does not follow from correct and total")
+
+
+def _check_images(record: Record, rules: Protocol) -> None:
+    """Raise ValueError unless the training images are as many as the draw's rule says."""
+    given = dataset(record.dataset)
+    counts = class_counts(given.info.head_count, given.info.classes, given.imbalance)
+    expected = tuple(max(1, round(n * rules.fraction)) - rules.validation for n in counts)
+    if record.data.class_counts != expected:
+        raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
+    if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
+        raise ValueError("its shot groups are of other thresholds")
+    if not re.fullmatch("[0-9a-f]{64}", record.data.indices_sha256):
+        raise ValueError("its indices_sha256 is no SHA-256")
 
 
 def _ours(store: Store, cell: Cell) -> Record | None:

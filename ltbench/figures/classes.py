@@ -84,7 +84,9 @@ def per_class(
             f"figure {figure.name}: the records are of different training images; run them anew."
         )
     counts = drawn[0].class_counts
-    order = tuple(sorted(range(len(counts)), key=lambda label: -counts[label]))
+    seen = [s.last.total for records in found.values() for s in records.values()]
+    tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
+    order = tuple(sorted(tested, key=lambda label: -counts[label]))
     named = {"last": "", "selected": "_validation", "best": "_best_test"}[select]
     own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(

@@ -87,7 +87,7 @@ class Setting:
         A machine is a device and its number of threads.
         """
         ours, base = _seconds(group), _seconds(self.base)
-        common = [machine for machine in ours if base.get(machine, 0) > 0]
+        common = [machine for machine in ours if ours[machine] > 0 and base.get(machine, 0) > 0]
         return ours[common[0]] / base[common[0]] if common else None
 
 

@@ -13,7 +13,7 @@ from ltbench.report.evidence import Setting, gather
 from ltbench.report.plot import Plot
 from ltbench.report.svg import drawing
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
-from ltbench.runs.store import Store, write_text
+from ltbench.runs.store import Store, write_file
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build as grid
@@ -32,9 +32,9 @@ class Report:
     records: int
     problems: tuple[str, ...]  # files of the store that it had to leave out
 
-    def write(self, path: Path) -> None:
-        """Write it whole or not at all; raises LtbenchError where that fails."""
-        write_text(path, self.text)
+    def write(self, path: Path, option: str) -> None:
+        """Write it whole or not at all; raises LtbenchError, naming the option, else."""
+        write_file(path, lambda file: file.write(self.text.encode()), option)
 
 
 def render(store: Store) -> Report:
@@ -48,7 +48,7 @@ def render(store: Store) -> Report:
     laid_out = sheets(tables, cells, evidence)
     root = f"{store.root}/"
     problems = tuple(
-        each.replace(root, "") for each in dict.fromkeys([*evidence.problems, *filled.problems])
+        each.removeprefix(root) for each in dict.fromkeys([*evidence.problems, *filled.problems])
     )
     lacking = [
         (table, commands(grid(table, Store(store.root)), methods))

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from ltbench.data.feed import Feed
+from ltbench.data.feed import Feed, batches_of
 from ltbench.data.samplers import DRAWS
 from ltbench.data.splits import class_counts
 from ltbench.engine.evaluate import finalised, logits_of
@@ -78,8 +78,7 @@ class Size:
         steps = seen = epochs = 0
         for stage in build(job.trained).stages(rules.recipe()):
             drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
-            each = drawn // batch if stage.recipe.drop_last else -(-drawn // batch)
-            steps += stage.recipe.epochs * max(each, 1)
+            steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
             seen += stage.recipe.epochs * drawn
             epochs += stage.recipe.epochs
         return cls(steps, seen, epochs / rules.evaluate_every + 1)

@@ -29,12 +29,12 @@ class Data(Model):
 class Cost(Model):
     """What the training took; a record of several sessions adds their seconds up."""
 
-    train_seconds: float
+    train_seconds: float = Field(ge=0)
     # of `train_seconds`, those of a first stage that may serve other runs too
-    first_stage_seconds: float = 0.0
-    evaluate_seconds: float
-    steps: int
-    images_per_second: float  # training images, all views of one image counted once
+    first_stage_seconds: float = Field(default=0.0, ge=0)
+    evaluate_seconds: float = Field(ge=0)
+    steps: int = Field(ge=0)
+    images_per_second: float = Field(ge=0)  # training images, all views of one image counted once
     peak_memory_mib: float  # of the device, or of the whole process on a CPU
     parameters: int  # of the network that predicts
 

@@ -235,6 +235,35 @@ def test_a_record_whose_content_and_fingerprint_differ_is_refused(store, ours, c
     assert reason in refused.reason
 
 
+def with_last(record, **changes):
+    return {"last": record.last.model_copy(update=changes)}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda r: {"data": r.data.model_copy(update={"class_counts": (5,) * 10})}, "class counts"),
+        (lambda r: {"data": r.data.model_copy(update={"many_above": 50})}, "other thresholds"),
+        (lambda r: {"data": r.data.model_copy(update={"indices_sha256": "x"})}, "no SHA-256"),
+        (lambda r: with_last(r, few=99.9), "few does not follow"),
+        (lambda r: with_last(r, many=None), "many does not follow"),
+    ],
+)
+def test_images_and_scores_that_cannot_be_are_refused_by_an_empty_store(
+    store, ours, change, reason
+):
+    record = next(store.records())
+    counts = change(record)
+    if "data" in counts and "class" in reason:  # so that its shot groups are none's
+        scores = record.last.model_copy(update={"many": None, "few": record.last.top1})
+        counts |= {"last": scores, "best": scores}
+    shutil.rmtree(store.root)
+    store.write(record.model_copy(update=counts))
+    (finding,) = merge(read_source(store.root), ours)
+    assert finding.word == "refused"
+    assert reason in finding.reason
+
+
 def test_a_record_of_other_settings_under_a_protocols_name_is_refused(store, ours):
     record = next(store.records())
     settings = {**record.settings, "epochs": 90}

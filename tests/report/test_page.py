@@ -158,7 +158,7 @@ def test_an_interrupted_write_leaves_the_old_file(made, tmp_path, monkeypatch, f
 
     monkeypatch.setattr(os, "fsync", stop)
     with pytest.raises((LtbenchError, KeyboardInterrupt)):
-        made.write(path)
+        made.write(path, "--output")
     assert path.read_text() == "the old one"
     assert list(path.parent.iterdir()) == [path]
 

@@ -70,12 +70,17 @@ def mixed(store, make_record):
     write_text(twice, sound[0].model_dump_json())
     later = store.write(make_record(method="focal"))
     later.write_text(json.dumps({**json.loads(later.read_text()), "schema_version": 2}))
+    empty = store.write(make_record(method="sam", seed=1))
+    content = json.loads(empty.read_text())
+    content["last"] |= {"correct": [0, 0], "total": [0, 0]}
+    empty.write_text(json.dumps(content))
     torn = store.write(make_record(method="bcl"))
     torn.write_text(torn.read_text()[:200])
     return sound, {
         unreadable: "does not read",
         twice: "holds the record of another cell; move or delete it",
         later: "its schema version is 2, not 1",
+        empty: "there are no test images",
         torn: "does not read",
     }
 
