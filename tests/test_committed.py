@@ -39,6 +39,11 @@ def test_pages_show_what_the_records_say(rebuild, store):
         assert rebuild.page(text, store) == text
 
 
+def test_every_recorded_method_has_a_measured_cost(rebuild, store):
+    costs = rebuild._costs(store.root / "costs.csv")
+    assert {record.method for record in store.records()} <= costs.keys()
+
+
 def test_committed_tables_are_what_the_records_give(rebuild, store, tmp_path):
     committed = ROOT / "results" / "tables"
     rebuilt = [*rebuild.tables(store, tmp_path), rebuild.ledger(store, tmp_path)]

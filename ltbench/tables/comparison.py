@@ -65,16 +65,18 @@ def cells(line: Line) -> tuple[str, ...]:
 def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> str:
     """Return the accuracies of a comparison as a Markdown table with its caption.
 
-    Costs are those given, by method, with the methods' ranks by mean accuracy beside them; those of
-    the records are of the machine and its load at the time, so they do not last.
+    Costs are those given, by method; the records' own are of the machine and its load at the time,
+    so they do not last. With costs come ranks by mean accuracy, among the methods with as many seeds
+    as the first.
     """
     rows = [HEADERS, *map(cells, comparison.lines)]
     lines = [list(row[:-1]) for row in rows]
     if costs is not None:
-        best = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
+        alike = [line for line in comparison.lines if line.n == comparison.lines[0].n]
+        best = sorted(alike, key=lambda line: line.top1.mean, reverse=True)
         ranks = {line.method: str(number) for number, line in enumerate(best, 1)}
         lines = [["rank", *lines[0], "cost"]] + [
-            [ranks[line[0]], *line, costs.get(line[0], "--")] for line in lines[1:]
+            [ranks.get(line[0], "--"), *line, costs.get(line[0], "--")] for line in lines[1:]
         ]
     lines.insert(1, ["---" if head == "method" else "--:" for head in lines[0]])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)

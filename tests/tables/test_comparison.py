@@ -83,7 +83,9 @@ def screen(comparison, width: int) -> str:
 
 
 def test_markdown_has_ranks_and_given_costs_where_there_are_costs(make_record):
-    (comparison,) = compare([make_record("ce", 0, 50.0), make_record("sam", 0, 60.0)])
+    records = [make_record("ce", 0, 50.0), make_record("sam", 0, 60.0)]
+    records += [make_record("focal", seed, 70.0) for seed in range(2)]  # of other seeds
+    (comparison,) = compare(records)
     plain, ranked = markdown(comparison), markdown(comparison, {"sam": "2.05"})
     assert plain.splitlines()[0].startswith("| method | n | top-1 |")
     assert "cost" not in plain
@@ -91,3 +93,4 @@ def test_markdown_has_ranks_and_given_costs_where_there_are_costs(make_record):
     assert (head[0], head[1], head[-1]) == ("rank", "method", "cost")
     assert (first[0], first[1], first[-1]) == ("2", "ce", "--")
     assert (second[0], second[1], second[-1]) == ("1", "sam", "2.05")
+    assert ranked.splitlines()[4].startswith("| -- | focal | 2 |")
