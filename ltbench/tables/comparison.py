@@ -66,8 +66,8 @@ def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> 
     """Return the accuracies of a comparison as a Markdown table with its caption.
 
     Costs are those given, by method; the records' own are of the machine and its load at the time,
-    so they do not last. With costs come ranks by mean accuracy, among the methods with as many seeds
-    as the first.
+    so they do not last. With costs come ranks by mean accuracy, among methods with as many seeds as
+    the first.
     """
     rows = [HEADERS, *map(cells, comparison.lines)]
     lines = [list(row[:-1]) for row in rows]
