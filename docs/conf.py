@@ -4,7 +4,7 @@ import inspect
 import sys
 
 from ltbench import __version__
-from ltbench.registry import find, names, role
+from ltbench.api.registry import find, names, role
 
 project = "ltbench"
 author = "the ltbench developers"

@@ -16,13 +16,14 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
+from ltbench.api.registry import baseline, build, find, names, role
 from ltbench.data.catalog import dataset
-from ltbench.data.datasets import Split, Subset
+from ltbench.data.readers import Split, Subset
 from ltbench.data.splits import class_counts
 from ltbench.engine.fit import Settings, Training
-from ltbench.registry import build, find, names, plain, role
-from ltbench.runs.protocol import protocol
-from ltbench.runs.store import Store, write_text
+from ltbench.runs.files import write_text
+from ltbench.runs.protocol import protocol_of
+from ltbench.runs.store import Store
 
 HEAD, EPOCHS = 403, 3
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,15 +33,15 @@ COSTS = ROOT / "results" / "costs.csv"
 def specifications() -> list[str]:
     """Return plain training, then every method there is or that has records."""
     every = {name: role(find(name)) for name in names()}
-    single = [name if kind == "method" else f"{plain()}+{name}" for name, kind in every.items()]
+    single = [name if kind == "method" else f"{baseline()}+{name}" for name, kind in every.items()]
     recorded = sorted({record.method for record in Store(ROOT / "results").records()})
-    return list(dict.fromkeys([plain(), *single, *recorded]))
+    return list(dict.fromkeys([baseline(), *single, *recorded]))
 
 
 def seconds(specification: str) -> float:
     """Return the training seconds of one run."""
     info = dataset("cifar10_lt", None).info
-    rules = protocol("fast", info)
+    rules = protocol_of("fast", info)
     counts = class_counts(HEAD, info.classes, 100)
     draw = torch.Generator().manual_seed(0)
 

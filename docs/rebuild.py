@@ -9,16 +9,17 @@ import csv
 import re
 from pathlib import Path
 
+from ltbench.runs.files import write_text
 from ltbench.runs.record import Record
-from ltbench.runs.store import Store, write_text
+from ltbench.runs.store import Store
 from ltbench.specification import split
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare, markdown
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build
 from ltbench.tables.ledger import build as fill
-from ltbench.tables.ledger_view import as_csv
-from ltbench.tables.render import write
+from ltbench.tables.write.files import write
+from ltbench.tables.write.ledger import as_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/findings.md")

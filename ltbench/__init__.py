@@ -9,38 +9,38 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ltbench.compose import Compose as Compose
-    from ltbench.data.graded import Grading as Grading
-    from ltbench.engine.images import TrainingImages as TrainingImages
-    from ltbench.engine.recipe import Recipe as Recipe
-    from ltbench.method import Method as Method
-    from ltbench.method import Outputs as Outputs
-    from ltbench.method import Stage as Stage
-    from ltbench.perturb import Offset as Offset
-    from ltbench.perturb import evaluate_at as evaluate_at
-    from ltbench.registry import build as build
-    from ltbench.registry import describe as describe
-    from ltbench.step import Step as Step
-    from ltbench.task import Batch as Batch
-    from ltbench.task import Clock as Clock
-    from ltbench.task import Task as Task
+    from ltbench.api.compose import Compose as Compose
+    from ltbench.api.method import Method as Method
+    from ltbench.api.method import Outputs as Outputs
+    from ltbench.api.method import Step as Step
+    from ltbench.api.perturb import Offset as Offset
+    from ltbench.api.perturb import evaluate_at as evaluate_at
+    from ltbench.api.recipe import Recipe as Recipe
+    from ltbench.api.recipe import Stage as Stage
+    from ltbench.api.registry import build as build
+    from ltbench.api.registry import describe as describe
+    from ltbench.api.task import Clock as Clock
+    from ltbench.api.task import Task as Task
+    from ltbench.data.augment.graded import Grading as Grading
+    from ltbench.data.batch import Batch as Batch
+    from ltbench.data.training_images import TrainingImages as TrainingImages
 
 _HOME = {
-    "Compose": "ltbench.compose",
-    "Grading": "ltbench.data.graded",
-    "TrainingImages": "ltbench.engine.images",
-    "Recipe": "ltbench.engine.recipe",
-    "Batch": "ltbench.task",
-    "Clock": "ltbench.task",
-    "Method": "ltbench.method",
-    "Outputs": "ltbench.method",
-    "Stage": "ltbench.method",
-    "Step": "ltbench.step",
-    "Task": "ltbench.task",
-    "Offset": "ltbench.perturb",
-    "evaluate_at": "ltbench.perturb",
-    "build": "ltbench.registry",
-    "describe": "ltbench.registry",
+    "Compose": "ltbench.api.compose",
+    "Grading": "ltbench.data.augment.graded",
+    "TrainingImages": "ltbench.data.training_images",
+    "Recipe": "ltbench.api.recipe",
+    "Batch": "ltbench.data.batch",
+    "Clock": "ltbench.api.task",
+    "Method": "ltbench.api.method",
+    "Outputs": "ltbench.api.method",
+    "Stage": "ltbench.api.recipe",
+    "Step": "ltbench.api.method",
+    "Task": "ltbench.api.task",
+    "Offset": "ltbench.api.perturb",
+    "evaluate_at": "ltbench.api.perturb",
+    "build": "ltbench.api.registry",
+    "describe": "ltbench.api.registry",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (names that load on first use)

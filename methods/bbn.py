@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage
 from ltbench.networks import LinearClassifier, Network
-from ltbench.networks.branches import two_ends
+from ltbench.networks.branches import Blocks, BranchedBackbone
+from ltbench.networks.resnet import Backbone, initialise, stage
 
 
 @dataclass
@@ -64,3 +65,13 @@ class BBN(Method):
     def share(self, clock: Clock) -> float:
         """Return l, the conventional branch's share, falling from one."""
         return 1 - clock.progress**2
+
+
+def two_ends(backbone: Backbone) -> BranchedBackbone:
+    """Return a backbone with two last blocks: its own, and a freshly initialised one."""
+    *shared, last = cast(Blocks, backbone.stages[-1])
+    width, inner = last.conv2.out_channels, last.conv1.in_channels
+    (other,) = stage(1, inner, width, last.stride)
+    initialise(other)
+    backbone.stages[-1] = nn.Sequential(*shared)
+    return BranchedBackbone(backbone, (last, other), width)

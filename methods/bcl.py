@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ltbench import Recipe, Stage
-from ltbench.contrastive import Contrastive
+from ltbench.blocks.contrastive import Contrastive
 
 
 @dataclass

@@ -2,18 +2,21 @@
 Recognition", CVPR 2023.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
-from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Step
-from ltbench.adversarial import Adversarial
-from ltbench.classwise import Radius, class_logits, class_segments
-from ltbench.compose import overrides
-from ltbench.mixup import mixed
-from ltbench.slopes import exact_slopes, owned_slopes
+from ltbench import Batch, Clock, Method, Offset, Outputs, Recipe, Stage, Step
+from ltbench.api.compose import overrides
+from ltbench.api.perturb import Segments, norm, scaled
+from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
+from ltbench.blocks.mixup import mixed
+from ltbench.errors import LtbenchError
 
 RELEASE: dict[str, Any] = {"perturbed": "head", "s": 1e-6, "average": "sample", "flat": 0.5}
 RELEASE |= {"per_tensor": True, "mixup": True, "limit": 0.3, "weighted": True, "moving": True}
@@ -72,7 +75,7 @@ class CCSAM(Method):
         last = Stage("classifier", second, "class_balanced", head, (), still, method)
         return (Stage("representation", first), last)
 
-    def meet(self, parts: tuple[Method, ...]) -> None:
+    def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Raise TypeError for a second way of mixing."""
         if self.mixup and any("mix" in overrides(part) for part in parts):
             raise TypeError("cc_sam mixes images itself here; set its mixup=False")
@@ -93,7 +96,7 @@ class CCSAM(Method):
         """Descend along flat * sum of L_c(w + eps_c) + (1 - flat) * L(w), and the penalty."""
         radius = Radius(self.s, self.cap, self.task.class_counts)
         if self.s > 0 and self.perturbed == "full":
-            slopes_of = owned_slopes if self.gradients == "owned" else exact_slopes
+            slopes_of = owned_gradients if self.gradients == "owned" else exact_gradients
             segments = class_segments(step, slopes_of(step, step.batch.targets)[1], radius)
             losses = displaced = step.losses(step.forward(segments))
         else:
@@ -118,3 +121,114 @@ class CCSAM(Method):
     def curves(self) -> dict[str, float]:
         """Return it."""
         return {"perturbation": float(self.state["ratio"])}
+
+
+@dataclass
+class Adversarial(Method):
+    """(1 - t/T) L(z) + t/T L(z_adv) on z_adv = z + strength * g / |g|, in epoch t of T.
+
+    g is the gradient by an image's features z; t / T stops at `limit`. `weighted`: the images of a
+    class share one norm, and v_c = log(n_max / n_c + 0.01) / 2 scales displacement and loss of
+    z_adv.
+    """
+
+    strength: float = 1.0
+    limit: float = 1.0
+    weighted: bool = False
+
+    registered_name = "adversarial_classifier"  # what records call it
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the outputs, the "adversarial" logits [B, C] and their "weights" [B]."""
+        outputs, head = super().forward(network, batch, clock), network.get_submodule("classifier")
+        features, targets = outputs["features"].detach().requires_grad_(), batch.targets
+        value = F.cross_entropy(head(features), targets, reduction="sum")
+        (slopes,) = torch.autograd.grad(value, features)
+        squares, weights = slopes.square().sum(1), torch.ones_like(slopes[:, 0])  # [B]
+        if self.weighted:
+            squares = (targets.unsqueeze(1) == targets).to(squares) @ squares
+            counts = self.task.class_counts
+            weights = 0.5 * (counts.max() / counts[targets] + 0.01).log().to(weights)
+        factors = self.strength * weights / squares.sqrt().clamp_min(1e-30)
+        moved = features.detach() + factors.unsqueeze(1) * slopes
+        return {**outputs, "adversarial": head(moved), "weights": weights}
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return the mixed cross-entropy, [B]; the epoch t counts from one."""
+        share = min((clock.epoch + 1) / clock.epochs, self.limit)
+        adversarial = F.cross_entropy(outputs["adversarial"], batch.targets, reduction="none")
+        plain = super().losses(outputs, batch, clock)
+        return (1 - share) * plain + share * outputs["weights"] * adversarial
+
+
+@dataclass(frozen=True)
+class Radius:
+    """Lengths s d^{1/4} (|w| / 2 G_c)^{1/2} (n_c - 1)^{-1/4} for gradients of norm G_c.
+
+    d counts the weights w, n_c the training images of class c; one image counts as two. The
+    rarest class goes no further than `cap` |w|, the others in proportion of (n_c - 1)^{-1/4};
+    without a gradient there is no direction, and a class stays.
+    """
+
+    scale: float
+    cap: float
+    class_counts: Tensor  # [C]
+
+    def of(self, weights: Mapping[str, Tensor], slopes: Tensor, classes: Tensor) -> Tensor:
+        """Return the lengths for gradient norms [..., K] of K classes."""
+        length = norm(weights)
+        rarity = (self.class_counts - 1).clamp_min(1).to(slopes) ** -0.25  # [C]
+        size = sum(weight.numel() for weight in weights.values())
+        free = self.scale * size**0.25 * (length / (2 * slopes)).sqrt() * rarity[classes]
+        bound = self.cap * length * rarity[classes] / rarity.max()
+        return torch.minimum(free, bound) * (slopes > 0)
+
+
+def class_segments(step: Step, slopes: GroupGradients, radius: Radius) -> Segments:
+    """Return offsets of the network by class; notes the mean of |offset| / |w| as "ratio"."""
+    named = step.network.named_parameters()
+    weights = {name: weight for name, weight in named if weight.requires_grad}
+    classes = torch.tensor(list(slopes), device=step.batch.targets.device)
+    norms = torch.stack([norm(slope) for slope in slopes.values()])
+    lengths = radius.of(weights, norms, classes)
+    offsets: list[Offset] = [{} for _ in radius.class_counts]
+    for (number, slope), length in zip(slopes.items(), lengths, strict=True):
+        offsets[number] = scaled(slope, length)
+    step.notes["ratio"] = lengths.mean() / norm(weights)
+    return Segments(offsets, step.batch.targets)
+
+
+def class_logits(
+    step: Step,
+    outputs: Outputs,
+    losses: Tensor,
+    radius: Radius,
+    *,
+    per_tensor: bool = False,
+    head: str = "classifier",
+) -> Tensor:
+    """Return the logits [B, C] of a linear head displaced for the class of each image.
+
+    Products [B, B] take the place of a loop over classes. `per_tensor`: weight and bias go by
+    their own gradient norms, else by the joint one. Notes the mean of |offset| / |w| as "ratio".
+    Raises LtbenchError for any other head.
+    """
+    part = step.network.get_submodule(head)
+    if not isinstance(part, nn.Linear) or is_parametrized(part):
+        raise LtbenchError(f"{head} displaced class by class is a plain linear one; this is not.")
+    targets, features = step.batch.targets, outputs["features"].detach()
+    own = losses.sum() / step.method.loss_weight(step.clock)
+    (errors,) = torch.autograd.grad(own, outputs["logits"], retain_graph=True)
+    same = (targets.unsqueeze(1) == targets).to(errors)
+    mean = same / same.sum(1, keepdim=True)  # [B, B]: over the images of an image's class
+    bias = mean @ errors  # [B, C]: the class's gradient by the bias
+    squares = ((mean @ ((errors @ errors.T) * (features @ features.T))) * mean).sum(1)
+    both = torch.stack([squares.clamp_min(0), bias.square().sum(1)])  # [2, B]
+    slopes = (both if per_tensor else both.sum(0).expand(2, -1)).sqrt()
+    weights = dict(part.named_parameters())
+    lengths = radius.of(weights, slopes, targets)
+    first, second = (lengths / slopes.clamp_min(1e-30)).unsqueeze(2)
+    step.notes["ratio"] = lengths.mean() / norm(weights)
+    reach = mean * (outputs["features"] @ features.T)
+    moved: Tensor = outputs["logits"] + first * (reach @ errors) + second * bias
+    return moved

@@ -25,9 +25,9 @@ class ClassBalancedLoss(Method):
         if not 0 <= self.beta < 1:
             raise ValueError("beta lies from 0 to below 1")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive the factors [C] from the class counts."""
-        super().bind(task)
+        super().setup(task)
         self.factors = task.effective_weights(self.beta)
 
     def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:

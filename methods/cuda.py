@@ -40,9 +40,9 @@ class CUDA(Method):
         if self.tests < 1 or not 0 <= self.highest <= 30:
             raise ValueError("tests is at least 1, highest lies from 0 to 30")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Begin at level 0, [C]."""
-        super().bind(task)
+        super().setup(task)
         self.state["levels"] = torch.zeros(task.num_classes, dtype=torch.int64)
 
     def grading(self, targets: Tensor, clock: Clock) -> Grading:

@@ -45,7 +45,7 @@ class DisAlign(Method):
                   method=calibration),
         )  # fmt: skip
 
-    def enter(self, network: Network, stage: str) -> Network:
+    def begin_stage(self, network: Network, stage: str) -> Network:
         """Put the calibration on the classifier."""
         features, classes = network.backbone.out_features, self.task.num_classes
         network.classifier = CalibratedClassifier(network.classifier, features, classes)
@@ -60,9 +60,9 @@ class Calibration(Method):
 
     registered_name = "disalign_calibration"  # what records call it
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive the class weights, [C]."""
-        super().bind(task)
+        super().setup(task)
         weights = (1 / task.priors.double()) ** self.rho
         self.weights = (weights / weights.mean()).float()
 

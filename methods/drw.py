@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Task
-from ltbench.compose import name_of
+from ltbench.api.compose import name_of
 
 
 @dataclass
@@ -27,15 +27,15 @@ class DRW(Method):
         if not (0 <= self.beta < 1 and 0 <= self.defer <= 1):
             raise ValueError("beta lies from 0 to below 1, defer from 0 to 1")
 
-    def meet(self, parts: tuple[Method, ...]) -> None:
+    def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Raise TypeError for a base that defers a re-weighting of its own."""
         for part in parts:
             if part is not self and getattr(part, "defer", 1.0) < 1:
                 raise TypeError(f"{name_of(part)} defers a re-weighting of its own; leave drw out")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive the weights [C] from the class counts."""
-        super().bind(task)
+        super().setup(task)
         self.weights = task.effective_weights(self.beta)
 
     def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:

@@ -49,9 +49,9 @@ class GALA(Method):
             raise ValueError("epsilon must be positive: it is the margin of an unseen class")
         self.views = (self.view,)  # type: ignore[misc]  # a parameter, so per instance
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Start with no gradient received; all accumulators are [C], float64."""
-        super().bind(task)
+        super().setup(task)
         zeros = torch.zeros(task.num_classes, dtype=torch.float64, device=task.class_counts.device)
         self.state = {"running": zeros, "theta": zeros.clone()}
 

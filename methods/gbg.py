@@ -2,18 +2,98 @@
 Optimization", AAAI 2024.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Recipe, Stage, Step, Task
-from ltbench.analysis.class_gradients import class_gradients
-from ltbench.analysis.partition import affinities, by_size, canonical, normalised_cut
-from ltbench.contrastive import Contrastive
+from ltbench.api.perturb import evaluate_with, norm
+from ltbench.blocks.contrastive import Contrastive
+from ltbench.blocks.group_gradients import _finite
+from ltbench.blocks.partition import affinities, by_size, canonical, normalised_cut
 from ltbench.errors import UsageError
-from ltbench.slopes import fair_weights
+
+
+def class_gradients(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    batches: Iterable[Batch],
+    classes: int,
+    within: str,
+) -> Tensor:
+    """Return by class the summed gradient of its images' cross-entropy, flat, [C, P].
+
+    At the parameters and buffers `tensors`, by name, instead of the network's own, which does not
+    change; by its parameters whose name begins `within`. In evaluation mode an image's gradient is
+    its own, so a class's images pass in pieces.
+    """
+    names = [name for name, _ in network.named_parameters() if name.startswith(within)]
+    weights = {name: tensors[name].detach().requires_grad_() for name in names}
+    total = torch.stack([torch.cat([w.detach().flatten() for w in weights.values()])] * classes)
+    total.zero_()
+    for batch in batches:
+        for label in sorted(set(batch.targets.tolist())):
+            own = batch.select(batch.targets == label)
+
+            def loss(network: nn.Module, own: Batch = own) -> Tensor:
+                return F.cross_entropy(network(own.images)["logits"], own.targets, reduction="sum")
+
+            value = evaluate_with(network, {**tensors, **weights}, loss)
+            parts = torch.autograd.grad(value, list(weights.values()))
+            total[label] += torch.cat([part.flatten() for part in parts])
+    return total
+
+
+def min_norm_weights(gram: Tensor) -> Tensor:
+    """Return weights [G], not negative and of sum 1, of least w' gram w; float64, on the CPU.
+
+    Solved as least squares with non-negative unknowns u = w times the vectors' lengths, so that
+    lengths may differ by many orders: min |V u|^2 + (l' u - 1)^2 for unit vectors V and inverse
+    lengths l has the direction of the solution. A zero vector is the shortest there is.
+    """
+    from scipy.optimize import nnls  # noqa: PLC0415  (slow to import)
+
+    gram = gram.detach().double().cpu()
+    lengths = gram.diagonal().clamp_min(0).sqrt()
+    if not lengths.min() > 0:
+        still = (lengths == 0).double()
+        return still / still.sum()
+    cosines = gram / (lengths.unsqueeze(1) * lengths)
+    inverse = lengths.min() / lengths
+    values, vectors = torch.linalg.eigh(cosines)
+    units = values.clamp_min(0).sqrt().unsqueeze(1) * vectors.T  # units' units = cosines
+    goal = torch.zeros(len(gram) + 1, dtype=torch.float64)
+    goal[-1] = 1
+    found, _ = nnls(torch.cat((units, inverse.unsqueeze(0))).numpy(), goal.numpy())
+    weights = torch.as_tensor(found) * inverse
+    return weights / weights.sum()
+
+
+def fair_weights(step: Step, losses: Tensor, members: Tensor, groups: int, within: str) -> Tensor:
+    """Return weights [G] of sum 1 by which the segments' slopes, normalised, add up to the least.
+
+    Multiple-gradient descent of the segments' mean losses (Desideri, 2012): whatever is not yet
+    stationary falls for all along that sum. A slope is divided by its length and its loss ("loss+"
+    of Sener and Koltun, NeurIPS 2018). A segment without images, loss or slope has no weight. The
+    graph of the losses is kept. Raises LtbenchError for a slope that is not finite.
+    """
+    means = {segment: losses[members == segment].mean() for segment in set(members.tolist())}
+    slopes = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
+    reaches = {s: norm(slope) * means[s].detach() for s, slope in _finite(step, slopes).items()}
+    rows = {
+        segment: torch.cat([part.flatten() for part in slopes[segment].values()]).double() / reach
+        for segment, reach in reaches.items()
+        if reach > 0
+    }
+    weights = losses.new_zeros(groups)
+    if rows:
+        every = torch.stack(list(rows.values()))
+        weights[list(rows)] = min_norm_weights(every @ every.T).to(weights)
+    return weights
+
 
 ENCODER = "backbone."
 
@@ -50,9 +130,9 @@ class GBG(Contrastive):
         if self.groups < 1:
             raise ValueError("groups must be at least 1")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Take the task; raises UsageError for more groups than classes."""
-        super().bind(task)
+        super().setup(task)
         if self.groups > task.num_classes:
             what = f"gbg(groups={self.groups}) on {task.num_classes} classes"
             raise UsageError(f"{what}; give at most as many groups as classes.")

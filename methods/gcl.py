@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
-from ltbench.mixup import blended
+from ltbench.blocks.mixup import blended
 from ltbench.networks import CosineClassifier, Network
 
 
@@ -43,9 +43,9 @@ class GCL(Method):
         if min(self.scale, self.classifier_scale) <= 0:
             raise ValueError("scale and classifier_scale must be positive")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive the cloud sizes [C] from the class counts; equal counts have none."""
-        super().bind(task)
+        super().setup(task)
         logs = task.class_counts.double().log()
         sizes = logs.max() - logs
         self.clouds = (sizes / sizes.max().clamp_min(1e-12)).float()

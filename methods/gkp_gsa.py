@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from ltbench.alias import Alias
+from ltbench.api.alias import Alias
 
 
 class GKPGSA(Alias):

@@ -5,7 +5,7 @@ Generalization in Deep Learning", ICML 2022.
 from dataclasses import dataclass
 
 from ltbench import Method, Step
-from ltbench.perturb import inner, scaled
+from ltbench.api.perturb import inner, scaled
 
 
 @dataclass

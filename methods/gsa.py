@@ -2,15 +2,130 @@
 Geometry", CVPR 2026.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch import Tensor
 
-from ltbench import Offset, Step, Task
-from ltbench.grouped import Grouped
-from ltbench.perturb import Segments, combined, norm, rejected
-from ltbench.slopes import Reach, exact_slopes, moved_logits, owned_slopes, read, tally
+from ltbench import Offset, Outputs, Step, Task
+from ltbench.api.perturb import Segments, combined, inner, norm, rejected, scaled
+from ltbench.api.segments import evaluate_segmented
+from ltbench.blocks.class_groups import Grouped
+from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
+from ltbench.errors import LtbenchError
+
+
+def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) -> Tensor:
+    """Return the logits [B, C] of a displaced classifier on the features there are.
+
+    Raises LtbenchError for a method whose logits are not `head` of its features; the first step of
+    an epoch looks.
+    """
+    part, logits = step.network.get_submodule(head), outputs["logits"]
+    refusal = LtbenchError(f"to displace {head} alone, nothing but logits may be {head}(features).")
+    if "features" not in outputs:
+        raise refusal
+    features = outputs["features"]
+    with step.autocast():
+        if step.clock.step == 0:
+            here = part(features).to(logits)
+            if here.shape != logits.shape or not torch.allclose(here, logits, 1e-2, 1e-2):
+                raise refusal
+            weights = tuple(part.parameters())
+            for name, value in outputs.items():
+                if name != "logits" and len(value) == len(logits) and _reaches(value, weights):
+                    raise refusal
+        moved = evaluate_segmented(
+            step.network, segments, lambda network, order: {"logits": part(features[order])}
+        )
+    return moved["logits"].to(logits)
+
+
+def _reaches(value: Tensor, weights: tuple[Tensor, ...]) -> bool:
+    """Return whether a value's graph holds any of the weights; the graph is kept."""
+    if not value.requires_grad:
+        return False
+    parts = torch.autograd.grad(value.sum(), weights, retain_graph=True, allow_unused=True)
+    return any(part is not None for part in parts)
+
+
+def safe_radius(weights: Tensor, slope: Tensor, size: int, images: int) -> Tensor:
+    """Return (|w| / 2 |g|)^{1/2} (d (n - 1))^{-1/4} for norms |w| and |g|, d weights, n images.
+
+    There the PAC-Bayes bound of sharpness-aware minimisation is lowest. One image counts as two.
+    """
+    radius: Tensor = (weights / (2 * slope)).sqrt() * (size * max(images - 1, 1)) ** -0.25
+    return radius
+
+
+@dataclass(frozen=True)
+class PerturbationRadius:
+    """The length of an offset: sqrt(d) rho with rho = scale times the safe radius, within bounds.
+
+    `cap` bounds |offset| / |w|; `adaptive` measures in units of |w|, as adaptive SAM (Kwon et al.,
+    ICML 2021): the offset is then w^2 g sqrt(d) rho / |w g|.
+    """
+
+    scale: float
+    cap: float
+    least: float = 0.0  # rho
+    most: float = 1e9
+    adaptive: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.scale, self.cap, self.least) < 0 or self.most < self.least:
+            raise ValueError("scale, cap and least must not be negative, nor most under least")
+
+    def offset(self, weights: Mapping[str, Tensor], way: Offset, images: int) -> Offset:
+        """Return the offset of some weights along a slope, for n images."""
+        size = sum(weight.numel() for weight in way.values())
+        rho = self.scale * safe_radius(norm(weights), norm(way), size, images)
+        length = size**0.5 * rho.clamp(self.least, self.most)
+        if self.adaptive:
+            length = length / norm({name: weights[name] * part for name, part in way.items()})
+            offset = {name: length * weights[name] ** 2 * part for name, part in way.items()}
+            length = norm(offset)
+        return scaled(offset if self.adaptive else way, length.minimum(self.cap * norm(weights)))
+
+
+SHOWN = ("cosine", "ratio", "radius", "capped")
+
+
+def tally(
+    offsets: Mapping[int, Offset],
+    slopes: GroupGradients,
+    mean: Offset,
+    weights: Offset,
+    *,
+    cap: float,
+    like: Tensor,
+) -> Tensor:
+    """Return what a step's offsets add to the books `like`, [segments, 5].
+
+    One for the offset, then its slope's cosine to the mean slope, |offset| / |w|, |offset| / d^1/2,
+    and one where the cap bound it.
+    """
+    books, size = torch.zeros_like(like), sum(weight.numel() for weight in weights.values())
+    for segment, offset in offsets.items():
+        slope, ratio = slopes[segment], norm(offset) / norm(weights)
+        cosine = inner(slope, mean) / (norm(slope) * norm(mean))
+        capped = (ratio > 0.999 * cap).to(ratio)
+        shown = (torch.ones_like(ratio), cosine, ratio, norm(offset) / size**0.5, capped)
+        books[segment] = torch.stack(shown)
+    return books
+
+
+def read(books: Tensor, name: str) -> dict[str, float]:
+    """Return the means of books over their offsets, for curves: name0_cosine, name0_ratio …"""
+    return {
+        f"{name}{segment}_{column}": value / count
+        for segment, (count, *sums) in enumerate(books.tolist())
+        for column, value in zip(SHOWN, sums, strict=True)
+        if count
+    }
+
 
 HEAD = "classifier"
 PARALLEL = 1e-6  # a residual of less than this share of the gradient is rounding
@@ -56,14 +171,16 @@ class GSA(Grouped):
             raise ValueError(f"{why}; give more groups, or direction='gradient', which is SAM")
         if self.groups > 1 and self.direction == "average":
             raise ValueError("direction='average' is the release's, for groups=1")
-        self.reach = Reach(self.scale, self.cap)
+        self.reach = PerturbationRadius(self.scale, self.cap)
         if self.direction == "average":
-            self.reach = Reach(self.scale, self.cap, least=2e-3, most=3e-3, adaptive=True)
+            self.reach = PerturbationRadius(
+                self.scale, self.cap, least=2e-3, most=3e-3, adaptive=True
+            )
             self.deviations = RELEASE  # type: ignore[misc]
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Begin the books: by group the displacements, and sums of what the curves show."""
-        super().bind(task)
+        super().setup(task)
         self.state["sums"] = torch.zeros(self.groups, 5, device=task.class_counts.device)
 
     def backward(self, step: Step) -> None:
@@ -74,7 +191,7 @@ class GSA(Grouped):
         if self.direction == "residual" and (members == members[0]).all():
             return super().backward(step)  # alone in the batch, so without a residual
         within = f"{HEAD}." if self.perturbed == "head" else ""
-        take = exact_slopes if self.gradients == "exact" else owned_slopes
+        take = exact_gradients if self.gradients == "exact" else owned_gradients
         outputs, slopes = take(step, members, within)
         shares = [size / len(members) for size in members.bincount().tolist()]
         segments = Segments(self._offsets(step, slopes, shares), members)

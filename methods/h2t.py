@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage
-from ltbench.mixup import blended
+from ltbench.blocks.mixup import blended
 from ltbench.networks import Network
 
 FIRST = "mixup"

@@ -5,8 +5,8 @@ Class-Imbalanced Recognition", ICCV 2023.
 from dataclasses import dataclass
 
 from ltbench import Method, Step, Task
+from ltbench.api.perturb import scaled
 from ltbench.errors import UsageError
-from ltbench.perturb import scaled
 
 
 @dataclass
@@ -31,9 +31,9 @@ class ImbSAM(Method):
         if self.rho < 0 or self.eta < 0:
             raise ValueError("rho and eta must not be negative")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Raise UsageError where no class is in the tail, so that it would be its base."""
-        super().bind(task)
+        super().setup(task)
         least = int(task.class_counts.min())
         if self.eta <= least:
             raise UsageError(

@@ -29,9 +29,9 @@ class LDAMDRW(Method):
         if not (0 <= self.beta < 1 and 0 <= self.defer <= 1 and self.scale > 0):
             raise ValueError("beta lies from 0 to below 1, defer from 0 to 1, scale above 0")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive margins and deferred weights, both [C], from the class counts."""
-        super().bind(task)
+        super().setup(task)
         counts = task.class_counts.double()
         self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
         self.weights = task.effective_weights(self.beta)

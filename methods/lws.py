@@ -39,7 +39,7 @@ class LWS(Method):
             Stage("scale", second, "class_balanced", ("classifier.scale",), (), still),
         )
 
-    def enter(self, network: Network, stage: str) -> Network:
+    def begin_stage(self, network: Network, stage: str) -> Network:
         """Put the scales on the classifier."""
         network.classifier = ScaledClassifier(network.classifier, self.task.num_classes)
         return network

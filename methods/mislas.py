@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
-from ltbench.mixup import mixed
+from ltbench.blocks.mixup import mixed
 from ltbench.networks import Network, ScaledClassifier
 
 FIRST = "mixup"
@@ -46,9 +46,9 @@ class MiSLAS(Method):
         if not (0 <= self.tail <= 1 and 0 <= self.head <= 1 and self.rate > 0 and self.length > 0):
             raise ValueError("head and tail lie from 0 to 1; rate and length are above 0")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive eps_c, [C]; equal counts are all head."""
-        super().bind(task)
+        super().setup(task)
         counts = task.class_counts.double()
         rarity = (counts.max() - counts) / (counts.max() - counts.min()).clamp_min(1)
         height = torch.sin(math.pi / 2 * (1 - rarity))
@@ -65,7 +65,7 @@ class MiSLAS(Method):
             Stage("classifier", second, "class_balanced", ("classifier.",), (), still, None, rates),
         )
 
-    def enter(self, network: Network, stage: str) -> Network:
+    def begin_stage(self, network: Network, stage: str) -> Network:
         """Put a learnable scale on each class's logit."""
         network.classifier = ScaledClassifier(network.classifier, self.task.num_classes)
         return network

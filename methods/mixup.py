@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ltbench import Batch, Clock, Method
-from ltbench.mixup import blended
+from ltbench.blocks.mixup import blended
 
 
 @dataclass

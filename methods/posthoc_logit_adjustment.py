@@ -13,6 +13,6 @@ class PosthocLogitAdjustment(Method):
 
     tau: float = 1.0
 
-    def adjust(self, logits: Tensor) -> Tensor:
+    def adjust_logits(self, logits: Tensor) -> Tensor:
         """Return the logits [N, C] with the training prior taken out."""
         return logits - self.tau * self.task.priors.log()

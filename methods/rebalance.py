@@ -25,7 +25,7 @@ class Rebalance(Method):
         "as the paper does; such numbers do not compare with predictions made image by image",
     )
 
-    def adjust(self, logits: Tensor) -> Tensor:
+    def adjust_logits(self, logits: Tensor) -> Tensor:
         """Return z_ij - tau log m_j, [N, C]: its softmax is the re-balanced probability."""
         mass = logits.log_softmax(1).logsumexp(0)  # log m_j; a class never predicted stays finite
         return logits - self.tau * mass

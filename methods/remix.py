@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ltbench import Batch, Clock, Method
-from ltbench.mixup import blended
+from ltbench.blocks.mixup import blended
 
 
 @dataclass

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
 from ltbench.networks import Network
-from ltbench.networks.branches import ExpertClassifier, experts
+from ltbench.networks.branches import Blocks, BranchedBackbone
+from ltbench.networks.heads import CosineClassifier
+from ltbench.networks.resnet import Backbone, initialise, stage
 
 
 @dataclass
@@ -42,9 +44,9 @@ class RIDE(Method):
         if not (0 <= self.beta < 1 and 0 <= self.defer <= 1 and self.scale > 0):
             raise ValueError("beta lies from 0 to below 1, defer from 0 to 1, scale above 0")
 
-    def bind(self, task: Task) -> None:
+    def setup(self, task: Task) -> None:
         """Derive margins, deferred weights and deferred temperatures, each [C]."""
-        super().bind(task)
+        super().setup(task)
         counts = task.class_counts.double()
         self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
         self.weights = task.effective_weights(self.beta)
@@ -86,3 +88,36 @@ class RIDE(Method):
             total = total + fit * weights / weights.mean()
             total = total + self.diversity * temperatures.mean() ** 2 * apart
         return total
+
+
+class ExpertClassifier(nn.Module):
+    """The mean of K cosine classifiers, each on its own part of the features [B, K D]."""
+
+    def __init__(self, in_features: int, classes: int, experts: int, scale: float) -> None:
+        super().__init__()
+        size = in_features // experts
+        self.experts = nn.ModuleList(CosineClassifier(size, classes, scale) for _ in range(experts))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the mean logits, [B, C]."""
+        return self.each(features).mean(1)
+
+    def each(self, features: Tensor) -> Tensor:
+        """Return every expert's logits, [B, K, C]."""
+        parts = features.chunk(len(self.experts), 1)
+        own = [expert(part) for expert, part in zip(self.experts, parts, strict=True)]
+        return torch.stack(own, 1)
+
+
+def experts(backbone: Backbone, count: int, widths: tuple[int, int]) -> BranchedBackbone:
+    """Return a backbone that shares its first stage only, with `count` ends of other widths."""
+    first = cast(Blocks, backbone.stages[0])
+    blocks, width = len(first), first[-1].conv2.out_channels
+    ends = [
+        nn.Sequential(stage(blocks, width, widths[0], 2), stage(blocks, widths[0], widths[1], 2))
+        for _ in range(count)
+    ]
+    for end in ends:
+        initialise(end)
+    backbone.stages = nn.Sequential(backbone.stages[0])
+    return BranchedBackbone(backbone, ends, widths[1])

@@ -6,7 +6,7 @@ on Class-Imbalanced Data", NeurIPS 2022.
 from dataclasses import dataclass
 
 from ltbench import Method, Step
-from ltbench.perturb import scaled
+from ltbench.api.perturb import scaled
 
 
 @dataclass

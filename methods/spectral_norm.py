@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ltbench import Method
 from ltbench.networks import Network
-from ltbench.networks.merge import merge_weights
+from ltbench.networks.parametrize import merge_weights
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ltbench import Batch, Clock, Method, Recipe
-from ltbench.compose import name_of, overrides
+from ltbench.api.compose import name_of, overrides
 from ltbench.errors import UsageError
 
 
@@ -33,7 +33,7 @@ class SWA(Method):
         if not 0 <= self.start < 1:
             raise ValueError("start is a share of the epochs, from 0 to below 1")
 
-    def meet(self, parts: tuple[Method, ...]) -> None:
+    def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Refuse later stages, trained on other weights, and what finishes the network before."""
         base, mine = parts[0], [part is self for part in parts].index(True)
         if len(base.stages(Recipe(1, 1, 1.0, 0.0))) > 1:

@@ -1,12 +1,20 @@
 """What every test shares: one thread, repeatable examples, a folder for results, method files."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import hypothesis
 import pytest
+from made_records import record
+
+from ltbench.runs.record import Record
+from ltbench.runs.store import Store
+from ltbench.tables.definition import Table, load
+
+TABLES = Path(__file__).parent / "tables" / "data"
 
 hypothesis.settings.register_profile("ltbench", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ltbench"))
@@ -51,7 +59,7 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def method_file(tmp_path: Path, monkeypatch) -> Callable[[str, str], Path]:
     """Write a method file, given its name and its class body; what it loads is forgotten after."""
-    from ltbench import registry
+    from ltbench.api import registry
 
     monkeypatch.setattr(registry, "_loaded", {})
 
@@ -62,3 +70,60 @@ def method_file(tmp_path: Path, monkeypatch) -> Callable[[str, str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A copy of a small table of the user's own, free to be spoilt."""
+    return Path(shutil.copytree(TABLES, tmp_path / "tables")) / "mine.yaml"
+
+
+@pytest.fixture
+def table() -> Table:
+    """The small table."""
+    return load(str(TABLES / "mine.yaml"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store without records."""
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def make_record() -> Callable[..., Record]:
+    """Make a record of a method, a seed and a top-1 accuracy."""
+    return record
+
+
+@pytest.fixture(scope="session")
+def split():
+    """45 training images in 4 classes, 5 test and 2 held-out images a class."""
+    from made_trainings import split
+
+    return split()
+
+
+@pytest.fixture
+def make_training(split):
+    """Make a training: three steps an epoch of ResNet-8 in float32, unless told otherwise."""
+    from made_trainings import training
+
+    return lambda method=None, **settings: training(split, method, **settings)
+
+
+@pytest.fixture
+def make_tape(tmp_path):
+    """Make a checkpoint that keeps all its versions and, unless told otherwise, saves every epoch."""
+    from made_trainings import Tape
+
+    made = []
+
+    def make(every=0.0, content=None):
+        path = tmp_path / f"checkpoint{len(made)}.pt"
+        made.append(path)
+        if content is not None:
+            path.write_bytes(content)
+        return Tape(path, every)
+
+    return make

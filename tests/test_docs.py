@@ -93,8 +93,8 @@ METHODS = [
 
 @pytest.mark.parametrize(("page", "place"), METHODS, ids=lambda each: getattr(each, "name", each))
 def test_methods_hold_to_the_protocol(page, place, tmp_path, monkeypatch):
-    from ltbench import registry
-    from ltbench.conformance import check
+    from ltbench.api import registry
+    from ltbench.testing.conformance import check
 
     monkeypatch.setattr(registry, "_loaded", {})
     path = tmp_path / "shown.py"
@@ -107,13 +107,13 @@ def test_there_are_methods_to_check():
 
 
 def test_the_gradient_rule_in_three_lines_holds_too(method_file):
-    from ltbench import registry
-    from ltbench.conformance import check
+    from ltbench.api import registry
+    from ltbench.testing.conformance import check
 
     every = blocks(ROOT / "docs" / "methods.md", "python")
     (rule,) = [code for code in every if "(Method)" not in code]
     path = method_file("three_lines", "rho: float = 0.05\n\n" + dedent(rule))
-    needed = "\nfrom ltbench.perturb import scaled\n"
+    needed = "\nfrom ltbench.api.perturb import scaled\n"
     path.write_text(path.read_text().replace("\nimport os\n", needed))
     assert check(registry.load_file(path)) == []
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.api.registry import build, describe, fields_of, find, names
 from ltbench.data.catalog import CATALOG, PLANNED, dataset
 from ltbench.networks import NETWORKS
-from ltbench.registry import build, describe, fields_of, find, names
-from ltbench.runs.plan import fingerprint, fingerprint_in
-from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol
+from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
 from ltbench.runs.store import Cell, Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,8 +54,10 @@ def test_the_code_gives_a_committed_cell_the_fingerprint_it_was_filed_under(reco
         method = build(record.method)
         assert describe(method) == record.method
         data = dataset(record.dataset)
-        rules = protocol(record.protocol, data.info)
-        assert fingerprint(Cell.of(record), method, rules) == record.fingerprint, Cell.of(record)
+        protocol = protocol_of(record.protocol, data.info)
+        assert cell_fingerprint(Cell.of(record), method, protocol) == record.fingerprint, Cell.of(
+            record
+        )
 
 
 def test_public_names_and_defaults_are_still_there():

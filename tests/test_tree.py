@@ -91,8 +91,8 @@ def test_a_module_has_at_most_250_lines(path):
 
 
 @pytest.mark.parametrize("path", METHODS, ids=name_of)
-def test_a_method_fits_on_two_screens(path):
-    assert len(path.read_text().splitlines()) <= 120
+def test_a_method_file_has_at_most_250_lines(path):
+    assert len(path.read_text().splitlines()) <= 250
 
 
 @pytest.mark.parametrize("folder", ["tables", "results"])
@@ -101,7 +101,7 @@ def test_data_folders_hold_no_python(folder):
 
 
 def test_every_file_of_a_method_is_found_under_its_own_name():
-    from ltbench.registry import find, names
+    from ltbench.api.registry import find, names
 
     assert set(names()) >= NAMES
     for name in NAMES:
@@ -119,7 +119,7 @@ def test_importing_the_methods_folder_from_the_repository_root_is_refused():
 
 
 def test_a_file_given_by_hand_is_a_method_like_any_other(method_file):
-    from ltbench.registry import build, describe, find, load_file, names, role
+    from ltbench.api.registry import build, describe, find, load_file, names, role
 
     assert load_file(method_file("brought", "strength: float = 1.0")) == "brought"
     assert "brought" in names()
@@ -158,7 +158,7 @@ class Stranger(Method):
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 from ltbench.errors import UsageError
-from ltbench.registry import build, describe, find, names
+from ltbench.api.registry import build, describe, find, names
 assert {{"as_a_class", "as_a_module", "no_method", "broken"}} <= set(names())
 for name in ("as_a_class", "as_a_module"):
     assert describe(build(name + "(strength=2)+sam")) == name + "(strength=2.0)+sam"

@@ -13,14 +13,14 @@ def check(
     ],
 ) -> None:
     """Run the conformance checks on a method of your own, or on any specification."""
-    from ltbench.conformance import RULES
-    from ltbench.conformance import check as broken_rules
-    from ltbench.registry import build, find, load_file, plain, role
+    from ltbench.api.registry import baseline, build, find, load_file, role
+    from ltbench.testing.conformance import RULES
+    from ltbench.testing.conformance import check as broken_rules
 
     if target.endswith(".py"):
         specification = load_file(Path(target))
         if role(find(specification)) == "post-hoc":
-            specification = f"{plain()}+{specification}"  # it needs something trained
+            specification = f"{baseline()}+{specification}"  # it needs something trained
     else:
         specification = target
         build(specification)

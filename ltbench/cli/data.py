@@ -40,7 +40,7 @@ def _visit(
 ) -> None:
     from ltbench.data.catalog import CATALOG, FEW_BELOW, MANY_ABOVE
     from ltbench.data.catalog import dataset as dataset_of
-    from ltbench.data.datasets import data_root, load
+    from ltbench.data.readers import data_root, load
     from ltbench.errors import LtbenchError, UsageError
 
     failed = False
@@ -71,7 +71,7 @@ def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> No
     """Say whether this machine can run ltbench, and how to mend what cannot."""
     problems = [*_packages(), *_writable(results)]
     if not problems:
-        from ltbench.data.datasets import data_root as root_of
+        from ltbench.data.readers import data_root as root_of
 
         _devices()
         root = root_of(data_root)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.options import Load, Results
-from ltbench.cli.rows import Row, load_files, print_rows
+from ltbench.cli.views.rows import Row, load_files, print_rows
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
@@ -67,15 +67,15 @@ def evaluate(
 
     A record is never changed: what is shown here stands in no table.
     """
-    from ltbench.analysis.shifted import prior
-    from ltbench.analysis.stored import Ways, adjusting, commands, logits_of
-    from ltbench.analysis.stored import evaluate as rows_of
+    from ltbench.analysis.posthoc import EvaluationGrid, adjusting, commands, logits_of
+    from ltbench.analysis.posthoc import evaluate as rows_of
+    from ltbench.evaluation.label_shift import prior
     from ltbench.runs.store import Cell, Store
 
     load_files(load)
     if not split(priors):
         raise UsageError("--priors is empty; give uniform, forward50 or backward50.")
-    ways = Ways(
+    ways = EvaluationGrid(
         tuple(map(_thresholds, thresholds or ["100,20"])),
         tuple(map(prior, split(priors))),
         tuple(split(posthoc or "")),
@@ -132,8 +132,8 @@ def _chosen(
     records: Iterable["Record"], methods: str | None, dataset: str | None, protocol: str | None
 ) -> list["Record"]:
     """Return the records that the filters let through; raises LtbenchError where none is left."""
+    from ltbench.api.registry import build, describe
     from ltbench.data.catalog import dataset as dataset_of
-    from ltbench.registry import build, describe
 
     named = None if methods is None else {describe(build(each)) for each in split(methods)}
     sets = None if dataset is None else split(dataset)
@@ -195,7 +195,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]) -> Row:
-    from ltbench.tables.statistics import mean_interval
+    from ltbench.statistics.estimates import mean_interval
 
     first = members[0]
     line: Row = {_HEADS.get(key, key): first[key] for key in varying}

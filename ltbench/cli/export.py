@@ -32,7 +32,8 @@ def export(
     """Write all records as a tidy table, or as one archive with checksums."""
     from ltbench.exchange.bundle import write_bundle
     from ltbench.exchange.export import check_parquet, csv_lines, write_csv, write_parquet
-    from ltbench.runs.store import Store, write_file
+    from ltbench.runs.files import write_file
+    from ltbench.runs.store import Store
 
     if format_ is Format.PARQUET:
         check_parquet()

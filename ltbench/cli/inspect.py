@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.options import AsJson, Load, Results
-from ltbench.cli.rows import Row, load_files, print_rows
+from ltbench.cli.views.rows import Row, load_files, print_rows
 from ltbench.errors import unknown
 
 
@@ -38,7 +38,7 @@ def list_(
 
 def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
     """Say which cells are finished in a results folder, and which failed and why."""
-    from ltbench.runs.overview import overview
+    from ltbench.runs.status import overview
     from ltbench.runs.store import Store
 
     store = Store(results)
@@ -71,7 +71,7 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
 
 
 def _methods() -> list[Row]:
-    from ltbench.registry import find, names, role
+    from ltbench.api.registry import find, names, role
 
     rows = []
     for name in names():
@@ -115,12 +115,12 @@ def _networks() -> list[Row]:
 
 def _protocols() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS, protocol
+    from ltbench.runs.protocol import PROTOCOLS, protocol_of
 
     families = {info.family: info for info in CATALOG.values()}
     shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")
     return [
-        {"family": family, "name": name, **protocol(name, info).model_dump(include=set(shown))}
+        {"family": family, "name": name, **protocol_of(name, info).model_dump(include=set(shown))}
         for family, info in families.items()
         for name in PROTOCOLS[family]
     ]

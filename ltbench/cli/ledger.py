@@ -32,17 +32,18 @@ def ledger(
     if ranks is not None:
         _rank(ranks, results)
         return
+    from ltbench.cli.views.ledger import print_ledger
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load, shipped
     from ltbench.tables.ledger import build
-    from ltbench.tables.ledger_view import as_csv, as_json, show
     from ltbench.tables.missing import implemented
+    from ltbench.tables.write.ledger import as_csv, as_json
 
     tables = [load(name) for name in sorted(shipped())]
     filled = build(tables, load_claims(tables), Store(results), implemented())
     if format_ is None:
-        show(filled, Console(highlight=False))
+        print_ledger(filled, Console(highlight=False))
     else:
         sys.stdout.write(as_csv(filled) if format_ is Format.CSV else as_json(filled))
     for problem in filled.problems:
@@ -50,10 +51,11 @@ def ledger(
 
 
 def _rank(protocol: str, results: Path) -> None:
+    from ltbench.cli.views.ranking import print_ranking
     from ltbench.runs.store import Store
-    from ltbench.tables.ranking import ranking, show
+    from ltbench.tables.ranking import ranking
 
     store = Store(results)
-    show(ranking(store.records(), protocol), Console(highlight=False))
+    print_ranking(ranking(store.records(), protocol), Console(highlight=False))
     for problem in store.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.options import Load, Results
-from ltbench.cli.rows import load_files, print_rows
+from ltbench.cli.views.rows import load_files, print_rows
 from ltbench.errors import LtbenchError
 
 

@@ -12,7 +12,7 @@ from ltbench.cli.options import AsJson, DataRoot, Results
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.tables.planned import Planned
+    from ltbench.planning.planner import TablePlan
 
 app = typer.Typer(
     no_args_is_help=True, help="Say what to run first, what it costs, and what it decides."
@@ -42,23 +42,23 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """Order the runs that a table lacks, most decided cells for the time first."""
-    from ltbench.cli.plan_view import as_data, show
-    from ltbench.data.datasets import data_root as root_of
-    from ltbench.runs.execute import Place
+    from ltbench.cli.views.plan import as_data, print_plan
+    from ltbench.data.readers import data_root as root_of
+    from ltbench.planning.planner import plan
+    from ltbench.runs.execute import Workspace
     from ltbench.runs.plan import seeds_of
     from ltbench.tables.definition import load
-    from ltbench.tables.planned import plan
 
-    planned: Planned = plan(
+    planned: TablePlan = plan(
         load(name), seeds_of(seeds), _seconds(budget), protocol,
-        Place(results, root_of(data_root), device), at_least=_AT_LEAST,
+        Workspace(results, root_of(data_root), device), at_least=_AT_LEAST,
         say=lambda words: print(f"ltbench: {words} …", file=sys.stderr, flush=True),
     )  # fmt: skip
     if as_json:
         content: dict[str, Any] = as_data(planned)
         print(json.dumps(content, indent=1, ensure_ascii=False))
     else:
-        show(planned)
+        print_plan(planned)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
-from ltbench.cli.progress import duration, listening
-from ltbench.cli.rows import load_files
+from ltbench.cli.views.progress import duration, listening
+from ltbench.cli.views.rows import load_files
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
@@ -68,14 +68,15 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
-    from ltbench.data.datasets import data_root as root_of
+    from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
+    from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
-    from ltbench.runs.execute import Place
+    from ltbench.runs.execute import Workspace
+    from ltbench.runs.executors.local import run_here, run_in_workers
     from ltbench.runs.plan import make, seeds_of
-    from ltbench.runs.pool import run_here, run_in_workers
-    from ltbench.runs.probe import check_data, estimate
-    from ltbench.runs.rehearsal import rehearse
+    from ltbench.runs.preflight import rehearse
+    from ltbench.runs.step_time import check_data
     from ltbench.runs.store import Store
 
     try:
@@ -88,11 +89,11 @@ def run(
             sets, names, seeds_of(seeds), store,
             protocol_name=protocol, network=network, validation=validation, force=force,
         )  # fmt: skip
-        place = Place(results, root_of(data_root), device, force=force)
-        check_data(plan.jobs, place)
-        rehearse(plan.jobs, place)
+        workspace = Workspace(results, root_of(data_root), device, force=force)
+        check_data(plan.jobs, workspace)
+        rehearse(plan.jobs, workspace)
         if dry_run or not (quiet or as_json):
-            seconds = estimate(plan.jobs, place, jobs)
+            seconds = estimate(plan.jobs, workspace, jobs)
             if as_json:
                 print(json.dumps(_plan_row(plan, store, seconds)))
             else:
@@ -102,9 +103,9 @@ def run(
         store.check_writable()
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
             if jobs == 1:
-                outcome = run_here(plan.jobs, place, listener, debug)
+                outcome = run_here(plan.jobs, workspace, listener, debug)
             else:
-                outcome = run_in_workers(plan.jobs, place, listener, jobs, load or [])
+                outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
         _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError from None
@@ -118,9 +119,9 @@ def run(
 
 def _plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
     """Return a plan as JSON has it."""
-    from ltbench.runs.first_stage import origins
+    from ltbench.runs.cost import first_stage_sources
 
-    sources = origins(plan.jobs, store)
+    sources = first_stage_sources(plan.jobs, store)
     firsts = {
         job.fingerprint: {
             "of": job.first_stage.trained,
@@ -152,9 +153,9 @@ FIRST_STAGE = {
 
 def _announce(plan: "Plan", store: "Store", seconds: float, where: str, *, in_full: bool) -> None:
     """Say what will be done and how long it takes, before it starts."""
-    from ltbench.runs.first_stage import origins
+    from ltbench.runs.cost import first_stage_sources
 
-    sources = origins(plan.jobs, store)
+    sources = first_stage_sources(plan.jobs, store)
     head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
     if plan.jobs:
         head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
@@ -176,8 +177,9 @@ def _announce(plan: "Plan", store: "Store", seconds: float, where: str, *, in_fu
 
 def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
     """Show every method's mean, interval, difference to the first, and cost."""
+    from ltbench.cli.views.comparison import print_comparison
     from ltbench.runs.store import Cell
-    from ltbench.tables.comparison import compare, show
+    from ltbench.tables.comparison import compare
 
     asked = {cell: position for position, cell in enumerate(plan.cells)}
     comparisons = compare(sorted(records, key=lambda record: asked[Cell.of(record)]))
@@ -186,4 +188,4 @@ def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
             print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))
         else:
             print()
-            show(comparison, Console(highlight=False))
+            print_comparison(comparison, Console(highlight=False))

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.options import AsJson, Load, Results
-from ltbench.cli.rows import Row, load_files, print_rows
+from ltbench.cli.views.rows import Row, load_files, print_rows
 
 if TYPE_CHECKING:
-    from ltbench.method import Method
+    from ltbench.api.method import Method
 
 
 def show(
@@ -65,8 +65,8 @@ def _dataset_facts(name: str) -> Row:
 
 
 def _method_facts(specification: str, results: Path) -> Row:
-    from ltbench.compose import is_post_hoc, leaves
-    from ltbench.registry import build, describe, parts
+    from ltbench.api.compose import is_post_hoc, leaves
+    from ltbench.api.registry import build, describe, parts
 
     found = parts(specification)
     if len(found) > 1 or not is_post_hoc(found[0]):
@@ -83,14 +83,14 @@ def _method_facts(specification: str, results: Path) -> Row:
 
 def _costs(method: str, results: Path) -> list[str]:
     """Return the training time of a method's records relative to plain training's."""
-    from ltbench.registry import plain
+    from ltbench.api.registry import baseline
     from ltbench.runs.store import Store
     from ltbench.tables.comparison import compare
 
-    wanted = {plain(): 0, method: 1}
+    wanted = {baseline(): 0, method: 1}
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
-        f"{line.cost:.2f}x the time of {plain()} on {found.dataset}, {found.network}, "
+        f"{line.cost:.2f}x the time of {baseline()} on {found.dataset}, {found.network}, "
         f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each; "
         "a busy machine makes them longer)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
@@ -100,8 +100,8 @@ def _costs(method: str, results: Path) -> list[str]:
 
 
 def _part_facts(part: "Method") -> Row:
-    from ltbench.compose import name_of, overrides
-    from ltbench.registry import role
+    from ltbench.api.compose import name_of, overrides
+    from ltbench.api.registry import role
 
     cls = type(part)
     return {

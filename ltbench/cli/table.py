@@ -34,27 +34,28 @@ def table(
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, show nothing.")] = False,
 ) -> None:
     """Write a table as CSV, LaTeX and Markdown, and show it."""
+    from ltbench.cli.views.table import print_table
     from ltbench.runs.store import Store
-    from ltbench.tables import coverage as rows
-    from ltbench.tables.console import show
     from ltbench.tables.definition import load
     from ltbench.tables.grid import build
     from ltbench.tables.missing import implemented
-    from ltbench.tables.render import write
     from ltbench.tables.selection import selecting
+    from ltbench.tables.write.files import write
 
     console = Console(highlight=False)
     if coverage:
-        rows.show(load(name), implemented(), console)
+        from ltbench.cli.views.coverage import print_coverage
+
+        print_coverage(load(name), implemented(), console)
         return
     chosen, store = load(name), Store(results)
     if select is not None:
         chosen = selecting(chosen, select, protocol)
     if details:
-        from ltbench.tables import details_view
+        from ltbench.cli.views.details import print_details
         from ltbench.tables.details import details as behind
 
-        details_view.show(behind(chosen, store, protocol), console)
+        print_details(behind(chosen, store, protocol), console)
         return
     grid = build(chosen, store, protocol)
     files = write(grid, results / "tables", siunitx)
@@ -62,5 +63,5 @@ def table(
         for problem in grid.problems:
             print(f"ltbench: left out: {problem}", file=sys.stderr)
         return
-    show(grid, console)
+    print_table(grid, console)
     console.print(f"Written: {', '.join(map(str, files))}", soft_wrap=True)

@@ -7,12 +7,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ltbench.data.augment.graded import Grading
+from ltbench.data.augment.views import Augment, render
+from ltbench.data.batch import Batch, seed_of
 from ltbench.data.catalog import DatasetInfo
-from ltbench.data.datasets import Subset
-from ltbench.data.graded import Grading
+from ltbench.data.readers import Subset
 from ltbench.data.samplers import DRAWS, order
-from ltbench.data.views import Augment, render
-from ltbench.task import Batch, seed_of
 
 CLEAN_BATCH = 500  # images a batch where nothing is learned from it
 BLOCK = 16_000  # images whose views are made at once there

@@ -64,10 +64,10 @@ class Checkpoint:
             if missing := PARTS - content.keys():
                 raise ValueError(f"{sorted(missing)[0]} is missing")
         except Exception as error:  # a damaged file breaks the unpickler in many ways
-            raise self.unfit(error) from None
+            raise self.load_error(error) from None
         return content
 
-    def unfit(self, error: Exception) -> LtbenchError:
+    def load_error(self, error: Exception) -> LtbenchError:
         """Return the error for a checkpoint that cannot be taken up."""
         reason = str(error).splitlines()[0] if isinstance(error, ValueError) else ""
         return LtbenchError(

@@ -5,13 +5,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from ltbench.api.method import Method
 from ltbench.data.feed import Feed
 from ltbench.engine.precision import Autocast
-from ltbench.engine.scores import Scores
-from ltbench.method import Method
-from ltbench.task import Task
-
-BINS = 15  # of the calibration error (Guo et al. 2017)
 
 
 def finalised(method: Method, network: nn.Module) -> nn.Module:
@@ -28,41 +24,4 @@ def logits_of(method: Method, final: nn.Module, feed: Feed, autocast: Autocast) 
     for batch in feed.clean():
         with autocast():
             parts.append(method.predict(final, batch.images).float())
-    return method.adjust(torch.cat(parts))
-
-
-def scores_of(logits: Tensor, labels: Tensor, task: Task, epoch: int) -> Scores:
-    """Return the scores of logits [N, C] against labels [N]; `epoch` counts from one.
-
-    A shot group's accuracy is the mean over its classes of the class accuracy.
-    """
-    classes = task.num_classes
-    hits = logits.argmax(1) == labels
-    total = labels.bincount(minlength=classes).cpu()
-    correct = labels[hits].bincount(minlength=classes).cpu()
-    accuracy = 100 * correct.double() / total.clamp_min(1)
-    groups: dict[str, float | None] = {}
-    for name, member in task.shots.items():
-        chosen = accuracy[member.cpu() & (total > 0)]
-        groups[name] = float(chosen.mean()) if len(chosen) else None
-    return Scores(
-        epoch=epoch,
-        top1=100 * int(correct.sum()) / int(total.sum()),
-        calibration_error=calibration_error(logits, labels),
-        correct=tuple(correct.tolist()),
-        total=tuple(total.tolist()),
-        **groups,
-    )
-
-
-def calibration_error(logits: Tensor, labels: Tensor) -> float:
-    """Return the expected calibration error in percent (Guo et al. 2017, Eq. 3).
-
-    Confidences fall into 15 equal-width bins; each bin weighs in by its share of the images.
-    """
-    confidence, predicted = logits.double().softmax(1).max(1)
-    hits = (predicted == labels).double()
-    bins = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
-    gaps = torch.zeros(BINS, dtype=torch.float64, device=logits.device)
-    gaps.index_add_(0, bins, hits - confidence)
-    return 100 * float(gaps.abs().sum()) / len(labels)
+    return method.adjust_logits(torch.cat(parts))

@@ -1,6 +1,6 @@
 """The only training loop: stages of epochs of steps, evaluated, checkpointed and resumable.
 
-for each stage:  enter it, reset what is reset, choose what trains, make the optimiser
+for each stage:  begin it, reset what is reset, choose what trains, make the optimiser
   for each epoch:  learning rate; make the views
     for each batch:  zero gradients -> method.backward -> optimiser step -> method.after_step
     method.after_epoch; check the losses; evaluate; checkpoint
@@ -15,19 +15,27 @@ from typing import Any
 
 import torch
 
+from ltbench.api.method import Method
+from ltbench.api.recipe import Recipe
+from ltbench.api.task import Task
 from ltbench.data.catalog import DatasetInfo
-from ltbench.data.datasets import Split
 from ltbench.data.feed import Feed
+from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
-from ltbench.engine.evaluate import finalised, logits_of, scores_of
+from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.precision import autocast_of
-from ltbench.engine.recipe import Recipe
-from ltbench.engine.report import Observer, Report
-from ltbench.engine.scores import Scores
-from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
-from ltbench.method import Method
+from ltbench.engine.train import (
+    DivergedError,
+    Observer,
+    ProgressEvent,
+    optimiser_for,
+    reset,
+    seeded,
+    train_epoch,
+)
+from ltbench.evaluation.metrics import scores_of
+from ltbench.evaluation.scores import Scores
 from ltbench.networks import Network, create
-from ltbench.task import Task
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,11 @@ class Training:
         self.test = Feed(settings.info, split.test.to(device))
         self.validation = None if held is None else Feed(settings.info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
-        method.bind(self.task)
+        method.setup(self.task)
         self.stages = method.stages(settings.recipe)
         for other in self._methods():
             if getattr(other, "task", None) is not self.task:
-                other.bind(self.task)
+                other.setup(self.task)
         with seeded(settings.seed, "init"):
             channels = settings.info.shape[0]
             network = method.build(create(settings.network, channels, self.task.num_classes))
@@ -85,11 +93,11 @@ class Training:
                 method.state = on_device(state, self.settings.device)
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
-            raise self.checkpoint.unfit(error) from None
+            raise self.checkpoint.load_error(error) from None
         self._resumed = content
         return True
 
-    def take_up(self, first: "Training") -> None:
+    def start_from(self, first: "Training") -> None:
         """Begin after the first stage, which was the whole of another, finished training."""
         self.network.load_state_dict(first.network.state_dict())
         self.method.state = first.method.state
@@ -175,8 +183,8 @@ class Training:
     def _enter(self, position: int) -> None:
         """Let the method make what a later stage trains."""
         name = self.stages[position].name
-        with seeded(self.settings.seed, "enter", name):
-            network = self.method.enter(self.network, name)
+        with seeded(self.settings.seed, "enter", name):  # the name the stream has in old records
+            network = self.method.begin_stage(self.network, name)
         self.network = network.to(self.settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _evaluate(self) -> dict[str, Any]:
@@ -210,10 +218,10 @@ class Training:
         running: float,
         loss: float | None = None,
         top1: float | None = None,
-    ) -> Report:
+    ) -> ProgressEvent:
         p = self.progress
         train_seconds = p.train_seconds + running
-        return Report(
+        return ProgressEvent(
             epoch=p.epochs_done,
             epochs=self.epochs,
             step=step,

@@ -2,18 +2,38 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ltbench.api.method import Method, Step
+from ltbench.api.recipe import Stage
+from ltbench.api.task import Clock
+from ltbench.data.batch import seed_of
 from ltbench.data.feed import Feed
-from ltbench.engine.images import TrainingImages
+from ltbench.data.training_images import TrainingImages
 from ltbench.engine.precision import Autocast
 from ltbench.errors import LtbenchError
-from ltbench.method import Method, Stage
-from ltbench.step import Step
-from ltbench.task import Clock, seed_of
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """What an observer hears after a step, or after an epoch (then `loss` is given)."""
+
+    epoch: int  # finished, over all stages
+    epochs: int
+    step: int  # finished, of the current epoch
+    steps: int
+    seconds: float  # of training and evaluation so far, over all sessions
+    images_per_second: float
+    loss: float | None = None  # mean over the epoch
+    top1: float | None = None  # on the test set, where it was evaluated
+
+
+Observer = Callable[[ProgressEvent], None]
+"""Hears how a training goes, every step; must be cheap."""
 
 
 class DivergedError(LtbenchError):
@@ -117,7 +137,9 @@ def train_epoch(
         losses.append(step.loss)
         after_step(number + 1, steps, len(batch.targets))
     network.eval()  # bookkeeping after the epoch must not move batch statistics
-    method.after_epoch(network, TrainingImages(feed, method, autocast), start)
+    method.after_epoch(
+        network, TrainingImages(feed, method.views[0], method.predict, autocast), start
+    )
     return torch.stack(losses).cpu()  # the only wait for the device
 
 

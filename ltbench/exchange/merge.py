@@ -9,15 +9,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from ltbench.api.registry import build, describe, names, sources
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
 from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.exchange.source import Offer, Source
-from ltbench.registry import build, describe, names, sources
-from ltbench.runs.plan import fingerprint, fingerprint_in
-from ltbench.runs.protocol import Protocol, protocol
+from ltbench.exchange.source import BundledRecord, Source
+from ltbench.runs.files import is_record, read_record, record_in, write_file
+from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
-from ltbench.runs.store import Cell, Store, is_record, read_record, record_in, write_file
+from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
 
 Word = Literal["added", "already there", "conflict", "refused"]
@@ -25,7 +26,7 @@ WORDS: tuple[Word, ...] = ("added", "already there", "conflict", "refused")
 
 
 @dataclass(frozen=True)
-class Finding:
+class MergeResult:
     """What became of one file that was offered."""
 
     word: Word
@@ -37,7 +38,7 @@ class _ConflictError(ValueError):
     """Our store holds something else in this place."""
 
 
-def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Finding]:
+def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[MergeResult]:
     """Add what is new and sound, and yield what became of every file; `dry_run` writes nothing.
 
     Files are written as they came, so an environment stays what its laboratory recorded. Raises
@@ -46,7 +47,7 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Fi
     taken: dict[Cell, Record] = {}  # what a dry run would have written; else it is in the store
     for offer in source.offers():
         if offer.reason:
-            yield Finding("refused", offer.name, offer.reason)
+            yield MergeResult("refused", offer.name, offer.reason)
             continue
         try:
             record = record_in(offer.content)
@@ -56,10 +57,10 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Fi
             if ours is None:
                 _check_neighbours(record, store)
         except _ConflictError as error:
-            yield Finding("conflict", offer.name, str(error))
+            yield MergeResult("conflict", offer.name, str(error))
             continue
         except (ValueError, LtbenchError) as error:
-            yield Finding("refused", offer.name, str(error).rstrip("."))
+            yield MergeResult("refused", offer.name, str(error).rstrip("."))
             continue
         if ours is None and dry_run:
             taken[cell] = record
@@ -70,17 +71,17 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Fi
         yield _finding(offer.name, record, ours, doubt)
 
 
-def _finding(name: str, record: Record, ours: Record | None, doubt: str) -> Finding:
+def _finding(name: str, record: Record, ours: Record | None, doubt: str) -> MergeResult:
     if ours is None:
-        return Finding("added", name, doubt)
+        return MergeResult("added", name, doubt)
     if ours == record:
-        return Finding("already there", name)
+        return MergeResult("already there", name)
     what = (
         "another run with the same scores"
         if ours.last == record.last
         else f"another run, with top-1 {record.last.top1:.2f} where ours has {ours.last.top1:.2f}"
     )
-    return Finding(
+    return MergeResult(
         "conflict", name, f"{Cell.of(record)} is {what} ({record.finished}, ours {ours.finished})"
     )
 
@@ -99,16 +100,16 @@ def _check(record: Record) -> str:
         raise ValueError("its scores are of another number of classes than its training images")
     _check_shots(record)
     try:
-        rules = protocol(record.protocol, dataset(record.dataset).info)
+        protocol = protocol_of(record.protocol, dataset(record.dataset).info)
         strange = sorted({term.name for term in parse(record.method)} - set(names()))
         method = None if strange else build(record.method)
     except UsageError as error:
         raise ValueError(f"this version cannot run it: {error}") from None
-    _check_images(record, rules)
-    same = Protocol(**record.settings) == rules
+    _check_images(record, protocol)
+    same = Protocol(**record.settings) == protocol
     if method is not None:
         same &= describe(method) == record.method and sources(method) == record.sources
-        same &= fingerprint(Cell.of(record), method, rules) == own
+        same &= cell_fingerprint(Cell.of(record), method, protocol) == own
     if not same:
         raise ValueError(
             f"ltbench {record.environment.ltbench} ({record.environment.commit or 'no commit'}) "
@@ -133,11 +134,11 @@ def _check_shots(record: Record) -> None:
                 raise ValueError(f"{group} does not follow from correct and total")
 
 
-def _check_images(record: Record, rules: Protocol) -> None:
+def _check_images(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the training images are as many as the draw's rule says."""
     given = dataset(record.dataset)
     counts = class_counts(given.info.head_count, given.info.classes, given.imbalance)
-    expected = tuple(max(1, round(n * rules.fraction)) - rules.validation for n in counts)
+    expected = tuple(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
     if record.data.class_counts != expected:
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
     if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
@@ -187,7 +188,7 @@ def _first(paths: Iterator[Path]) -> Record | None:
     return None
 
 
-def _add(offer: Offer, record: Record, store: Store) -> Record | None:
+def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:
     """Write curves and record; returns the record that somebody else wrote there meanwhile."""
     cell = Cell.of(record)
     _add_curves(offer, cell, store)
@@ -197,7 +198,7 @@ def _add(offer: Offer, record: Record, store: Store) -> Record | None:
     return None
 
 
-def _add_curves(offer: Offer, cell: Cell, store: Store) -> None:
+def _add_curves(offer: BundledRecord, cell: Cell, store: Store) -> None:
     if offer.curves is not None and not store.curves_path(cell).exists():
         _write(store.curves_path(cell), offer.curves)
 

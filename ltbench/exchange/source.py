@@ -16,15 +16,15 @@ from pydantic import ValidationError
 
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.bundle import MANIFEST, Manifest, checksum
+from ltbench.runs.files import is_record
 from ltbench.runs.record import SCHEMA_VERSION
-from ltbench.runs.store import is_record
 
 LARGEST = 2**26  # bytes of a file; a record of 8,142 classes has half a million
 Read = Callable[[], bytes]  # raises ValueError with the reason in words
 
 
 @dataclass(frozen=True)
-class Offer:
+class BundledRecord:
     """A record's file and its curves', or why they are not taken."""
 
     name: str
@@ -41,26 +41,26 @@ class Source:
     manifest: Manifest | None
     strange: dict[str, str]  # names that are no name of a store's file, with the reason
 
-    def offers(self) -> Iterator[Offer]:
+    def offers(self) -> Iterator[BundledRecord]:
         """Yield every record that there should be, and what is there besides."""
-        yield from (Offer(name, reason=reason) for name, reason in self.strange.items())
+        yield from (BundledRecord(name, reason=reason) for name, reason in self.strange.items())
         listed = self.manifest.files if self.manifest is not None else {}
         for name in sorted({*self.files, *listed} - self.strange.keys()):
             path = PurePosixPath(name)
             if path.suffix == ".json":
                 yield self._offer(path, listed)
             elif str(path.with_suffix(".json")) not in {*self.files, *listed}:
-                yield Offer(name, reason="it is the curves of no record here")
+                yield BundledRecord(name, reason="it is the curves of no record here")
 
-    def _offer(self, path: PurePosixPath, listed: dict[str, str]) -> Offer:
+    def _offer(self, path: PurePosixPath, listed: dict[str, str]) -> BundledRecord:
         try:
             content = self._content(str(path), listed)
             curves = str(path.with_suffix(".csv"))
             if curves not in self.files and curves not in listed:
-                return Offer(str(path), content)
-            return Offer(str(path), content, self._content(curves, listed))
+                return BundledRecord(str(path), content)
+            return BundledRecord(str(path), content, self._content(curves, listed))
         except ValueError as error:
-            return Offer(str(path), reason=str(error))
+            return BundledRecord(str(path), reason=str(error))
 
     def _content(self, name: str, listed: dict[str, str]) -> bytes:
         if name not in self.files:

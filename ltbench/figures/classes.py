@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
-from ltbench.runs.protocol import protocol as resolved
+from ltbench.runs.protocol import protocol_of as resolved
 from ltbench.runs.record import Data, Record
 from ltbench.runs.store import Cell, Store, slug
+from ltbench.statistics.estimates import Estimate, mean_interval
+from ltbench.tables.cells import Reader
 from ltbench.tables.metrics import Select
-from ltbench.tables.scores import Reader
 from ltbench.tables.selection import check_held_out
-from ltbench.tables.statistics import Estimate, mean_interval
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from ltbench.errors import UsageError, unknown
 from ltbench.figures.definition import Figure, Imbalance, Sweep
+from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
-from ltbench.tables.grid import Entry, Grid
-from ltbench.tables.scores import Head
+from ltbench.tables.grid import Grid, TableCell
 
 FIELDS = (
     "panel", "series", "x", "method", "dataset", "imbalance", "network", "metric", "protocol",
@@ -25,8 +25,8 @@ class Point:
 
     x: float
     row: Row
-    head: Head
-    entry: Entry
+    head: ResolvedColumn
+    entry: TableCell
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from ltbench.runs.store import write_file
+from ltbench.runs.files import write_file
 
 GREY = "0.55"
 # Okabe and Ito's, told apart by the colour-blind; in an order whose luminance differs in print.

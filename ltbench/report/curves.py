@@ -4,10 +4,11 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
-from ltbench.report.evidence import Group
+from ltbench.report.evidence import MethodRuns
 from ltbench.runs.store import Cell, Store
 
 MOST = 60  # points of a curve; more of them no figure of this size can show
@@ -26,7 +27,7 @@ class Curves:
         return bool(self.loss or self.top1)
 
 
-def curves(store: Store, group: Group) -> Curves:
+def curves(store: Store, group: MethodRuns) -> Curves:
     """Return a method's curves; empty where no file beside the records reads."""
     read = [_read(store.curves_path(Cell.of(record))) for record in group.records]
     return Curves(
@@ -59,3 +60,30 @@ def _mean(found: Sequence[_Curve]) -> list[tuple[int, float]]:
         step = (len(epochs) - 1) / (MOST - 1)
         epochs = [epochs[round(place * step)] for place in range(MOST)]
     return [(epoch, fmean(curve[epoch] for curve in present)) for epoch in epochs]
+
+
+BINS = 12
+
+
+def by_count(group: MethodRuns) -> list[tuple[float, float]]:
+    """Return training images and accuracy in percent, means over seeds, the largest class first.
+
+    Classes that are neighbours by their count share a bin where there are more than twelve; those
+    without a test image are left out.
+    """
+    counts = group.records[0].data.class_counts
+    scores = [record.last for record in group.records]
+    hits = [sum(each) for each in zip(*(score.correct for score in scores), strict=True)]
+    seen = [sum(each) for each in zip(*(score.total for score in scores), strict=True)]
+    ranked = [place for place in range(len(counts)) if seen[place]]
+    ranked.sort(key=lambda place: -counts[place])
+    bins = min(BINS, len(ranked))
+    edges = [round(place * len(ranked) / bins) for place in range(bins + 1)]
+    parts = [ranked[start:stop] for start, stop in pairwise(edges)]
+    return [
+        (
+            fmean(max(counts[place], 1) for place in part),  # the axis is logarithmic
+            fmean(100 * hits[place] / seen[place] for place in part),
+        )
+        for part in parts
+    ]

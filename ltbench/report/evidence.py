@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.runs.overview import overview
 from ltbench.runs.record import Environment, Record
+from ltbench.runs.status import overview
 from ltbench.runs.store import Cell, Store
-from ltbench.tables.comparison import Comparison, Line, compare
-from ltbench.tables.statistics import Estimate, mean_interval, separated_best
+from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
+from ltbench.tables.comparison import Comparison, MethodRow, compare
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class MethodRuns:
     """The records of one method in one setting, by seed."""
 
     key: str  # its id in the page
@@ -62,8 +62,8 @@ class Setting:
     """A data set, network and protocol with the methods that ran there, the best first."""
 
     key: str
-    groups: tuple[Group, ...]
-    base: Group  # what the others are compared to
+    groups: tuple[MethodRuns, ...]
+    base: MethodRuns  # what the others are compared to
     comparison: Comparison  # its lines are of `groups`
 
     @property
@@ -77,11 +77,11 @@ class Setting:
         """Return the place of the method whose interval lies above all others, if there is one."""
         return separated_best([line.top1 for line in self.comparison.lines])
 
-    def line(self, group: Group) -> Line:
+    def line(self, group: MethodRuns) -> MethodRow:
         """Return the comparison's line of a method."""
         return self.comparison.lines[self.groups.index(group)]
 
-    def cost(self, group: Group) -> float | None:
+    def cost(self, group: MethodRuns) -> float | None:
         """Return the shortest training time relative to the base's; None without a common machine.
 
         A machine is a device and its number of threads.
@@ -92,7 +92,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportData:
     """Everything that a store holds, and what of it does not read."""
 
     settings: tuple[Setting, ...]
@@ -100,12 +100,12 @@ class Evidence:
     problems: tuple[str, ...]
 
     @property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[MethodRuns]:
         """Return all groups, setting by setting."""
         return [group for setting in self.settings for group in setting.groups]
 
 
-def gather(store: Store, order: Sequence[str]) -> Evidence:
+def gather(store: Store, order: Sequence[str]) -> ReportData:
     """Read a store; the first method of `order` that ran in a setting is its base."""
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in store.records():
@@ -119,7 +119,7 @@ def gather(store: Store, order: Sequence[str]) -> Evidence:
         for line in overview(store)
         for reason in line.reasons
     )
-    return Evidence(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
+    return ReportData(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
 
 
 def _setting(
@@ -138,10 +138,10 @@ def _setting(
     return Setting(key, tuple(groups), origin, comparison)
 
 
-def _group(store: Store, key: str, records: list[Record]) -> Group:
+def _group(store: Store, key: str, records: list[Record]) -> MethodRuns:
     ordered = sorted(records, key=lambda record: record.seed)
     paths = [store.path(Cell.of(record)).relative_to(store.root) for record in ordered]
-    return Group(key, tuple(ordered), tuple(map(Path.as_posix, paths)))
+    return MethodRuns(key, tuple(ordered), tuple(map(Path.as_posix, paths)))
 
 
 def _described(at: Environment) -> str:
@@ -151,7 +151,7 @@ def _described(at: Environment) -> str:
     return ", ".join([at.device, threads, *software, at.platform])
 
 
-def _seconds(group: Group) -> dict[tuple[str, int], float]:
+def _seconds(group: MethodRuns) -> dict[tuple[str, int], float]:
     """Return the training time by machine, in seconds: of the least disturbed run."""
     found: dict[tuple[str, int], float] = {}
     for record in group.records:

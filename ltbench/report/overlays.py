@@ -7,16 +7,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ltbench.report.classes import by_count
-from ltbench.report.curves import Curves
-from ltbench.report.evidence import Group, Setting
-from ltbench.report.plot import Plot, short
-from ltbench.report.svg import LINE, MARKERS, MUTED, PAPER, POINTS, SERIES, WIDTH, canvas, inline
+from ltbench.report.curves import Curves, by_count
+from ltbench.report.evidence import MethodRuns, Setting
+from ltbench.report.svg import (
+    LINE,
+    MARKERS,
+    MUTED,
+    PAPER,
+    POINTS,
+    SERIES,
+    WIDTH,
+    Plot,
+    canvas,
+    inline,
+    short,
+)
 
 _STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse ones first
 
 
-def overlaid(setting: Setting) -> list[Group]:
+def overlaid(setting: Setting) -> list[MethodRuns]:
     """Return the methods that figures lay over each other: the base and the best."""
     others = [group for group in setting.groups if group is not setting.base]
     return [setting.base, *others[: len(SERIES) - 1]]

@@ -10,16 +10,16 @@ from markupsafe import Markup, escape
 from ltbench.report import overlays, rows
 from ltbench.report.curves import curves
 from ltbench.report.evidence import Setting, gather
-from ltbench.report.plot import Plot
-from ltbench.report.svg import drawing
+from ltbench.report.svg import Plot, drawing
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
-from ltbench.runs.store import Store, write_file
+from ltbench.runs.files import write_file
+from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build as ledger
-from ltbench.tables.ledger_view import CAPTION
 from ltbench.tables.missing import commands, implemented
+from ltbench.tables.write.ledger import CAPTION
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

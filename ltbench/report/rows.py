@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ltbench.report.evidence import Group, Setting
-from ltbench.report.plot import Plot, short
-from ltbench.report.svg import INK, MARKERS, SERIES, canvas, inline
-from ltbench.tables.statistics import Estimate, mean_interval
+from ltbench.report.evidence import MethodRuns, Setting
+from ltbench.report.svg import INK, MARKERS, SERIES, Plot, canvas, inline, short
+from ltbench.statistics.estimates import Estimate, mean_interval
 
 MOST = 40  # methods
 SHOTS = ("many", "medium", "few")
@@ -76,7 +75,7 @@ def calibration(setting: Setting) -> Plot:
     )
 
 
-def _rows(groups: Sequence[Group]) -> tuple[Figure, Axes]:
+def _rows(groups: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
     """Return axes with a line for each method, the first on top."""
     labels = [f"{place}  {short(group.method)}" for place, group in enumerate(groups, 1)]
     height = 0.6 + max(0.18, 0.3 - 0.02 * len(groups)) * len(groups)

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,6 +13,26 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+_LABEL = 24  # characters; the table beside it has the whole name
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure; `legend` has a colour's place and marker's name for each of its series."""
+
+    title: str
+    caption: str
+    image: Markup
+    legend: tuple[str, ...] = ()
+
+
+def short(name: str) -> str:
+    """Return a name, its middle left out where it is long."""
+    if len(name) <= _LABEL:
+        return name
+    return f"{name[: _LABEL - 10]}…{name[-9:]}"
+
 
 WIDTH = 4.6  # inches; wide enough for a card, small enough that a phone keeps it readable
 POINTS = 72  # an inch

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from ltbench.report.evidence import Evidence, Group
+from ltbench.report.evidence import MethodRuns, ReportData
+from ltbench.statistics.estimates import mean_interval
+from ltbench.statistics.verdict import Word
 from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.ledger import Ledger, Line
-from ltbench.tables.ledger_view import WORDS
+from ltbench.tables.ledger import Ledger, LedgerRow
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.statistics import mean_interval
-from ltbench.tables.verdict import Word
+from ltbench.tables.write.ledger import WORDS
 
 CLAIMS = "claims"  # in the place of a table's name
 
@@ -57,7 +57,7 @@ class Cell:
     word: str = ""
     verdict: str = ""
     reason: str = ""
-    groups: tuple[Group, ...] = ()  # whose records it is made from
+    groups: tuple[MethodRuns, ...] = ()  # whose records it is made from
     about: str = ""
     keys: dict[str, float] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ class Cell:
 class Entry:
     """A line of the ledger with its cell."""
 
-    line: Line
+    line: LedgerRow
     cell: Cell
 
 
@@ -102,14 +102,16 @@ def counts(tables: Sequence[Table], ledger: Ledger) -> list[Count]:
     return [*found, Count("all papers", CLAIMS, "Claims about gains", bool(ledger.claims), claims)]
 
 
-def entries(lines: Sequence[Line], evidence: Evidence, tables: Sequence[Table]) -> list[Entry]:
+def entries(
+    lines: Sequence[LedgerRow], evidence: ReportData, tables: Sequence[Table]
+) -> list[Entry]:
     """Return lines of the ledger with what the page shows of them."""
     groups = _placed(evidence)
     first = {table.short: table.definition.rows[0] for table in tables}
     return [Entry(line, _cell(line, groups, first[line.table])) for line in lines]
 
 
-def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: Evidence) -> list[Sheet]:
+def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: ReportData) -> list[Sheet]:
     """Return the tables of which at least one reported cell has records."""
     groups = _placed(evidence)
     made = []
@@ -126,7 +128,7 @@ def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: Evidence) 
     return made
 
 
-_Groups = dict[tuple[str, str, str, str], Group]
+_Groups = dict[tuple[str, str, str, str], MethodRuns]
 _Cells = dict[tuple[str, str, str, str], Cell]
 
 
@@ -139,25 +141,25 @@ def _key(table: str) -> str:
     return "claims" if table == CLAIMS else f"table-{table}"
 
 
-def _run(lines: Sequence[Line]) -> bool:
+def _run(lines: Sequence[LedgerRow]) -> bool:
     return any(line.reproduced is not None for line in lines)
 
 
-def _words(lines: Sequence[Line]) -> dict[Word, int]:
+def _words(lines: Sequence[LedgerRow]) -> dict[Word, int]:
     found = Counter(line.verdict.word for line in lines)
     return {word: found[word] for word in WORDS}
 
 
-def _placed(evidence: Evidence) -> _Groups:
+def _placed(evidence: ReportData) -> _Groups:
     firsts = [(group, group.records[0]) for group in evidence.groups]
     return {(r.dataset, r.network, r.protocol, r.method): group for group, r in firsts}
 
 
-def _corner(line: Line) -> tuple[str, str, str, str]:
+def _corner(line: LedgerRow) -> tuple[str, str, str, str]:
     return line.row, line.dataset, line.network, line.metric
 
 
-def _cell(line: Line, groups: _Groups, first: Row) -> Cell:
+def _cell(line: LedgerRow, groups: _Groups, first: Row) -> Cell:
     gain = line.kind == "claim"
     keys = {"reported": line.reported}
     cell = Cell(

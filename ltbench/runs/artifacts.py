@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.store import write_file, write_text
+from ltbench.runs.files import write_file, write_text
 
 Array = npt.NDArray[Any]
 LOGITS = "logits.npz"  # in a training's scratch folder

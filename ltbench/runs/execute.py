@@ -8,28 +8,29 @@ from pathlib import Path
 
 import torch
 
+from ltbench.api.method import Method
+from ltbench.api.registry import build, completed, parameters, parts_of, sources
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-from ltbench.data.datasets import Split, load
+from ltbench.data.readers import Split, load
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.evaluate import finalised, logits_of, scores_of
+from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
-from ltbench.engine.report import Observer
-from ltbench.engine.train import DivergedError
+from ltbench.engine.train import DivergedError, Observer
 from ltbench.errors import LtbenchError
-from ltbench.method import Method
-from ltbench.registry import build, completed, parameters, parts_of, sources
+from ltbench.evaluation.metrics import scores_of
 from ltbench.runs.artifacts import LOGITS, write_curves, write_logits
 from ltbench.runs.environment import environment, peak_memory_mib
+from ltbench.runs.files import write_file
 from ltbench.runs.lock import locked
-from ltbench.runs.plan import Job, fingerprint, stages_of
+from ltbench.runs.plan import Job, cell_fingerprint, stages_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record
-from ltbench.runs.store import Cell, Store, write_file
+from ltbench.runs.store import Cell, Store
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """Where trainings happen and where their records go."""
 
     results: Path
@@ -39,38 +40,44 @@ class Place:
     force: bool = False  # train again what is finished
 
 
-def training_of(job: Job, place: Place) -> Training:
+def training_of(job: Job, workspace: Workspace) -> Training:
     """Return the training of a job, as far as its checkpoint has it."""
-    rules = job.protocol
+    protocol = job.protocol
     settings = Settings(
         info=job.dataset.info,
         network=job.network,
-        recipe=rules.recipe(),
-        precision=rules.precision,
-        evaluate_every=rules.evaluate_every,
+        recipe=protocol.recipe(),
+        precision=protocol.precision,
+        evaluate_every=protocol.evaluate_every,
         seed=job.seed,
-        device=device_of(place.device),
+        device=device_of(workspace.device),
     )
-    path = Store(place.results).work(job.fingerprint) / "checkpoint.pt"
-    checkpoint = Checkpoint(path, write_file, place.checkpoint_every)
-    if place.force and _is_over(checkpoint):
+    path = Store(workspace.results).work(job.fingerprint) / "checkpoint.pt"
+    checkpoint = Checkpoint(path, write_file, workspace.checkpoint_every)
+    if workspace.force and _is_over(checkpoint):
         path.unlink()
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
-    training = Training(build(job.trained), split_of(job, place), settings, checkpoint)
+    training = Training(build(job.trained), split_of(job, workspace), settings, checkpoint)
     training.resume()
     return training
 
 
-def split_of(job: Job, place: Place) -> Split:
+def split_of(job: Job, workspace: Workspace) -> Split:
     """Return the job's data, read once a process for consecutive jobs on the same split."""
-    rules = job.protocol
-    return _split(str(job.dataset), place.data, rules.subset_seed, rules.validation, rules.fraction)
+    protocol = job.protocol
+    return _split(
+        str(job.dataset),
+        workspace.data,
+        protocol.subset_seed,
+        protocol.validation,
+        protocol.fraction,
+    )
 
 
 def run_job(
     job: Job,
-    place: Place,
+    workspace: Workspace,
     observe: Observer,
     wait: Callable[[], None] = lambda: None,
 ) -> list[Record]:
@@ -80,30 +87,30 @@ def run_job(
     another process is at this training. Raises LtbenchError when the run fails; a failure record
     then says why.
     """
-    store = Store(place.results)
+    store = Store(workspace.results)
     with locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         for cell in job.cells:
-            own = fingerprint(cell, build(cell.method), job.protocol)
+            own = cell_fingerprint(cell, build(cell.method), job.protocol)
             store.sweep(cell, job.fingerprint, own)
-        found = {} if place.force else {cell: store.read(cell) for cell in job.cells}
+        found = {} if workspace.force else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
         if missing:
             try:
-                training = training_of(job, place)
-                _begin(training, job, place, observe, wait)
+                training = training_of(job, workspace)
+                _begin(training, job, workspace, observe, wait)
                 _train(training, observe)
-                done |= {cell: _finish(cell, job, training, place) for cell in missing}
+                done |= {cell: _finish(cell, job, training, workspace) for cell in missing}
             except BrokenPipeError:
                 raise  # whoever watched has gone; the run itself did not fail
             except Exception as error:
-                _record_failure(error, missing, store, place)
+                _record_failure(error, missing, store, workspace)
                 raise
     return [done[cell] for cell in job.cells]
 
 
 def _begin(
-    training: Training, job: Job, place: Place, observe: Observer, wait: Callable[[], None]
+    training: Training, job: Job, workspace: Workspace, observe: Observer, wait: Callable[[], None]
 ) -> None:
     """Take up a first stage that is another training, once that is finished: by now or now.
 
@@ -111,10 +118,10 @@ def _begin(
     """
     if job.first_stage is None or training.progress.epochs_done:
         return
-    with locked(Store(place.results).work(job.first_stage.fingerprint), wait):
-        first = training_of(job.first_stage, replace(place, force=False))
+    with locked(Store(workspace.results).work(job.first_stage.fingerprint), wait):
+        first = training_of(job.first_stage, replace(workspace, force=False))
         _train(first, lambda report: observe(replace(report, epochs=training.epochs)))
-    training.take_up(first)
+    training.start_from(first)
 
 
 def _train(training: Training, observe: Observer) -> None:
@@ -138,16 +145,16 @@ def _is_over(checkpoint: Checkpoint) -> bool:
         return True
 
 
-def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
+def _finish(cell: Cell, job: Job, training: Training, workspace: Workspace) -> Record:
     """Evaluate a trained network for one cell, and write curves, logits and the record."""
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
-        method.bind(training.task)  # the post-hoc parts only; what was trained keeps its state
-    store, feed, progress = Store(place.results), training.test, training.progress
+        method.setup(training.task)  # the post-hoc parts only; what was trained keeps its state
+    store, feed, progress = Store(workspace.results), training.test, training.progress
     final = finalised(method, training.network)
     logits = logits_of(method, final, feed, training.autocast)
-    split = split_of(job, place)
+    split = split_of(job, workspace)
     sessions = progress.environments or [environment(training.settings.device).model_dump()]
     record = Record(
         dataset=cell.dataset,
@@ -156,7 +163,7 @@ def _finish(cell: Cell, job: Job, training: Training, place: Place) -> Record:
         trained=job.trained,
         protocol=cell.protocol,
         seed=cell.seed,
-        fingerprint=fingerprint(cell, method, job.protocol),
+        fingerprint=cell_fingerprint(cell, method, job.protocol),
         parameters=parameters(method),
         sources=sources(method),
         settings=job.protocol.model_dump(),
@@ -201,20 +208,22 @@ def _first_stage(job: Job, training: Training) -> FirstStage | None:
     return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
 
 
-def _deviations(method: Method, rules: Protocol, environments: int) -> list[str]:
+def _deviations(method: Method, protocol: Protocol, environments: int) -> list[str]:
     """Return where this run departs from the papers, harness and method."""
     ours = []
-    if rules.precision == "bfloat16":
+    if protocol.precision == "bfloat16":
         ours.append("forward passes in bfloat16 autocast over float32 weights")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
     return ours + [line for part in parts_of(method) for line in part.deviations]
 
 
-def _record_failure(error: Exception, cells: list[Cell], store: Store, place: Place) -> None:
+def _record_failure(
+    error: Exception, cells: list[Cell], store: Store, workspace: Workspace
+) -> None:
     """Leave word why cells have no record; the error itself is raised on."""
     diverged = error if isinstance(error, DivergedError) else None
-    here = environment(device_of(place.device))
+    here = environment(device_of(workspace.device))
     for cell in cells:
         store.write_failure(
             Failure(

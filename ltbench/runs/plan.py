@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
+from ltbench.api.compose import overrides
+from ltbench.api.method import Method
+from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.registry import (
+    baseline,
+    build,
+    describe,
+    names,
+    parameters,
+    parts_of,
+    sources,
+    trained_part,
+)
 from ltbench.data.catalog import Dataset
 from ltbench.data.splits import class_counts
-from ltbench.engine.recipe import Recipe
 from ltbench.errors import LtbenchError, UsageError, unknown
-from ltbench.method import Method, Stage
 from ltbench.networks import NETWORKS
-from ltbench.registry import build, describe, names, parameters, sources, trained_part
-from ltbench.runs.first_stage import beginning
-from ltbench.runs.protocol import Protocol, protocol
+from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
@@ -76,18 +85,20 @@ def make(
     jobs: dict[str, Job] = {}
     for seed in seeds:
         for dataset in datasets:
-            rules = protocol(protocol_name, dataset.info, validation)
-            body = network or dataset.info.network
+            protocol = protocol_of(protocol_name, dataset.info, validation)
+            network_name = network or dataset.info.network
             for method in built:
-                cell = Cell(str(dataset), rules.specification, body, describe(method), seed)
+                cell = Cell(
+                    str(dataset), protocol.specification, network_name, describe(method), seed
+                )
                 if cell in cells:
                     continue
                 cells[cell] = None
-                record = None if force else _finished(store, cell, method, rules)
+                record = None if force else _finished(store, cell, method, protocol)
                 if record is not None:
                     finished.append(record)
                     continue
-                job = _job(cell, method, dataset, rules)
+                job = _job(cell, method, dataset, protocol)
                 earlier = jobs.get(job.fingerprint)
                 if earlier is not None:
                     job = replace(earlier, cells=(*earlier.cells, cell))
@@ -95,14 +106,16 @@ def make(
     return Plan(tuple(cells), tuple(finished), tuple(jobs.values()))
 
 
-def fingerprint(cell: Cell, method: Method, rules: Protocol) -> str:
+def cell_fingerprint(cell: Cell, method: Method, protocol: Protocol) -> str:
     """Return the fingerprint of everything resolved that determines a cell's result.
 
     Fields of protocol, stage and recipe count where they differ from their defaults, so that a
     field added later leaves old records valid; a test pins the defaults.
     """
     found = replace(cell, method=describe(method))
-    return _fingerprint(found, parameters(method), rules, stages_of(method, rules), sources(method))
+    return _fingerprint(
+        found, parameters(method), protocol, stages_of(method, protocol), sources(method)
+    )
 
 
 def fingerprint_in(record: Record) -> str:
@@ -110,14 +123,14 @@ def fingerprint_in(record: Record) -> str:
 
     Raises ValueError for settings that are no protocol's of this version.
     """
-    rules = Protocol(**record.settings)
-    return _fingerprint(Cell.of(record), record.parameters, rules, record.stages, record.sources)
+    protocol = Protocol(**record.settings)
+    return _fingerprint(Cell.of(record), record.parameters, protocol, record.stages, record.sources)
 
 
-def stages_of(method: Method, rules: Protocol) -> list[dict[str, Any]]:
+def stages_of(method: Method, protocol: Protocol) -> list[dict[str, Any]]:
     """Return the stages of a method under a protocol as plain data."""
     plain = []
-    for stage in method.stages(rules.recipe()):
+    for stage in method.stages(protocol.recipe()):
         row = {field.name: _plain(getattr(stage, field.name)) for field in fields(Stage)}
         plain.append(row | {"recipe": {k: _plain(v) for k, v in asdict(stage.recipe).items()}})
     return plain
@@ -141,7 +154,7 @@ def seeds_of(text: str) -> list[int]:
 def _fingerprint(
     cell: Cell,
     values: dict[str, dict[str, Any]],
-    rules: Protocol,
+    protocol: Protocol,
     stages: list[dict[str, Any]],
     foreign: dict[str, str],
 ) -> str:
@@ -151,7 +164,7 @@ def _fingerprint(
         "network": cell.network,
         "method": cell.method,
         "parameters": values,
-        "settings": rules.model_dump(exclude_defaults=True),
+        "settings": protocol.model_dump(exclude_defaults=True),
         "stages": [
             {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
             for row in stages
@@ -172,19 +185,19 @@ def _refuse_unknown(methods: Sequence[str]) -> None:
         )
 
 
-def _job(cell: Cell, method: Method, dataset: Dataset, rules: Protocol) -> Job:
+def _job(cell: Cell, method: Method, dataset: Dataset, protocol: Protocol) -> Job:
     def job_of(whole: Method, cells: tuple[Cell, ...], first: Job | None = None) -> Job:
-        mark = fingerprint(cell, whole, rules)
-        return Job(dataset, rules, cell.network, describe(whole), cell.seed, mark, cells, first)
+        mark = cell_fingerprint(cell, whole, protocol)
+        return Job(dataset, protocol, cell.network, describe(whole), cell.seed, mark, cells, first)
 
     trained = trained_part(method)
-    first = beginning(trained, rules.recipe())
+    first = shared_first_stage(trained, protocol.recipe())
     return job_of(trained, (cell,), None if first is None else job_of(first, ()))
 
 
-def _finished(store: Store, cell: Cell, method: Method, rules: Protocol) -> Record | None:
+def _finished(store: Store, cell: Cell, method: Method, protocol: Protocol) -> Record | None:
     record = store.read(cell)
-    if record is not None and record.fingerprint != fingerprint(cell, method, rules):
+    if record is not None and record.fingerprint != cell_fingerprint(cell, method, protocol):
         raise LtbenchError(
             f"{store.path(cell)} was made with settings, or a method's file, that have changed "
             "since; run with --force to train it again, or with --results for another folder."
@@ -205,3 +218,22 @@ def _defaults(cls: type) -> dict[str, Any]:
 
 def _without(row: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in usual or value != usual[key]}
+
+
+LATER = {"stages", "begin_stage"}  # hooks that leave the first stage as it is
+
+
+def shared_first_stage(method: Method, recipe: Recipe) -> Method | None:
+    """Return the method whose whole training is a method's first stage, or None.
+
+    It is plain training with the same modifiers: the base must change nothing but what follows,
+    and the first stage must be, field by field, the plain method's only one.
+    """
+    base, *modifiers = parts_of(method)
+    if not overrides(base) <= LATER or type(base).setup is not Method.setup:
+        return None
+    stages = method.stages(recipe)
+    if len(stages) < 2:
+        return None
+    whole = build("+".join([baseline(), *map(describe, modifiers)]))
+    return whole if whole.stages(recipe) == stages[:1] else None

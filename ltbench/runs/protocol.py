@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ltbench.api.recipe import Recipe
 from ltbench.data.catalog import DatasetInfo
-from ltbench.engine.recipe import Recipe
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -85,7 +85,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def protocol(
+def protocol_of(
     specification: str | None, info: DatasetInfo, validation: int | None = None
 ) -> Protocol:
     """Return the protocol of `paper`, `fast(epochs=20)` … for a data set; None is its default.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ltbench.engine.scores import Model, Scores
+from ltbench.evaluation.scores import Model, Scores
 
 __all__ = [
     "SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "FirstStage", "Model", "Record",

@@ -9,19 +9,15 @@ The path is a slug for people; the record is the truth. `work` is scratch and no
 """
 
 import hashlib
-import json
-import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
-
-from pydantic import ValidationError
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.record import SCHEMA_VERSION, Failure, Record
+from ltbench.runs.files import is_record, read_record, write_text
+from ltbench.runs.record import Failure, Record
 
 
 @dataclass(frozen=True, order=True)
@@ -149,96 +145,24 @@ class Store:
             yield record
 
 
-def read_record(path: Path) -> Record:
-    """Return the record in a file; raises LtbenchError naming the file and the remedy.
+def seeds(store: Store, cell: Cell) -> list[int]:
+    """Return the seeds of which there is a record, all else being the cell's."""
+    paths = filter(is_record, store.path(cell).parent.glob("seed*.json"))
+    return sorted(int(path.stem.removeprefix("seed")) for path in paths)
 
-    Raises FileNotFoundError if there is none.
-    """
+
+def protocols(store: Store, cell: Cell) -> list[str]:
+    """Return the protocols of which there is a record, all else but seeds being the cell's."""
+    *_, dataset, _, network, method, _ = store.path(cell).parts
+    found = set()
+    for runs in (store.root / "runs" / dataset).glob(f"*/{network}/{method}"):
+        read = map(_protocol, filter(is_record, runs.glob("seed*.json")))
+        found.add(next(filter(None, read), ""))  # one record tells it for all beside it
+    return sorted(found - {""})
+
+
+def _protocol(path: Path) -> str:
     try:
-        return record_in(path.read_bytes())
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:
-        raise unreadable(path, str(error)) from None
-
-
-def record_in(content: bytes) -> Record:
-    """Return the record that a file's content is; raises ValueError with the reason in words."""
-    try:
-        record = Record.model_validate_json(content)
-    except ValidationError as error:
-        raise ValueError(_other_version(content) or _first(error)) from None
-    if "schema_version" not in record.model_fields_set:
-        raise ValueError(_other_version(content))
-    return record
-
-
-def _other_version(content: bytes) -> str:
-    """Return what keeps a file from being a record of this version; nothing if its fields do."""
-    try:
-        version = json.loads(content).get("schema_version")
-    except (ValueError, AttributeError, RecursionError) as error:
-        return str(error)
-    if version == SCHEMA_VERSION:
+        return read_record(path).protocol
+    except (LtbenchError, FileNotFoundError):
         return ""
-    return f"its schema version is {version!r}, not {SCHEMA_VERSION}"
-
-
-def is_record(path: Path) -> bool:
-    """Return whether a file of the store is named as a record is."""
-    return path.stem.removeprefix("seed").isdecimal()
-
-
-def read_failure(path: Path) -> Failure:
-    """Return the failure record in a file; raises LtbenchError naming the file."""
-    try:
-        return Failure.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = _first(error) if isinstance(error, ValidationError) else str(error)
-        raise unreadable(path, reason) from None
-
-
-def unreadable(path: Path, reason: str) -> LtbenchError:
-    """Return the error for a file of the store that cannot be used."""
-    return LtbenchError(
-        f"{path} does not read ({reason}); restore it from a backup or delete it and run again."
-    )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_file(path, lambda file: file.write(text.encode()))
-
-
-def write_file(path: Path, fill: Callable[[BinaryIO], object], option: str = "--results") -> None:
-    """Let `fill` write a temporary file, flush it to the disk, and give it its name.
-
-    Raises LtbenchError when the folder cannot be written or the disk is full, naming the option
-    that chose it; the old file, if there was one, is then still whole.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            fill(file)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise LtbenchError(
-            f"cannot write {path} ({error.strerror or error}); "
-            f"free some space or choose another folder with {option}."
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])

@@ -11,8 +11,7 @@ from pydantic_core import PydanticCustomError
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.record import Model
 from ltbench.tables.definition import Column, Row, Specification, Table, Text, folder
-from ltbench.tables.explain import explain
-from ltbench.tables.strict_yaml import read_yaml
+from ltbench.tables.validation import explain, read_yaml
 
 
 def _not_zero(gain: float) -> float:

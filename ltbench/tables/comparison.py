@@ -4,13 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from ltbench.runs.record import Record
-from ltbench.tables.statistics import Estimate, mean_interval, paired_difference
+from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
 
 CAPTION = (
     "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
@@ -20,7 +15,7 @@ COST = "cost is the shortest training time relative to its"
 
 
 @dataclass(frozen=True)
-class Line:
+class MethodRow:
     """One method; `dataclasses.asdict` makes it JSON."""
 
     method: str
@@ -40,7 +35,7 @@ class Comparison:
     dataset: str
     network: str
     protocol: str
-    lines: tuple[Line, ...]
+    lines: tuple[MethodRow, ...]
 
 
 def compare(records: Iterable[Record]) -> list[Comparison]:
@@ -55,7 +50,7 @@ def compare(records: Iterable[Record]) -> list[Comparison]:
 HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")
 
 
-def cells(line: Line) -> tuple[str, ...]:
+def cells(line: MethodRow) -> tuple[str, ...]:
     """Return a line as text, in the order of HEADERS."""
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
     cost = "--" if line.cost is None else f"{line.cost:.2f}x"
@@ -84,22 +79,7 @@ def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> 
     return f"{table}\n\n{title}. {CAPTION}."
 
 
-def show(comparison: Comparison, console: Console) -> None:
-    """Print a comparison."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column(HEADERS[0], overflow="fold")
-    for header in HEADERS[1:]:
-        table.add_column(header, justify="right", no_wrap=True)
-    for line in comparison.lines:
-        method, *numbers = cells(line)
-        table.add_row(Text(method), *numbers)
-    title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    console.print(
-        Text(title, style="bold"), table, Text(f"{CAPTION}; {COST}.", style="dim"), sep="\n"
-    )
-
-
-def _lines(methods: dict[str, list[Record]]) -> tuple[Line, ...]:
+def _lines(methods: dict[str, list[Record]]) -> tuple[MethodRow, ...]:
     first = next(iter(methods.values()))
     return tuple(
         _line(method, records, None if records is first else first)
@@ -107,11 +87,11 @@ def _lines(methods: dict[str, list[Record]]) -> tuple[Line, ...]:
     )
 
 
-def _line(method: str, records: list[Record], first: list[Record] | None) -> Line:
+def _line(method: str, records: list[Record], first: list[Record] | None) -> MethodRow:
     top1 = _by_seed(records)
     difference = paired_difference(top1, _by_seed(first)) if first is not None else None
     base = _seconds(first if first is not None else records)
-    return Line(
+    return MethodRow(
         method=method,
         n=len(top1),
         top1=mean_interval(list(top1.values())),

@@ -13,13 +13,12 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.data.catalog import Dataset, known
 from ltbench.errors import UsageError, unknown
-from ltbench.runs.protocol import Protocol, protocol
+from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse, parse_one
-from ltbench.tables.explain import explain
 from ltbench.tables.metrics import METRICS, Metric, Select
-from ltbench.tables.reported import Place, Reported, find, read_reported
-from ltbench.tables.strict_yaml import read_yaml
+from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
+from ltbench.tables.validation import explain, read_yaml
 
 
 def _printable(text: str) -> str:
@@ -148,9 +147,9 @@ class Table:
         own = self.definition.decimals
         return METRICS[column.metric].decimals if own is None else own
 
-    def place(self, row: Row, column: Column) -> Place:
+    def place(self, row: Row, column: Column) -> ReportedKey:
         """Return where the reported value of a row and a column is kept."""
-        place = Place.of(row.label, column.data, self.network(column), column.metric)
+        place = ReportedKey.of(row.label, column.data, self.network(column), column.metric)
         return find(self.reported, place)
 
     def value(self, row: Row, column: Column) -> float | None:
@@ -166,7 +165,7 @@ class Table:
 
         Nothing is known of protocols for a data set that this version cannot read.
         """
-        return protocol(other or self.definition.protocol, column.data.info)
+        return protocol_of(other or self.definition.protocol, column.data.info)
 
     def protocol_name(self, column: Column, other: str | None = None) -> str:
         """Return the canonical name of a column's protocol."""

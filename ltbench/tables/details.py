@@ -6,16 +6,22 @@ Slow to import, as `inference` is.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ltbench.runs.found import protocols, seeds
-from ltbench.runs.store import Cell, Store
+from ltbench.runs.store import Cell, Store, protocols, seeds
 from ltbench.specification import Term, parse_one
+from ltbench.statistics.estimates import (
+    Components,
+    Estimate,
+    components,
+    detectable_gain,
+    mean_interval,
+    paired_t,
+    sign_flip,
+)
+from ltbench.statistics.verdict import holm
+from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.definition import Row, Table
-from ltbench.tables.grid import Entry, Grid, build
-from ltbench.tables.inference import Components, components, detectable_gain, paired_t, sign_flip
+from ltbench.tables.grid import Grid, TableCell, build
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.scores import Head, Reader, scores
-from ltbench.tables.statistics import Estimate, mean_interval
-from ltbench.tables.verdict import holm
 
 _SUBSET = "subset_seed"  # the protocol's field
 
@@ -45,8 +51,8 @@ class Detail:
     """One cell with records."""
 
     row: Row
-    head: Head
-    entry: Entry
+    head: ResolvedColumn
+    entry: TableCell
     p_differs: float | None  # of no difference to the reported value beyond the tolerance
     p_holm: float | None
     detectable: float | None  # the least true difference to it that so many seeds find
@@ -82,7 +88,9 @@ def base(grid: Grid) -> str:
     return labels[0] if labels else grid.rows[0].label
 
 
-def _column(grid: Grid, head: Head, entries: Sequence[Entry], reader: Reader) -> list[Detail]:
+def _column(
+    grid: Grid, head: ResolvedColumn, entries: Sequence[TableCell], reader: Reader
+) -> list[Detail]:
     found = [_detail(*pair, head) for pair in zip(grid.rows, entries, strict=True)]
     raised = iter(holm([p for each in found if (p := each.p_differs) is not None]))
     lines = [
@@ -96,14 +104,14 @@ def _column(grid: Grid, head: Head, entries: Sequence[Entry], reader: Reader) ->
     ]
 
 
-def _detail(row: Row, entry: Entry, head: Head) -> Detail:
+def _detail(row: Row, entry: TableCell, head: ResolvedColumn) -> Detail:
     compared = entry.comparison
     if compared is None or not compared.judged:
         return Detail(row, head, entry, None, None, None)
     return Detail(row, head, entry, compared.p_value(), None, compared.detectable())
 
 
-def _gains(grid: Grid, head: Head, reader: Reader) -> list[Gain | None]:
+def _gains(grid: Grid, head: ResolvedColumn, reader: Reader) -> list[Gain | None]:
     """Return every row's gain on the base; none of the base itself, or of what is no score."""
     wanted, first = grid.table.definition.seeds, base(grid)
     found = {row.label: scores(reader, grid.table, row, head, wanted) for row in grid.rows}
@@ -126,7 +134,7 @@ def _gains(grid: Grid, head: Head, reader: Reader) -> list[Gain | None]:
     ]
 
 
-def _spread(grid: Grid, row: Row, head: Head, reader: Reader) -> Spread | None:
+def _spread(grid: Grid, row: Row, head: ResolvedColumn, reader: Reader) -> Spread | None:
     """Return what subsets and runs add to a cell's spread, where both were varied."""
     cells = head.cells(row, [0])
     if not cells:

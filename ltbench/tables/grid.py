@@ -6,16 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ltbench.runs.store import Store, slug
+from ltbench.statistics.estimates import Estimate, mean_interval, separated_best, separated_second
+from ltbench.statistics.verdict import Evidence, Verdict, judge_together, value
+from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.scores import Head, Reader, scores
-from ltbench.tables.statistics import (
-    Estimate,
-    mean_interval,
-    separated_best,
-    separated_second,
-)
-from ltbench.tables.verdict import Comparison, Verdict, judge_together, value
 
 EPOCH = {
     "last": "last epoch",
@@ -25,7 +20,7 @@ EPOCH = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableCell:
     """What stands where a row and a column meet."""
 
     reported: float | None
@@ -38,7 +33,7 @@ class Entry:
     comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
     second: bool = False  # whether it does so once the best is left out
-    comparison: Comparison | None = None  # where the protocol is the paper's own
+    comparison: Evidence | None = None  # where the protocol is the paper's own
     verdict: Verdict | None = None
 
     @property
@@ -67,8 +62,8 @@ class Grid:
     """A table filled from a store; the renderers are functions of it alone."""
 
     table: Table
-    heads: tuple[Head, ...]
-    lines: tuple[tuple[Entry, ...], ...]  # one tuple a row, one entry a column
+    heads: tuple[ResolvedColumn, ...]
+    lines: tuple[tuple[TableCell, ...], ...]  # one tuple a row, one entry a column
     problems: tuple[str, ...]  # records that do not read, reported values without a place
     results: Path
 
@@ -116,7 +111,7 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     """
     definition = table.definition
     heads = tuple(
-        Head(column, table.network(column), table.protocol_name(column, protocol))
+        ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
         for column in definition.columns
     )
     reader = Reader(store)
@@ -128,9 +123,9 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     return Grid(table, heads, tuple(zip(*columns, strict=True)), tuple(problems), store.root)
 
 
-def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
+def _entry(table: Table, row: Row, head: ResolvedColumn, reader: Reader) -> TableCell:
     seeds = table.definition.seeds
-    entry = Entry(
+    entry = TableCell(
         table.value(row, head.column), None, (), len(seeds), "not implemented", absent=False,
         decimals=table.decimals(head.column), comparable=METRICS[head.column.metric].comparable,
     )  # fmt: skip
@@ -159,7 +154,7 @@ def _entry(table: Table, row: Row, head: Head, reader: Reader) -> Entry:
     )  # fmt: skip
 
 
-def _marked(head: Head, column: Sequence[Entry]) -> list[Entry]:
+def _marked(head: ResolvedColumn, column: Sequence[TableCell]) -> list[TableCell]:
     """Return a column's entries with what can only be said of them together."""
     compared = [entry.comparison for entry in column if entry.comparison is not None]
     judged = iter(judge_together(compared))

@@ -3,23 +3,21 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ltbench.runs.found import protocols, seeds
-from ltbench.runs.store import Store
+from ltbench.runs.store import Store, protocols, seeds
 from ltbench.specification import parse
-from ltbench.tables.claims import Claim
-from ltbench.tables.definition import Row, Table
-from ltbench.tables.inference import paired_t, sign_flip
-from ltbench.tables.metrics import METRICS, Metric
-from ltbench.tables.scores import Head, Reader, Scores, scores
-from ltbench.tables.statistics import Estimate, mean_interval
-from ltbench.tables.verdict import (
-    Comparison,
+from ltbench.statistics.estimates import Estimate, mean_interval, paired_t, sign_flip
+from ltbench.statistics.verdict import (
+    Evidence,
     Verdict,
     gain,
     gain_tolerance,
     judge_together,
     value,
 )
+from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
+from ltbench.tables.claims import Claim
+from ltbench.tables.definition import Row, Table
+from ltbench.tables.metrics import METRICS, Metric
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
@@ -28,7 +26,7 @@ Methods = Collection[str] | None
 
 
 @dataclass(frozen=True)
-class Line:
+class LedgerRow:
     """One reported value; of a claim, `over` is what the gain is counted from."""
 
     kind: str  # cell or claim
@@ -48,7 +46,7 @@ class Line:
     protocol: str | None = None
     seeds: tuple[int, ...] = ()
     reproduced: Estimate | None = None
-    comparison: Comparison | None = None  # where the protocol is the paper's own
+    comparison: Evidence | None = None  # where the protocol is the paper's own
     p_holm: float | None = None  # over the judged values of the same table and column
     p_paired: float | None = None  # of a claim: of no gain at all
     p_flip: float | None = None
@@ -67,8 +65,8 @@ class Line:
 class Ledger:
     """All lines, and the records that do not read."""
 
-    cells: tuple[Line, ...]
-    claims: tuple[Line, ...]
+    cells: tuple[LedgerRow, ...]
+    claims: tuple[LedgerRow, ...]
     problems: tuple[str, ...]
 
 
@@ -102,22 +100,22 @@ class _Question:
     """What a line needs from the store: one row's scores, or the gain of one row on another."""
 
     table: Table
-    head: Head
+    head: ResolvedColumn
     rows: tuple[Row, ...]
 
 
-def _cells(table: Table) -> Iterator[tuple[Line, Head, Row]]:
+def _cells(table: Table) -> Iterator[tuple[LedgerRow, ResolvedColumn, Row]]:
     for column in table.definition.columns:
-        head = Head(column, table.network(column), table.protocol_name(column))
+        head = ResolvedColumn(column, table.network(column), table.protocol_name(column))
         for row in table.definition.rows:
             reported = table.value(row, column)
             if reported is not None:
                 yield _line("cell", table, head, row, reported), head, row
 
 
-def _claim(claim: Claim, table: Table) -> tuple[Line, _Question]:
+def _claim(claim: Claim, table: Table) -> tuple[LedgerRow, _Question]:
     column = claim.column_in(table)
-    head = Head(column, table.network(column), table.protocol_name(column))
+    head = ResolvedColumn(column, table.network(column), table.protocol_name(column))
     ours, base = claim.rows
     line = replace(
         _line("claim", table, head, ours, claim.gain),
@@ -128,9 +126,9 @@ def _claim(claim: Claim, table: Table) -> tuple[Line, _Question]:
     return line, _Question(table, head, (ours, base))
 
 
-def _line(kind: str, table: Table, head: Head, row: Row, reported: float) -> Line:
+def _line(kind: str, table: Table, head: ResolvedColumn, row: Row, reported: float) -> LedgerRow:
     column = head.column
-    return Line(
+    return LedgerRow(
         kind, table.definition.paper or "", table.short, row.label, column.title, column.dataset,
         head.network, column.metric, row.method_on(column.data), None, reported,
         METRICS[column.metric].tolerance, table.decimals(column),
@@ -138,8 +136,8 @@ def _line(kind: str, table: Table, head: Head, row: Row, reported: float) -> Lin
 
 
 def _filled(
-    line: Line, question: _Question, reader: Reader, methods: Collection[str] | None
-) -> Line:
+    line: LedgerRow, question: _Question, reader: Reader, methods: Collection[str] | None
+) -> LedgerRow:
     """Return a line with what the records give, over the seeds that all its rows have."""
     for head in _heads(reader.store, question):
         found = [_scores(reader, question.table, row, head) for row in question.rows]
@@ -150,12 +148,12 @@ def _filled(
     return replace(line, reason=_reason(question, methods))
 
 
-def _scores(reader: Reader, table: Table, row: Row, head: Head) -> Scores:
+def _scores(reader: Reader, table: Table, row: Row, head: ResolvedColumn) -> Scores:
     every = [seed for cell in head.cells(row, [0]) for seed in seeds(reader.store, cell)]
     return scores(reader, table, row, head, every)
 
 
-def _heads(store: Store, question: _Question) -> Iterator[Head]:
+def _heads(store: Store, question: _Question) -> Iterator[ResolvedColumn]:
     """Yield the column under the table's protocol, then under others that all rows ran with."""
     own = question.head
     yield own
@@ -165,7 +163,9 @@ def _heads(store: Store, question: _Question) -> Iterator[Head]:
         yield replace(own, protocol=name)
 
 
-def _measured(line: Line, head: Head, values: list[list[float]], common: list[int]) -> Line:
+def _measured(
+    line: LedgerRow, head: ResolvedColumn, values: list[list[float]], common: list[int]
+) -> LedgerRow:
     ours, *rest = values
     gains = [a - b for a, b in zip(ours, *rest, strict=True)] if rest else ours
     line = replace(
@@ -186,7 +186,7 @@ def _measured(line: Line, head: Head, values: list[list[float]], common: list[in
     return replace(line, comparison=compared)
 
 
-def _judged(lines: list[Line]) -> tuple[Line, ...]:
+def _judged(lines: list[LedgerRow]) -> tuple[LedgerRow, ...]:
     """Return the lines with their verdicts; those of a table's column are judged together."""
     families: dict[tuple[str, str], list[int]] = {}
     for place, line in enumerate(lines):

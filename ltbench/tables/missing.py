@@ -1,13 +1,15 @@
 """What a table lacks, as the commands that fill it."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.data.catalog import Dataset
 from ltbench.runs.commands import run_command
 from ltbench.specification import parse
+from ltbench.tables.cells import ResolvedColumn
+from ltbench.tables.definition import Row, Table
 from ltbench.tables.grid import Grid
-from ltbench.tables.scores import Head
 
 
 def implemented() -> frozenset[str]:
@@ -41,10 +43,46 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     ]
 
 
-def _lacking(grid: Grid) -> list[tuple[str, Head]]:
+def _lacking(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
     return [
         (method, head)
         for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
         for row, entry in zip(grid.rows, entries, strict=True)
         if entry.absent and (method := row.method_on(head.column.data)) is not None
     ]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A row; `reason` is empty where its specification runs."""
+
+    label: str
+    specifications: tuple[str, ...]
+    reason: str
+
+    @property
+    def runnable(self) -> bool:
+        """Return whether this version has every part of the row's specifications."""
+        return not self.reason
+
+
+def coverage(table: Table, methods: Collection[str]) -> list[Coverage]:
+    """Return what each row needs, given the methods that this version has."""
+    return [_row(row, table, methods) for row in table.definition.rows]
+
+
+def unreadable(table: Table) -> list[str]:
+    """Return the titles of the table's data sets that this version cannot read."""
+    data = (column.data for column in table.definition.columns)
+    return list(dict.fromkeys(each.info.title for each in data if not each.available))
+
+
+def _row(row: Row, table: Table, methods: Collection[str]) -> Coverage:
+    if row.method is None:
+        return Coverage(row.label, (), row.reason or "")
+    wanted = [row.method_on(column.data) for column in table.definition.columns]
+    specifications = tuple(dict.fromkeys(each for each in wanted if each is not None))
+    names = dict.fromkeys(term.name for each in specifications for term in parse(each))
+    lacking = [name for name in names if name not in methods]
+    reason = f"this version has no {', '.join(lacking)}" if lacking else ""
+    return Coverage(row.label, specifications, reason)

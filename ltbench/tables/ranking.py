@@ -4,14 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from ltbench.errors import LtbenchError
 from ltbench.runs.record import Record
-from ltbench.tables.inference import Ranks, rank
+from ltbench.statistics.estimates import Ranks, rank
 
 Place = tuple[str, str]  # data set and network
 LEAST = 3  # methods on a data set
@@ -60,17 +55,3 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
         )
     left_out = tuple(method for method in every if method not in common)
     return Ranking(protocol, tuple(places), means, ranks, left_out)
-
-
-def show(found: Ranking, console: Console) -> None:
-    """Print the ranking, best first."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("method", overflow="fold")
-    for header in ("rank", *(dataset for dataset, _ in found.places)):
-        table.add_column(header, justify="right", overflow="fold")
-    for method, place in sorted(found.ranks.ranks.items(), key=lambda item: item[1]):
-        means = (f"{mean:.1f}" for mean in found.means[method])
-        table.add_row(Text(method), f"{place:.1f}", *means)
-    console.print(table, Text(found.caption, style="dim"), sep="\n")
-    if found.left_out:
-        console.print(Text(f"Not on all of these data sets: {', '.join(found.left_out)}."))

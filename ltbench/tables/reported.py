@@ -13,7 +13,7 @@ from ltbench.tables.metrics import METRICS, REPORTED, Metric
 _HEADER = ("method", "dataset", "backbone", "imbalance_ratio", "split", "metric", "value")
 
 
-class Place(NamedTuple):
+class ReportedKey(NamedTuple):
     """What a reported value is of; a value of another backbone is never ours to compare."""
 
     method: str
@@ -23,7 +23,7 @@ class Place(NamedTuple):
     metric: Metric
 
     @classmethod
-    def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "Place":
+    def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "ReportedKey":
         """Return the place of a row and a column; a ratio has that of what it is a ratio of."""
         measured = METRICS[metric].over or metric
         return cls(label, data.info.title, network, data.reported_imbalance, measured)
@@ -33,10 +33,10 @@ class Place(NamedTuple):
         return f"{self.method!r} on {self.dataset!r}{ratio}, {self.backbone}, {self.metric!r}"
 
 
-Reported = dict[Place, float]
+Reported = dict[ReportedKey, float]
 
 
-def find(reported: Reported, place: Place) -> Place:
+def find(reported: Reported, place: ReportedKey) -> ReportedKey:
     """Return where a value of `place` is kept: less closely described where the paper is vague."""
     vague = place._replace(backbone="")
     vaguest = vague._replace(dataset="", imbalance=None)
@@ -71,7 +71,7 @@ def read_reported(path: Path) -> Reported:
     return reported
 
 
-def _value(where: str, line: dict[str, str]) -> tuple[Place, float]:
+def _value(where: str, line: dict[str, str]) -> tuple[ReportedKey, float]:
     known = [metric for metric, split in REPORTED if split == line["split"]]
     if line["metric"] not in known:
         remedy = f"write {' or '.join(known)}" if known else "write all, many, medium or few"
@@ -80,7 +80,7 @@ def _value(where: str, line: dict[str, str]) -> tuple[Place, float]:
     metric = REPORTED[line["metric"], line["split"]]
     ratio = _number(where, "imbalance_ratio", line) if line["imbalance_ratio"] else None
     backbone = re.sub("[^a-z0-9]", "", line["backbone"].lower())  # ResNet-32 is our resnet32
-    place = Place(line["method"], line["dataset"], backbone, ratio, metric)
+    place = ReportedKey(line["method"], line["dataset"], backbone, ratio, metric)
     return place, _number(where, "value", line)
 
 

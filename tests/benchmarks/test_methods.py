@@ -9,22 +9,21 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ltbench.methods.gkp import GKP
+from ltbench.methods.gkp import GKP, Quadratic
 from test_step import BATCH, CPU, PAIRS, RECIPE, network_for, paired_ratio
 
 from ltbench import Batch, Task, build
-from ltbench.analysis.anchors import Quadratic
-from ltbench.analysis.encoder import encoder_of
-from ltbench.compose import leaves
+from ltbench.api.compose import leaves
+from ltbench.api.task import Clock
+from ltbench.blocks.class_groups import Grouped
+from ltbench.blocks.feature_quality import encoder_of
 from ltbench.data.catalog import CATALOG
-from ltbench.data.datasets import Subset
 from ltbench.data.feed import Feed
+from ltbench.data.readers import Subset
 from ltbench.data.splits import class_counts
-from ltbench.engine.images import TrainingImages
+from ltbench.data.training_images import TrainingImages
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch
-from ltbench.grouped import Grouped
-from ltbench.task import Clock
 
 CIFAR10, CIFAR100 = (
     Task(torch.tensor(class_counts(head, classes, 100)))

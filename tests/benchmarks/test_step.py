@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 
 from ltbench import Method, build
+from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.task import Task
+from ltbench.data.batch import Batch
 from ltbench.engine.precision import autocast_of
-from ltbench.engine.recipe import Recipe
 from ltbench.engine.train import optimiser_for, train_epoch
-from ltbench.method import Stage
 from ltbench.networks import create
-from ltbench.task import Batch, Task
 
 BATCH, STEPS, PAIRS = 128, 4, 9
 RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.1, weight_decay=2e-4)
@@ -50,7 +50,7 @@ class PreparedFeed:
 
 def network_for(method: Method, task: Task = BALANCED):
     torch.manual_seed(0)
-    method.bind(task)
+    method.setup(task)
     return method.build(create("resnet32", 3, task.num_classes)).to(
         memory_format=torch.channels_last
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.runs.store import Cell, Store, read_record
+from ltbench.runs.files import read_record
+from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import load, shipped
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from ltbench.data.views import Augment, render
+from ltbench.data.augment.views import Augment, render
 
 EPOCH = 12_000  # images of a long-tailed CIFAR
 SAMPLE = 600  # images that torchvision is timed on

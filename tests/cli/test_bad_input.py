@@ -99,7 +99,7 @@ def test_what_cannot_be_asked_for_is_one_sentence_and_exit_code_2(refused, comma
 
 
 def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
-    from ltbench.registry import names
+    from ltbench.api.registry import names
 
     asked = ["gkp_gsa", "cc_sam", "no_such_method"]
     said = refused("run", "--methods", ",".join(asked), "--dataset", "cifar100_lt")

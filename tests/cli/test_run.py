@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.runs.execute import Place, run_job
+from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.files import write_file
 from ltbench.runs.plan import make
-from ltbench.runs.store import Store, write_file
+from ltbench.runs.store import Store
 
 SMOKE = ("--dataset", "digits_lt", "--protocol", "smoke")
 GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch."
@@ -234,7 +235,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     (job,) = make(
         [dataset("digits_lt")], ["ldam_drw+sam"], [0], Store(whole), protocol_name=protocol
     ).jobs
-    (undisturbed,) = run_job(job, Place(whole, whole / "data", "cpu"), lambda report: None)
+    (undisturbed,) = run_job(job, Workspace(whole, whole / "data", "cpu"), lambda report: None)
     assert record.fingerprint == undisturbed.fingerprint
     assert (record.last, record.best) == (undisturbed.last, undisturbed.best)
     assert record.cost.steps == undisturbed.cost.steps

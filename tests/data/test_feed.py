@@ -6,8 +6,8 @@ from torchvision.transforms import functional as TF
 
 from ltbench.data import feed as feed_module
 from ltbench.data.catalog import CATALOG, DatasetInfo
-from ltbench.data.datasets import Subset
 from ltbench.data.feed import CLEAN_BATCH, Feed
+from ltbench.data.readers import Subset
 
 RGB = DatasetInfo(
     "made_up", "Made up", 4, 10, 1, (3, 8, 8), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ltbench.api.task import Task
 from ltbench.data.catalog import CATALOG
 from ltbench.data.splits import class_counts, draw, fingerprint, hold_out
 from ltbench.errors import UsageError
-from ltbench.task import Task
 
 HEADS = {10: 5000, 100: 500}  # classes -> images of the largest
 

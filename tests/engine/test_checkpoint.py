@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ltbench.engine.checkpoint import Checkpoint, Progress
 from ltbench.errors import LtbenchError
-from ltbench.runs.store import write_file
+from ltbench.runs.files import write_file
 
 CONTENT = {
     "network": {"weight": torch.arange(6.0).view(2, 3), "steps": torch.tensor(4)},

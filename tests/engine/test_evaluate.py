@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
+from ltbench.api.method import Method
+from ltbench.api.task import Task
 from ltbench.data.catalog import CATALOG
-from ltbench.data.datasets import Subset
 from ltbench.data.feed import CLEAN_BATCH, Feed
-from ltbench.engine.evaluate import calibration_error, finalised, logits_of, scores_of
-from ltbench.method import Method
+from ltbench.data.readers import Subset
+from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.evaluation.metrics import calibration_error, scores_of
 from ltbench.networks import create
-from ltbench.task import Task
 
 DIGITS = CATALOG["digits_lt"]
 
@@ -191,7 +192,7 @@ class Heavy(Method):
             for buffer in network.buffers():
                 buffer.add_(1)
 
-    def adjust(self, logits):
+    def adjust_logits(self, logits):
         return logits - logits.mean(0)
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.compose import Compose
+from ltbench.api.compose import Compose
+from ltbench.api.method import Method
+from ltbench.api.recipe import Stage
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
-from ltbench.method import Method, Stage
 
 CLOCKS = ("train_seconds", "evaluate_seconds")
 
@@ -323,7 +324,7 @@ class Entering(Method):
             Stage("again", second, trainable=added),
         )
 
-    def enter(self, network, stage):
+    def begin_stage(self, network, stage):
         assert stage in ("added", "again")
         if stage == "added":
             network.classifier = Widened(network.classifier)
@@ -444,8 +445,8 @@ def test_the_method_in_charge_of_a_stage_trains_it_and_the_run_s_own_method_pred
 class Bound(Method):
     """Sets its state up where the task is first known."""
 
-    def bind(self, task):
-        super().bind(task)
+    def setup(self, task):
+        super().setup(task)
         self.state["times bound"] = self.state.get("times bound", 0) + 1
 
 
@@ -475,9 +476,9 @@ def test_a_method_is_bound_before_anything_else_and_knows_its_task_from_then_on(
 
     @dataclass
     class Eager(Method):
-        def bind(self, task):
-            super().bind(task)
-            heard.append("bind")
+        def setup(self, task):
+            super().setup(task)
+            heard.append("setup")
 
         def build(self, network):
             heard.append("build")
@@ -488,8 +489,8 @@ def test_a_method_is_bound_before_anything_else_and_knows_its_task_from_then_on(
             return super().stages(recipe)
 
     make_training(Eager())
-    assert heard[0] == "bind"
-    assert set(heard) == {"bind", "build", "stages"}
+    assert heard[0] == "setup"
+    assert set(heard) == {"setup", "build", "stages"}
 
 
 @pytest.mark.parametrize("composed", [False, True], ids=["alone", "composed"])

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from ltbench.data.graded import Grading
-from ltbench.engine.recipe import Recipe
+from ltbench.api.method import Method
+from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.task import Clock
+from ltbench.data.augment.graded import Grading
+from ltbench.data.batch import seed_of
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
 from ltbench.errors import LtbenchError
-from ltbench.method import Method, Stage
 from ltbench.networks import create
-from ltbench.task import Clock, seed_of
 
 RECIPE = Recipe(4, batch_size=16, learning_rate=0.1, weight_decay=1e-3)
 

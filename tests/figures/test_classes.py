@@ -9,7 +9,7 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
 from ltbench.runs.record import Data
-from ltbench.tables.statistics import mean_interval
+from ltbench.statistics.estimates import mean_interval
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 
 def set_up(dtype=torch.float64):
     method = build("bbn")
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build(create("resnet8", 3, 4)).to(dtype).eval()

@@ -8,20 +8,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build, conformance
-from ltbench.contrastive import balanced_contrast
+from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench.api.perturb import Segments
+from ltbench.blocks.contrastive import balanced_contrast
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.perturb import Segments
-from ltbench.runs.protocol import protocol
+from ltbench.runs.protocol import protocol_of
+from ltbench.testing import conformance
 
 CLOCK = Clock("train", 0, 1)
 
 
 def made(specification="bcl", counts=(40, 20, 8, 3, 1), network="resnet8", dtype=torch.float64):
     method = build(specification)
-    method.bind(Task(torch.tensor(counts)))
+    method.setup(Task(torch.tensor(counts)))
     torch.manual_seed(0)
     return method, method.build(create(network, 1, len(counts))).to(dtype).train()
 
@@ -219,7 +220,7 @@ def test_outputs_keep_to_their_images_when_these_are_reordered():
 ])  # fmt: skip
 def test_parameter_counts(classes, training, plain):
     method = build("bcl")
-    method.bind(Task(torch.arange(classes) + 1))
+    method.setup(Task(torch.arange(classes) + 1))
     network = method.build(create("resnet32", 3, classes))
     assert sum(p.numel() for p in network.parameters()) == training
     method.finalize(network)
@@ -239,7 +240,7 @@ def test_prediction_needs_backbone_and_classifier_only():
 
 
 def test_official_settings_under_the_paper_protocol():
-    rules = protocol("paper", CATALOG["cifar100_lt"])
+    rules = protocol_of("paper", CATALOG["cifar100_lt"])
     (stage,) = build("bcl").stages(rules.recipe())
     expected = Recipe(
         epochs=200, batch_size=256, learning_rate=0.15, weight_decay=5e-4, warmup_epochs=5,

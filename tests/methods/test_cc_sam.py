@@ -6,30 +6,21 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from ltbench.methods import cc_sam as classwise
 
-from ltbench import (
-    Batch,
-    Clock,
-    Method,
-    Recipe,
-    Step,
-    Task,
-    build,
-    classwise,
-    conformance,
-    describe,
-)
+from ltbench import Batch, Clock, Method, Recipe, Step, Task, build, describe
+from ltbench.api.perturb import Segments, evaluate_at, norm
+from ltbench.blocks.group_gradients import owned_gradients
 from ltbench.data.catalog import CATALOG
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for, train_epoch
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import create
-from ltbench.perturb import Segments, evaluate_at, norm
-from ltbench.runs.protocol import protocol
-from ltbench.runs.store import write_file
-from ltbench.slopes import owned_slopes
-from ltbench.synthetic import CLASSES, split, training
+from ltbench.runs.files import write_file
+from ltbench.runs.protocol import protocol_of
+from ltbench.testing import conformance
+from ltbench.testing.synthetic import CLASSES, split, training
 
 COUNTS = (40, 12, 5, 2, 1)
 TARGETS = [0, 3, 0, 1, 2, 0, 1, 0, 4]  # every class; the rare ones with a single image
@@ -39,7 +30,7 @@ FREE = "cap=1e9"  # Eq. 8 without the cap
 
 def made(parameters="", counts=COUNTS, training=True):
     method = build(f"cc_sam({parameters})" if "@" not in parameters else f"cc_sam{parameters}")
-    method.bind(Task(torch.tensor(counts)))
+    method.setup(Task(torch.tensor(counts)))
     torch.manual_seed(0)
     network = create("resnet8", 1, len(counts)).double()
     return method, network.train(training)
@@ -285,7 +276,7 @@ def test_a_small_radius_ascends(form):
     outputs = step.forward()
     losses = step.losses(outputs)
     if form == "full":
-        _, slopes = owned_slopes(step, step.batch.targets)
+        _, slopes = owned_gradients(step, step.batch.targets)
         logits = step.forward(classwise.class_segments(step, slopes, radius_of(method)))["logits"]
     else:
         logits = classwise.class_logits(step, outputs, losses, radius_of(method))
@@ -358,7 +349,7 @@ def _after_one_draw(clock):
 def second_stage(parameters=""):
     method, network = made(parameters)
     stage = method.stages(Recipe(20, 32, 0.1, 2e-4))[1]
-    stage.method.bind(method.task)
+    stage.method.setup(method.task)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(stage.trainable))
     return stage, stage.method, network
@@ -420,7 +411,7 @@ def test_features_without_gradient_stay():
 def test_the_second_stage_moves_only_the_classifier(moving):
     work = training(f"cc_sam(s=0.0, moving={moving})")
     stage, network = work.stages[1], work.network
-    stage.method.bind(work.task)
+    stage.method.setup(work.task)
     before = copy.deepcopy(network.state_dict())
     train_epoch(
         stage.method, network, optimiser_for(network, stage), feed=work.train, stage=stage,
@@ -446,7 +437,7 @@ def test_the_second_stage_sees_every_class_as_often():
 
 
 def test_the_official_recipe_holds_at_paper():
-    first, second = build("cc_sam").stages(protocol("paper", CATALOG["cifar100_lt"]).recipe())
+    first, second = build("cc_sam").stages(protocol_of("paper", CATALOG["cifar100_lt"]).recipe())
     recipe = first.recipe
     assert (recipe.epochs, recipe.batch_size, recipe.weight_decay) == (200, 64, 2e-4)
     rates = [recipe.learning_rate_at(epoch) for epoch in (10, 159, 160, 180)]

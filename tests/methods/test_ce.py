@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ltbench import Batch, Clock, Method, Task, build
-from ltbench.compose import overrides
+from ltbench.api.compose import overrides
 
 CLOCK = Clock("train", 0, 200)
 
@@ -14,7 +14,7 @@ def test_cross_entropy_is_the_log_of_the_softmax_at_the_target():
     logits = torch.randn(8, 5, generator=draw, dtype=torch.float64)
     targets = torch.randint(5, (8,), generator=draw)
     method = build("ce")
-    method.bind(Task(torch.tensor([50, 40, 30, 20, 10])))
+    method.setup(Task(torch.tensor([50, 40, 30, 20, 10])))
     found = method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
     odds = logits.exp()
     expected = -(odds[torch.arange(8), targets] / odds.sum(1)).log()

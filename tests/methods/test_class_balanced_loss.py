@@ -13,7 +13,7 @@ CLOCK = Clock("train", 0, 200)
 def losses(specification, logits, targets, counts=COUNTS):
     """The losses that a step descends along."""
     method = build(specification)
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     step = Step(method, torch.nn.Identity(), Batch((logits,), targets, targets), CLOCK)
     return step.losses({"logits": logits})
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench import Recipe, build, conformance
+from ltbench import Recipe, build
 from ltbench.engine.train import reset
 from ltbench.errors import UsageError
-from ltbench.synthetic import training
+from ltbench.testing import conformance
+from ltbench.testing.synthetic import training
 
 EPOCHS = 4
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
@@ -81,7 +82,7 @@ def test_the_classifier_starts_anew_and_takes_the_steps_of_a_linear_softmax():
     reset(network, stage, seed=0)
     weight, bias = (p.detach().clone() for p in network.classifier.parameters())
     assert not torch.equal(weight, kept["classifier.weight"])
-    from ltbench.task import seed_of
+    from ltbench.data.batch import seed_of
 
     recipe, momentum = stage.recipe, [torch.zeros_like(weight), torch.zeros_like(bias)]
     batches = work.train.epoch(

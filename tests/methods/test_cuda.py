@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ltbench import Clock, Task, build
-from ltbench.conformance import check
-from ltbench.engine.images import TrainingImages
+from ltbench.data.training_images import TrainingImages
 from ltbench.errors import UsageError
-from ltbench.synthetic import interrupted, training
+from ltbench.testing.conformance import check
+from ltbench.testing.synthetic import interrupted, training
 
 COUNTS = (200, 60, 30, 10, 3, 1)
 TARGETS = torch.arange(6).repeat_interleave(torch.tensor(COUNTS))[torch.randperm(
@@ -31,7 +31,7 @@ class Oracle:
 
 def bound(specification="cuda", levels=(0,) * 6):
     method = build(specification)
-    method.bind(Task(torch.tensor(COUNTS)))
+    method.setup(Task(torch.tensor(COUNTS)))
     method.state["levels"] = torch.tensor(levels)
     return method
 

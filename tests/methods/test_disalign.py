@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from ltbench import Batch, Clock, Recipe, Task, build
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.synthetic import CLASSES, training
+from ltbench.testing.synthetic import CLASSES, training
 
 COUNTS = torch.tensor([60, 25, 10, 5])
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
@@ -19,16 +19,16 @@ CLOCK = Clock("calibration", 0, 10)
 def entered():
     """A network at the start of the second stage, and the classifier it had."""
     method = build("disalign")
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = method.enter(create("resnet8", 3, 4), "calibration").double().eval()
+        network = method.begin_stage(create("resnet8", 3, 4), "calibration").double().eval()
     return network, network.classifier.classifier
 
 
 def calibration(rho=1.2):
     method = build(f"disalign(rho={rho})").stages(PAPER)[1].method
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     return method
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench import Batch, Clock, Step, Task, build
+from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.slopes import exact_slopes, owned_slopes
 
 COUNTS = torch.tensor([500, 120, 37, 9, 1])
 EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
@@ -18,7 +18,7 @@ EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
 def losses(specification, logits, targets, clock, counts=COUNTS):
     """The losses that a step descends along."""
     method = build(specification)
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     step = Step(method, torch.nn.Identity(), Batch((logits,), targets, targets), clock)
     return step.losses({"logits": logits})
 
@@ -84,12 +84,12 @@ def test_uniform_counts_give_the_plain_loss():
     assert torch.equal(found, losses("ce", logits, targets, LATE))
 
 
-@pytest.mark.parametrize("take", [exact_slopes, owned_slopes])
+@pytest.mark.parametrize("take", [exact_gradients, owned_gradients])
 @pytest.mark.parametrize("specification", ["ce+drw", "vs_loss+drw+mixup"])
 def test_the_slopes_of_groups_are_those_of_re_weighted_and_mixed_losses(specification, take):
     """Weighted by their shares of the batch they add up to the batch's gradient."""
     method = build(specification)
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = create("resnet8", 3, 5).double().train()

@@ -14,7 +14,7 @@ CLOCK = Clock("train", 0, 1)
 
 def made(specification="gala(view='standard')", theta=None):
     method = build(specification)
-    method.bind(Task(torch.tensor([20, 9, 3, 1])))
+    method.setup(Task(torch.tensor([20, 9, 3, 1])))
     if theta is not None:
         method.state["theta"] = torch.tensor(theta, dtype=torch.float64)
     return method

@@ -6,14 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build, conformance
-from ltbench.analysis.partition import affinities, normalised_cut
-from ltbench.contrastive import balanced_contrast
+from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench.blocks.contrastive import balanced_contrast
+from ltbench.blocks.partition import affinities, normalised_cut
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import create
-from ltbench.runs.protocol import protocol
-from ltbench.synthetic import training
+from ltbench.runs.protocol import protocol_of
+from ltbench.testing import conformance
+from ltbench.testing.synthetic import training
 
 COUNTS = (40, 20, 8, 3, 1)
 CLOCK = Clock("train", 3, 9)
@@ -23,7 +24,7 @@ TWO, THREE = [0, 0, 1, 1, 1], [0, 1, 1, 2, 2]
 
 def made(specification="gbg(groups=2)", groups=None):
     method = build(specification)
-    method.bind(Task(torch.tensor(COUNTS)))
+    method.setup(Task(torch.tensor(COUNTS)))
     torch.manual_seed(0)
     network = method.build(create("resnet8", 1, len(COUNTS))).double().train()
     if groups:
@@ -166,7 +167,7 @@ def test_groups_are_those_of_the_initial_weights():
 
 
 def test_official_settings_under_the_paper_protocol():
-    rules = protocol("paper", CATALOG["cifar100_lt"])
+    rules = protocol_of("paper", CATALOG["cifar100_lt"])
     (stage,) = build("gbg").stages(rules.recipe())
     assert stage.recipe == Recipe(
         epochs=300, batch_size=256, learning_rate=0.1, weight_decay=pytest.approx(5e-4),

@@ -16,7 +16,7 @@ FIRST, SECOND = Clock("representation", 3, 200, 2), Clock("classifier", 3, 30, 2
 
 def bound(parameters="", counts=COUNTS):
     method = build(f"gcl({parameters})")
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     return method
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ltbench import Clock, Step, build
-from ltbench.analysis.encoder import encoder_of, encoder_parameters
-from ltbench.conformance import check, training
+from ltbench.api.task import Task
+from ltbench.blocks.feature_quality import encoder_of, encoder_parameters
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.task import Task
+from ltbench.testing.conformance import check, training
 
 CLOCK = Clock("train", 6, 12)
 FAST = "gkp(start=0.0, interval=0.05, freeze=1.0)"
@@ -210,6 +210,6 @@ def test_a_fisher_that_is_not_finite_stops_the_run():
 
 def test_a_class_without_training_images_is_no_obstacle():
     gkp = build("ce+gkp").modifiers[0]
-    gkp.bind(Task(torch.tensor([40, 20, 6, 2, 0])))
+    gkp.setup(Task(torch.tensor([40, 20, 6, 2, 0])))
     gkp.state["groups"] = torch.tensor([0, 1, 1, 2, 3])
     assert gkp.group_images.tolist() == [40, 26, 2, 0]

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from ltbench import Method, build, describe
-from ltbench.alias import Alias
-from ltbench.conformance import equal, training
+from ltbench.api.alias import Alias
+from ltbench.api.registry import completed, find, names, parameters, parts_of, role, trained_part
 from ltbench.errors import UsageError
-from ltbench.registry import completed, find, names, parameters, parts_of, role, trained_part
+from ltbench.testing.conformance import equal, training
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,14 @@ def test_post_hoc_parts_share_its_training():
 
 def test_records_name_it(tmp_path):
     from ltbench.data.catalog import dataset
-    from ltbench.runs.execute import Place, run_job
+    from ltbench.runs.execute import Workspace, run_job
     from ltbench.runs.plan import make
     from ltbench.runs.store import Store
 
     plan = make([dataset("digits_lt")], ["gkp_gsa"], [0], Store(tmp_path), protocol_name="smoke")
-    (record,) = run_job(plan.jobs[0], Place(tmp_path, tmp_path, device="cpu"), lambda report: None)
+    (record,) = run_job(
+        plan.jobs[0], Workspace(tmp_path, tmp_path, device="cpu"), lambda report: None
+    )
     assert record.method == record.trained == "gkp_gsa"
     assert set(record.parameters) == {"bcl", "gkp", "gsa"}
     assert any("Eq. 13" in line for line in record.deviations)

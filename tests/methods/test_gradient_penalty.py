@@ -12,7 +12,7 @@ CLOCK = Clock("train", 0, 10)
 
 def set_up(specification):
     method = build(specification)
-    method.bind(Task(torch.tensor([40, 20, 10, 5, 1])))
+    method.setup(Task(torch.tensor([40, 20, 10, 5, 1])))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build(create("resnet8", 3, 5)).double().train()

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from ltbench.methods.gsa import PerturbationRadius, safe_radius
 
 from ltbench import Batch, Clock, Step, Task, build
-from ltbench.conformance import check, training
+from ltbench.api.perturb import Segments, combined, inner, norm, scaled
+from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import create
-from ltbench.perturb import Segments, combined, inner, norm, scaled
-from ltbench.slopes import Reach, exact_slopes, owned_slopes, safe_radius
+from ltbench.testing.conformance import check, training
 
 COUNTS = (60, 30, 12, 5, 2, 1)
 GROUPS = torch.tensor([0, 0, 1, 2, 3, 3])
@@ -18,7 +19,7 @@ CLOCK = Clock("train", 5, 10, 1, 4)
 
 def step_of(specification, targets=TARGETS, groups=GROUPS, dtype=torch.float64, clock=CLOCK):
     method = build(specification)
-    method.bind(Task(torch.tensor(COUNTS)))
+    method.setup(Task(torch.tensor(COUNTS)))
     torch.manual_seed(0)
     network = method.build(create("resnet8", 3, len(COUNTS))).to(dtype).train()
     draw = torch.Generator().manual_seed(1)
@@ -51,7 +52,7 @@ def assert_close(left, right, tolerance=1e-9):
 
 
 @pytest.mark.parametrize("base", ["ce", "bcl"])
-@pytest.mark.parametrize("slopes_of", [exact_slopes, owned_slopes])
+@pytest.mark.parametrize("slopes_of", [exact_gradients, owned_gradients])
 def test_weighted_slopes_add_up_to_the_gradient_and_weighted_residuals_to_zero(base, slopes_of):
     step = step_of(f"{base}+gsa")
     members = GROUPS[TARGETS]
@@ -68,7 +69,7 @@ def test_weighted_slopes_add_up_to_the_gradient_and_weighted_residuals_to_zero(b
 
 def test_exact_slopes_are_gradients_of_the_groups_losses():
     step = step_of("bcl+gsa")
-    _, slopes = exact_slopes(step, GROUPS[TARGETS])
+    _, slopes = exact_gradients(step, GROUPS[TARGETS])
     for group, slope in slopes.items():
         again = step_of("bcl+gsa")
         losses = again.losses(again.forward())[GROUPS[TARGETS] == group]
@@ -82,7 +83,7 @@ def test_owned_slopes_are_the_exact_ones_where_nothing_couples_images():
         step.network.eval()  # fixed statistics
     (_, exact), (_, owned) = (
         take(step, GROUPS[TARGETS])
-        for take, step in zip((exact_slopes, owned_slopes), steps, strict=True)
+        for take, step in zip((exact_gradients, owned_gradients), steps, strict=True)
     )
     assert exact.keys() == owned.keys()
     for group in exact:
@@ -91,12 +92,12 @@ def test_owned_slopes_are_the_exact_ones_where_nothing_couples_images():
 
 def test_slopes_are_those_of_the_loss_without_its_weight():
     step = step_of("ce+gkp+gsa")
-    _, plain = exact_slopes(step, GROUPS[TARGETS])
+    _, plain = exact_gradients(step, GROUPS[TARGETS])
     step = step_of("ce+gkp+gsa")
     ones = torch.ones(1)
     step.method.modifiers[0].state["penalty"] = dict(pull=ones, centre=ones, rest=ones)
     assert step.method.loss_weight(CLOCK) < 1
-    _, weighted = exact_slopes(step, GROUPS[TARGETS])
+    _, weighted = exact_gradients(step, GROUPS[TARGETS])
     for group in plain:
         assert_close(weighted[group], plain[group], 1e-12)
 
@@ -118,17 +119,17 @@ def test_radius_and_norm_are_exact():
         rho = (theta / (2 * slope)) ** 0.5 * 219**-0.25 * (n - 1) ** -0.25
         found = safe_radius(norm(weights), norm(way), 219, images)
         assert found.item() == pytest.approx(rho, rel=1e-12)
-        offset = Reach(0.01, cap=1.0).offset(weights, way, images)
+        offset = PerturbationRadius(0.01, cap=1.0).offset(weights, way, images)
         assert norm(offset).item() == pytest.approx(219**0.5 * 0.01 * rho, rel=1e-9)
         assert_close(scaled(offset, 1.0), scaled(way, 1.0))
-    capped = Reach(100.0, cap=0.05).offset(weights, way, 2)
+    capped = PerturbationRadius(100.0, cap=0.05).offset(weights, way, 2)
     assert norm(capped).item() == pytest.approx(0.05 * theta, rel=1e-9)
 
 
 def test_the_adaptive_metric_and_the_bounds_of_the_release():
     weights, way = {"a": torch.tensor([1.0, -2.0, 0.5])}, {"a": torch.tensor([3.0, 1.0, -2.0])}
     for least, most, rho in ((0.5, 1.0, 0.5), (0.0, 1e-3, 1e-3)):
-        reach = Reach(1e-9 if least else 1e9, 1e9, least, most, adaptive=True)
+        reach = PerturbationRadius(1e-9 if least else 1e9, 1e9, least, most, adaptive=True)
         offset = reach.offset(weights, way, 10)["a"]
         w, g = weights["a"], way["a"]
         torch.testing.assert_close(offset, 3**0.5 * rho * w**2 * g / (w.abs() * g).norm())
@@ -197,7 +198,7 @@ def test_one_group_along_its_gradient_is_sam(base):
     size = sum(p.numel() for p in plain.network.parameters())
     rho = 0.01 * size**0.5 * float(safe_radius(theta, norm(ascent), size, sum(COUNTS)))
     sam = build(f"{base}+sam(rho={rho!r})")
-    sam.bind(Task(torch.tensor(COUNTS)))
+    sam.setup(Task(torch.tensor(COUNTS)))
     step = Step(sam, plain.network, plain.batch, CLOCK)
     expected = filled(step)
     if base == "bcl":  # prototypes are of no image, so here they are undisplaced
@@ -233,7 +234,7 @@ def test_fewer_classes_in_a_batch_than_groups():
 
 def test_parallel_gradients_have_no_residual_direction():
     gsa = gsa_of(build("ce+gsa"))
-    gsa.bind(Task(torch.tensor(COUNTS)))
+    gsa.setup(Task(torch.tensor(COUNTS)))
     gsa.state["groups"] = GROUPS
     slope = {"a": torch.randn(50, generator=torch.Generator().manual_seed(0))}
     network = torch.nn.Module()
@@ -276,7 +277,7 @@ def test_displacing_the_head_on_kept_features_is_displacing_it_in_a_pass(base):
     assert step.notes["mean"].keys() <= {"classifier.weight", "classifier.bias"}
     again = step_of(f"{base}+gsa(perturbed='head', scale=0.3, cap=1.0)")
     gsa = gsa_of(again.method)
-    _, slopes = exact_slopes(again, GROUPS[TARGETS], "classifier.")
+    _, slopes = exact_gradients(again, GROUPS[TARGETS], "classifier.")
     sizes = GROUPS[TARGETS].bincount(minlength=4) / len(TARGETS)
     segments = Segments(gsa._offsets(again, slopes, sizes.tolist()), GROUPS[TARGETS])
     assert_close(found, again.gradients(again.objective(segments)))

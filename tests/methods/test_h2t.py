@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench.blocks.mixup import blended
 from ltbench.errors import UsageError
-from ltbench.mixup import blended
 from ltbench.networks import create
-from ltbench.synthetic import training
+from ltbench.testing.synthetic import training
 
 COUNTS = torch.tensor([40, 20, 10, 5, 2])
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
@@ -26,7 +26,7 @@ def a_batch(images=12):
 
 def a_step(specification="h2t", clock=SECOND):
     method = build(specification)
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = create("resnet8", 3, 5).double().eval()

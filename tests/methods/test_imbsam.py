@@ -13,7 +13,7 @@ CLOCK = Clock("train", 0, 10)
 
 def set_up(specification, targets):
     method = build(specification)
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build(create("resnet8", 3, 5)).double().train()
@@ -87,4 +87,4 @@ def test_negative_parameters_are_refused(parameters):
 def test_where_no_class_is_tail_it_says_so():
     method = build("ce+imbsam(eta=5)")
     with pytest.raises(UsageError, match="the rarest class has 50 images; give an eta above 50"):
-        method.bind(Task(torch.tensor([500, 50])))
+        method.setup(Task(torch.tensor([500, 50])))

@@ -16,7 +16,7 @@ COUNTS = torch.tensor([500, 120, 37, 9, 1])
 
 def losses(specification, logits, targets, counts=COUNTS):
     method = build(specification)
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
 
 

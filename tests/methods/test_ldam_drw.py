@@ -17,7 +17,7 @@ EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
 
 def bound(parameters="", counts=COUNTS):
     method = build(f"ldam_drw({parameters})")
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     return method
 
 

@@ -13,7 +13,7 @@ COUNTS = torch.tensor([500, 120, 37, 9, 1])
 
 def losses(specification, logits, targets, counts=COUNTS):
     method = build(specification)
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
 
 
@@ -54,4 +54,4 @@ def test_tau_zero_is_cross_entropy():
 
 def test_prediction_is_plain():
     logits = torch.randn(4, 5)
-    assert build("logit_adjustment").adjust(logits) is logits
+    assert build("logit_adjustment").adjust_logits(logits) is logits

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 
-from ltbench import Recipe, build, conformance
+from ltbench import Recipe, build
 from ltbench.errors import UsageError
 from ltbench.networks import ScaledClassifier, create
-from ltbench.synthetic import CLASSES, training
+from ltbench.testing import conformance
+from ltbench.testing.synthetic import CLASSES, training
 
 EPOCHS = 4
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
@@ -18,7 +19,7 @@ def entered():
     """A plain network and its twin as the second stage begins it."""
     method = training("lws").method
     plain = create("resnet8", 3, CLASSES).double().eval()
-    return plain, method.enter(copy.deepcopy(plain), "scale").double().eval()
+    return plain, method.begin_stage(copy.deepcopy(plain), "scale").double().eval()
 
 
 def images():

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from ltbench import Batch, Clock, Recipe, Task, build
+from ltbench.blocks.mixup import mixed
 from ltbench.engine.train import optimiser_for
 from ltbench.errors import UsageError
-from ltbench.mixup import mixed
 from ltbench.networks import ScaledClassifier, create
-from ltbench.synthetic import training
+from ltbench.testing.synthetic import training
 
 COUNTS = torch.tensor([500, 120, 37, 9, 5])
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
@@ -20,7 +20,7 @@ FIRST, SECOND = Clock("mixup", 0, 10), Clock("classifier", 0, 10)
 
 def bound(specification="mislas", counts=COUNTS):
     method = build(specification)
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     return method
 
 
@@ -110,7 +110,7 @@ def test_the_release_s_settings_by_data_set(specification, smoothing, rate, stil
     )
     assert second.recipe == Recipe(10, 128, 0.1, 2e-4, schedule="cosine")
     assert (second.sampler, second.reset, second.evaluating) == ("class_balanced", (), still)
-    head = method.enter(network(), "classifier")
+    head = method.begin_stage(network(), "classifier")
     groups = optimiser_for(head, second).param_groups
     rates = {id(p): group["factor"] for group in groups for p in group["params"]}
     assert rates[id(head.classifier.scale)] == 1.0

@@ -18,7 +18,7 @@ def a_batch(views=1):
 
 def a_step(specification, number=0, views=1):
     method = build(specification)
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build(create("resnet8", 3, 5)).double().train()

@@ -6,15 +6,16 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from ltbench.methods.more import LowRank, add_low_rank, without_low_rank
 from torch import nn
 from torch.func import functional_call
 
-from ltbench import Batch, Clock, Compose, Step, Task, build, conformance
+from ltbench import Batch, Clock, Compose, Step, Task, build
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.networks.lowrank import LowRank, add_low_rank, without_low_rank
-from ltbench.networks.merge import merge_weights
-from ltbench.synthetic import first_step, training
+from ltbench.networks.parametrize import merge_weights
+from ltbench.testing import conformance
+from ltbench.testing.synthetic import first_step, training
 
 COUNTS = (120, 40, 8, 3)
 HALF = Clock("train", 0, 1)  # the middle of training: alpha = A
@@ -24,7 +25,7 @@ BASES = ["more", "logit_adjustment+more", "ldam_drw+more", "focal+more"]
 def made(specification="more", dtype=torch.float64, used=False):
     """A bound method and its network; `used` gives the low-rank parts weights, as training does."""
     method = build(specification)
-    method.bind(Task(torch.tensor(COUNTS)))
+    method.setup(Task(torch.tensor(COUNTS)))
     torch.manual_seed(0)
     network = method.build(create("resnet8", 1, len(COUNTS))).to(dtype).train()
     if used:
@@ -37,7 +38,7 @@ def made(specification="more", dtype=torch.float64, used=False):
 def plain(specification, dtype=torch.float64):
     base = specification.removesuffix("+more") if "+" in specification else "ce"
     method = build(base)
-    method.bind(Task(torch.tensor(COUNTS)))
+    method.setup(Task(torch.tensor(COUNTS)))
     torch.manual_seed(0)
     return method, method.build(create("resnet8", 1, len(COUNTS))).to(dtype).train()
 
@@ -195,7 +196,7 @@ def test_merged_it_is_the_full_path_in_a_plain_network(dtype, error):
 
 def test_parameters_of_the_exported_network():
     method = build("more")
-    method.bind(Task(torch.arange(100) + 1))
+    method.setup(Task(torch.arange(100) + 1))
     network = method.build(create("resnet32", 3, 100))
     assert len(parts(network)) == 31
     sides = [(16, 27), *[(16, 144)] * 10, (32, 144), *[(32, 288)] * 9, (64, 288), *[(64, 576)] * 9]
@@ -274,7 +275,7 @@ def test_per_logit_trains_on_several_labels_an_image():
             return loss.sum(1)
 
     method = Compose(Several(), build("more(per_logit=True)"))
-    method.bind(Task(torch.tensor(COUNTS)))
+    method.setup(Task(torch.tensor(COUNTS)))
     network = method.build(create("resnet8", 1, len(COUNTS))).double().train()
     labels = torch.tensor([[1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
     step = Step(method, network, batch_of((0, 0, 0))._replace(targets=labels), HALF)

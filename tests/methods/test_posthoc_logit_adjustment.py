@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench import Task, build
-from ltbench.compose import is_post_hoc
+from ltbench.api.compose import is_post_hoc
 
 COUNTS = torch.tensor([500, 120, 37, 9, 1])
 
 
 def adjusted(tau, logits, counts=COUNTS):
     method = build(f"ce+posthoc_logit_adjustment(tau={tau!r})")
-    method.bind(Task(counts))
-    return method.adjust(logits)
+    method.setup(Task(counts))
+    return method.adjust_logits(logits)
 
 
 def random_logits(seed=0):

@@ -12,7 +12,7 @@ COUNTS = torch.tensor([90, 30, 29, 10, 1])
 def mixtures(specification, steps=60):
     """The mixed batches of several steps, so that shares lie on both sides of tau."""
     method = build(specification)
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     draw = torch.Generator().manual_seed(1)
     batch = Batch((torch.randn(32, 3, 4, 4),), torch.randint(5, (32,), generator=draw), None)
     return [method.mix(batch, Clock("train", 0, 1, number, steps)) for number in range(steps)]

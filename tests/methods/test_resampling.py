@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ltbench import Recipe, Stage, build
-from ltbench.compose import overrides
+from ltbench.api.compose import overrides
 from ltbench.data.samplers import order
 
 RECIPE = Recipe(10, 16, learning_rate=0.1, weight_decay=2e-4)

@@ -18,7 +18,7 @@ EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
 
 def bound(specification="ride"):
     method = build(specification)
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     return method
 
 

@@ -19,7 +19,7 @@ DOUBLE = torch.float64
 def set_up(specification, dtype=DOUBLE):
     """A bound method, its network in training mode, and a batch."""
     method = build(specification)
-    method.bind(TASK)
+    method.setup(TASK)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build(create("resnet8", 3, 5)).to(dtype).train()

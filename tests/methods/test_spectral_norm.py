@@ -11,14 +11,14 @@ from ltbench import Task, build
 from ltbench.engine.evaluate import finalised
 from ltbench.errors import LtbenchError
 from ltbench.networks import CosineClassifier, create
-from ltbench.synthetic import training
+from ltbench.testing.synthetic import training
 
 TASK = Task(torch.tensor([40, 20, 10, 5, 1]))
 
 
 def built(specification, base="ce"):
     method = build(f"{base}+{specification}")
-    method.bind(TASK)
+    method.setup(TASK)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         plain = create("resnet8", 3, 5).double()

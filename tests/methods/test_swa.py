@@ -7,10 +7,10 @@ import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from ltbench import build
+from ltbench.api.registry import role
 from ltbench.engine.evaluate import finalised
 from ltbench.errors import UsageError
-from ltbench.registry import role
-from ltbench.synthetic import training
+from ltbench.testing.synthetic import training
 
 
 def by_epoch(work):

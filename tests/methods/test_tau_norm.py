@@ -5,12 +5,13 @@ import copy
 import pytest
 import torch
 
-from ltbench import build, conformance
+from ltbench import build
+from ltbench.api.registry import role, trained_part
 from ltbench.engine.evaluate import finalised
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.registry import role, trained_part
-from ltbench.synthetic import training
+from ltbench.testing import conformance
+from ltbench.testing.synthetic import training
 
 
 def network():

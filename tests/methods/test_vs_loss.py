@@ -14,7 +14,7 @@ COUNTS = torch.tensor([500, 120, 37, 9, 1])
 
 def losses(specification, logits, targets, counts=COUNTS):
     method = build(specification)
-    method.bind(Task(counts))
+    method.setup(Task(counts))
     return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
 
 
@@ -69,7 +69,7 @@ def test_uniform_counts_reduce_it_to_cross_entropy(count):
 
 def test_with_sam_the_gradient_is_taken_at_weights_displaced_along_it():
     method = build("vs_loss+sam(rho=0.1)")
-    method.bind(Task(COUNTS))
+    method.setup(Task(COUNTS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build(create("resnet8", 3, 5)).double().train()

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from ltbench.methods.bbn import two_ends
+from ltbench.methods.ride import ExpertClassifier, experts
 from torch import nn
 
 from ltbench.networks import create
-from ltbench.networks.branches import ExpertClassifier, experts, two_ends
 
 
 def backbone(name="resnet32"):

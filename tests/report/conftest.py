@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.engine.scores import Scores
+from ltbench.evaluation.scores import Scores
 from ltbench.report.page import Report, render
 from ltbench.runs.record import Cost, Data, Environment, Record
 from ltbench.runs.store import Cell, Store

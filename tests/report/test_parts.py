@@ -2,13 +2,11 @@
 
 import pytest
 
-from ltbench.report.classes import BINS, by_count
-from ltbench.report.curves import MOST, curves
+from ltbench.report.curves import BINS, MOST, by_count, curves
 from ltbench.report.evidence import gather
 from ltbench.report.overlays import cost, overlaid, round_ticks
-from ltbench.report.plot import short
 from ltbench.report.rows import seeds
-from ltbench.report.svg import SERIES, canvas, drawing
+from ltbench.report.svg import SERIES, canvas, drawing, short
 from ltbench.runs.record import Data
 from ltbench.runs.store import Cell
 

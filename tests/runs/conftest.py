@@ -8,7 +8,7 @@ import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.runs import plan
-from ltbench.runs.execute import Place
+from ltbench.runs.execute import Workspace
 from ltbench.runs.record import Cost, Data, Environment, Failure, Record, Scores
 from ltbench.runs.store import Store
 
@@ -122,5 +122,5 @@ def store(results: Path) -> Store:
 
 
 @pytest.fixture
-def place(results: Path, tmp_path: Path) -> Place:
-    return Place(results, tmp_path / "data", "cpu")
+def workspace(results: Path, tmp_path: Path) -> Workspace:
+    return Workspace(results, tmp_path / "data", "cpu")

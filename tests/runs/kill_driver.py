@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from ltbench.data.catalog import dataset
-from ltbench.runs.execute import Place, run_job
+from ltbench.runs.execute import Workspace, run_job
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 
@@ -30,12 +30,12 @@ KILLS = 22
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate"}
 
 
-def job_of(results: Path, protocol: str) -> tuple[Job, Place]:
+def job_of(results: Path, protocol: str) -> tuple[Job, Workspace]:
     """Return the job of a folder, finished or not; it writes a checkpoint after every epoch."""
     (job,) = make(
         [dataset("digits_lt")], METHODS, [0], Store(results), protocol_name=protocol, force=True
     ).jobs
-    return job, Place(results, results.parent / "data", "cpu", checkpoint_every=0.0)
+    return job, Workspace(results, results.parent / "data", "cpu", checkpoint_every=0.0)
 
 
 def attempt(results: Path, protocol: str, kill_at: int | None = None) -> int:
@@ -43,14 +43,14 @@ def attempt(results: Path, protocol: str, kill_at: int | None = None) -> int:
 
     With `kill_at` it kills itself before that many changes to files of the folder.
     """
-    job, place = job_of(results, protocol)
+    job, workspace = job_of(results, protocol)
     child = os.fork()
     if child:
         return child
     try:
         if kill_at is not None:
             _kill_before_change(kill_at, str(results))
-        run_job(job, place, lambda report: None)
+        run_job(job, workspace, lambda report: None)
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -74,8 +74,8 @@ def kill_at_random(results: Path, epoch_seconds: float) -> tuple[int, int]:
     Returns the kills and the number of epochs that were whole at each.
     """
     dice, kills, progress = random.Random(0), 0, []
-    job, place = job_of(results, LONG)
-    checkpoint = Store(place.results).work(job.fingerprint) / "checkpoint.pt"
+    job, workspace = job_of(results, LONG)
+    checkpoint = Store(workspace.results).work(job.fingerprint) / "checkpoint.pt"
     while kills < KILLS:
         child = attempt(results, LONG)
         # At most two epochs further, so that the run outlives its kills; at times none.

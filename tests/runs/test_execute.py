@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.conformance import equal
+from ltbench.api.registry import build
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.evaluate import calibration_error
 from ltbench.errors import LtbenchError
-from ltbench.registry import build
-from ltbench.runs import plan, probe
-from ltbench.runs.execute import Place, run_job, split_of, training_of
-from ltbench.runs.pool import run_here
-from ltbench.runs.probe import estimate
-from ltbench.runs.store import Cell, Store, read_failure, write_file
+from ltbench.evaluation.metrics import calibration_error
+from ltbench.runs import cost, plan
+from ltbench.runs.cost import estimate
+from ltbench.runs.execute import Workspace, run_job, split_of, training_of
+from ltbench.runs.executors.local import run_here
+from ltbench.runs.files import read_failure, write_file
+from ltbench.runs.store import Cell, Store
+from ltbench.testing.conformance import equal
 
 POST_HOC = "ce+posthoc_logit_adjustment"
 PROTOCOL = "fast(epochs=3, evaluate_every=1)"
@@ -36,10 +37,10 @@ def curves(results: Path, cell: Cell) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def expect_private(text: str, place: Place) -> None:
+def expect_private(text: str, workspace: Workspace) -> None:
     """No host name and no folder is in what is shared."""
     assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
-    for folder in (Path.home(), place.results.parent, Path.cwd()):
+    for folder in (Path.home(), workspace.results.parent, Path.cwd()):
         assert len(str(folder)) == 1 or str(folder) not in text
 
 
@@ -52,32 +53,32 @@ def done(tmp_path_factory, jobs_of):
     """One training of three epochs, finished, with the cell that is read off it."""
     results = tmp_path_factory.mktemp("done") / "results"
     (job,) = jobs_of(results, ["ce", POST_HOC], protocol_name=PROTOCOL)
-    place = Place(results, results.parent / "data", "cpu")
+    workspace = Workspace(results, results.parent / "data", "cpu")
     reports = []
-    records = run_job(job, place, reports.append)
-    return job, place, records, reports
+    records = run_job(job, workspace, reports.append)
+    return job, workspace, records, reports
 
 
 # what a record says
 
 
 def test_a_record_names_its_cell_and_everything_resolved(done):
-    job, place, (plain, _), _ = done
+    job, workspace, (plain, _), _ = done
     assert Cell.of(plain) == job.cells[0]
     assert plain.settings == job.protocol.model_dump()
     assert plain.settings["epochs"] == 3
     assert plain.trained == "ce"
     assert plain.parameters == {"ce": {}}
-    assert plain.fingerprint == plan.fingerprint(job.cells[0], build("ce"), job.protocol)
+    assert plain.fingerprint == plan.cell_fingerprint(job.cells[0], build("ce"), job.protocol)
     (stage,) = plain.stages
     assert stage["recipe"]["epochs"] == 3
     assert stage["recipe"]["learning_rate"] == plain.settings["learning_rate"]
-    assert Store(place.results).read(job.cells[0]) == plain
+    assert Store(workspace.results).read(job.cells[0]) == plain
 
 
 def test_a_record_says_what_it_was_trained_on(done):
-    job, place, (plain, _), _ = done
-    split = split_of(job, place)
+    job, workspace, (plain, _), _ = done
+    split = split_of(job, workspace)
     assert plain.data.class_counts == (120, 86, 61, 44, 31, 22, 16, 11, 8, 6)
     assert Counter(split.train.labels.tolist()) == dict(enumerate(plain.data.class_counts))
     assert plain.data.indices_sha256 == split.indices_sha256
@@ -103,8 +104,8 @@ def test_accuracies_follow_from_the_counts_per_class(done):
 
 
 def test_the_headline_is_the_last_epoch_and_the_best_is_the_first_maximum(done):
-    job, place, (plain, _), _ = done
-    rows = curves(place.results, job.cells[0])
+    job, workspace, (plain, _), _ = done
+    rows = curves(workspace.results, job.cells[0])
     top1 = [float(row["top1"]) for row in rows]
     assert plain.last.epoch == 3
     assert plain.last.top1 == pytest.approx(top1[-1])
@@ -114,7 +115,7 @@ def test_the_headline_is_the_last_epoch_and_the_best_is_the_first_maximum(done):
 
 
 def test_a_post_hoc_cell_shares_the_training_and_has_no_best_epoch(done):
-    _, place, (plain, adjusted), reports = done
+    _, workspace, (plain, adjusted), reports = done
     assert (adjusted.method, adjusted.trained) == (POST_HOC, "ce")
     assert adjusted.best is None
     assert adjusted.fingerprint != plain.fingerprint
@@ -123,16 +124,16 @@ def test_a_post_hoc_cell_shares_the_training_and_has_no_best_epoch(done):
     assert sum(report.loss is not None for report in reports) == 3
     logits = {}
     for record in (plain, adjusted):
-        arrays = np.load(place.results / "work" / record.fingerprint / "logits.npz")
+        arrays = np.load(workspace.results / "work" / record.fingerprint / "logits.npz")
         logits[record.method] = arrays["logits"].astype(np.float64)
     prior = np.log(np.array(plain.data.class_counts) / sum(plain.data.class_counts))
     np.testing.assert_allclose(logits[POST_HOC], logits["ce"] - prior, atol=2e-2)  # half precision
 
 
 def test_curves_have_a_row_an_epoch(done):
-    job, place, _, reports = done
+    job, workspace, _, reports = done
     for cell in job.cells:
-        rows = curves(place.results, cell)
+        rows = curves(workspace.results, cell)
         assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
         assert [row["stage"] for row in rows] == ["train"] * 3
         rates = [float(row["learning_rate"]) for row in rows]
@@ -152,9 +153,9 @@ def test_reports_count_every_step_and_epoch(done):
 
 
 def test_kept_logits_agree_with_the_record(done):
-    _, place, records, _ = done
+    _, workspace, records, _ = done
     for record in records:
-        arrays = np.load(place.results / "work" / record.fingerprint / "logits.npz")
+        arrays = np.load(workspace.results / "work" / record.fingerprint / "logits.npz")
         logits, labels = arrays["logits"], arrays["labels"]
         assert logits.shape == (500, 10)
         assert np.bincount(labels).tolist() == list(record.last.total)
@@ -166,42 +167,42 @@ def test_kept_logits_agree_with_the_record(done):
 
 
 def test_a_record_says_where_it_ran_but_not_who_or_which_machine(done):
-    job, place, (plain, _), _ = done
+    job, workspace, (plain, _), _ = done
     here = plain.environment
     assert here.torch == torch.__version__
     assert here.threads == 1
     assert here.cuda is None
-    folder = Store(place.results).path(job.cells[0]).parent
+    folder = Store(workspace.results).path(job.cells[0]).parent
     for path in folder.iterdir():
-        expect_private(path.read_text(), place)
+        expect_private(path.read_text(), workspace)
     assert here.commit is None or re.fullmatch(r"[0-9a-f]{40}", here.commit)
 
 
 def test_cost_is_counted(done):
-    job, place, (plain, _), _ = done
+    job, workspace, (plain, _), _ = done
     assert plain.cost.train_seconds > 0
     assert plain.cost.evaluate_seconds > 0
     images = 3 * sum(plain.data.class_counts)
     assert plain.cost.images_per_second == pytest.approx(images / plain.cost.train_seconds)
     assert plain.cost.peak_memory_mib > 10
-    network = training_of(job, place).network
+    network = training_of(job, workspace).network
     assert plain.cost.parameters == sum(p.numel() for p in network.parameters())
     assert plain.deviations == []
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", plain.finished)
 
 
 def test_only_records_curves_and_scratch_lie_in_the_results(done):
-    _, place, records, _ = done
-    names = {Path(name).name for name in files(place.results)}
+    _, workspace, records, _ = done
+    names = {Path(name).name for name in files(workspace.results)}
     assert names == {"seed0.json", "seed0.csv", "checkpoint.pt", "logits.npz", "lock"}
-    assert len(files(place.results, "seed0.json")) == len(records) == 2
+    assert len(files(workspace.results, "seed0.json")) == len(records) == 2
 
 
-def test_deviations_of_every_part_are_in_the_record(place, jobs_of):
+def test_deviations_of_every_part_are_in_the_record(workspace, jobs_of):
     (job,) = jobs_of(
-        place.results, "logit_adjustment+sam", protocol_name="smoke(precision='bfloat16')"
+        workspace.results, "logit_adjustment+sam", protocol_name="smoke(precision='bfloat16')"
     )
-    (record,) = run_job(job, place, lambda report: None)
+    (record,) = run_job(job, workspace, lambda report: None)
     assert len(record.deviations) == 3
     assert "bfloat16" in record.deviations[0]
     assert list(record.parameters) == ["logit_adjustment", "sam"]
@@ -212,47 +213,53 @@ def test_deviations_of_every_part_are_in_the_record(place, jobs_of):
 
 
 def test_a_finished_job_trains_nothing_and_changes_no_byte(done):
-    job, place, records, _ = done
-    before = {name: (place.results / name).read_bytes() for name in files(place.results)}
-    assert run_job(job, place, no_training) == records
-    assert {name: (place.results / name).read_bytes() for name in files(place.results)} == before
+    job, workspace, records, _ = done
+    before = {name: (workspace.results / name).read_bytes() for name in files(workspace.results)}
+    assert run_job(job, workspace, no_training) == records
+    assert {
+        name: (workspace.results / name).read_bytes() for name in files(workspace.results)
+    } == before
 
 
-def test_a_post_hoc_part_asked_for_later_is_read_off_the_trained_network(place, jobs_of, lasting):
-    (job,) = jobs_of(place.results, "ce")
-    run_job(job, place, lambda report: None)
-    (later,) = jobs_of(place.results, ["ce", POST_HOC])
+def test_a_post_hoc_part_asked_for_later_is_read_off_the_trained_network(
+    workspace, jobs_of, lasting
+):
+    (job,) = jobs_of(workspace.results, "ce")
+    run_job(job, workspace, lambda report: None)
+    (later,) = jobs_of(workspace.results, ["ce", POST_HOC])
     assert [cell.method for cell in later.cells] == [POST_HOC]
-    (record,) = run_job(later, place, no_training)
-    fresh = replace(place, results=place.results / "fresh")
+    (record,) = run_job(later, workspace, no_training)
+    fresh = replace(workspace, results=workspace.results / "fresh")
     (job,) = jobs_of(fresh.results, ["ce", POST_HOC])
     _, together = run_job(job, fresh, lambda report: None)
     assert lasting(record) == lasting(together)
 
 
-def test_a_lost_record_is_made_again_from_the_checkpoint(place, jobs_of, lasting):
-    (job,) = jobs_of(place.results)
-    (record,) = run_job(job, place, lambda report: None)
-    Store(place.results).path(job.cells[0]).unlink()
-    (again,) = run_job(job, place, no_training)
+def test_a_lost_record_is_made_again_from_the_checkpoint(workspace, jobs_of, lasting):
+    (job,) = jobs_of(workspace.results)
+    (record,) = run_job(job, workspace, lambda report: None)
+    Store(workspace.results).path(job.cells[0]).unlink()
+    (again,) = run_job(job, workspace, no_training)
     assert lasting(again) == lasting(record)
     assert again.cost.train_seconds == record.cost.train_seconds
 
 
-def test_force_trains_again_and_replaces_the_record(place, jobs_of, lasting):
-    (job,) = jobs_of(place.results)
-    (record,) = run_job(job, place, lambda report: None)
+def test_force_trains_again_and_replaces_the_record(workspace, jobs_of, lasting):
+    (job,) = jobs_of(workspace.results)
+    (record,) = run_job(job, workspace, lambda report: None)
     epochs = []
-    (again,) = run_job(job, replace(place, force=True), lambda report: epochs.append(report.loss))
+    (again,) = run_job(
+        job, replace(workspace, force=True), lambda report: epochs.append(report.loss)
+    )
     assert sum(loss is not None for loss in epochs) == 2
     assert lasting(again) == lasting(record)
-    assert Store(place.results).read(job.cells[0]) == again
+    assert Store(workspace.results).read(job.cells[0]) == again
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(place, jobs_of, lasting):
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(workspace, jobs_of, lasting):
     twice, kept = [], []
     for name in ("one", "two"):
-        here = replace(place, results=place.results / name)
+        here = replace(workspace, results=workspace.results / name)
         first, second = jobs_of(here.results, "ldam_drw+sam", seeds=[0, 1])
         (record,) = run_job(first, here, lambda report: None)
         twice.append(lasting(record))
@@ -267,16 +274,18 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(place, jobs_o
 # held-out images
 
 
-def test_held_out_images_choose_the_epoch_and_are_not_trained_on(place, jobs_of):
-    (job,) = jobs_of(place.results, protocol_name="fast(epochs=4, evaluate_every=1, validation=3)")
-    (record,) = run_job(job, place, lambda report: None)
-    rows = curves(place.results, job.cells[0])
+def test_held_out_images_choose_the_epoch_and_are_not_trained_on(workspace, jobs_of):
+    (job,) = jobs_of(
+        workspace.results, protocol_name="fast(epochs=4, evaluate_every=1, validation=3)"
+    )
+    (record,) = run_job(job, workspace, lambda report: None)
+    rows = curves(workspace.results, job.cells[0])
     held = [float(row["validation_top1"]) for row in rows]
     assert record.selected.epoch == 1 + held.index(max(held))
     assert record.selected.top1 == pytest.approx(float(rows[record.selected.epoch - 1]["top1"]))
     assert record.selected.total == record.last.total  # selected on held-out, scored on test images
     assert record.data.class_counts == (117, 83, 58, 41, 28, 19, 13, 8, 5, 3)
-    split = split_of(job, place)
+    split = split_of(job, workspace)
     assert torch.bincount(split.validation.labels).tolist() == [3] * 10
     seen = {image.numpy().tobytes() for image in split.train.images}
     assert len(seen) == sum(record.data.class_counts)
@@ -297,39 +306,39 @@ def nan_from(epoch: int, step: int) -> str:
 
 
 def test_a_loss_that_is_no_number_stops_its_run_only_and_says_when(
-    place, jobs_of, method_file, listener, lasting, tmp_path, monkeypatch
+    workspace, jobs_of, method_file, listener, lasting, tmp_path, monkeypatch
 ):
-    from ltbench.registry import load_file
+    from ltbench.api.registry import load_file
 
     monkeypatch.chdir(tmp_path)
     load_file(method_file("diverges", nan_from(epoch=2, step=7)))
     first, second = jobs_of(
-        place.results, ["diverges", "ce"], protocol_name="fast(epochs=3, evaluate_every=1)"
+        workspace.results, ["diverges", "ce"], protocol_name="fast(epochs=3, evaluate_every=1)"
     )
-    place = replace(place, checkpoint_every=0.0)
-    outcome = run_here([first, second], place, listener, debug=False)
+    workspace = replace(workspace, checkpoint_every=0.0)
+    outcome = run_here([first, second], workspace, listener, debug=False)
     assert [record.method for record in outcome.records] == ["ce"]
     assert list(outcome.failures) == [str(first)]
     assert "not finite at epoch 2, step 7" in outcome.failures[str(first)]
     assert [event for event, _ in listener.events] == ["started", "failed", "started", "finished"]
 
-    store = Store(place.results)
+    store = Store(workspace.results)
     failure = read_failure(store.failure_path(first.cells[0]))
     assert (failure.epoch, failure.step) == (2, 7)
     assert Cell.of(failure) == first.cells[0]
     assert failure.error == outcome.failures[str(first)]
-    expect_private(failure.model_dump_json(), place)
+    expect_private(failure.model_dump_json(), workspace)
     assert store.read(first.cells[0]) is None
     assert [record.method for record in store.records()] == ["ce"]
     assert not store.problems
-    assert not files(place.results, "*.tmp")
+    assert not files(workspace.results, "*.tmp")
 
     # The same again fails again; mended, it goes on from the last good epoch and clears its name.
     with pytest.raises(LtbenchError, match="epoch 2, step 7"):
-        run_job(first, place, lambda report: None)
+        run_job(first, workspace, lambda report: None)
     Path("mended").touch()
     seen = []
-    (record,) = run_job(first, place, lambda report: seen.append(report.epoch))
+    (record,) = run_job(first, workspace, lambda report: seen.append(report.epoch))
     assert min(seen) == 1  # one epoch was whole
     assert not store.failure_path(first.cells[0]).exists()
     assert store.read(first.cells[0]) == record
@@ -338,9 +347,9 @@ def test_a_loss_that_is_no_number_stops_its_run_only_and_says_when(
 
 
 def test_weights_that_are_no_numbers_are_noticed_where_the_loss_still_was_one(
-    place, jobs_of, method_file
+    workspace, jobs_of, method_file
 ):
-    from ltbench.registry import load_file
+    from ltbench.api.registry import load_file
 
     # The last gradient of an epoch spoils the weights after the last loss was seen.
     body = """
@@ -350,48 +359,48 @@ def test_weights_that_are_no_numbers_are_noticed_where_the_loss_still_was_one(
             next(step.network.parameters()).grad.fill_(float("nan"))
     """
     load_file(method_file("spoils", body))
-    (job,) = jobs_of(place.results, "spoils", protocol_name="fast(epochs=2, evaluate_every=1)")
+    (job,) = jobs_of(workspace.results, "spoils", protocol_name="fast(epochs=2, evaluate_every=1)")
     with pytest.raises(LtbenchError) as caught:
-        run_job(job, place, lambda report: None)
+        run_job(job, workspace, lambda report: None)
     assert "epoch 2" in str(caught.value)
     assert "\n" not in str(caught.value)
-    failure = read_failure(Store(place.results).failure_path(job.cells[0]))
+    failure = read_failure(Store(workspace.results).failure_path(job.cells[0]))
     assert failure.epoch == 2
 
 
 def test_an_unforeseen_error_fails_its_job_only_unless_debugging(
-    place, jobs_of, method_file, listener
+    workspace, jobs_of, method_file, listener
 ):
-    from ltbench.registry import load_file
+    from ltbench.api.registry import load_file
 
     load_file(method_file("breaks", "def penalty(self, network, clock):\n    return 1 / 0"))
-    jobs = jobs_of(place.results, ["breaks", "ce"])
-    outcome = run_here(jobs, place, listener, debug=False)
+    jobs = jobs_of(workspace.results, ["breaks", "ce"])
+    outcome = run_here(jobs, workspace, listener, debug=False)
     assert [record.method for record in outcome.records] == ["ce"]
     (reason,) = outcome.failures.values()
     assert reason == "ZeroDivisionError: division by zero (run with --debug for the traceback)"
-    failure = read_failure(Store(place.results).failure_path(jobs[0].cells[0]))
+    failure = read_failure(Store(workspace.results).failure_path(jobs[0].cells[0]))
     assert "ZeroDivisionError" in failure.error
     assert (failure.epoch, failure.step) == (None, None)
     with pytest.raises(ZeroDivisionError):
-        run_here(jobs[:1], place, listener, debug=True)
+        run_here(jobs[:1], workspace, listener, debug=True)
 
 
-def test_a_reader_who_went_away_is_no_failure_of_the_run(place, jobs_of):
+def test_a_reader_who_went_away_is_no_failure_of_the_run(workspace, jobs_of):
     def observe(report):
         raise BrokenPipeError  # standard output is closed, as by `ltbench run | head`
 
-    (job,) = jobs_of(place.results)
+    (job,) = jobs_of(workspace.results)
     with pytest.raises(BrokenPipeError):
-        run_job(job, place, observe)
-    assert not files(place.results, "*.failed.json")
+        run_job(job, workspace, observe)
+    assert not files(workspace.results, "*.failed.json")
 
 
-def test_no_failure_record_where_nothing_can_be_written(tmp_path, place, jobs_of, listener):
-    jobs = jobs_of(place.results)
+def test_no_failure_record_where_nothing_can_be_written(tmp_path, workspace, jobs_of, listener):
+    jobs = jobs_of(workspace.results)
     (tmp_path / "file").touch()
-    place = replace(place, results=tmp_path / "file" / "below")
-    (reason,) = run_here(jobs, place, listener, debug=False).failures.values()
+    workspace = replace(workspace, results=tmp_path / "file" / "below")
+    (reason,) = run_here(jobs, workspace, listener, debug=False).failures.values()
     assert "--results" in reason
     assert files(tmp_path) == ["file"]
 
@@ -401,19 +410,19 @@ def test_no_failure_record_where_nothing_can_be_written(tmp_path, place, jobs_of
 
 @pytest.fixture(scope="module")
 def checkpointed(tmp_path_factory, jobs_of):
-    """A finished job whose checkpoint tests may spoil: job, place, path, content."""
+    """A finished job whose checkpoint tests may spoil: job, workspace, path, content."""
     results = tmp_path_factory.mktemp("checkpointed") / "results"
     (job,) = jobs_of(results)
-    place = Place(results, results.parent / "data", "cpu")
-    run_job(job, place, lambda report: None)
+    workspace = Workspace(results, results.parent / "data", "cpu")
+    run_job(job, workspace, lambda report: None)
     path = Store(results).work(job.fingerprint) / "checkpoint.pt"
-    return job, place, path, path.read_bytes()
+    return job, workspace, path, path.read_bytes()
 
 
 def expect_refusal(checkpointed):
-    job, place, path, _ = checkpointed
+    job, workspace, path, _ = checkpointed
     with pytest.raises(LtbenchError) as caught:
-        training_of(job, place)
+        training_of(job, workspace)
     assert str(caught.value).startswith(f"checkpoint {path} does not read (")
     assert "delete it" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -453,7 +462,7 @@ def test_a_checkpoint_of_another_network_is_named_with_the_remedy(checkpointed):
 
 
 def test_no_bit_turned_in_a_checkpoint_changes_what_is_trained_on(checkpointed):
-    job, place, path, content = checkpointed
+    job, workspace, path, content = checkpointed
     path.write_bytes(content)
     whole = Checkpoint(path, write_file).load()
     refused = 0
@@ -462,7 +471,7 @@ def test_no_bit_turned_in_a_checkpoint_changes_what_is_trained_on(checkpointed):
         turned[at] ^= 0x10
         path.write_bytes(turned)
         try:
-            training_of(job, place)
+            training_of(job, workspace)
         except LtbenchError:
             expect_refusal(checkpointed)
             refused += 1
@@ -484,22 +493,22 @@ def test_a_checkpoint_that_runs_code_is_not_obeyed(checkpointed):
     assert not mark.exists()
 
 
-def test_a_corrupt_checkpoint_fails_its_job_and_is_left_for_the_user(place, jobs_of, listener):
-    bad, good = jobs_of(place.results, ["ce", "focal"])
-    path = Store(place.results).work(bad.fingerprint) / "checkpoint.pt"
+def test_a_corrupt_checkpoint_fails_its_job_and_is_left_for_the_user(workspace, jobs_of, listener):
+    bad, good = jobs_of(workspace.results, ["ce", "focal"])
+    path = Store(workspace.results).work(bad.fingerprint) / "checkpoint.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")
-    outcome = run_here([bad, good], place, listener, debug=False)
+    outcome = run_here([bad, good], workspace, listener, debug=False)
     assert [record.method for record in outcome.records] == ["focal"]
     assert str(path) in outcome.failures[str(bad)]
     assert "delete it" in outcome.failures[str(bad)]
     assert path.read_bytes() == b"torn"
     path.unlink()
-    assert run_here([bad], place, listener, debug=False).failures == {}
+    assert run_here([bad], workspace, listener, debug=False).failures == {}
 
 
-def test_a_run_interrupted_while_it_saves_its_end_loses_no_epoch(place, jobs_of):
-    (job,) = jobs_of(place.results)
+def test_a_run_interrupted_while_it_saves_its_end_loses_no_epoch(workspace, jobs_of):
+    (job,) = jobs_of(workspace.results)
     saves = []
 
     def interrupted_once(path, fill):
@@ -508,58 +517,58 @@ def test_a_run_interrupted_while_it_saves_its_end_loses_no_epoch(place, jobs_of)
             raise KeyboardInterrupt
         write_file(path, fill)
 
-    training = training_of(job, place)
+    training = training_of(job, workspace)
     training.checkpoint = Checkpoint(training.checkpoint.path, interrupted_once)
     with pytest.raises(KeyboardInterrupt):
         training.run(lambda report: None)
-    run_job(job, place, no_training)
+    run_job(job, workspace, no_training)
 
 
 # the estimate
 
 
-def test_an_estimate_writes_nothing(place, jobs_of):
-    assert estimate((), place) == 0
-    assert 0.1 < estimate(jobs_of(place.results, protocol_name="fast"), place) < 3600
-    assert not place.results.exists()
-    assert not place.data.exists()
+def test_an_estimate_writes_nothing(workspace, jobs_of):
+    assert estimate((), workspace) == 0
+    assert 0.1 < estimate(jobs_of(workspace.results, protocol_name="fast"), workspace) < 3600
+    assert not workspace.results.exists()
+    assert not workspace.data.exists()
 
 
-def test_an_estimate_times_each_training_once_whatever_its_seed(place, jobs_of, monkeypatch):
+def test_an_estimate_times_each_training_once_whatever_its_seed(workspace, jobs_of, monkeypatch):
     timed = []
-    monkeypatch.setattr(probe, "_seconds", lambda job, place: timed.append(job.trained) or 3.0)
-    jobs = jobs_of(place.results, ["ce", "ce+posthoc_logit_adjustment", "sam"], seeds=[0, 1, 2])
-    assert estimate(jobs, place) == 18.0
+    monkeypatch.setattr(cost, "_seconds", lambda job, workspace: timed.append(job.trained) or 3.0)
+    jobs = jobs_of(workspace.results, ["ce", "ce+posthoc_logit_adjustment", "sam"], seeds=[0, 1, 2])
+    assert estimate(jobs, workspace) == 18.0
     assert timed == ["ce", "sam"]
-    assert estimate(jobs, place, workers=2) == 9.0
-    assert estimate(jobs, place, workers=100) == 3.0
+    assert estimate(jobs, workspace, workers=2) == 9.0
+    assert estimate(jobs, workspace, workers=100) == 3.0
 
 
 def test_an_estimate_leaves_the_checkpoint_of_the_real_run_alone(checkpointed):
-    job, place, path, content = checkpointed
+    job, workspace, path, content = checkpointed
     path.write_bytes(content)
-    estimate((job,), replace(place, force=True))
+    estimate((job,), replace(workspace, force=True))
     assert path.read_bytes() == content
 
 
-def test_what_bind_sets_up_is_not_lost_before_the_last_prediction(place, jobs_of, method_file):
-    from ltbench.registry import load_file
+def test_what_bind_sets_up_is_not_lost_before_the_last_prediction(workspace, jobs_of, method_file):
+    from ltbench.api.registry import load_file
 
     body = """
-    def bind(self, task):
-        super().bind(task)
+    def setup(self, task):
+        super().setup(task)
         self.state = {"steps": 0}
 
     def after_step(self, step):
         self.state["steps"] += 1
 
-    def adjust(self, logits):
+    def adjust_logits(self, logits):
         logits[:, 1 if self.state["steps"] else 0] += 1000
         return logits
     """
     load_file(method_file("counting", body))
-    (job,) = jobs_of(place.results, "counting")
-    (record,) = run_job(job, place, lambda report: None)
+    (job,) = jobs_of(workspace.results, "counting")
+    (record,) = run_job(job, workspace, lambda report: None)
     assert record.last.correct == record.best.correct
     assert record.last.correct[0] == 0
     assert record.last.correct[1] == record.last.total[1]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from ltbench.api.registry import build, describe, load_file
 from ltbench.errors import LtbenchError
-from ltbench.registry import build, describe, load_file
+from ltbench.runs.cost import estimate, first_stage_sources, is_kept
 from ltbench.runs.execute import run_job, training_of
-from ltbench.runs.first_stage import beginning, is_kept, origins
-from ltbench.runs.pool import run_here
-from ltbench.runs.probe import estimate
-from ltbench.runs.protocol import protocol
+from ltbench.runs.executors.local import run_here
+from ltbench.runs.plan import shared_first_stage
+from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
 
@@ -29,15 +29,15 @@ def epochs_of(reports):
     return [report.epoch for report in reports if report.loss is not None]
 
 
-def logits_of(place, record):
-    return (place.results / "work" / record.fingerprint / "logits.npz").read_bytes()
+def logits_of(workspace, record):
+    return (workspace.results / "work" / record.fingerprint / "logits.npz").read_bytes()
 
 
 @pytest.fixture
-def jobs(jobs_of, place):
+def jobs(jobs_of, workspace):
     def make(*methods, results=None, **options):
         return jobs_of(
-            results or place.results, list(methods), **{"protocol_name": PROTOCOL, **options}
+            results or workspace.results, list(methods), **{"protocol_name": PROTOCOL, **options}
         )
 
     return make
@@ -101,16 +101,16 @@ STAGES = """
         ),
         (
             "keeps_state",
-            STAGES.format(change="", name="train") + "\n    def bind(self, task):\n"
-            "        super().bind(task)\n        self.state['kept'] = 1\n",
+            STAGES.format(change="", name="train") + "\n    def setup(self, task):\n"
+            "        super().setup(task)\n        self.state['kept'] = 1\n",
             False,
         ),
     ],
 )
 def test_a_first_stage_that_differs_in_anything_is_its_own(method_file, name, body, shares):
     load_file(method_file(name, body))
-    recipe = protocol("fast", digits()).recipe()
-    first = beginning(build(name), recipe)
+    recipe = protocol_of("fast", digits()).recipe()
+    first = shared_first_stage(build(name), recipe)
     assert (first is not None) == shares
     if shares:
         assert describe(first) == "ce"
@@ -125,18 +125,18 @@ def digits():
 # what is trained
 
 
-def test_a_first_stage_at_hand_gives_the_bits_of_one_trained_anew(place, jobs, lasting):
+def test_a_first_stage_at_hand_gives_the_bits_of_one_trained_anew(workspace, jobs, lasting):
     """Reused, trained for this run, and trained in one go without this: all the same weights."""
     plain, *two_stage = jobs("ce", "crt", "lws")
-    run_job(plain, place, quiet)
-    reused = [run_job(job, place, quiet)[0] for job in two_stage]
+    run_job(plain, workspace, quiet)
+    reused = [run_job(job, workspace, quiet)[0] for job in two_stage]
     for record, name in zip(reused, ("crt", "lws"), strict=True):
-        alone = replace(place, results=place.results / f"alone-{name}")
+        alone = replace(workspace, results=workspace.results / f"alone-{name}")
         (job,) = jobs(name, results=alone.results)
         (anew,) = run_job(job, alone, quiet)
         assert lasting(anew) == lasting(record)
-        assert logits_of(alone, anew) == logits_of(place, record)
-        bare = training_of(job, replace(place, results=place.results / f"bare-{name}"))
+        assert logits_of(alone, anew) == logits_of(workspace, record)
+        bare = training_of(job, replace(workspace, results=workspace.results / f"bare-{name}"))
         bare.run(quiet)
         kept = training_of(job, alone)
         assert kept.progress.finished
@@ -147,35 +147,35 @@ def test_a_first_stage_at_hand_gives_the_bits_of_one_trained_anew(place, jobs, l
         ]
 
 
-def test_modifiers_take_their_state_along(place, jobs, lasting):
+def test_modifiers_take_their_state_along(workspace, jobs, lasting):
     """GKP's anchors are books of the first stage; the second run finds them as they were."""
     plain, two_stage = jobs("ce+gkp", "crt+gkp")
-    run_job(plain, place, quiet)
-    (record,) = run_job(two_stage, place, quiet)
-    bare = training_of(two_stage, replace(place, results=place.results / "bare"))
+    run_job(plain, workspace, quiet)
+    (record,) = run_job(two_stage, workspace, quiet)
+    bare = training_of(two_stage, replace(workspace, results=workspace.results / "bare"))
     bare.run(quiet)
-    kept = training_of(two_stage, place)
+    kept = training_of(two_stage, workspace)
     for key, value in bare.network.state_dict().items():
         assert torch.equal(kept.network.state_dict()[key], value)
     assert record.first_stage.of == "ce+gkp"
 
 
-def test_a_first_stage_is_trained_once_whoever_comes_first(place, jobs):
+def test_a_first_stage_is_trained_once_whoever_comes_first(workspace, jobs):
     reports = {}
     for job in jobs("lws", "crt", "ce", "ce+posthoc_logit_adjustment"):
         heard = reports.setdefault(job.trained, [])
-        run_job(job, place, heard.append)
+        run_job(job, workspace, heard.append)
     assert epochs_of(reports["lws"]) == [1, 2, 3, 4, 5]
     assert {report.epochs for report in reports["lws"]} == {EPOCHS}
     assert epochs_of(reports["crt"]) == [5]
     assert reports["ce"] == []  # read off the first stage
 
 
-def test_the_cell_of_the_first_stage_is_the_one_trained_alone(place, jobs, lasting):
+def test_the_cell_of_the_first_stage_is_the_one_trained_alone(workspace, jobs, lasting):
     two_stage, plain = jobs("crt", "ce")
-    run_job(two_stage, place, quiet)
-    (record,) = run_job(plain, place, quiet)
-    alone = replace(place, results=place.results / "alone")
+    run_job(two_stage, workspace, quiet)
+    (record,) = run_job(plain, workspace, quiet)
+    alone = replace(workspace, results=workspace.results / "alone")
     (undisturbed,) = run_job(jobs("ce", results=alone.results)[0], alone, quiet)
     assert lasting(record) == lasting(undisturbed)
     assert record.first_stage is None
@@ -183,7 +183,7 @@ def test_the_cell_of_the_first_stage_is_the_one_trained_alone(place, jobs, lasti
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(2, 3), (4, 2)])
-def test_an_interrupted_run_goes_on_in_either_stage(place, jobs, lasting, epoch, step):
+def test_an_interrupted_run_goes_on_in_either_stage(workspace, jobs, lasting, epoch, step):
     (job,) = jobs("crt")
 
     def interrupt(report):
@@ -191,21 +191,21 @@ def test_an_interrupted_run_goes_on_in_either_stage(place, jobs, lasting, epoch,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_job(job, place, interrupt)
+        run_job(job, workspace, interrupt)
     heard = []
-    (record,) = run_job(job, place, heard.append)
+    (record,) = run_job(job, workspace, heard.append)
     assert epochs_of(heard) == list(range(epoch + 1, EPOCHS + 1))
-    alone = replace(place, results=place.results / "alone")
+    alone = replace(workspace, results=workspace.results / "alone")
     (whole,) = run_job(jobs("crt", results=alone.results)[0], alone, quiet)
     assert lasting(record) == lasting(whole)
-    assert logits_of(place, record) == logits_of(alone, whole)
+    assert logits_of(workspace, record) == logits_of(alone, whole)
 
 
-def test_force_trains_the_second_stage_again_on_the_same_first(place, jobs, lasting):
+def test_force_trains_the_second_stage_again_on_the_same_first(workspace, jobs, lasting):
     (job,) = jobs("crt")
-    (record,) = run_job(job, place, quiet)
+    (record,) = run_job(job, workspace, quiet)
     heard = []
-    (again,) = run_job(job, replace(place, force=True), heard.append)
+    (again,) = run_job(job, replace(workspace, force=True), heard.append)
     assert epochs_of(heard) == [5]
     assert lasting(again) == lasting(record)
 
@@ -213,16 +213,16 @@ def test_force_trains_the_second_stage_again_on_the_same_first(place, jobs, last
 # what the record says
 
 
-def test_the_record_names_the_first_stage_and_counts_its_seconds(place, jobs):
+def test_the_record_names_the_first_stage_and_counts_its_seconds(workspace, jobs):
     plain, two_stage = jobs("ce", "crt")
-    (first,) = run_job(plain, place, quiet)
-    (record,) = run_job(two_stage, place, quiet)
+    (first,) = run_job(plain, workspace, quiet)
+    (record,) = run_job(two_stage, workspace, quiet)
     assert record.first_stage.model_dump() == {"of": "ce", "fingerprint": first.fingerprint}
     assert record.cost.first_stage_seconds == first.cost.train_seconds
     assert record.cost.train_seconds > first.cost.train_seconds
     assert record.cost.steps == first.cost.steps * EPOCHS / 4
     assert record.last.epoch == EPOCHS
-    assert Store(place.results).read(two_stage.cells[0]) == record
+    assert Store(workspace.results).read(two_stage.cells[0]) == record
 
 
 def test_a_record_from_before_still_reads(make_record):
@@ -235,56 +235,58 @@ def test_a_record_from_before_still_reads(make_record):
 # what is refused
 
 
-def test_a_damaged_first_stage_is_refused_in_words_and_costs_its_runs_only(place, jobs, listener):
+def test_a_damaged_first_stage_is_refused_in_words_and_costs_its_runs_only(
+    workspace, jobs, listener
+):
     plain, crt, lws = jobs("ce", "crt", "lws(moving=False)")
-    run_job(plain, place, quiet)
-    path = Store(place.results).work(plain.fingerprint) / "checkpoint.pt"
+    run_job(plain, workspace, quiet)
+    path = Store(workspace.results).work(plain.fingerprint) / "checkpoint.pt"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert not is_kept(plain.fingerprint, Store(place.results))
+    assert not is_kept(plain.fingerprint, Store(workspace.results))
     (other,) = jobs("focal")
-    outcome = run_here([crt, other], place, listener, debug=False)
+    outcome = run_here([crt, other], workspace, listener, debug=False)
     (reason,) = outcome.failures.values()
     assert reason.startswith(f"checkpoint {path} does not read (")
     assert "delete it" in reason
     assert [record.method for record in outcome.records] == ["focal"]
     path.unlink()
-    assert len(run_job(lws, place, quiet)) == 1
+    assert len(run_job(lws, workspace, quiet)) == 1
 
 
-def test_the_checkpoint_of_another_network_is_refused_in_words(place, jobs):
+def test_the_checkpoint_of_another_network_is_refused_in_words(workspace, jobs):
     (crt,) = jobs("crt")
     (larger,) = jobs("ce", network="resnet32", protocol_name="smoke")
-    run_job(larger, place, quiet)
-    store = Store(place.results)
+    run_job(larger, workspace, quiet)
+    store = Store(workspace.results)
     path = store.work(crt.first_stage.fingerprint) / "checkpoint.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes((store.work(larger.fingerprint) / "checkpoint.pt").read_bytes())
     with pytest.raises(LtbenchError, match=r"does not read .*delete it"):
-        run_job(crt, place, quiet)
+        run_job(crt, workspace, quiet)
 
 
 # what is said beforehand
 
 
-def test_the_plan_says_where_each_first_stage_comes_from(place, jobs):
-    store = Store(place.results)
+def test_the_plan_says_where_each_first_stage_comes_from(workspace, jobs):
+    store = Store(workspace.results)
     planned = jobs("crt", "lws", "ce", "crt+sam", "sam")
-    assert list(origins(planned, store).values()) == ["own", "shared", "own"]
-    run_job(planned[2], place, quiet)
+    assert list(first_stage_sources(planned, store).values()) == ["own", "shared", "own"]
+    run_job(planned[2], workspace, quiet)
     again = jobs("crt", "lws", "crt+sam")
-    assert list(origins(again, store).values()) == ["kept", "shared", "own"]
+    assert list(first_stage_sources(again, store).values()) == ["kept", "shared", "own"]
 
 
-def test_the_estimate_counts_a_shared_first_stage_once(place, jobs, monkeypatch):
-    from ltbench.runs import probe
+def test_the_estimate_counts_a_shared_first_stage_once(workspace, jobs, monkeypatch):
+    from ltbench.runs import cost
 
     costs = {"ce": 10.0, "crt": 13.0, "lws": 12.0}
-    monkeypatch.setattr(probe, "_seconds", lambda job, place: costs[job.trained])
-    assert estimate(jobs("crt", "lws"), place) == 13 + 2
-    assert estimate(jobs("ce", "crt", "lws"), place) == 10 + 3 + 2
-    assert estimate(jobs("lws", "ce"), place) == 12
+    monkeypatch.setattr(cost, "_seconds", lambda job, workspace: costs[job.trained])
+    assert estimate(jobs("crt", "lws"), workspace) == 13 + 2
+    assert estimate(jobs("ce", "crt", "lws"), workspace) == 10 + 3 + 2
+    assert estimate(jobs("lws", "ce"), workspace) == 12
     (plain,) = jobs("ce")
-    run_job(plain, place, quiet)
-    assert estimate(jobs("crt"), place) == 3
-    assert Path(place.results / "work").exists()
+    run_job(plain, workspace, quiet)
+    assert estimate(jobs("crt"), workspace) == 3
+    assert Path(workspace.results / "work").exists()

@@ -1,5 +1,4 @@
-from ltbench.runs.found import protocols, seeds
-from ltbench.runs.store import Cell
+from ltbench.runs.store import Cell, protocols, seeds
 
 
 def test_seeds_and_protocols_of_a_cell_are_those_with_a_record(store, make_record):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ltbench.engine.checkpoint import Checkpoint
+from ltbench.runs.files import write_file
 from ltbench.runs.record import Record
-from ltbench.runs.store import Cell, Store, write_file
+from ltbench.runs.store import Cell, Store
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.registry import build, describe
 from ltbench.data.catalog import CATALOG, dataset
-from ltbench.engine.recipe import Recipe
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.method import Stage
-from ltbench.registry import build, describe
 from ltbench.runs import plan
-from ltbench.runs.protocol import Protocol, protocol
+from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.store import Cell
 
 DIGITS = [dataset("digits_lt")]
@@ -23,7 +22,7 @@ DIGITS = [dataset("digits_lt")]
 def finish(store, cell, make_record):
     """Write the record that a run of this cell would leave."""
     info = dataset(cell.dataset).info
-    mark = plan.fingerprint(cell, build(cell.method), protocol(cell.protocol, info))
+    mark = plan.cell_fingerprint(cell, build(cell.method), protocol_of(cell.protocol, info))
     return store.write(
         make_record(
             dataset=cell.dataset, protocol=cell.protocol, network=cell.network,
@@ -203,7 +202,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
 
 @pytest.mark.parametrize("name", ["ce", "cc_sam", "disalign", "mislas", "bbn"])
 def test_stages_are_as_json_gives_them_back(name):
-    rows = plan.stages_of(build(name), protocol("fast", DIGITS[0].info))
+    rows = plan.stages_of(build(name), protocol_of("fast", DIGITS[0].info))
     assert json.loads(json.dumps(rows)) == rows
 
 

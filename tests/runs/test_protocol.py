@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import UsageError
-from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol
+from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
 
 DIGITS, CIFAR = CATALOG["digits_lt"], CATALOG["cifar100_lt"]
 FIELDS = sorted(set(Protocol.model_fields) - {"specification"})
@@ -25,11 +25,11 @@ LITERALS = (
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_data_set_has_its_default_protocol(name):
     info = CATALOG[name]
-    rules = protocol(None, info)
-    assert rules.specification == info.protocol
-    assert rules == protocol(info.protocol, info)
+    protocol = protocol_of(None, info)
+    assert protocol.specification == info.protocol
+    assert protocol == protocol_of(info.protocol, info)
     for known in PROTOCOLS[info.family]:
-        assert protocol(known, info).specification == protocol(known, info).name == known
+        assert protocol_of(known, info).specification == protocol_of(known, info).name == known
 
 
 @pytest.mark.parametrize(
@@ -48,25 +48,25 @@ def test_every_data_set_has_its_default_protocol(name):
     ],
 )
 def test_a_canonical_protocol_names_just_what_differs_in_one_order(text, canonical):
-    rules = protocol(text, DIGITS)
-    assert rules.specification == canonical
-    assert protocol(canonical, DIGITS) == rules
+    protocol = protocol_of(text, DIGITS)
+    assert protocol.specification == canonical
+    assert protocol_of(canonical, DIGITS) == protocol
 
 
 def test_a_changed_field_is_another_protocol_that_confirms_no_paper():
-    assert protocol("paper", CIFAR).exact
-    assert protocol("paper(epochs=200)", CIFAR).exact
-    changed = protocol("paper(epochs=199)", CIFAR)
+    assert protocol_of("paper", CIFAR).exact
+    assert protocol_of("paper(epochs=200)", CIFAR).exact
+    changed = protocol_of("paper(epochs=199)", CIFAR)
     assert not changed.exact
     assert changed.name == "paper"
     assert changed.epochs == changed.recipe().epochs == 199
-    assert not protocol("fast", CIFAR).exact
+    assert not protocol_of("fast", CIFAR).exact
 
 
 def test_the_validation_option_is_the_protocols_field():
-    assert protocol("fast", DIGITS, 2) == protocol("fast(validation=2)", DIGITS)
-    assert protocol("fast(validation=1)", DIGITS, 2).validation == 2
-    assert protocol("fast", DIGITS, 0).specification == "fast"
+    assert protocol_of("fast", DIGITS, 2) == protocol_of("fast(validation=2)", DIGITS)
+    assert protocol_of("fast(validation=1)", DIGITS, 2).validation == 2
+    assert protocol_of("fast", DIGITS, 0).specification == "fast"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_validation_option_is_the_protocols_field():
 )
 def test_a_protocol_that_cannot_be_is_refused_with_its_reason(text, words):
     with pytest.raises(UsageError) as caught:
-        protocol(text, DIGITS)
+        protocol_of(text, DIGITS)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
@@ -112,12 +112,12 @@ def test_a_protocol_is_a_fixed_point_of_its_name_or_refused(name, fields):
     info = CATALOG[name]
     text = f"smoke({', '.join(f'{key}={value}' for key, value in fields.items())})"
     try:
-        rules = protocol(text, info)
+        protocol = protocol_of(text, info)
     except UsageError:
         return
-    assert protocol(rules.specification, info) == rules
+    assert protocol_of(protocol.specification, info) == protocol
     for key, value in fields.items():
-        kept = getattr(rules, key)
+        kept = getattr(protocol, key)
         assert repr(kept) == value or (type(kept) is float and repr(int(kept)) == value)
 
 
@@ -125,4 +125,4 @@ def test_a_protocol_is_a_fixed_point_of_its_name_or_refused(name, fields):
 def test_no_text_for_a_protocol_raises_anything_but_a_usage_error(text):
     for info in CATALOG.values():
         with suppress(UsageError):
-            protocol(text, info)
+            protocol_of(text, info)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
-from ltbench.runs.overview import overview
-from ltbench.runs.store import Cell, Store, read_failure, read_record, slug, write_file, write_text
+from ltbench.runs.files import read_failure, read_record, write_file, write_text
+from ltbench.runs.status import overview
+from ltbench.runs.store import Cell, Store, slug
 
 # Names with parameters that differ little, and text that is nearly one.
 _NAME, _VALUE = (

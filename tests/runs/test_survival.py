@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.overview import overview
+from ltbench.runs.files import read_record, write_text
 from ltbench.runs.record import Record
-from ltbench.runs.store import Cell, Store, read_record, write_text
+from ltbench.runs.status import overview
+from ltbench.runs.store import Cell, Store
 
 # The writers are processes that import this file: torch is left to the tests that train.
 WRITERS, ROUNDS, SEEDS = 8, 5, 4
@@ -111,18 +112,18 @@ def test_every_command_that_reads_goes_on_without_what_is_wrong(store, mixed, wo
     assert after == before
 
 
-def test_a_record_of_a_later_version_is_not_trained_over(place, jobs_of, make_record):
+def test_a_record_of_a_later_version_is_not_trained_over(workspace, jobs_of, make_record):
     from ltbench.runs.execute import run_job
 
-    (job,) = jobs_of(place.results)
+    (job,) = jobs_of(workspace.results)
     (cell,) = job.cells
-    path = Store(place.results).path(cell)
+    path = Store(workspace.results).path(cell)
     write_text(path, json.dumps({"schema_version": 2, "of": "tomorrow"}))
     before = path.read_bytes()
     with pytest.raises(LtbenchError, match="its schema version is 2"):
-        jobs_of(place.results)
+        jobs_of(workspace.results)
     with pytest.raises(LtbenchError, match="its schema version is 2"):
-        run_job(job, place, lambda _: None)
+        run_job(job, workspace, lambda _: None)
     assert path.read_bytes() == before
 
 
@@ -142,12 +143,12 @@ def test_a_clock_that_goes_back_between_runs_changes_neither_order_nor_content(s
 
 
 def test_a_clock_that_goes_back_during_a_run_leaves_its_times_and_its_record_sound(
-    place, jobs_of, monkeypatch, lasting
+    workspace, jobs_of, monkeypatch, lasting
 ):
     from ltbench.runs.execute import run_job
 
-    (job,) = jobs_of(place.results)
-    (steady,) = run_job(job, place, lambda _: None)
+    (job,) = jobs_of(workspace.results)
+    (steady,) = run_job(job, workspace, lambda _: None)
     told = [datetime(2026, 1, 1, tzinfo=UTC)]
 
     class Backwards(datetime):
@@ -160,7 +161,7 @@ def test_a_clock_that_goes_back_during_a_run_leaves_its_times_and_its_record_sou
 
     monkeypatch.setattr("ltbench.runs.execute.datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: told[0].timestamp())  # noqa: PLW0108  (it changes)
-    elsewhere = type(place)(place.results.with_name("later"), place.data, "cpu")
+    elsewhere = type(workspace)(workspace.results.with_name("later"), workspace.data, "cpu")
     (record,) = run_job(job, elsewhere, lambda _: None)
     assert lasting(record) == lasting(steady)
     assert record.finished < steady.finished
@@ -174,11 +175,11 @@ def test_a_clock_that_goes_back_during_a_run_leaves_its_times_and_its_record_sou
 # a full disk
 
 
-def test_a_disk_that_fills_at_the_record_loses_no_epoch(place, jobs_of, monkeypatch, lasting):
+def test_a_disk_that_fills_at_the_record_loses_no_epoch(workspace, jobs_of, monkeypatch, lasting):
     """The failure is named, the checkpoint stays, and the next try trains nothing."""
     from ltbench.runs.execute import run_job
 
-    (job,) = jobs_of(place.results)
+    (job,) = jobs_of(workspace.results)
     real = Store.write
 
     def full(self, record):
@@ -186,14 +187,14 @@ def test_a_disk_that_fills_at_the_record_loses_no_epoch(place, jobs_of, monkeypa
 
     monkeypatch.setattr(Store, "write", full)
     with pytest.raises(LtbenchError, match="No space left"):
-        run_job(job, place, lambda _: None)
-    store = Store(place.results)
+        run_job(job, workspace, lambda _: None)
+    store = Store(workspace.results)
     (line,) = overview(store)
     assert line.failed == (0,)
     assert "No space left" in line.reasons[0]
     monkeypatch.setattr(Store, "write", real)
     heard = []
-    (record,) = run_job(job, place, heard.append)
+    (record,) = run_job(job, workspace, heard.append)
     assert heard == []
     assert store.read(job.cells[0]) == record
     assert not store.failure_path(job.cells[0]).exists()

@@ -6,8 +6,9 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
-from ltbench.tables.comparison import compare, markdown, show
-from ltbench.tables.statistics import mean_interval
+from ltbench.cli.views.comparison import print_comparison
+from ltbench.statistics.estimates import mean_interval
+from ltbench.tables.comparison import compare, markdown
 
 
 def test_lines_keep_the_order_and_compare_with_the_first(make_record):
@@ -78,7 +79,7 @@ def test_fits_and_says_what_it_shows(make_record, width):
 
 def screen(comparison, width: int) -> str:
     file = io.StringIO()
-    show(comparison, Console(file=file, width=width))
+    print_comparison(comparison, Console(file=file, width=width))
     return file.getvalue()
 
 

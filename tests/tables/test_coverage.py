@@ -4,16 +4,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ltbench.tables.coverage import coverage, show
+from ltbench.cli.views.coverage import print_coverage
 from ltbench.tables.definition import load, shipped
-from ltbench.tables.missing import implemented
+from ltbench.tables.missing import coverage, implemented
 
 METHODS = {"ce", "sam"}
 
 
 def screen(table) -> str:
     file = io.StringIO()
-    show(table, METHODS, Console(file=file, width=100))
+    print_coverage(table, METHODS, Console(file=file, width=100))
     return file.getvalue()
 
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from ltbench.cli.views.table import print_table
 from ltbench.errors import UsageError
 from ltbench.runs.store import Store
-from ltbench.tables.console import show
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build
-from ltbench.tables.latex import latex
-from ltbench.tables.render import long_csv, markdown
 from ltbench.tables.reported import read_reported
+from ltbench.tables.write.files import long_csv, markdown
+from ltbench.tables.write.latex import latex
 
 VALID = yaml.safe_load((Path(__file__).parent / "data" / "mine.yaml").read_text())
 
@@ -219,7 +219,7 @@ def _must_render(table: Table, folder: Path) -> None:
     for text in (long_csv(grid), latex(grid), markdown(grid)):
         text.encode()
     with (folder / "screen").open("w", encoding="utf-8") as file:
-        show(grid, Console(file=file, width=80))
+        print_table(grid, Console(file=file, width=80))
 
 
 @settings(deadline=None)

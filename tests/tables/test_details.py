@@ -7,11 +7,11 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
+from ltbench.cli.views.details import print_details
+from ltbench.statistics.estimates import components, detectable_gain, paired_t, sign_flip
+from ltbench.statistics.verdict import holm
 from ltbench.tables.definition import load
 from ltbench.tables.details import details
-from ltbench.tables.details_view import show
-from ltbench.tables.inference import components, detectable_gain, paired_t, sign_flip
-from ltbench.tables.verdict import holm
 
 CE, SAM = "ce", "ce+sam(rho=0.1)"
 BASE, GAINS = (38.0, 38.4, 38.9), (1.0, 1.4, 0.9)
@@ -32,7 +32,7 @@ def cell(found, label, header="all"):
 
 def screen(found, width=120):
     file = io.StringIO()
-    show(found, Console(file=file, width=width, highlight=False))
+    print_details(found, Console(file=file, width=width, highlight=False))
     return file.getvalue()
 
 

@@ -2,9 +2,9 @@ import pytest
 
 from ltbench.errors import UsageError
 from ltbench.runs.store import Cell, Store
+from ltbench.statistics.estimates import mean_interval
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build
-from ltbench.tables.statistics import mean_interval
 
 
 def test_mean_interval_and_difference(table, store, make_record):

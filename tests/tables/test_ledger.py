@@ -7,14 +7,14 @@ import json
 import pytest
 from rich.console import Console
 
+from ltbench.cli.views.ledger import print_ledger
 from ltbench.errors import UsageError
+from ltbench.statistics.estimates import mean_interval, paired_t, sign_flip
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import load, shipped
-from ltbench.tables.inference import paired_t, sign_flip
 from ltbench.tables.ledger import build
-from ltbench.tables.ledger_view import as_csv, as_json, show
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.statistics import mean_interval
+from ltbench.tables.write.ledger import as_csv, as_json
 
 CLAIM = {
     "claim": "SAM adds 2", "paper": "P", "source": "S", "table": "mine", "column": "r=50",
@@ -39,7 +39,7 @@ def cells(table, store):
 
 def screen(ledger, width=100) -> str:
     file = io.StringIO()
-    show(ledger, Console(file=file, width=width))
+    print_ledger(ledger, Console(file=file, width=width))
     return file.getvalue()
 
 

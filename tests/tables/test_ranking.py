@@ -3,9 +3,10 @@ import io
 import pytest
 from rich.console import Console
 
+from ltbench.cli.views.ranking import print_ranking
 from ltbench.errors import LtbenchError
-from ltbench.tables.inference import rank
-from ltbench.tables.ranking import ranking, show
+from ltbench.statistics.estimates import rank
+from ltbench.tables.ranking import ranking
 
 PLACES = ("cifar10_lt(imbalance=100)", "digits_lt(imbalance=20)", "cifar100_lt(imbalance=100)")
 
@@ -38,7 +39,7 @@ def test_what_did_not_run_everywhere_is_left_out_and_named(records, make_record)
     assert found.left_out == ("d",)
     assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
     file = io.StringIO()
-    show(found, Console(file=file, width=100))
+    print_ranking(found, Console(file=file, width=100))
     lines = file.getvalue().splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["b", "c", "a"]
     assert "Not on all of these data sets: d." in file.getvalue()

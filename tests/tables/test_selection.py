@@ -5,8 +5,8 @@ import pytest
 from ltbench.errors import UsageError
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build
-from ltbench.tables.render import long_csv, markdown
 from ltbench.tables.selection import Selection, selecting
+from ltbench.tables.write.files import long_csv, markdown
 
 VALIDATED = "paper(validation=2)"
 

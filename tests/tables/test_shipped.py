@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ltbench.registry import build as method
-from ltbench.registry import describe
+from ltbench.api.registry import build as method
+from ltbench.api.registry import describe
+from ltbench.cli.views.table import print_table
 from ltbench.specification import parse
-from ltbench.tables import console
 from ltbench.tables.definition import load, shipped
 from ltbench.tables.grid import build
-from ltbench.tables.latex import latex
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.missing import commands, implemented
-from ltbench.tables.render import long_csv
+from ltbench.tables.write.files import long_csv
+from ltbench.tables.write.latex import latex
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(shipped())
@@ -71,7 +71,7 @@ def test_specifications_are_those_that_show_prints(name):
 def test_renders_and_names_the_commands_that_fill_it(name, store, tmp_path):
     grid = build(load(name), store)
     with (tmp_path / "screen").open("w", encoding="utf-8") as file:
-        console.show(grid, Console(file=file, width=100))
+        print_table(grid, Console(file=file, width=100))
     screen = (tmp_path / "screen").read_text()
     for command in commands(grid, implemented())[:6]:
         assert command in screen

@@ -78,9 +78,11 @@ def test_nothing_heavy_is_imported(tmp_path):
     code = (
         "import sys; from pathlib import Path; from rich.console import Console\n"
         "from ltbench.runs.store import Store\n"
-        "from ltbench.tables import comparison, console, definition, grid, render\n"
+        "from ltbench.cli.views.table import print_table\n"
+        "from ltbench.tables import comparison, definition, grid\n"
+        "from ltbench.tables.write.files import write\n"
         "table = grid.build(definition.load('1'), Store(Path(sys.argv[1])))\n"
-        "render.write(table, Path(sys.argv[1])); console.show(table, Console())\n"
+        "write(table, Path(sys.argv[1])); print_table(table, Console())\n"
         "heavy = {'torch', 'pandas', 'matplotlib', 'sklearn', 'scipy.stats', 'ltbench.methods'}\n"
         "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
     )

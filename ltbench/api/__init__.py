@@ -1,0 +1,1 @@
+"""What a method file is written against."""

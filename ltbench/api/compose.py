@@ -1,0 +1,198 @@
+"""Composition: `base+modifier+modifier` as one method, by four rules.
+
+1. `penalty`: the sum over the parts; `loss_weight`, `sample_weights`: their product.
+2. `setup`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust_logits`: every part,
+   in order.
+3. `backward`, `mix`, `grading`: the one part that overrides it, else the base's; two are an error.
+4. `views`, `stages`, `begin_stage`, `forward`, `losses`, `predict`: the base's; a modifier with one
+   is an error.
+
+`on_compose` tells each part of the others; state that two of them need is kept by one of them.
+"""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.api.method import Method, Outputs, Step
+from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.task import Clock
+from ltbench.data.augment.graded import Grading
+from ltbench.data.batch import Batch
+from ltbench.networks import Network
+
+if TYPE_CHECKING:
+    from ltbench.data.training_images import TrainingImages
+
+BASE_ONLY = ("views", "stages", "begin_stage", "forward", "losses", "predict")
+POST_HOC = frozenset({"finalize", "adjust_logits"})
+HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
+HOOKS |= {"grading", "mix", "sample_weights", "after_step", "after_epoch", "curves"}
+
+
+def overrides(part: Method | type[Method]) -> set[str]:
+    """Return the names of the hooks that a method changes."""
+    cls = part if isinstance(part, type) else type(part)
+    return {hook for hook in HOOKS if getattr(cls, hook) is not getattr(Method, hook)}
+
+
+def is_post_hoc(part: Method | type[Method]) -> bool:
+    """Return whether a part only acts on a trained network, so a run can be shared without it."""
+    return bool(overrides(part)) and overrides(part) <= POST_HOC
+
+
+def name_of(part: Method) -> str:
+    """Return how messages call a part: the name the registry found it under, or its class."""
+    name: str = getattr(part, "registered_name", type(part).__name__)
+    return name
+
+
+class Compose(Method):
+    """A base method and modifiers, itself a method.
+
+    Raises TypeError, naming both parts, for a composition that breaks a rule.
+    """
+
+    def __init__(self, base: Method, *modifiers: Method) -> None:
+        self.base, self.modifiers = base, modifiers
+        self.parts = (base, *modifiers)
+        self.views = base.views  # type: ignore[misc]  # of the base, so per instance here
+        for part in modifiers:
+            if not overrides(part):
+                raise TypeError(f"{name_of(part)} changes nothing, so it cannot modify anything")
+            if clash := sorted(overrides(part) & set(BASE_ONLY)):
+                raise TypeError(
+                    f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "
+                    f"{', '.join(clash)}, which only the first part of a composition may"
+                )
+        self.rule = self._only("backward", "gradient rules")
+        self.mixer = self._only("mix", "ways of mixing images")
+        self.grader = self._only("grading", "gradings of the first view")
+        self.on_compose(leaves(self))
+
+    def on_compose(self, parts: tuple[Method, ...]) -> None:
+        """Tell every part which parts the whole has."""
+        for part in self.parts:
+            part.on_compose(parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compose) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as every method
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Return the states of the parts, by position."""
+        return {str(position): part.state for position, part in enumerate(self.parts)}
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        for position, part in enumerate(self.parts):
+            part.state = value[str(position)]
+
+    def setup(self, task: Any) -> None:
+        """Bind every part, once even where several compositions share it."""
+        self.task = task
+        for part in self.parts:
+            if getattr(part, "task", None) is not task:
+                part.setup(task)
+
+    def build(self, network: Network) -> Network:
+        """Let every part build, in order."""
+        for part in self.parts:
+            network = part.build(network)
+        return network
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the base's stages; modifiers act on those that train the backbone."""
+        return tuple(self._stage(stage) for stage in self.base.stages(recipe))
+
+    def begin_stage(self, network: Network, stage: str) -> Network:
+        """Return what the base makes of the network."""
+        return self.base.begin_stage(network, stage)
+
+    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
+        """Grade the first view the one way there is."""
+        return self.grader.grading(targets, clock)
+
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Mix images the one way there is."""
+        return self.mixer.mix(batch, clock)
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the base's outputs."""
+        return self.base.forward(network, batch, clock)
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return the base's losses."""
+        return self.base.losses(outputs, batch, clock)
+
+    def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
+        """Return the sum of the parts' penalties."""
+        return torch.stack([part.penalty(network, clock) for part in self.parts]).sum()
+
+    def loss_weight(self, clock: Clock) -> float:
+        """Return the product of the parts' weights."""
+        return math.prod(part.loss_weight(clock) for part in self.parts)
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return the product of the parts' weights, [B]."""
+        return torch.stack([part.sample_weights(batch, clock) for part in self.parts]).prod(0)
+
+    def backward(self, step: Step) -> None:
+        """Follow the one gradient rule, on the composed objective."""
+        self.rule.backward(step)
+
+    def after_step(self, step: Step) -> None:
+        """Let every part keep its books."""
+        for part in self.parts:
+            part.after_step(step)
+
+    def after_epoch(self, network: nn.Module, data: "TrainingImages", clock: Clock) -> None:
+        """Let every part keep its books."""
+        for part in self.parts:
+            part.after_epoch(network, data, clock)
+
+    def curves(self) -> dict[str, float]:
+        """Return the scalars of every part."""
+        return {name: value for part in self.parts for name, value in part.curves().items()}
+
+    def finalize(self, network: nn.Module) -> None:
+        """Let every part finish the network, in order."""
+        for part in self.parts:
+            part.finalize(network)
+
+    def predict(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return the base's logits."""
+        return self.base.predict(network, images)
+
+    def adjust_logits(self, logits: Tensor) -> Tensor:
+        """Adjust the logits by every part, in order."""
+        for part in self.parts:
+            logits = part.adjust_logits(logits)
+        return logits
+
+    def _only(self, hook: str, what: str) -> Method:
+        """Return the part that overrides a hook, the base if none does."""
+        own = [p for p in self.parts if any(hook in overrides(leaf) for leaf in leaves(p))]
+        if len(own) > 1:
+            names = " and ".join(map(name_of, own))
+            raise TypeError(f"two {what} in one composition: {names}; keep one")
+        return own[0] if own else self.base
+
+    def _stage(self, stage: Stage) -> Stage:
+        if not stage.trains_backbone:
+            return replace(stage, method=stage.method or self.base)
+        if stage.method is None:
+            return stage
+        return replace(stage, method=Compose(stage.method, *self.modifiers))
+
+
+def leaves(method: Method) -> tuple[Method, ...]:
+    """Return the parts of a method, those of compositions within it too, in order."""
+    if isinstance(method, Compose):
+        return tuple(leaf for part in method.parts for leaf in leaves(part))
+    return (method,)

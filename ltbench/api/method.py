@@ -1,0 +1,251 @@
+"""The method protocol: what a paper may change about plain cross-entropy training.
+
+A method is one dataclass in one file deriving from `Method`. Every hook defaults to plain
+cross-entropy training, so the file is a diff: it overrides only what its paper changes.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench.api.perturb import Offset, Segments, evaluate_at
+from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.segments import evaluate_segmented
+from ltbench.api.task import Clock, Task
+from ltbench.data.augment.graded import Grading
+from ltbench.data.batch import Batch
+from ltbench.data.training_images import TrainingImages
+from ltbench.networks import Network
+
+Outputs = dict[str, Tensor]
+"""What a forward pass gives: "logits" [B, C] always; "features", "projections" … by name."""
+
+
+@dataclass
+class Method:
+    """Plain cross-entropy training; subclasses override what their paper changes.
+
+    Hooks run in this order: `setup`, `build`, `stages`; every epoch `grading`; every step `mix`,
+    `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
+    every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
+    `predict`, `adjust_logits`.
+    Only training data reaches a hook.
+    """
+
+    views: ClassVar[tuple[str, ...]] = ("standard",)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
+    deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
+
+    task: Task = field(init=False, repr=False, compare=False)
+    state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    # `state` holds tensors and nests by string keys: everything that must survive a checkpoint.
+
+    # before training
+
+    def on_compose(self, parts: "tuple[Method, ...]") -> None:
+        """Meet the parts of the composition this one belongs to, itself included, in order.
+
+        Called when it is composed, perhaps several times. What parts share is kept by one of
+        them, in its state, and read by the others. Raises TypeError for parts that do not fit.
+        """
+
+    def setup(self, task: Task) -> None:
+        """Take the task; called once, before anything else."""
+        self.task = task
+
+    def build(self, network: Network) -> Network:
+        """Return the network to train: heads swapped, parts added. Random numbers are seeded."""
+        return network
+
+    def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
+        """Return the stages of training; they depend on the protocol's recipe alone."""
+        return (Stage("train", recipe),)
+
+    def begin_stage(self, network: Network, stage: str) -> Network:
+        """Return the network that a stage after the first trains: heads changed, parts added.
+
+        Called once as the stage begins, before what it resets. Random numbers are seeded.
+        """
+        return network
+
+    # the objective: pure functions
+
+    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
+        """Return how strongly an epoch's images are augmented in the first view beyond what it is.
+
+        `targets` [N] are the labels of all the epoch's images in order; None leaves the view alone.
+        """
+        return None
+
+    def mix(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch to train on; mixed images bring their `partners` and their `share`.
+
+        Losses are then taken towards the targets and the partners, and mixed by the share.
+        """
+        return batch
+
+    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
+        """Return the network's outputs for a batch; at least "logits" [B, C]."""
+        outputs: Outputs = network(batch.images)
+        return outputs
+
+    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
+        """Return one loss a sample, [B]. Pure: no state, no randomness but the clock's."""
+        return F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
+
+    def sample_weights(self, batch: Batch, clock: Clock) -> Tensor:
+        """Return the factors on the losses, [B]: what re-weights any loss by its target."""
+        return torch.ones(len(batch.targets), device=batch.targets.device)
+
+    def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
+        """Return a scalar on the weights, added to the mean loss."""
+        return torch.zeros((), device=next(network.parameters()).device)
+
+    def loss_weight(self, clock: Clock) -> float:
+        """Return the factor on the losses in the objective, for a convex mix with a penalty."""
+        return 1.0
+
+    # the gradient rule
+
+    def backward(self, step: "Step") -> None:
+        """Fill `.grad` of the trainable parameters; may evaluate the objective anywhere."""
+        step.descend(step.objective())
+
+    # bookkeeping: the only places where state changes
+
+    def after_step(self, step: "Step") -> None:
+        """Update state after the optimiser's step; `step.outputs` is the undisplaced pass."""
+
+    def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
+        """Update state after an epoch; `data()` iterates the clean training images in order.
+
+        `data.recognised` sees them through the first view.
+        """
+
+    def curves(self) -> dict[str, float]:
+        """Return scalars to log for the epoch that ends, after `after_epoch`."""
+        return {}
+
+    # inference
+
+    def finalize(self, network: nn.Module) -> None:
+        """Change a copy of the trained network for prediction: merge, normalise."""
+
+    def predict(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return logits [B, C] for normalised images."""
+        logits: Tensor = network(images)["logits"]
+        return logits
+
+    def adjust_logits(self, logits: Tensor) -> Tensor:
+        """Return the logits of the whole test set, [N, C], adjusted after training."""
+        return logits
+
+
+@dataclass
+class Step:
+    """One optimisation step: evaluates a method's objective here or at displaced weights.
+
+    Its batch is the one that the method mixes of the given one.
+    """
+
+    method: Method
+    network: nn.Module
+    batch: Batch
+    clock: Clock
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    outputs: Outputs | None = None  # detached, of the first undisplaced forward
+    loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
+    notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
+
+    def __post_init__(self) -> None:
+        self.batch = self.method.mix(self.batch, self.clock)
+
+    def forward(self, offset: Offset | Segments | None = None) -> Outputs:
+        """Return the outputs, in float32 or finer, at the weights plus `offset`.
+
+        With `Segments` every image is at its own segment's weights; what an output does not owe
+        to images, such as prototypes, is at the undisplaced ones.
+        """
+        if isinstance(offset, Segments):
+            outputs = evaluate_segmented(self.network, offset, self._forward)
+            if not offset.here:
+                return outputs
+        elif offset is not None:
+            return evaluate_at(self.network, offset, self._forward)
+        else:
+            outputs = self._forward(self.network)
+        if self.outputs is None:
+            self.outputs = {name: value.detach() for name, value in outputs.items()}
+        return outputs
+
+    def losses(self, outputs: Outputs) -> Tensor:
+        """Return the method's losses [B] for outputs of this batch, times all weights.
+
+        Of mixed images: share times the loss towards the targets, the rest towards the partners.
+        """
+        batch = self.batch
+        losses = self._weighted(outputs, batch)
+        if batch.partners is not None and batch.share is not None:
+            other = self._weighted(outputs, batch._replace(targets=batch.partners))
+            losses = batch.share * losses + (1 - batch.share) * other
+        if self.loss is None:
+            self.loss = losses.detach().mean()
+        return losses * self.method.loss_weight(self.clock)
+
+    def penalty(self, offset: Offset | Segments | None = None) -> Tensor:
+        """Return the method's penalty at the weights plus `offset`.
+
+        Under `Segments`, which displace the weights of images only, it is the undisplaced one.
+        """
+        if offset is None or isinstance(offset, Segments):
+            return self.method.penalty(self.network, self.clock)
+        return evaluate_at(
+            self.network, offset, lambda network: self.method.penalty(network, self.clock)
+        )
+
+    def objective(self, offset: Offset | Segments | None = None) -> Tensor:
+        """Return mean loss plus penalty at the weights plus `offset`, a scalar."""
+        return self.losses(self.forward(offset)).mean() + self.penalty(offset)
+
+    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Offset:
+        """Return the gradient of a scalar by trainable parameters whose name begins `within`.
+
+        Detached, parameter by parameter; a parameter the value does not reach gives zeros.
+        `retain` keeps the graph for another gradient through it.
+        """
+        chosen = {
+            name: parameter
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and name.startswith(within)
+        }
+        parts = torch.autograd.grad(
+            value,
+            list(chosen.values()),
+            retain_graph=retain,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
+
+    def descend(self, value: Tensor) -> None:
+        """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
+        value.backward()  # type: ignore[no-untyped-call]
+
+    def _weighted(self, outputs: Outputs, batch: Batch) -> Tensor:
+        losses = self.method.losses(outputs, batch, self.clock)
+        return losses * self.method.sample_weights(batch, self.clock)
+
+    def _forward(self, network: nn.Module, order: Tensor | None = None) -> Outputs:
+        batch = self.batch if order is None else self.batch.select(order)
+        with self.autocast():
+            outputs = self.method.forward(network, batch, self.clock)
+        # Losses, norms and similarities are computed in float32 whatever the convolutions used.
+        return {
+            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+            for name, value in outputs.items()
+        }

@@ -1,0 +1,62 @@
+"""A recipe: how long and how fast a stage trains. Imports nothing heavy, so the CLI can read it."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Optimisation of one stage by SGD; learning rates change between epochs only.
+
+    `milestones` are shares of `epochs` (0.8 of 200 is the field's "160"); at each, the learning
+    rate is multiplied by `decay`. The cosine schedule falls from the first epoch after warm-up
+    to zero just after the last. Warm-up is linear: epoch e trains at (e + 1) / warmup_epochs.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    momentum: float = 0.9
+    nesterov: bool = False
+    warmup_epochs: int = 0
+    schedule: Literal["step", "cosine"] = "step"
+    milestones: tuple[float, ...] = (0.8, 0.9)
+    decay: float = 0.01
+    drop_last: bool = False
+
+    def second(self, length: float) -> "Recipe":
+        """Return the recipe of a second stage: a share of the epochs, a cosine, no warm-up."""
+        epochs = max(1, round(length * self.epochs))
+        return replace(self, epochs=epochs, schedule="cosine", warmup_epochs=0)
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Return the learning rate of a zero-based epoch."""
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * (epoch + 1) / self.warmup_epochs
+        if self.schedule == "cosine":
+            span = max(self.epochs - self.warmup_epochs, 1)
+            share = (epoch - self.warmup_epochs) / span
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+        passed = sum(epoch >= round(share * self.epochs) for share in self.milestones)
+        return self.learning_rate * self.decay**passed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A span of training with one recipe and one trainable set."""
+
+    name: str
+    recipe: Recipe
+    sampler: str = "instance_balanced"
+    trainable: tuple[str, ...] = ("",)  # prefixes of parameter names
+    reset: tuple[str, ...] = ()  # modules re-initialised at the start
+    evaluating: tuple[str, ...] = ()  # modules that neither use nor move batch statistics
+    method: Any = None  # the Method in charge, which is written in terms of this; None: the run's
+    rates: tuple[tuple[str, float], ...] = ()  # prefix and factor on the learning rate
+
+    @property
+    def trains_backbone(self) -> bool:
+        """Return whether any backbone parameter moves in this stage."""
+        return any("backbone.".startswith(p) or p.startswith("backbone") for p in self.trainable)

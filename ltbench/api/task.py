@@ -1,0 +1,70 @@
+"""What a method is told: the task, the batch before it, and where training stands."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ltbench.data.batch import seed_of
+from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method may know about the training set."""
+
+    class_counts: Tensor  # [C], int64: training images per class
+    held_out: int = 0  # images per class kept from training for validation; shots count them
+    many_above: int = MANY_ABOVE
+    few_below: int = FEW_BELOW
+
+    @property
+    def num_classes(self) -> int:
+        """Return C."""
+        return len(self.class_counts)
+
+    @cached_property
+    def priors(self) -> Tensor:
+        """Return the class shares n_c / N, [C]."""
+        return self.class_counts / self.class_counts.sum()
+
+    def effective_weights(self, beta: float) -> Tensor:
+        """Return (1 - beta) / (1 - beta^{n_c}), inverse effective numbers, of mean 1, [C].
+
+        Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, Eq. 2.
+        """
+        weights = (1 - beta) / (1 - beta ** self.class_counts.double())
+        return (weights / weights.mean()).float()
+
+    @cached_property
+    def shots(self) -> dict[str, Tensor]:
+        """Return boolean masks [C] of the many-, medium- and few-shot classes."""
+        counts = self.class_counts + self.held_out
+        many, few = counts > self.many_above, counts < self.few_below
+        return {"many": many, "medium": ~many & ~few, "few": few}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where training stands; epochs and steps count from zero within the stage."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    step: int = 0  # within the epoch
+    steps: int = 1  # of one epoch
+    seed: int = 0  # of the run
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the stage's epochs that are finished, in [0, 1)."""
+        return self.epoch / self.epochs
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a CPU generator for one purpose at this step: the same clock, the same numbers.
+
+        Randomness inside `losses` drawn from here keeps them a pure function.
+        """
+        seed = seed_of(self.seed, purpose, self.stage, self.epoch, self.step)
+        return torch.Generator().manual_seed(seed)

@@ -1,0 +1,1 @@
+"""What two papers or more share."""

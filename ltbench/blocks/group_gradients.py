@@ -1,0 +1,76 @@
+"""Gradients of parts of a batch, and how far theory lets weights move along them."""
+
+import torch
+from torch import Tensor
+
+from ltbench.api.method import Outputs, Step
+from ltbench.api.perturb import Offset, Segments, combined, norm
+from ltbench.errors import LtbenchError
+
+GroupGradients = dict[int, Offset]
+"""Segment to the gradient of its mean loss; a segment without images is left out."""
+
+
+def exact_gradients(
+    step: Step, members: Tensor, within: str = ""
+) -> tuple[Outputs, GroupGradients]:
+    """Return the outputs here and the segments' slopes, by the weights that begin `within`.
+
+    One forward pass, and one backward pass a segment: batch statistics and contrasts couple the
+    images, so a segment's loss has a gradient through the other images too. The losses are those
+    without the loss weight. The graph of the outputs is kept only where `within` leaves it useful.
+    Raises LtbenchError for a slope that is not finite.
+    """
+    outputs = step.forward()
+    losses = step.losses(outputs) / step.method.loss_weight(step.clock)
+    present = sorted(set(members.tolist()))
+    slopes = {
+        segment: step.gradients(
+            losses[members == segment].mean(), within, retain=bool(within) or segment != present[-1]
+        )
+        for segment in present
+    }
+    return outputs, _finite(step, slopes)
+
+
+def owned_gradients(
+    step: Step, members: Tensor, within: str = ""
+) -> tuple[Outputs, GroupGradients]:
+    """Return the same by one backward pass: the mean loss's gradient through a segment's images.
+
+    Every segment computes with a copy of the weights, whose gradient is divided by the segment's
+    share in the batch; what reaches the weights past all images, such as through prototypes, is
+    added to each. So, weighted by their shares, the slopes add up to the batch's gradient.
+    """
+    named = step.network.named_parameters()
+    weights: Offset = {n: w for n, w in named if w.requires_grad and n.startswith(within)}
+    shares = [size / len(members) for size in members.bincount().tolist()]
+    copies: list[Offset] = [
+        {name: torch.zeros_like(weight).requires_grad_() for name, weight in weights.items()}
+        if share
+        else {}
+        for share in shares
+    ]
+    outputs = step.forward(Segments(copies, members, here=True))
+    losses = step.losses(outputs) / step.method.loss_weight(step.clock)
+    tables = [weights, *filter(None, copies)]
+    wanted = [tensor for table in tables for tensor in table.values()]
+    parts = iter(
+        torch.autograd.grad(losses.mean(), wanted, allow_unused=True, materialize_grads=True)
+    )
+    whole, *own = ({name: next(parts) for name in table} for table in tables)
+    common = combined([whole, *own], [1.0, *[-1.0] * len(own)])
+    present = [(segment, share) for segment, share in enumerate(shares) if share]
+    slopes = {
+        segment: combined([slope, common], [1 / share, 1.0])
+        for slope, (segment, share) in zip(own, present, strict=True)
+    }
+    return outputs, _finite(step, slopes)
+
+
+def _finite(step: Step, slopes: GroupGradients) -> GroupGradients:
+    for segment, slope in slopes.items():
+        if not norm(slope).isfinite():
+            where = f"epoch {step.clock.epoch + 1}, step {step.clock.step + 1}"
+            raise LtbenchError(f"the gradient of group {segment} is not finite at {where}.")
+    return slopes

@@ -1,0 +1,23 @@
+"""Methods beside one another, in the terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ltbench.tables.comparison import CAPTION, COST, HEADERS, Comparison, cells
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print a comparison."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column(HEADERS[0], overflow="fold")
+    for header in HEADERS[1:]:
+        table.add_column(header, justify="right", no_wrap=True)
+    for line in comparison.lines:
+        method, *numbers = cells(line)
+        table.add_row(Text(method), *numbers)
+    title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
+    console.print(
+        Text(title, style="bold"), table, Text(f"{CAPTION}; {COST}.", style="dim"), sep="\n"
+    )

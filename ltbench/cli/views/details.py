@@ -1,0 +1,114 @@
+"""The statistics behind a table's cells, in the terminal."""
+
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ltbench.statistics.estimates import Estimate
+from ltbench.tables.details import Detail, Details, base
+
+_PAPER = (
+    "Against the paper: p of a difference beyond the tolerance, and the same by Holm over the "
+    "column."
+)
+_FIRST = (
+    "Against {first}: gain over the seeds that both have, p of no gain by the paired t test, the "
+    "same by Holm over the column, and by flipping signs (at least 2 / 2^n)."
+)
+_DETECTABLE = (
+    "Detectable: the least true difference that so many seeds find at 5 % in four of five tries."
+)
+_SPREAD = (
+    "Spread: standard deviation over training subsets, and over runs on one subset; the interval "
+    "of a mean covers the latter only."
+)
+
+
+def print_details(found: Details, console: Console) -> None:
+    """Print one table a column, and what its headings mean."""
+    grid = found.grid
+    console.print(Text(grid.table.definition.title, style="bold"))
+    for _, members in groupby(found.lines, key=lambda line: id(line.head)):
+        lines = list(members)
+        head = lines[0].head
+        title = f"{head.column.title}: {head.column.metric} on {head.column.dataset}"
+        console.print("", Text(title, style="bold"), sep="\n")
+        if any(line.p_differs is not None for line in lines):
+            console.print(_paper(lines))
+        console.print(_first(lines))
+        if any(line.spread for line in lines):
+            console.print(_spread(lines))
+    for problem in grid.problems:
+        console.print(Text(problem, style="yellow"), soft_wrap=True)
+    if not found.lines:
+        console.print("No cell has a record yet; ltbench table NAME says what fills them.")
+        return
+    console.print("", Text(grid.caption, style="dim"), sep="\n")
+    if any(line.p_differs is not None for line in found.lines):
+        console.print(Text(_PAPER, style="dim"))
+    console.print(Text(f"{_FIRST.format(first=base(grid))} {_DETECTABLE}", style="dim"))
+    if any(line.spread for line in found.lines):
+        console.print(Text(_SPREAD, style="dim"))
+
+
+def _paper(lines: list[Detail]) -> Table:
+    table = _table(
+        "", "reported", "reproduced", "difference", "p", "p Holm", "detectable", "verdict"
+    )
+    for line in lines:
+        entry = line.entry
+        table.add_row(
+            Text(line.row.label), entry.number(entry.reported), str(entry),
+            entry.number(entry.difference, "+"), _p(line.p_differs), _p(line.p_holm),
+            entry.number(line.detectable), Text(str(entry.verdict or "")),
+        )  # fmt: skip
+    return table
+
+
+def _first(lines: list[Detail]) -> Table:
+    table = _table("", "reproduced", "n", "gain", "p paired", "p Holm", "p sign flip", "detectable")
+    for line in lines:
+        entry, gain = line.entry, line.gain
+        estimate = _text(entry.reproduced, entry.decimals)
+        cells: list[str | Text] = [Text(line.row.label), estimate, str(len(entry.seeds))]
+        if gain is not None:
+            sign = "+" if gain.estimate.mean >= 0 else ""
+            cells += [
+                f"{sign}{_text(gain.estimate, entry.decimals)}", _p(gain.p_paired),
+                _p(gain.p_holm), _p(gain.p_flip), entry.number(gain.detectable),
+            ]  # fmt: skip
+        table.add_row(*cells)
+    return table
+
+
+def _spread(lines: list[Detail]) -> Table:
+    table = _table("", "spread of subsets", "of runs", "subsets", "runs on each")
+    for line in lines:
+        if line.spread is not None:
+            parts, number = line.spread.components, line.entry.number
+            table.add_row(
+                Text(line.row.label), number(parts.subset), number(parts.run),
+                str(len(line.spread.subsets)), str(len(line.spread.runs)),
+            )  # fmt: skip
+    return table
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header in headers:
+        left = header in ("", "verdict")
+        table.add_column(header, justify="left" if left else "right", overflow="fold")
+    return table
+
+
+def _text(estimate: Estimate | None, decimals: int) -> str:
+    return "" if estimate is None else estimate.text(decimals)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,76 @@
+"""The ledger in the terminal."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ltbench.tables.ledger import Ledger, LedgerRow
+from ltbench.tables.write.ledger import CAPTION, WORDS
+
+STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
+
+
+def print_ledger(ledger: Ledger, console: Console) -> None:
+    """Print how many cells of each table hold, then what was run, then the claims."""
+    cells, claims = len(ledger.cells), len(ledger.claims)
+    title = f"{cells} reported cells and {claims} claims about gains"
+    console.print(Text(title, style="bold"), _summary(ledger), sep="\n")
+    run = [line for line in ledger.cells if line.reproduced is not None]
+    if run:
+        console.print("", Text("Cells with records", style="bold"), _cells(run), sep="\n")
+    console.print("", Text("Claims about gains, paired by seed", style="bold"), sep="\n")
+    console.print(_claims(ledger.claims))
+    console.print("", Text(CAPTION, style="dim"), sep="\n")
+    console.print("Missing cells and the commands that fill them: ltbench table NAME.")
+
+
+def _summary(ledger: Ledger) -> Table:
+    table = _table("paper", "table", "reported", *WORDS, left=2)
+    groups: dict[tuple[str, str], list[LedgerRow]] = {}
+    for line in ledger.cells:
+        groups.setdefault((line.paper, line.table), []).append(line)
+    groups |= {("all", "claims"): list(ledger.claims)}
+    for (paper, name), lines in groups.items():
+        counts = Counter(line.verdict.word for line in lines)
+        shown = [str(counts[word]) if counts[word] else "" for word in WORDS]
+        table.add_row(Text(paper), Text(name), str(len(lines)), *shown)
+    return table
+
+
+def _cells(lines: Iterable[LedgerRow]) -> Table:
+    table = _table("table", "row", "column", "reported", "reproduced", "n", "verdict", left=3)
+    for line in lines:
+        texts = (Text(line.table), Text(line.row), Text(line.column))
+        reported = f"{line.reported:.{line.decimals}f}"
+        reproduced = line.reproduced.text(line.decimals) if line.reproduced else ""
+        table.add_row(*texts, reported, reproduced, str(len(line.seeds)), _verdict(line))
+    return table
+
+
+def _claims(lines: Iterable[LedgerRow]) -> Table:
+    table = _table("claim", "gain", "reproduced", "n", "verdict", left=1)
+    for line in lines:
+        gain = f"{line.reported:+.{line.decimals}f}"
+        reproduced = line.reproduced.text(line.decimals) if line.reproduced else ""
+        if reproduced and not reproduced.startswith("-"):
+            reproduced = f"+{reproduced}"
+        table.add_row(Text(line.row), gain, reproduced, str(len(line.seeds) or ""), _verdict(line))
+    return table
+
+
+def _verdict(line: LedgerRow) -> Text:
+    words = f"proxy ({line.protocol})" if line.tier == "proxy" else str(line.verdict)
+    reason = f": {line.reason}" if line.reason else ""
+    return Text(words + reason, style=STYLES.get(line.verdict.word, "bright_black"))
+
+
+def _table(*headers: str, left: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for index, header in enumerate(headers):
+        text = index < left or header == "verdict"
+        table.add_column(header, justify="left" if text else "right", overflow="fold")
+    return table

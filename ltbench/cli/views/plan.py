@@ -1,0 +1,190 @@
+"""A plan in the terminal, and as plain data."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ltbench.cli.views.progress import duration
+from ltbench.planning.planner import TablePlan, commands
+from ltbench.planning.schedule import PlannedRun
+from ltbench.statistics.power import detectable
+from ltbench.statistics.verdict import LEAST
+from ltbench.tables.metrics import METRICS
+
+BASES = {
+    "records": "records of the same cell, other seeds",
+    "steps of records": "the steps and evaluations of records of another ratio or length",
+    "scaled probe": (
+        "a few steps timed just now, times what another method's records took over what its steps "
+        "take now"
+    ),
+    "probe": "a few steps timed just now",
+}
+
+
+def as_data(planned: TablePlan) -> dict[str, Any]:
+    """Return a plan as JSON has it; seconds are estimates, and `decided` is a mean."""
+    return {
+        "table": planned.table.short,
+        "machine": planned.machine,
+        "load": planned.load,
+        "cores": planned.cores,
+        "seeds": list(planned.seeds),
+        "budget_seconds": planned.budget,
+        "values": {
+            "can_be_decided": planned.asked,
+            "decided_now": round(planned.decided, 2),
+            "cannot": planned.left,
+        },
+        "run": [_step_data(step) for step in planned.chosen],
+        "commands": commands(planned.chosen, planned.workspace),
+        "beyond": [_step_data(step) for step in planned.beyond],
+        "seeds_are_worth": [
+            {
+                "seeds": each.n, "seconds": round(each.seconds, 1), "all_priced": not each.more,
+                "decided": round(each.decided, 2),
+            }
+            for each in planned.worth
+        ],
+        "deviations": [
+            {
+                "dataset": title, "metric": metric, "points": round(found.points, 3),
+                "measured": found.freedom > 0,
+            }
+            for (title, metric), found in planned.deviations.items()
+        ],
+        "problems": list(planned.problems),
+    }  # fmt: skip
+
+
+def print_plan(planned: TablePlan) -> None:
+    """Print what to run in which order, what does not fit, what seeds are worth, and from what."""
+    console = Console(highlight=False)
+    console.print(Text(planned.table.definition.title, style="bold"))
+    console.print(
+        f"{planned.asked} reported values can be decided here, {planned.decided:.0f} are; "
+        f"{planned.left} more cannot be by these runs.\n"
+    )
+    if not planned.asked:
+        console.print("Nothing of it can be run by this version; `--coverage` says why.")
+    elif not planned.chosen and not planned.beyond:
+        console.print(f"All runs are finished for seeds {_listed(planned.seeds)}.")
+    if planned.chosen:
+        within = "" if planned.budget is None else f" within {duration(planned.budget)}"
+        console.print(Text(f"Run in this order{within}, on {planned.machine}", style="bold"))
+        console.print(_steps(planned.chosen, priced=True))
+        for command in commands(planned.chosen, planned.workspace):
+            console.print(Text(f"  {command}"), soft_wrap=True)
+    if planned.beyond:
+        console.print()
+        console.print(Text("Beyond the budget, or without a price", style="bold"))
+        console.print(_steps(planned.beyond, priced=False))
+        for reason in dict.fromkeys(step.reason for step in planned.beyond if step.reason):
+            console.print(Text(f"No price: {reason}"), soft_wrap=True)
+    if planned.asked:
+        console.print()
+        console.print(Text("What each number of seeds is worth, all of these run", style="bold"))
+        console.print(_worth(planned))
+    _explain(planned, console)
+
+
+def _steps(steps: tuple[PlannedRun, ...], *, priced: bool) -> Table:
+    headers = ["method", "on", "seeds", "takes", *(["in all"] if priced else []), "from", "decides"]
+    table = _table(*headers, right=("takes", "in all", "decides"))
+    spent = 0.0
+    for step in steps:
+        spent += step.seconds or 0.0
+        takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
+        table.add_row(
+            Text(step.group.method), Text(step.group.data.title), _listed(step.seeds), takes,
+            *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
+        )  # fmt: skip
+    return table
+
+
+def _worth(planned: TablePlan) -> Table:
+    """Return a line for each n; data sets and metrics that are taken alike share a column."""
+    alike: dict[tuple[float, float], list[str]] = {}
+    for (title, metric), found in planned.deviations.items():
+        tolerance = METRICS[metric].tolerance
+        assert tolerance is not None
+        alike.setdefault((found.points, tolerance), []).append(f"{metric} on {title}")
+    table = _table(
+        "seeds", "takes", "decided", *(f"finds in {', '.join(names)}" for names in alike.values()),
+        right=("seeds", "takes", "decided"),
+    )  # fmt: skip
+    for each in planned.worth:
+        least = [detectable(*taken, each.n) for taken in alike]
+        table.add_row(
+            str(each.n), duration(each.seconds) + " + ?" * each.more,
+            f"{each.decided:.1f} of {planned.asked}",
+            *("--" if points is None else f"{points:.1f} points" for points in least),
+        )  # fmt: skip
+    return table
+
+
+def _explain(planned: TablePlan, console: Console) -> None:
+    """Say what is an estimate and from what."""
+    steps = (*planned.chosen, *planned.beyond)
+    bases = dict.fromkeys(step.basis for step in steps if step.basis in BASES)
+    lines = [f"from {basis}: {BASES[basis]}" for basis in bases]
+    if lines and planned.load is not None:
+        lines.append(
+            f"the machine's load is {planned.load:.1f} on {planned.cores} cores now; runs beside "
+            "other work take longer, and steps timed beside it seem to"
+        )
+    if any(each.more for each in planned.worth):
+        lines.append("+ ?: and the trainings that have no price")
+    if planned.asked:
+        measured = [key for key, found in planned.deviations.items() if found.freedom]
+        known = "; ".join(
+            f"{metric} on {title} {planned.deviations[title, metric].points:.2f} points"
+            for title, metric in measured
+        )
+        assumed = "; ".join(
+            f"{metric} on {title} {found.points:.2f} points"
+            for (title, metric), found in planned.deviations.items()
+            if not found.freedom
+        )
+        lines += [
+            "decides, decided: of values without two seeds yet, how often the rule says `holds` if "
+            "what is reported is true; of others, whether it says anything should their mean and "
+            f"deviation stay. Fewer than {LEAST} seeds decide nothing",
+            "finds: the true difference from what is reported of which so many seeds say `differs` "
+            "in four of five tries",
+        ]
+        lines += [f"deviation of a seed, measured: {known}"] if known else []
+        lines += [f"deviation of a seed, assumed until there are records: {assumed}"] * bool(
+            assumed
+        )
+    elif steps:
+        lines.append("nothing is decided by these runs: only `paper` can confirm or contradict")
+    console.print("\nEstimates:" if lines else "")
+    for line in lines:
+        console.print(Text(f"- {line}."))
+    for problem in planned.problems:
+        console.print(Text(f"Left out: {problem}"), soft_wrap=True)
+
+
+def _step_data(step: PlannedRun) -> dict[str, Any]:
+    group = step.group
+    return {
+        "method": group.method, "dataset": str(group.data), "network": group.network,
+        "protocol": group.protocol, "rows": list(group.rows), "seeds": list(step.seeds),
+        "seconds": None if step.seconds is None else round(step.seconds, 1),
+        "from": step.basis, "reason": step.reason, "decided": round(step.decided, 3),
+    }  # fmt: skip
+
+
+def _listed(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _table(*headers: str, right: tuple[str, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header in headers:
+        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
+    return table

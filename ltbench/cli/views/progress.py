@@ -1,0 +1,218 @@
+"""Progress of a run: a live display on a terminal, lines elsewhere, JSON lines for programs."""
+
+from __future__ import annotations  # annotations name classes whose modules import torch
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from ltbench.engine.train import ProgressEvent
+    from ltbench.runs.executors.local import RunListener
+    from ltbench.runs.plan import Job
+    from ltbench.runs.record import Record
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: `8 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _share(report: ProgressEvent) -> float:
+    """Return the finished share of a training."""
+    return min((report.epoch + report.step / max(report.steps, 1)) / report.epochs, 1.0)
+
+
+def _outcome(job: Job, records: list[Record]) -> str:
+    first = records[0]
+    return (
+        f"{job}: top-1 {first.last.top1:.2f} %, {first.cost.train_seconds:.0f} s "
+        f"({first.cost.images_per_second:.0f} images/s)"
+    )
+
+
+class Lines:
+    """One line when a training starts, now and then while it goes on, and when it ends."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.spoken: dict[str, float] = {}
+
+    def started(self, job: Job) -> None:
+        """Say which training begins."""
+        self.spoken[str(job)] = time.monotonic()
+        print(f"[{self.done + 1}/{self.total}] {job}", flush=True)
+
+    def waiting(self, job: Job) -> None:
+        """Say that another process is at it."""
+        print(f"  {job}: another process is training this; waiting for it", flush=True)
+
+    def report(self, job: Job, report: ProgressEvent) -> None:
+        """Say how far it is after an epoch, at most every ten seconds."""
+        now = time.monotonic()
+        if report.loss is None or now - self.spoken[str(job)] < SECONDS_BETWEEN_LINES:
+            return
+        self.spoken[str(job)] = now
+        left = report.seconds * (1 / max(_share(report), 1e-9) - 1)
+        accuracy = "" if report.top1 is None else f", top-1 {report.top1:.2f} %"
+        print(
+            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{accuracy}, "
+            f"{report.images_per_second:.0f} images/s, {duration(left)} left",
+            flush=True,
+        )
+
+    def finished(self, job: Job, records: list[Record]) -> None:
+        """Say what came of it."""
+        self.done += 1
+        print(f"  {_outcome(job, records)}", flush=True)
+
+    def failed(self, job: Job, reason: str) -> None:
+        """Say why it stopped."""
+        self.done += 1
+        print(f"  {job} failed: {reason}", file=sys.stderr, flush=True)
+
+
+class Quiet(Lines):
+    """Failures only."""
+
+    def started(self, job: Job) -> None:
+        """Say nothing."""
+
+    def waiting(self, job: Job) -> None:
+        """Say nothing."""
+
+    def report(self, job: Job, report: ProgressEvent) -> None:
+        """Say nothing."""
+
+    def finished(self, job: Job, records: list[Record]) -> None:
+        """Say nothing."""
+
+
+class JsonLines(Lines):
+    """One JSON object a line for every event; epochs, not steps."""
+
+    def started(self, job: Job) -> None:
+        """Write the event."""
+        self._event("started", job)
+
+    def waiting(self, job: Job) -> None:
+        """Write the event."""
+        self._event("waiting", job)
+
+    def report(self, job: Job, report: ProgressEvent) -> None:
+        """Write an epoch's event."""
+        if report.loss is not None:
+            self._event("epoch", job, **asdict(report))
+
+    def finished(self, job: Job, records: list[Record]) -> None:
+        """Write the event with the records."""
+        self._event("finished", job, records=[record.model_dump() for record in records])
+
+    def failed(self, job: Job, reason: str) -> None:
+        """Write the event with the reason."""
+        self._event("failed", job, reason=reason)
+
+    def _event(self, event: str, job: Job, **content: object) -> None:
+        head = {"event": event, "method": job.trained, "dataset": str(job.dataset)}
+        print(json.dumps({**head, "seed": job.seed, **content}), flush=True)
+
+
+class Live(Lines):
+    """A bar for every training under way and one for the whole run."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        super().__init__(total)
+        self.progress = progress
+        self.begun = time.monotonic()
+        self.whole = progress.add_task("all trainings", total=total, detail=f"0/{total}")
+        self.bars: dict[str, TaskID] = {}
+        self.shares: dict[str, float] = {}
+        self.scores: dict[str, str] = {}  # latest loss and accuracy, as shown
+
+    def started(self, job: Job) -> None:
+        """Add a bar."""
+        name = str(job)
+        self.bars[name] = self.progress.add_task(name, total=1.0, detail="")
+        self.shares[name], self.scores[name] = 0.0, ""
+
+    def waiting(self, job: Job) -> None:
+        """Say it on the bar."""
+        self.progress.update(self.bars[str(job)], detail="another process is at it; waiting")
+
+    def report(self, job: Job, report: ProgressEvent) -> None:
+        """Move the bar."""
+        name, share = str(job), _share(report)
+        if report.loss is not None:
+            accuracy = self.scores[name].partition("  top-1 ")[2]
+            if report.top1 is not None:
+                accuracy = f"{report.top1:.2f} %"
+            self.scores[name] = f"  loss {report.loss:.3f}"
+            self.scores[name] += f"  top-1 {accuracy}" if accuracy else ""
+        left = duration(report.seconds * (1 / share - 1)) if share else "?"
+        detail = (
+            f"epoch {report.epoch}/{report.epochs}{self.scores[name]}  "
+            f"{report.images_per_second:.0f} images/s  {left} left"
+        )
+        self.shares[name] = share
+        self.progress.update(self.bars[name], completed=share, detail=detail)
+        self._whole()
+
+    def finished(self, job: Job, records: list[Record]) -> None:
+        """Replace the bar by a line."""
+        self._drop(job)
+        self.progress.console.print(_outcome(job, records), highlight=False, markup=False)
+
+    def failed(self, job: Job, reason: str) -> None:
+        """Replace the bar by the reason."""
+        self._drop(job)
+        self.progress.console.print(f"{job} failed: {reason}", style="red", markup=False)
+
+    def _drop(self, job: Job) -> None:
+        self.done += 1
+        self.progress.remove_task(self.bars.pop(str(job)))
+        del self.shares[str(job)]
+        self._whole()
+
+    def _whole(self) -> None:
+        share = (self.done + sum(self.shares.values())) / self.total
+        spent = time.monotonic() - self.begun
+        left = f"  {duration(spent * (1 / share - 1))} left" if 0 < share < 1 else ""
+        detail = f"{self.done}/{self.total}{left}"
+        self.progress.update(self.whole, completed=share * self.total, detail=detail)
+
+
+@contextmanager
+def listening(total: int, *, quiet: bool, as_json: bool) -> Iterator[RunListener]:
+    """Yield the listener that suits where the output goes."""
+    if as_json:
+        yield JsonLines(total)
+    elif quiet:
+        yield Quiet(total)
+    elif not sys.stdout.isatty():
+        yield Lines(total)
+    else:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[detail]}", markup=False),
+        )
+        with Progress(*columns, refresh_per_second=4, transient=True) as progress:
+            yield Live(total, progress)

@@ -1,0 +1,32 @@
+"""What `list`, `show` and `status` share: rows as a table, and methods from files."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ltbench.errors import UsageError
+
+Row = dict[str, Any]
+
+
+def load_files(paths: list[Path] | None) -> None:
+    """Make the methods of `--load` known."""
+    from ltbench.api.registry import load_file
+
+    for path in paths or []:
+        load_file(path)
+
+
+def print_rows(rows: list[Row], title: str | None = None) -> None:
+    """Print rows as a table, one column a key."""
+    if not rows:
+        raise UsageError("there is nothing to show here.")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    Console(highlight=False, markup=False).print(table, "")

@@ -1,0 +1,119 @@
+"""What of a table can be run: by method and data set, its cells and the trainings they need."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ltbench.data.catalog import Dataset
+from ltbench.planning.spread import Deviations
+from ltbench.runs.plan import Job, make
+from ltbench.runs.store import Store
+from ltbench.specification import parse
+from ltbench.statistics.power import chance
+from ltbench.tables.cells import Reader, ResolvedColumn, scores
+from ltbench.tables.definition import Table
+from ltbench.tables.metrics import METRICS, Metric
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reported value that the rule can judge, and the scores there are by now."""
+
+    metric: Metric
+    reported: float
+    tolerance: float
+    scores: tuple[float, ...]
+    deviation: float
+
+    def chance(self, n: int) -> float:
+        """Return how likely it is decided at n seeds, or already is at those there are."""
+        have = len(self.scores)
+        at = (chance(self.reported, self.tolerance, self.scores, self.deviation, k)
+              for k in {have, max(n, have)})  # fmt: skip
+        return max(at)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One method on one data set: the cells of a table that the same trainings fill."""
+
+    method: str
+    data: Dataset
+    network: str
+    protocol: str
+    rows: tuple[str, ...]
+    asked: tuple[Target, ...]
+    jobs: tuple[tuple[Job, ...], ...]  # by seed, in their order; none where a record is there
+
+    @property
+    def finished(self) -> int:
+        """Return how many of the seeds have a record."""
+        return sum(not jobs for jobs in self.jobs)
+
+    def chance(self, added: int) -> float:
+        """Return how many of its values are decided with so many seeds more."""
+        return sum(each.chance(self.finished + added) for each in self.asked)
+
+    def missing(self) -> list[int]:
+        """Return the positions of the seeds that have no record."""
+        return [index for index, jobs in enumerate(self.jobs) if jobs]
+
+
+def groups(
+    table: Table,
+    store: Store,
+    seeds: Sequence[int],
+    *,
+    protocol: str | None,
+    methods: Collection[str],
+    deviations: Deviations,
+) -> tuple[list[Candidate], int]:
+    """Return what can be run of a table, and how many of its reported values cannot be judged so.
+
+    Those need a data set or a method that this version lacks, or are of no judged metric, or of
+    another protocol than the paper's.
+    """
+    reader, left = Reader(store), 0
+    found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
+    for column in table.definition.columns:
+        head = ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
+        for row in table.definition.rows:
+            reported, method = table.value(row, column), row.method_on(column.data)
+            runs = method is not None and column.data.available and _has(method, methods)
+            tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
+            left += reported is not None and tolerance is None
+            if method is None or not runs:
+                continue
+            key = (method, column.data, head.network, head.protocol)
+            labels, asked = found.setdefault(key, ([], []))
+            labels.append(row.label)
+            if reported is not None and tolerance is not None:
+                have = tuple(scores(reader, table, row, head, seeds).values())
+                spread = deviations.of(column.data.info.name, column.metric).points
+                asked.append(Target(column.metric, reported, tolerance, have, spread))
+    made = [
+        Candidate(
+            *key, tuple(dict.fromkeys(labels)), tuple(asked), _jobs(*key, seeds=seeds, store=store)
+        )
+        for key, (labels, asked) in found.items()
+    ]
+    return made, left
+
+
+def _jobs(
+    method: str,
+    data: Dataset,
+    network: str,
+    protocol: str,
+    *,
+    seeds: Sequence[int],
+    store: Store,
+) -> tuple[tuple[Job, ...], ...]:
+    made = (
+        make([data], [method], [seed], store, protocol_name=protocol, network=network)
+        for seed in seeds
+    )
+    return tuple(each.jobs for each in made)
+
+
+def _has(method: str, methods: Collection[str]) -> bool:
+    return all(term.name in methods for term in parse(method))

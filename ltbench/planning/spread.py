@@ -1,0 +1,66 @@
+"""How far seeds lie apart, from the records there are."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import variance
+
+from ltbench.runs.record import Record
+from ltbench.tables.metrics import METRICS, Metric
+
+# docs/verdicts.md: accuracies of one recipe differ between seeds by about 0.3 to 0.6 points. A shot
+# group is about a third of the classes, so it spreads by the root of three more.
+USUAL = 0.45
+
+
+USUAL_OF_SHOTS = USUAL * math.sqrt(3)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The standard deviation of one seed, and how many degrees of freedom measured it (0: none)."""
+
+    points: float
+    freedom: int
+
+
+def usual(metric: Metric) -> Deviation:
+    """Return what is taken where no records tell."""
+    return Deviation(USUAL if metric == "top1" else USUAL_OF_SHOTS, 0)
+
+
+class Deviations:
+    """Deviations between seeds by data set and metric, pooled over all that was run on it.
+
+    Ratios, methods, networks and protocols of a data set are pooled: a rough figure, of use only
+    before a cell has seeds of its own.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        groups: dict[tuple[str, ...], dict[Metric, list[float]]] = {}
+        for record in records:
+            key = (record.dataset, record.protocol, record.network, record.method)
+            for metric, quantity in METRICS.items():
+                found = quantity.read(record, "last") if quantity.tolerance is not None else None
+                if found is not None:
+                    groups.setdefault(key, {}).setdefault(metric, []).append(found)
+        squares: dict[tuple[str, Metric], list[tuple[float, int]]] = {}
+        for (dataset, *_), scores in groups.items():
+            for metric, values in scores.items():
+                if len(values) > 1:
+                    name = dataset.partition("(")[0]
+                    part = variance(values), len(values) - 1
+                    squares.setdefault((name, metric), []).append(part)
+        self._found: Mapping[tuple[str, Metric], Deviation] = {
+            key: _pooled(parts) for key, parts in squares.items()
+        }
+
+    def of(self, name: str, metric: Metric) -> Deviation:
+        """Return the deviation for a data set's name, or the usual one."""
+        return self._found.get((name, metric)) or usual(metric)
+
+
+def _pooled(parts: list[tuple[float, int]]) -> Deviation:
+    freedom = sum(degrees for _, degrees in parts)
+    square = sum(variance_ * degrees for variance_, degrees in parts) / freedom
+    return Deviation(math.sqrt(square), freedom)

@@ -1,0 +1,212 @@
+"""What a training costs on this machine: from records made on it, else from a few timed steps."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
+
+import torch
+
+from ltbench.data.catalog import DatasetInfo
+from ltbench.data.readers import read
+from ltbench.engine.checkpoint import Checkpoint
+from ltbench.engine.precision import device_of, threads_for
+from ltbench.errors import LtbenchError
+from ltbench.runs.environment import device_name
+from ltbench.runs.execute import Workspace
+from ltbench.runs.files import write_file
+from ltbench.runs.plan import Job
+from ltbench.runs.record import Record
+from ltbench.runs.step_time import StepTime, TrainingSize, measure_step_time
+from ltbench.runs.store import Store
+
+Basis = Literal["records", "steps of records", "scaled probe", "probe", "unknown"]
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Seconds of one training, and what they are estimated from; None where nothing tells."""
+
+    seconds: float | None
+    basis: Basis
+    reason: str = ""  # why it is unknown
+
+
+@dataclass(frozen=True)
+class CostKey:
+    """What a step's time depends on; ratio, epochs and seed only change how many there are."""
+
+    dataset: str  # its name alone
+    network: str
+    trained: str
+    batch_size: int
+    precision: str
+    threads: int
+
+
+class CostModel:
+    """Prices of trainings; `say` hears what is being timed, for that takes seconds each."""
+
+    def __init__(
+        self, records: Iterable[Record], workspace: Workspace, say: Callable[[str], None]
+    ) -> None:
+        self.workspace, self.say = workspace, say
+        self.machine = device_name(device_of(workspace.device))
+        self._cells: dict[tuple[str, ...], list[float]] = {}
+        self._paces: dict[CostKey, list[StepTime]] = {}
+        self._probed: dict[CostKey, StepTime | str] = {}
+        self._data: dict[str, str] = {}  # why a data set cannot be read
+        self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
+        for record in records:
+            if record.environment.device == self.machine:
+                self._learn(record)
+
+    def price(self, job: Job) -> CostEstimate:
+        """Return what a job costs when nothing of it is done or shared."""
+        if job.fingerprint not in self._known:
+            self._known[job.fingerprint] = self._price(job)
+        return self._known[job.fingerprint]
+
+    def _price(self, job: Job) -> CostEstimate:
+        key = _kind(job)
+        cell = (*_cell(job), str(key.threads))
+        if cell in self._cells:
+            return CostEstimate(fmean(self._cells[cell]), "records")
+        size = TrainingSize.of(job)
+        if key in self._paces:
+            return CostEstimate(
+                fmean(each.seconds(size) for each in self._paces[key]), "steps of records"
+            )
+        if lacking := self._lacking(job.dataset.info):
+            return CostEstimate(None, "unknown", lacking)
+        found = self._probe(job, key)
+        if isinstance(found, str):
+            return CostEstimate(None, "unknown", found)
+        scale = self._scale(job, key)
+        if scale is None:
+            return CostEstimate(found.seconds(size), "probe")
+        return CostEstimate(scale * found.seconds(size), "scaled probe")
+
+    def _learn(self, record: Record) -> None:
+        if record.method != record.trained:
+            return  # it took no training of its own
+        cost, settings = record.cost, record.settings
+        threads = record.environment.threads
+        cell = (record.dataset, record.protocol, record.network, record.trained, str(threads))
+        self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
+        looks = record.last.epoch / settings["evaluate_every"] + 1
+        kind = CostKey(
+            record.dataset.partition("(")[0], record.network, record.trained,
+            settings["batch_size"], settings["precision"], threads,
+        )  # fmt: skip
+        found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / looks)
+        self._paces.setdefault(kind, []).append(found)
+
+    def _lacking(self, info: DatasetInfo) -> str:
+        """Return why a data set cannot be read, or nothing; a price is no reason to download."""
+        if info.name not in self._data:
+            try:
+                read(info, self.workspace.data, download=False)
+                self._data[info.name] = ""
+            except LtbenchError as error:
+                self._data[info.name] = str(error)
+        return self._data[info.name]
+
+    def _probe(self, job: Job, key: CostKey) -> StepTime | str:
+        """Return the pace of a job's first steps, or why it has none; timed once for its kind."""
+        if key not in self._probed:
+            self.say(f"timing steps of {job.trained} on {job.dataset.info.title}")
+            try:
+                with threads_for(job.dataset.info.shape):
+                    self._probed[key] = measure_step_time(job, self.workspace)
+            except Exception as error:  # a training that cannot begin has no price, and says why
+                self._probed[key] = str(error) or type(error).__name__
+        return self._probed[key]
+
+    def _scale(self, job: Job, key: CostKey) -> float | None:
+        """Return what training takes in records over what it would by steps timed now.
+
+        Of another method on the same data and network, if there is one: a machine that is busy now
+        makes all methods' steps seem longer alike.
+        """
+        for other in self._paces:
+            if replace(other, trained=job.trained) == key:
+                reference = replace(job, trained=other.trained, first_stage=None)
+                timed, size = self._probe(reference, other), TrainingSize.of(reference)
+                if isinstance(timed, str):
+                    continue
+                recorded = fmean(each.seconds(size) for each in self._paces[other])
+                return recorded / timed.seconds(size)
+        return None
+
+
+def _cell(job: Job) -> tuple[str, ...]:
+    return str(job.dataset), job.protocol.specification, job.network, job.trained
+
+
+def _kind(job: Job) -> CostKey:
+    protocol, info = job.protocol, job.dataset.info
+    with threads_for(info.shape):
+        threads = torch.get_num_threads()
+    return CostKey(
+        info.name, job.network, job.trained, protocol.batch_size, protocol.precision, threads
+    )
+
+
+def first_stage_sources(jobs: Sequence["Job"], store: Store) -> dict[str, str]:
+    """Return where each job's first stage comes from, by the job's fingerprint.
+
+    `kept`: an earlier command trained it; `shared`: an earlier job of this plan; `own`: this one.
+    """
+    found: dict[str, str] = {}
+    trained: set[str] = set()
+    for job in jobs:
+        if job.first_stage is not None:
+            mark = job.first_stage.fingerprint
+            at_hand = "shared" if mark in trained else "kept" if is_kept(mark, store) else "own"
+            found[job.fingerprint] = at_hand
+            trained.add(mark)
+        trained.add(job.fingerprint)
+    return found
+
+
+def is_kept(fingerprint: str, store: Store) -> bool:
+    """Return whether a training's checkpoint is at hand and finished; a damaged one is not."""
+    checkpoint = Checkpoint(store.work(fingerprint) / "checkpoint.pt", write_file)
+    with suppress(LtbenchError):
+        content = checkpoint.load()
+        return content is not None and bool(content["progress"]["finished"])
+    return False
+
+
+def estimate(jobs: tuple[Job, ...], workspace: Workspace, workers: int = 1) -> float:
+    """Return the seconds that jobs will take; trainings that differ only in seed are timed once.
+
+    A first stage at hand, or trained by an earlier job, counts nothing. Every stage is taken to
+    cost what the first one's steps cost. A training that cannot take its first steps counts
+    nothing here: it fails when its turn comes, and does not stop the rest.
+    """
+    known: dict[tuple[str, ...], float] = {}
+
+    def seconds(job: Job) -> float:
+        key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
+        if key not in known:
+            known[key] = 0.0
+            with threads_for(job.dataset.info.shape), suppress(Exception):
+                known[key] = _seconds(job, workspace)
+        return known[key]
+
+    total, begun = 0.0, set()
+    sources = first_stage_sources(jobs, Store(workspace.results))
+    for job in jobs:
+        first = job.first_stage
+        total += 0.0 if job.fingerprint in begun else seconds(job)
+        if first is not None and sources[job.fingerprint] != "own":
+            total -= min(seconds(first), seconds(job))
+        begun |= {job.fingerprint} | ({first.fingerprint} if first else set())
+    return total / min(workers, max(len(jobs), 1))
+
+
+def _seconds(job: Job, workspace: Workspace) -> float:
+    return measure_step_time(job, workspace).seconds(TrainingSize.of(job))

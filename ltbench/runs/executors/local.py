@@ -1,0 +1,220 @@
+"""Jobs in this process or in worker processes; one failure does not stop the rest."""
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from ltbench.api.registry import load_file
+from ltbench.engine.train import ProgressEvent
+from ltbench.errors import LtbenchError
+from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.plan import Job
+from ltbench.runs.record import Record
+
+REPORTS_PER_SECOND = 4  # that a worker sends to its parent
+
+
+class RunListener(Protocol):
+    """Hears how jobs go; called in the parent process only."""
+
+    def started(self, job: Job) -> None:
+        """A job begins."""
+
+    def waiting(self, job: Job) -> None:
+        """Another process is at this training; it is waited for."""
+
+    def report(self, job: Job, report: ProgressEvent) -> None:
+        """A step or an epoch is finished."""
+
+    def finished(self, job: Job, records: list[Record]) -> None:
+        """A job's records are written."""
+
+    def failed(self, job: Job, reason: str) -> None:
+        """A job stopped."""
+
+
+@dataclass
+class Outcome:
+    """What came of the jobs."""
+
+    records: list[Record] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)  # job to reason
+
+
+def run_here(
+    jobs: Sequence[Job], workspace: Workspace, listener: RunListener, debug: bool
+) -> Outcome:
+    """Run jobs one after the other in this process; `debug` lets unforeseen errors through."""
+    outcome = Outcome()
+    for job in jobs:
+        listener.started(job)
+        try:
+            report, waiting = partial(listener.report, job), partial(listener.waiting, job)
+            records = run_job(job, workspace, report, waiting)
+        except Exception as error:
+            if debug or isinstance(error, BrokenPipeError):
+                raise
+            _fail(outcome, listener, job, reason_of(error))
+        else:
+            outcome.records += records
+            listener.finished(job, records)
+    return outcome
+
+
+def run_in_workers(
+    jobs: Sequence[Job],
+    workspace: Workspace,
+    listener: RunListener,
+    workers: int,
+    loaded: Sequence[Path],
+) -> Outcome:
+    """Run jobs in `workers` processes that share the machine's cores.
+
+    A worker that dies costs its job only. On KeyboardInterrupt every worker saves first.
+    """
+    outcome, queue = Outcome(), deque(jobs)
+    threads = max(1, torch.get_num_threads() // workers)
+    team = [_Worker(workspace, threads, loaded) for _ in range(min(workers, len(jobs)))]
+    try:
+        for worker in team:
+            worker.give(queue.popleft(), listener)
+        while busy := [worker for worker in team if worker.job is not None]:
+            ready = wait([worker.connection for worker in busy])
+            for worker in (worker for worker in busy if worker.connection in ready):
+                if worker.hear(outcome, listener) and queue:
+                    worker.give(queue.popleft(), listener)
+    finally:
+        for worker in team:
+            worker.stop()
+    return outcome
+
+
+def reason_of(error: Exception) -> str:
+    """Return one line on why a job stopped."""
+    if isinstance(error, LtbenchError):
+        return str(error)
+    return f"{type(error).__name__}: {error} (run with --debug for the traceback)"
+
+
+class _Worker:
+    """The parent's end of a worker process."""
+
+    def __init__(self, workspace: Workspace, threads: int, loaded: Sequence[Path]) -> None:
+        self.arguments = (workspace, threads, tuple(loaded))
+        self.job: Job | None = None
+        self.connection, self.process = self._start()
+
+    def give(self, job: Job, listener: RunListener) -> None:
+        """Hand over a job."""
+        self.job = job
+        try:
+            self.connection.send(job)
+        except OSError:  # it died since its last job
+            self.connection, self.process = self._start()
+            self.connection.send(job)
+        listener.started(job)
+
+    def hear(self, outcome: Outcome, listener: RunListener) -> bool:
+        """Take one message; returns whether the worker is free again."""
+        assert self.job is not None
+        job = self.job
+        try:
+            kind, content = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            code = self.process.exitcode
+            _fail(outcome, listener, job, f"its process ended with exit code {code}.")
+            self.connection, self.process = self._start()
+            self.job = None
+            return True
+        if kind == "report":
+            listener.report(job, content)
+        elif kind == "waiting":
+            listener.waiting(job)
+        elif kind == "finished":
+            outcome.records += content
+            listener.finished(job, content)
+        else:
+            _fail(outcome, listener, job, content)
+        if kind in ("finished", "failed"):
+            self.job = None
+        return self.job is None
+
+    def stop(self) -> None:
+        """End the process; one that is training saves its last whole epoch first."""
+        if self.job is not None:
+            self.process.terminate()
+        self.connection.close()
+        self.process.join()
+
+    def _start(self) -> tuple[Connection, BaseProcess]:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, *self.arguments), daemon=True)
+        process.start()
+        theirs.close()
+        return ours, process
+
+
+def _work(connection: Any, workspace: Workspace, threads: int, loaded: tuple[Path, ...]) -> None:
+    """Serve jobs from the parent until it closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the parent, which decides
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    torch.set_num_threads(threads)
+    problem = _load(loaded)
+    try:
+        while True:
+            job = connection.recv()
+            if problem:
+                connection.send(("failed", problem))
+                continue
+            observe = _throttled(lambda report: connection.send(("report", report)))
+            try:
+                records = run_job(
+                    job, workspace, observe, lambda: connection.send(("waiting", None))
+                )
+            except Exception as error:
+                connection.send(("failed", reason_of(error)))
+            else:
+                connection.send(("finished", records))
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+
+
+def _load(paths: tuple[Path, ...]) -> str:
+    """Load methods' files; return why that failed, or nothing."""
+    try:
+        for path in paths:
+            load_file(path)
+    except LtbenchError as error:
+        return str(error)
+    return ""
+
+
+def _throttled(send: Callable[[ProgressEvent], None]) -> Callable[[ProgressEvent], None]:
+    """Pass every epoch on, and a few steps a second."""
+    last = 0.0
+
+    def observe(report: ProgressEvent) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if report.loss is not None or now - last >= 1 / REPORTS_PER_SECOND:
+            last = now
+            send(report)
+
+    return observe
+
+
+def _fail(outcome: Outcome, listener: RunListener, job: Job, reason: str) -> None:
+    outcome.failures[str(job)] = reason
+    listener.failed(job, reason)

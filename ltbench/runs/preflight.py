@@ -1,0 +1,64 @@
+"""What a method cannot do on a data set, found on a few made-up images before a run begins."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ltbench.api.registry import build
+from ltbench.data.readers import Split, Subset
+from ltbench.engine.fit import Settings, Training
+from ltbench.engine.precision import threads_for
+from ltbench.engine.train import DivergedError
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.runs.execute import Workspace, split_of
+from ltbench.runs.plan import Job
+
+EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
+
+
+def rehearse(jobs: Iterable[Job], workspace: Workspace) -> None:
+    """Train every method of the jobs once, to the end and evaluated, on noise.
+
+    Two images of each class (one where the set has one), 8 pixels wide, with the class counts of
+    the real set. Raises UsageError, naming method and reason, for the first that is refused: so
+    hours do not end in an error that a second could have shown. What diverges or breaks here may
+    not do so on images; if it does, it fails when its turn comes, and does not stop the rest.
+    """
+    done = set()
+    for job in jobs:
+        for cell in job.cells:
+            key = (cell.dataset, cell.protocol, cell.method)
+            if key not in done:
+                done.add(key)
+                _rehearse(cell.method, job, _noise(job, split_of(job, workspace)))
+
+
+def _rehearse(method: str, job: Job, data: Split) -> None:
+    info = replace(job.dataset.info, shape=(*data.train.images.shape[1:],))
+    recipe = replace(job.protocol.recipe(), epochs=EPOCHS, warmup_epochs=0)
+    settings = Settings(info, NETWORK, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
+    try:
+        with threads_for(info.shape):
+            Training(build(method), data, settings).run(lambda report: None)
+    except (LtbenchError, TypeError) as error:
+        if not isinstance(error, DivergedError):
+            reason = str(error).rstrip(".")
+            raise UsageError(f"{method} cannot be trained on {job.dataset}: {reason}.") from error
+    except Exception:
+        return  # it may be these images
+
+
+def _noise(job: Job, real: Split) -> Split:
+    draw = torch.Generator().manual_seed(0)
+
+    def subset(counts: Tensor) -> Subset:
+        labels = torch.arange(len(counts)).repeat_interleave(counts)
+        shape = (len(labels), job.dataset.info.shape[0], SIDE, SIDE)
+        return Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
+
+    few = torch.tensor(real.class_counts).clamp_max(2)
+    one = torch.ones_like(few)
+    held = None if real.validation is None else subset(one * job.protocol.validation)
+    return replace(real, train=subset(few), test=subset(one), validation=held)

@@ -1,0 +1,57 @@
+"""What a results folder holds, a line for every method on every data set."""
+
+from dataclasses import dataclass
+
+from ltbench.errors import LtbenchError
+from ltbench.runs.files import read_failure
+from ltbench.runs.record import Failure, Record
+from ltbench.runs.store import Cell, Store
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """The runs of one method under one protocol."""
+
+    dataset: str
+    protocol: str
+    network: str
+    method: str
+    finished: tuple[int, ...]  # seeds
+    failed: tuple[int, ...]
+    top1: float | None  # mean over the finished seeds, last epoch
+    reasons: tuple[str, ...]  # of the failures
+
+
+def overview(store: Store) -> list[StatusRow]:
+    """Return the lines of a store; files that do not read are named in `store.problems`."""
+    records = {Cell.of(record): record for record in store.records()}
+    failures: dict[Cell, Failure] = {}
+    for path in sorted((store.root / "runs").glob("*/*/*/*/seed*.failed.json")):
+        try:
+            failure = read_failure(path)
+        except LtbenchError as error:
+            store.problems.append(str(error))
+            continue
+        failures[Cell.of(failure)] = failure
+    groups: dict[tuple[str, str, str, str], list[Cell]] = {}
+    for cell in sorted({*records, *failures}):
+        groups.setdefault((cell.dataset, cell.protocol, cell.network, cell.method), []).append(cell)
+    return [_line(group, cells, records, failures) for group, cells in groups.items()]
+
+
+def _line(
+    group: tuple[str, str, str, str],
+    cells: list[Cell],
+    records: dict[Cell, Record],
+    failures: dict[Cell, Failure],
+) -> StatusRow:
+    done = [cell for cell in cells if cell in records]
+    stopped = [cell for cell in cells if cell in failures]
+    scores = [records[cell].last.top1 for cell in done]
+    return StatusRow(
+        *group,
+        finished=tuple(cell.seed for cell in done),
+        failed=tuple(cell.seed for cell in stopped),
+        top1=sum(scores) / len(scores) if scores else None,
+        reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),
+    )

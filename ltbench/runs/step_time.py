@@ -1,0 +1,109 @@
+"""How long a training will take: a few real steps, timed."""
+
+import itertools
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from ltbench.api.method import Step
+from ltbench.api.registry import build
+from ltbench.api.task import Clock
+from ltbench.data.feed import Feed, batches_of
+from ltbench.data.samplers import DRAWS
+from ltbench.data.splits import class_counts
+from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.engine.fit import Training
+from ltbench.engine.train import optimiser_for
+from ltbench.runs.execute import Workspace, split_of, training_of
+from ltbench.runs.plan import Job
+
+TIMED_STEPS = 3
+
+
+def check_data(jobs: tuple[Job, ...], workspace: Workspace) -> None:
+    """Read the data of every job, so that what cannot be read is said before anything starts."""
+    for job in jobs:
+        split_of(job, workspace)
+
+
+@dataclass(frozen=True)
+class TrainingSize:
+    """How much a training has to do, over all stages."""
+
+    steps: int
+    images: int  # seen in training
+    looks: float  # at the test set
+
+    @classmethod
+    def of(cls, job: Job) -> "TrainingSize":
+        """Return the size of a job; reads no data."""
+        protocol, info = job.protocol, job.dataset.info
+        counts = class_counts(info.head_count, info.classes, job.dataset.imbalance)
+        images = sum(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
+        steps = seen = epochs = 0
+        for stage in build(job.trained).stages(protocol.recipe()):
+            drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
+            steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
+            seen += stage.recipe.epochs * drawn
+            epochs += stage.recipe.epochs
+        return cls(steps, seen, epochs / protocol.evaluate_every + 1)
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of a step, of an image's views where these are not in the step, and of a look."""
+
+    step: float
+    view: float
+    look: float
+
+    def seconds(self, size: TrainingSize) -> float:
+        """Return the seconds of a training of that size."""
+        return size.steps * self.step + size.images * self.view + size.looks * self.look
+
+
+def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
+    """Return the pace of a job's first steps; its own checkpoint and files are not touched."""
+    with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
+        training = training_of(job, replace(workspace, results=Path(scratch)))
+    stage = training.stages[0]
+    recipe, method = stage.recipe, stage.method or training.method
+    steps = training.train.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
+    optimiser = optimiser_for(training.network, stage)
+    batches = training.train.epoch(
+        method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0
+    )
+    started = time.perf_counter()
+    first = next(batches)  # the views of the whole epoch
+    views = time.perf_counter() - started
+    marks = []
+    for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
+        clock = Clock(stage.name, 0, recipe.epochs, number, steps)
+        optimiser.zero_grad()
+        method.backward(Step(method, training.network, batch, clock, training.autocast))
+        optimiser.step()
+        _synchronise(training)
+        marks.append(time.perf_counter())
+    drawn = len(training.train.subset.labels) * DRAWS.get(stage.sampler, 1)
+    return StepTime(
+        (marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, _evaluation_seconds(training)
+    )
+
+
+def _evaluation_seconds(training: Training) -> float:
+    """Return the seconds of one look at the test set, from its first batch."""
+    feed = training.test
+    few = replace(feed.subset, images=feed.subset.images[:500], labels=feed.subset.labels[:500])
+    started = time.perf_counter()
+    final = finalised(training.method, training.network)
+    logits_of(training.method, final, Feed(feed.info, few), training.autocast)
+    _synchronise(training)
+    return (time.perf_counter() - started) * len(feed.subset.labels) / len(few.labels)
+
+
+def _synchronise(training: Training) -> None:
+    if training.settings.device.type == "cuda":
+        torch.cuda.synchronize(training.settings.device)

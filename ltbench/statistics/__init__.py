@@ -1,0 +1,1 @@
+"""Numbers of numbers: intervals, tests, verdicts; no record in sight."""

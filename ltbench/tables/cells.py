@@ -1,0 +1,112 @@
+"""Scores by seed: what the records of a row say in a column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ltbench.errors import LtbenchError
+from ltbench.runs.protocol import PAPER
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, Store
+from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.metrics import METRICS, SELECTS, Metric, Select
+
+Scores = dict[int, float]  # by seed
+
+
+@dataclass(frozen=True)
+class ResolvedColumn:
+    """A column with everything but method and seed settled."""
+
+    column: Column
+    network: str
+    protocol: str
+
+    @property
+    def exact(self) -> bool:
+        """Return whether it is the paper's own protocol, which alone confirms or contradicts."""
+        return self.protocol == PAPER
+
+    def cells(self, row: Row, seeds: Sequence[int]) -> list[Cell]:
+        """Return the cells of a row; none where nothing can run."""
+        data = self.column.data
+        method = row.method_on(data) if data.available else None
+        if method is None:
+            return []
+        place = (self.column.dataset, self.protocol, self.network, method)
+        return [Cell(*place, seed) for seed in seeds]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What tables need of a record; thousands of whole ones would fill the memory."""
+
+    values: dict[tuple[Metric, Select], float]
+    machine: tuple[str, int]  # device and threads
+
+    @classmethod
+    def of(cls, record: Record) -> "Run":
+        """Return what a record says of every metric at every epoch that may count."""
+        values = {
+            (metric, select): value
+            for metric, quantity in METRICS.items()
+            for select in SELECTS
+            if (value := quantity.read(record, select)) is not None
+        }
+        return cls(values, (record.environment.device, record.environment.threads))
+
+
+@dataclass
+class Reader:
+    """Reads each record of a store once; `problems` names those that do not read."""
+
+    store: Store
+    problems: list[str] = field(default_factory=list)
+    _read: dict[Cell, Run | None] = field(default_factory=dict)
+
+    def run(self, cell: Cell) -> Run | None:
+        """Return a cell's run, if there is a record that reads."""
+        if cell not in self._read:
+            record = self.record(cell)
+            self._read[cell] = None if record is None else Run.of(record)
+        return self._read[cell]
+
+    def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:
+        """Return the runs of one row and column by seed."""
+        found = ((cell.seed, self.run(cell)) for cell in cells)
+        return {seed: run for seed, run in found if run is not None}
+
+    def record(self, cell: Cell) -> Record | None:
+        """Return a cell's whole record, if there is one that reads."""
+        try:
+            record = self.store.read(cell)
+        except LtbenchError as error:
+            self.problems.append(str(error))
+            return None
+        if record is None:
+            return None
+        if Cell.of(record) != cell:
+            path = self.store.path(cell)
+            self.problems.append(f"{path} holds the record of another cell; move or delete it.")
+            return None
+        return record
+
+
+def scores(
+    reader: Reader, table: Table, row: Row, head: ResolvedColumn, seeds: Sequence[int]
+) -> Scores:
+    """Return a row's scores; none of a run without such an epoch or of data without such classes.
+
+    A ratio is to the table's first row, of the same seed and from the same machine.
+    """
+    key = head.column.metric, table.definition.select
+    runs = reader.runs(head.cells(row, seeds))
+    own = {seed: run.values[key] for seed, run in runs.items() if key in run.values}
+    if METRICS[head.column.metric].over is None:
+        return own
+    first = reader.runs(head.cells(table.definition.rows[0], seeds))
+    base = {seed: run.values[key] for seed, run in first.items() if key in run.values}
+    return {
+        seed: value / base[seed]
+        for seed, value in own.items()
+        if base.get(seed, 0) > 0 and runs[seed].machine == first[seed].machine
+    }

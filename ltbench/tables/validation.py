@@ -1,0 +1,86 @@
+"""YAML as plain data, every mistake one sentence."""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ltbench.errors import UsageError, unknown
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key given twice, of which PyYAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, count in keys.items():
+            if count > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} is given twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file; raises UsageError naming the file and the line."""
+    try:
+        return yaml.load(path.read_bytes(), _Loader)
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror or error}); check the path.") from (
+            None
+        )
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(
+            f"{path}{place}: {error.problem}; check the indentation and the quotes there."
+        ) from None
+    # PyYAML lets its helpers' errors through: KeyError for `!!bool x`, IndexError for `!!int ""` …
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise UsageError(f"{path}: a value in it is not YAML; put texts in quotes.") from None
+    except RecursionError:
+        raise UsageError(f"{path}: it is nested too deeply; write lists and keys only.") from None
+
+
+_REMEDIES = {
+    "missing": "it is missing; add it",
+    "string_type": "it must be text; put it in quotes",
+    "string_unicode": "it holds a character that does not exist; remove it",
+    "list_type": "it must be a list; write [a, b] or lines that start with a dash",
+    "model_type": "it must be keys with values, as in the tables that come with ltbench",
+    "too_short": "it is empty; give at least one",
+    "string_too_short": "it is empty; give it a text or leave the key out",
+}
+
+
+def explain(
+    path: Path,
+    error: ValidationError,
+    items: Mapping[str, type[BaseModel]],
+    whole: type[BaseModel],
+) -> UsageError:
+    """Return the first problem; `items` are the models of the lists, `whole` of the file.
+
+    An unknown key goes before a missing one, as it is often the missing one misspelt.
+    """
+    problems = error.errors(include_url=False)
+    problem = min(problems, key=lambda each: each["type"] != "extra_forbidden")
+    kind, location = problem["type"], list(problem["loc"])
+    if kind == "extra_forbidden":
+        key = str(location.pop())
+        model = items[str(location[0])] if location else whole
+        reason = str(unknown("key", key, model.model_fields))
+    else:
+        reason = _REMEDIES.get(kind, problem["msg"].replace("Input should", "it should"))
+    sentence = f"{path}{_place(location)}: {reason}{'' if reason[-1] in '.?' else '.'}"
+    return UsageError(" ".join(sentence.split()))  # keys and values may hold line breaks
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """Return `, rows, item 3, method` of ("rows", 2, "method"): people count from one."""
+    return "".join(
+        f", item {step + 1}" if isinstance(step, int) else f", {step}" for step in location
+    )

@@ -1,0 +1,105 @@
+"""A grid as files. Pure functions: the same records give the same bytes."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from ltbench.runs.files import write_text
+from ltbench.statistics.estimates import Estimate
+from ltbench.tables.grid import Grid, TableCell
+from ltbench.tables.write.latex import latex
+
+FIELDS = (
+    "row", "venue", "method", "group", "column", "dataset", "imbalance", "network", "metric",
+    "protocol", "select", "reported", "reproduced", "ci95", "n", "seeds", "difference", "status",
+    "verdict",
+)  # fmt: skip
+
+
+def write(grid: Grid, folder: Path, siunitx: bool = False) -> list[Path]:
+    """Write the table as CSV, LaTeX and Markdown, and return the files."""
+    texts = {".csv": long_csv(grid), ".tex": latex(grid, siunitx), ".md": markdown(grid)}
+    for suffix, text in texts.items():
+        write_text(folder / f"{grid.name}{suffix}", text)
+    return [folder / f"{grid.name}{suffix}" for suffix in texts]
+
+
+def long_csv(grid: Grid) -> str:
+    """Return the table with one line for each row and column."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for row, entries in zip(grid.rows, grid.lines, strict=True):
+        for head, entry in zip(grid.heads, entries, strict=True):
+            column, data = head.column, head.column.data
+            writer.writerow([
+                row.label, row.venue, row.method_on(data), column.group, column.header,
+                data.info.name, data.ratio, head.network, column.metric,
+                head.protocol, grid.table.definition.select, _given(entry.reported),
+                *_mean_and_half_width(entry.reproduced),
+                len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),
+                entry.status, entry.verdict,
+            ])  # fmt: skip
+    return out.getvalue()
+
+
+def markdown(grid: Grid) -> str:
+    """Return the table as Markdown: in a cell, reported above reproduced."""
+    definition = grid.table.definition
+    titles = [head.column.title for head in grid.heads]
+    lines = [
+        _paragraph(f"**{_plain(definition.title)}.**", "Above: reported.", _plain(grid.caption)),
+        _row(["Method", "Venue", *map(_plain, titles)]),
+        _row([":--", ":--", *["--:"] * len(titles)]),
+    ]
+    for row, entries in zip(grid.rows, grid.lines, strict=True):
+        cells = [_reported(entry) for entry in entries]
+        if row.method is not None:
+            cells = [f"{_reported(entry)}<br>{_reproduced(entry)}" for entry in entries]
+        lines.append(_row([_plain(row.label), _plain(row.venue or ""), *cells]))
+    lines += [""] + [f"- {_plain(note)}" for note in definition.notes]
+    lines += [
+        f"- {_plain(row.label)}, not implemented: {_plain(row.reason)}."
+        for row in grid.rows
+        if row.reason is not None
+    ]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _reported(entry: TableCell) -> str:
+    return entry.number(entry.reported) or "--"
+
+
+def _reproduced(entry: TableCell) -> str:
+    if entry.second:
+        return f"<ins>{entry}</ins>"  # Markdown has no underline; <u> is often taken out
+    return f"**{entry}**" if entry.best else str(entry)
+
+
+def _mean_and_half_width(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None:
+        return "", ""
+    return _exact(estimate.mean), _exact(estimate.half_width)
+
+
+def _given(value: float | None) -> float | None:
+    """Return a reported value as printed; a ratio of two has four decimals."""
+    return None if value is None else round(value, 4)
+
+
+def _exact(value: float | None) -> str:
+    """Return four decimals: more would differ between machines in the last place."""
+    return "" if value is None else f"{value:z.4f}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|#~$&])", r"\\\1", text)
+
+
+def _paragraph(*sentences: str) -> str:
+    return " ".join(sentences) + "\n"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,62 @@
+"""The ledger as CSV, as JSON, and in the terminal. Pure functions of the ledger."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from ltbench.statistics.verdict import Word
+from ltbench.tables.ledger import Ledger, LedgerRow
+
+WORDS: tuple[Word, ...] = ("holds", "differs", "undecided", "proxy", "not run")
+CAPTION = (
+    "95 % t-intervals over all seeds run; last epoch unless a table says otherwise; the rule and "
+    "its error rates are in docs/verdicts.md. Only the unchanged protocol `paper` confirms or "
+    "contradicts."
+)
+
+
+def as_csv(ledger: Ledger) -> str:
+    """Return one line for each cell and claim."""
+    rows = [fields(line) for line in (*ledger.cells, *ledger.claims)]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_json(ledger: Ledger) -> str:
+    """Return cells, claims and problems; numbers as in the CSV file."""
+    content = {
+        "cells": [fields(line) for line in ledger.cells],
+        "claims": [fields(line) for line in ledger.claims],
+        "problems": list(ledger.problems),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def fields(line: LedgerRow) -> dict[str, Any]:
+    """Return a line by field; four decimals, for more differ between machines."""
+    estimate, compared = line.reproduced, line.comparison
+    detectable = compared.detectable() if compared and compared.judged else None
+    p_value = compared.p_value() if compared and compared.judged else None
+    return {
+        "kind": line.kind, "paper": line.paper, "table": line.table, "row": line.row,
+        "column": line.column, "dataset": line.dataset, "network": line.network,
+        "metric": line.metric, "reported": round(line.reported, 4),
+        "specification": line.specification, "over": line.over, "tier": line.tier,
+        "protocol": line.protocol, "n": len(line.seeds),
+        "seeds": " ".join(map(str, line.seeds)),
+        "mean": _rounded(estimate.mean if estimate else None),
+        "ci95": _rounded(estimate.half_width if estimate else None),
+        "difference": _rounded(line.difference), "tolerance": _rounded(line.tolerance),
+        "p_differs": _rounded(p_value), "p_holm": _rounded(line.p_holm),
+        "detectable": _rounded(detectable), "p_paired": _rounded(line.p_paired),
+        "p_sign_flip": _rounded(line.p_flip), "verdict": line.verdict.word,
+        "more_seeds": line.verdict.more, "reason": line.reason,
+    }  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4) + 0.0  # no -0.0

@@ -1,0 +1,239 @@
+"""What every method must hold to, ours or a third party's, on a tiny synthetic task.
+
+`check(specification)` returns the broken rules in words; the tests run it over the registry and
+`ltbench check mine.py` over a file.
+"""
+
+import copy
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.api.registry import build, describe, find
+from ltbench.data.readers import Split, Subset
+from ltbench.data.training_images import TrainingImages
+from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.errors import LtbenchError
+from ltbench.specification import parse
+from ltbench.testing.synthetic import (
+    CLASSES,
+    COUNTS,
+    EPOCHS,
+    first_step,
+    interrupted,
+    split,
+    training,
+)
+
+
+class BrokenRuleError(AssertionError):
+    """A rule of the method protocol that a method breaks; the message says how."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: its name and the check, which raises BrokenRuleError."""
+
+    name: str
+    verify: Callable[[str], None]
+
+
+def check(specification: str) -> list[str]:
+    """Return every rule that a method breaks, in words; an empty list is a pass."""
+    problems = []
+    for rule in RULES:
+        try:
+            rule.verify(specification)
+        except Exception as error:
+            kind = (
+                ""
+                if isinstance(error, BrokenRuleError | LtbenchError)
+                else f"{type(error).__name__}: "
+            )
+            problems.append(f"{rule.name}: {kind}{error}")
+    return problems
+
+
+def _losses(specification: str) -> None:
+    step = first_step(training(specification))
+    outputs = step.forward()
+    losses = step.method.losses(outputs, step.batch, step.clock)  # weights would stretch a scalar
+    expect(
+        losses.shape == step.batch.targets.shape,
+        f"losses have shape {tuple(losses.shape)}, not [B]",
+    )
+    weighted = step.losses(outputs)
+    expect(
+        weighted.shape == losses.shape,
+        f"sample_weights or shares stretch the losses to {tuple(weighted.shape)}, not [B]",
+    )
+    expect(bool(weighted.isfinite().all()), "losses are not finite on fresh weights")
+
+
+def _pure(specification: str) -> None:
+    for epoch in (0, EPOCHS - 1):
+        step = first_step(training(specification), epoch)
+        outputs = {name: value.detach() for name, value in step.forward().items()}
+        before, given = copy.deepcopy(step.method.state), copy.deepcopy(outputs)
+        first, second = step.losses(outputs), step.losses(outputs)
+        expect(torch.equal(first, second), "two calls of losses on the same outputs differ")
+        expect(equal(before, step.method.state), "losses changes state; move it to after_step")
+        expect(equal(given, outputs), "losses changes the outputs in place")
+
+
+def _gradient_rule(specification: str) -> None:
+    work = training(specification)
+    step = first_step(work)
+    weights = copy.deepcopy(dict(work.network.named_parameters()))
+    counters = [m.num_batches_tracked.clone() for m in _batch_norms(work.network)]
+    state = copy.deepcopy(work.method.state)
+    step.method.backward(step)
+    for name, parameter in work.network.named_parameters():
+        expect(torch.equal(parameter, weights[name]), f"backward moved the weight {name}")
+        expect(
+            parameter.requires_grad == (parameter.grad is not None),
+            f"backward left {name} without a gradient"
+            if parameter.requires_grad
+            else f"backward filled the gradient of the frozen {name}",
+        )
+    moved = [
+        int(module.num_batches_tracked - before)
+        for module, before in zip(_batch_norms(work.network), counters, strict=True)
+        if module.training
+    ]
+    expect(
+        set(moved) <= {1},
+        f"batch statistics moved {max(moved, default=0)} times in a step, not once",
+    )
+    expect(equal(state, work.method.state), "backward changes state; move it to after_step")
+    expect(step.loss is not None, "backward never asked for step.losses")
+    expect(step.outputs is not None, "backward never evaluated the undisplaced objective")
+
+
+def _bookkeeping(specification: str) -> None:
+    work = training(specification)
+    step = first_step(work)
+    step.method.backward(step)
+    before = copy.deepcopy(work.network.state_dict())
+    step.method.after_step(step)
+    work.network.eval()
+    images = TrainingImages(work.train, step.method.views[0], step.method.predict, work.autocast)
+    step.method.after_epoch(work.network, images, step.clock)
+    expect(
+        equal(before, work.network.state_dict()), "after_step or after_epoch changes the network"
+    )
+    stream = io.BytesIO()
+    try:
+        torch.save(work.method.state, stream)
+        stream.seek(0)
+        kept = torch.load(stream, weights_only=True)
+    except Exception as error:
+        raise BrokenRuleError("state holds more than tensors, numbers and text") from error
+    expect(equal(kept, work.method.state), "state does not survive a checkpoint")
+
+
+def _resume(specification: str) -> None:
+    """Interrupted after one epoch and resumed, a run ends where an undisturbed one does."""
+    whole, taken_up = training(specification), interrupted(specification)
+    for work in (whole, taken_up):
+        work.run(lambda report: None)
+    ends = [
+        (
+            work.network.state_dict(),
+            logits_of(work.method, finalised(work.method, work.network), work.test, work.autocast),
+        )
+        for work in (whole, taken_up)
+    ]
+    expect(equal(*ends), "a resumed run ends elsewhere; keep what matters in state")
+
+
+def _prediction(specification: str) -> None:
+    work = training(specification)
+    before = copy.deepcopy(work.network.state_dict())
+    logits = logits_of(work.method, finalised(work.method, work.network), work.test, work.autocast)
+    images = len(work.test.subset.labels)
+    expect(
+        logits.shape == (images, CLASSES), f"logits have shape {tuple(logits.shape)}, not [N, C]"
+    )
+    expect(bool(logits.isfinite().all()), "logits are not finite")
+    expect(equal(before, work.network.state_dict()), "prediction changes the trained network")
+
+
+def _firewall(specification: str) -> None:
+    """Only training images reach a hook: a run with another test set trains the same weights."""
+    data = split()
+    other = Split(
+        data.train, Subset(255 - data.test.images, data.test.labels.flip(0)), None, COUNTS, "other"
+    )
+    trained = []
+    for variant in (data, other):
+        work = training(specification, epochs=2, data=variant)
+        work.run(lambda report: None)
+        trained.append(work.network.state_dict())
+    expect(equal(*trained), "the test set changes what is trained")
+
+
+def _learns(specification: str) -> None:
+    # Small steps and many: what displaces weights or contrasts views starts slowly.
+    work = training(specification, 24, batch_size=16, learning_rate=0.02, warmup_epochs=2)
+    work.run(lambda report: None)
+    losses = [row["loss"] for row in work.progress.curves]
+    expect(
+        min(losses[1:]) < losses[0], f"the loss never falls: {losses[0]:.3f} to {losses[-1]:.3f}"
+    )
+    last = work.scores("last")
+    expect(last is not None and last.top1 > 150 / CLASSES, "it does not beat chance by half")
+
+
+def _described(specification: str) -> None:
+    method = build(specification)
+    canonical = describe(method)
+    expect(describe(build(canonical)) == canonical, f"{canonical} does not describe itself")
+    for term in parse(specification):
+        cls = find(term.name)
+        cls()  # every parameter has a default
+        module = __import__(cls.__module__, fromlist=["__doc__"])
+        expect(bool(module.__doc__), f"{term.name} has no module docstring naming its paper")
+        generated = (cls.__doc__ or "").startswith(f"{cls.__name__}(")  # by @dataclass
+        expect(
+            bool(cls.__doc__) and not generated,
+            f"{term.name} has no class docstring giving its equation",
+        )
+
+
+def expect(condition: bool, otherwise: str) -> None:
+    """Raise BrokenRuleError unless a condition holds."""
+    if not condition:
+        raise BrokenRuleError(otherwise)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Return whether two nests of dictionaries, lists, tensors and plain values are bit-equal."""
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, Tensor):
+        return torch.equal(left, right)
+    return bool(left == right)
+
+
+def _batch_norms(network: nn.Module) -> Iterator[Any]:
+    return (m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+
+
+RULES = (
+    Rule("specification", _described),
+    Rule("losses", _losses),
+    Rule("purity", _pure),
+    Rule("gradient rule", _gradient_rule),
+    Rule("bookkeeping", _bookkeeping),
+    Rule("prediction", _prediction),
+    Rule("resume", _resume),
+    Rule("test-set firewall", _firewall),
+    Rule("learning", _learns),
+)

@@ -1,0 +1,176 @@
+"""Prices: from records of this machine, then from their steps, then from a probe, else unknown."""
+
+import pytest
+
+from ltbench.data.catalog import dataset
+from ltbench.errors import LtbenchError
+from ltbench.runs import cost as costs
+from ltbench.runs import plan
+from ltbench.runs.cost import CostModel
+from ltbench.runs.environment import device_name
+from ltbench.runs.execute import Workspace
+from ltbench.runs.step_time import StepTime, TrainingSize
+from ltbench.runs.store import Store
+
+
+def job_of(tmp_path, method="ce", imbalance=20.0, protocol="fast", **changes):
+    sets = [dataset("digits_lt", imbalance)]
+    options = {"protocol_name": protocol, **changes}
+    (job,) = plan.make(sets, [method], [7], Store(tmp_path / "none"), **options).jobs
+    return job
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "results", tmp_path / "data", "cpu")
+
+
+@pytest.fixture
+def made_here(make_record):
+    """A record of this machine: 60 epochs of 13 steps, 13 looks."""
+
+    def make(**changes):
+        record = make_record(protocol="fast", settings=SETTINGS, **changes)
+        here = {"device": device_name(costs.device_of("cpu")), "threads": 1}
+        cost = {"steps": 780, "train_seconds": 7.8, "evaluate_seconds": 1.3}
+        last = record.last.model_copy(update={"epoch": 60})
+        return record.model_copy(
+            update={
+                "environment": record.environment.model_copy(update=here),
+                "cost": record.cost.model_copy(update=cost),
+                "last": last,
+            }
+        )
+
+    return make
+
+
+SETTINGS = {"evaluate_every": 5, "batch_size": 32, "precision": "float32"}
+
+
+def never(words):
+    raise AssertionError(words)
+
+
+def test_sizes_are_what_the_records_of_real_runs_counted(tmp_path):
+    counted = {"ce": 780, "ldam_drw+sam": 780}
+    for method, steps in counted.items():
+        size = TrainingSize.of(job_of(tmp_path, method))
+        assert (size.steps, size.images, size.looks) == (steps, 60 * 405, 13)
+
+
+def test_sizes_of_the_committed_records(tmp_path):
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parents[2] / "results"
+    seen = 0
+    for record in Store(root).records():
+        if record.seed or record.method != record.trained:
+            continue
+        sets = [dataset(record.dataset)]
+        (job,) = plan.make(
+            sets, [record.method], [0], Store(tmp_path / "none"),
+            protocol_name=record.protocol, network=record.network,
+        ).jobs  # fmt: skip
+        assert TrainingSize.of(job).steps == record.cost.steps
+        seen += 1
+    assert seen > 20
+
+
+def test_other_seeds_of_the_cell_tell_first(tmp_path, workspace, made_here):
+    prices = CostModel([made_here(seed=0), made_here(seed=1)], workspace, never)
+    found = prices.price(job_of(tmp_path))
+    assert found.basis == "records"
+    assert found.seconds == pytest.approx(9.1)
+
+
+def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
+    prices = CostModel([made_here()], workspace, never)
+    longer = prices.price(job_of(tmp_path, protocol="fast(epochs=120)"))
+    assert longer.basis == "steps of records"
+    assert longer.seconds == pytest.approx(2 * 7.8 + 0.1 * 25)
+    flatter = job_of(tmp_path, imbalance=10.0)
+    assert prices.price(flatter).seconds == pytest.approx(
+        0.01 * TrainingSize.of(flatter).steps + 1.3
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"protocol": "fast(batch_size=64)"}, {"network": "resnet32"}],
+)
+def test_other_batches_and_networks_tell_nothing(tmp_path, workspace, made_here, other):
+    said = []
+    prices = CostModel([made_here()], workspace, said.append)
+    found = prices.price(job_of(tmp_path, **other))
+    assert found.basis == "probe"
+    assert found.seconds > 0
+    assert len(said) == 1
+
+
+def test_another_methods_records_say_how_much_slower_the_machine_is_now(
+    tmp_path, workspace, made_here, monkeypatch
+):
+    """Steps seem four times too long: its records have 10 ms a step and 100 ms a look."""
+    busy = {"ce": StepTime(0.04, 0.0, 0.4), "focal": StepTime(0.08, 0.0, 0.4)}
+    said = []
+    monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: busy[job.trained])
+    prices = CostModel([made_here()], workspace, said.append)
+    found = prices.price(job_of(tmp_path, "focal"))
+    assert found.basis == "scaled probe"
+    assert found.seconds == pytest.approx(0.02 * 780 + 0.1 * 13)
+    longer = prices.price(job_of(tmp_path, "focal", protocol="fast(epochs=120)"))
+    assert longer.seconds == pytest.approx(0.02 * 1560 + 0.1 * 25)
+    assert len(said) == 2  # each method once
+
+
+def test_a_reference_that_cannot_be_timed_scales_nothing(
+    tmp_path, workspace, made_here, monkeypatch
+):
+    def some(job, workspace):
+        if job.trained == "ce":
+            raise LtbenchError("no.")
+        return StepTime(1.0, 0.0, 0.0)
+
+    monkeypatch.setattr(costs, "measure_step_time", some)
+    found = CostModel([made_here()], workspace, lambda _: None).price(job_of(tmp_path, "focal"))
+    assert (found.basis, found.seconds) == ("probe", 780.0)
+
+
+def test_records_of_another_machine_tell_nothing(tmp_path, workspace, make_record, monkeypatch):
+    monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: StepTime(1.0, 0.0, 0.0))
+    prices = CostModel([make_record(protocol="fast", settings=SETTINGS)], workspace, lambda _: None)
+    assert prices.price(job_of(tmp_path)).basis == "probe"
+
+
+def test_one_probe_serves_all_ratios_and_seeds(tmp_path, workspace, monkeypatch):
+    timed = []
+    monkeypatch.setattr(
+        costs,
+        "measure_step_time",
+        lambda job, workspace: timed.append(job) or StepTime(1.0, 0.0, 2.0),
+    )
+    prices = CostModel([], workspace, lambda _: None)
+    first = prices.price(job_of(tmp_path))
+    assert first.seconds == 780 + 2 * 13
+    other = job_of(tmp_path, imbalance=10.0)
+    assert prices.price(other).seconds == TrainingSize.of(other).steps + 2 * 13
+    assert len(timed) == 1
+
+
+def test_what_cannot_be_timed_has_no_price_but_a_reason(tmp_path, workspace, monkeypatch):
+    def fails(job, workspace):
+        raise LtbenchError("it cannot begin.")
+
+    monkeypatch.setattr(costs, "measure_step_time", fails)
+    found = CostModel([], workspace, lambda _: None).price(job_of(tmp_path))
+    assert (found.seconds, found.basis, found.reason) == (None, "unknown", "it cannot begin.")
+
+
+def test_a_price_downloads_nothing(tmp_path, workspace):
+    sets = [dataset("cifar10_lt")]
+    (job,) = plan.make(sets, ["ce"], [0], Store(tmp_path / "none")).jobs
+    found = CostModel([], workspace, never).price(job)
+    assert found.seconds is None
+    assert "cifar10_lt is missing" in found.reason
+    assert not workspace.data.exists()

@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference, separated_best
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_interval_is_students(n):
+    values = np.random.default_rng(n).normal(40, 2, n).tolist()
+    low, high = scipy.stats.t.interval(
+        0.95, n - 1, loc=np.mean(values), scale=scipy.stats.sem(values)
+    )
+    estimate = mean_interval(values)
+    assert estimate.n == n
+    assert estimate.mean - estimate.half_width == pytest.approx(low, abs=1e-9)
+    assert estimate.mean + estimate.half_width == pytest.approx(high, abs=1e-9)
+
+
+def test_interval_by_hand():
+    # two values one apart: t(1 degree of freedom) = tan(0.475 pi), standard error 1/2
+    assert mean_interval([1.0, 2.0]).half_width == pytest.approx(math.tan(0.475 * math.pi) / 2)
+    assert mean_interval([3.0, 3.0, 3.0]) == Estimate(3.0, 0.0, 3)
+    assert mean_interval([7.5]) == Estimate(7.5, None, 1)
+
+
+def test_interval_holds_the_mean_95_times_of_100():
+    draws = np.random.default_rng(0).normal(0, 1, (2000, 3))
+    hits = sum(abs(e.mean) <= e.half_width for e in map(mean_interval, draws.tolist()))
+    assert 0.935 < hits / 2000 < 0.965
+
+
+def test_paired_difference_is_the_paired_t_test():
+    a, b = {0: 41.0, 1: 39.5, 2: 40.5, 9: 0.0}, {2: 38.0, 1: 38.5, 0: 39.0, 7: 99.0}
+    common = [0, 1, 2]
+    test = scipy.stats.ttest_rel([a[s] for s in common], [b[s] for s in common])
+    low, high = test.confidence_interval(0.95)
+    estimate = paired_difference(a, b)
+    assert estimate.n == 3
+    assert estimate.mean == pytest.approx((high + low) / 2)
+    assert estimate.half_width == pytest.approx((high - low) / 2)
+
+
+def test_paired_difference_needs_common_seeds():
+    assert paired_difference({0: 1.0}, {1: 2.0}) is None
+    assert paired_difference({0: 1.0, 1: 5.0}, {1: 2.0}) == Estimate(3.0, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("estimates", "best"),
+    [
+        ([Estimate(40, 1, 3), Estimate(43, 1, 3)], 1),
+        ([Estimate(40, 2, 3), Estimate(43, 1, 3)], None),  # touch at 42
+        ([Estimate(43, 1, 3), Estimate(41, 0.5, 3), Estimate(30, 13, 3)], None),  # wide third
+        ([Estimate(43, None, 1), Estimate(30, 1, 3)], None),
+        ([Estimate(43, 1, 3), Estimate(30, None, 1)], None),
+        ([Estimate(43, 1, 3), Estimate(43, 1, 3)], None),
+        ([None, Estimate(43, 1, 3), None], None),  # nothing to be separate from
+        ([], None),
+    ],
+)
+def test_best_only_where_the_intervals_separate_it(estimates, best):
+    assert separated_best(estimates) == best
+
+
+def test_estimates_print_one_decimal_and_no_negative_zero():
+    assert str(Estimate(38.25, 0.34, 3)) == "38.2 ± 0.3"
+    assert str(Estimate(-0.01, None, 1)) == "0.0"

@@ -1,0 +1,85 @@
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from ltbench.errors import LtbenchError
+from ltbench.tables.definition import load
+from ltbench.tables.grid import build
+from ltbench.tables.write.files import FIELDS, long_csv, markdown, write
+from ltbench.tables.write.latex import escape, latex
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture
+def grid(table, store, make_record):
+    for seed, (low, high) in enumerate([(38.0, 45.0), (38.2, 45.2), (38.4, 45.4)]):
+        store.write(make_record("ce", seed, low))
+        store.write(make_record("ce+sam(rho=0.1)", seed, high, shots=(60.0, 40.0, None)))
+    store.write(make_record("ce", 1, 75.0, dataset="cifar10_lt(imbalance=50)"))
+    return build(table, store)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tex", ".md"])
+def test_files_are_as_committed(grid, tmp_path, suffix):
+    """After a wanted change: copy the new file over `data/golden.*` and look at the difference."""
+    written = {path.suffix: path for path in write(grid, tmp_path / "out")}
+    assert written[suffix] == tmp_path / "out" / f"mine{suffix}"
+    assert written[suffix].read_bytes() == (DATA / f"golden{suffix}").read_bytes()
+
+
+def test_csv_has_one_line_for_each_row_and_column(grid):
+    lines = list(csv.DictReader(io.StringIO(long_csv(grid))))
+    assert len(lines) == 4 * 3
+    assert tuple(lines[0]) == FIELDS
+    first, last = lines[0], lines[-1]
+    assert (first["row"], first["reported"], first["reproduced"]) == ("[CE]", "38.3", "38.2000")
+    assert (first["ci95"], first["n"], first["seeds"]) == ("0.4968", "3", "0 1 2")
+    assert (first["difference"], first["status"]) == ("-0.1000", "complete")
+    assert (last["row"], last["method"], last["status"]) == ("Never", "", "not implemented")
+    assert (last["reproduced"], last["n"], last["seeds"]) == ("", "0", "")
+
+
+def test_a_rounded_zero_has_no_sign(mine, store, make_record):
+    path = mine.parent / "reported" / "mine.csv"
+    path.write_text(path.read_text().replace("38.3", "38.300001"))
+    store.write(make_record("ce", 0, 38.3))
+    first = next(csv.DictReader(io.StringIO(long_csv(build(load(str(mine)), store)))))
+    assert first["difference"] == "0.0000"
+
+
+def test_latex_escapes_everything_special():
+    assert escape(r"\a{b}$&#%_^~") == (
+        r"\textbackslash{}a\{b\}\$\&\#\%\_\textasciicircum{}\textasciitilde{}"
+    )
+    assert escape("[a]*") == "{[}a]{*}"  # would be arguments of the \\ before them
+
+
+def test_latex_rows_have_all_columns(grid):
+    body = latex(grid).split("\\toprule\n")[1].split("\\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 2 + 3 * 2 + 1
+    for row in rows[1:]:
+        assert row.replace(r"\&", "").count("&") == 4
+    assert r"\textcolor{gray}{38.3}" in body
+    assert r"\textbf{45.2 $\pm$ 0.5}" in body
+
+
+def test_latex_without_groups_has_no_empty_line(table, store):
+    for column in table.definition.columns:
+        object.__setattr__(column, "group", None)
+    assert "\n\n" not in latex(build(table, store)).partition(r"\end{tabular}")[0]
+
+
+def test_markdown_cells_keep_to_themselves(grid):
+    lines = [line for line in markdown(grid).splitlines() if line.startswith("|")]
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {6}
+    assert r"Ours\|new\*" in lines[3]
+
+
+def test_unwritable_folder_is_one_sentence(grid, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LtbenchError, match="cannot write"):
+        write(grid, tmp_path / "file" / "tables")

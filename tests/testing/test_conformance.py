@@ -1,0 +1,539 @@
+"""The conformance checks: our methods pass them, and every clause of every rule can fail."""
+
+import sys
+from textwrap import dedent, indent
+
+import pytest
+import torch
+
+from ltbench.api import registry
+from ltbench.api.registry import find, load_file, names, role
+from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
+from ltbench.testing.synthetic import CLASSES, COUNTS, EPOCHS, split, training
+
+VERIFY = {rule.name: rule.verify for rule in RULES}
+COMPOSITIONS = [
+    "bcl+gkp",
+    "bcl+gsa",
+    "bcl+gkp+gsa(gradients='owned')",
+    "gala+gkp+gsa",
+    "gala+sam",
+    "ldam_drw+gsa(direction='projected')",
+    "ldam_drw+sam(rho=0.8)",
+    "logit_adjustment+more",
+    "focal+sam",
+    "vs_loss+sam(rho=0.2)",
+    "bcl+mixup",
+    "ldam_drw(defer=1.0)+drw+mixup+sam",
+    "balanced_softmax+sam",
+    "ce+posthoc_logit_adjustment",
+    "ldam_drw+sam+posthoc_logit_adjustment",
+    "crt+sam+tau_norm",
+    "ldam_drw+sam+swa(start=0.0)",
+    "crt+spectral_norm(layers='convolutions')",
+]
+
+FILE = '''"""Nobody, "A method made for a test", 2026."""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+
+from ltbench import Method, Stage
+
+
+@dataclass
+class Mine(Method):
+    """Cross-entropy and what a test adds."""
+
+'''
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch):
+    """What a test loads is forgotten after it."""
+    monkeypatch.setattr(registry, "_loaded", {})
+    yield
+    sys.modules.pop("ltbench_loaded_mine", None)
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a method, given the body of its class or the text of its file; return how to name it."""
+
+    def load(body="", text=None):
+        path = tmp_path / "mine.py"
+        path.write_text(FILE + indent(dedent(body), "    ") if text is None else text)
+        name = load_file(path)
+        return f"ce+{name}" if role(find(name)) == "post-hoc" else name
+
+    return load
+
+
+# ours
+
+
+def specifications():
+    """Every registered method and variant, post-hoc ones behind ce, and some compositions."""
+    single = [f"ce+{name}" if role(find(name)) == "post-hoc" else name for name in names()]
+    variants = [f"{name}@{variant}" for name in names() for variant in find(name).variants]
+    return sorted({*single, *variants, *COMPOSITIONS})
+
+
+@pytest.mark.parametrize("specification", specifications())
+def test_a_method_of_ours_holds_to_the_protocol(specification):
+    assert check(specification) == []
+
+
+def test_the_file_that_the_broken_ones_are_made_from_holds_to_the_protocol(load):
+    assert check(load()) == []
+
+
+def test_a_method_with_everything_allowed_holds_to_the_protocol(load):
+    """State in both bookkeeping hooks, a penalty, two views, noise of the clock, two stages."""
+    body = """
+    width: float = 0.1
+    views = ("standard", "contrastive")
+
+    def stages(self, recipe):
+        return (Stage("first", recipe),
+                Stage("second", replace(recipe, epochs=1), "class_balanced", ("classifier",),
+                      ("classifier",)))
+
+    def forward(self, network, batch, clock):
+        both = torch.cat(batch.views)
+        outputs = network(both)
+        return {name: value[: len(batch.targets)] for name, value in outputs.items()}
+
+    def losses(self, outputs, batch, clock):
+        noise = torch.rand(len(batch.targets), generator=clock.generator("noise"))
+        return super().losses(outputs, batch, clock) * (1 + self.width * noise)
+
+    def penalty(self, network, clock):
+        return 1e-4 * network.classifier.weight.square().sum()
+
+    def after_step(self, step):
+        self.state["mean"] = step.outputs["features"].mean(0)
+
+    def after_epoch(self, network, data, clock):
+        self.state["nest"] = {"images": sum(len(batch.targets) for batch in data())}
+
+    def finalize(self, network):
+        with torch.no_grad():
+            network.classifier.weight.div_(network.classifier.weight.norm(dim=1, keepdim=True))
+    """
+    assert check(load(body)) == []
+
+
+# every clause can fail: rule, what is broken, the sentence that says so
+
+BROKEN = {
+    "a description that changes": (
+        "specification",
+        """
+        width: int = 1
+
+        def __post_init__(self):
+            self.width = 2 * self.width
+        """,
+        "mine(width=2) does not describe itself",
+    ),
+    "losses averaged": (
+        "losses",
+        """
+        def losses(self, outputs, batch, clock):
+            return F.cross_entropy(outputs["logits"], batch.targets)
+        """,
+        "losses have shape (), not [B]",
+    ),
+    "losses of every class": (
+        "losses",
+        """
+        def losses(self, outputs, batch, clock):
+            return -outputs["logits"].log_softmax(1)
+        """,
+        "losses have shape (32, 6), not [B]",
+    ),
+    "weights in a column": (
+        "losses",
+        """
+        def sample_weights(self, batch, clock):
+            return torch.ones(len(batch.targets), 1)
+        """,
+        "sample_weights or shares stretch the losses to (32, 32), not [B]",
+    ),
+    "losses that overflow": (
+        "losses",
+        """
+        def losses(self, outputs, batch, clock):
+            return -(outputs["logits"].softmax(1) * 0).log().amax(1)
+        """,
+        "losses are not finite on fresh weights",
+    ),
+    "losses with noise of their own": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            return super().losses(outputs, batch, clock) * torch.rand(len(batch.targets))
+        """,
+        "two calls of losses on the same outputs differ",
+    ),
+    "losses that remember": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            self.state["calls"] = self.state.get("calls", 0) + 1
+            return super().losses(outputs, batch, clock)
+        """,
+        "losses changes state; move it to after_step",
+    ),
+    "losses that turn impure late": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            if clock.progress > 0.5:
+                self.state["late"] = torch.ones(1)
+            return super().losses(outputs, batch, clock)
+        """,
+        "losses changes state; move it to after_step",
+    ),
+    "losses in place": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            outputs["logits"].clamp_(-1e-3, 1e-3)
+            return super().losses(outputs, batch, clock)
+        """,
+        "losses changes the outputs in place",
+    ),
+    "a step inside the gradient rule": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            super().backward(step)
+            with torch.no_grad():
+                step.network.classifier.bias.add_(1)
+        """,
+        "backward moved the weight classifier.bias",
+    ),
+    "a parameter left out": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            gradients = step.gradients(step.objective(), within="backbone")
+            for name, parameter in step.network.named_parameters():
+                parameter.grad = gradients.get(name)
+        """,
+        "backward left classifier.weight without a gradient",
+    ),
+    "a frozen parameter filled": (
+        "gradient rule",
+        """
+        def stages(self, recipe):
+            return (Stage("head", recipe, trainable=("classifier",)),)
+
+        def backward(self, step):
+            super().backward(step)
+            step.network.backbone.bn1.weight.grad = torch.zeros(16)
+        """,
+        "backward filled the gradient of the frozen backbone.bn1.weight",
+    ),
+    "two passes that move the statistics": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            step.descend(0.5 * step.objective())
+            step.descend(0.5 * step.objective())
+        """,
+        "batch statistics moved 2 times in a step, not once",
+    ),
+    "only a displaced pass": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            offset = {name: 0 * p.detach() for name, p in step.network.named_parameters()}
+            step.descend(step.objective(offset))
+        """,
+        "batch statistics moved 0 times in a step, not once",
+    ),
+    "a gradient rule that remembers": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            self.state["steps"] = self.state.get("steps", 0) + 1
+            super().backward(step)
+        """,
+        "backward changes state; move it to after_step",
+    ),
+    "a gradient rule with losses of its own": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            logits = step.forward()["logits"]
+            step.descend(F.cross_entropy(logits, step.batch.targets))
+        """,
+        "backward never asked for step.losses",
+    ),
+    "a gradient rule with a pass of its own": (
+        "gradient rule",
+        """
+        def backward(self, step):
+            outputs = step.network(step.batch.images)
+            step.descend(step.losses(outputs).mean())
+        """,
+        "backward never evaluated the undisplaced objective",
+    ),
+    "a step after the step": (
+        "bookkeeping",
+        """
+        def after_step(self, step):
+            with torch.no_grad():
+                step.network.classifier.bias.add_(1)
+        """,
+        "after_step or after_epoch changes the network",
+    ),
+    "statistics moved after the epoch": (
+        "bookkeeping",
+        """
+        def after_epoch(self, network, data, clock):
+            network.train()
+            for batch in data():
+                network(batch.images)
+        """,
+        "after_step or after_epoch changes the network",
+    ),
+    "state of a class of its own": (
+        "bookkeeping",
+        """
+        def after_step(self, step):
+            self.state["clock"] = step.clock
+        """,
+        "state holds more than tensors, numbers and text",
+    ),
+    "state that cannot be written": (
+        "bookkeeping",
+        """
+        def after_step(self, step):
+            self.state["draw"] = lambda: 0
+        """,
+        "state holds more than tensors, numbers and text",
+    ),
+    "state that is no number": (
+        "bookkeeping",
+        """
+        def after_epoch(self, network, data, clock):
+            self.state["mean"] = torch.tensor([0.0, float("nan")])
+        """,
+        "state does not survive a checkpoint",
+    ),
+    "logits of one image": (
+        "prediction",
+        """
+        def predict(self, network, images):
+            return super().predict(network, images).mean(0, keepdim=True)
+        """,
+        "logits have shape (1, 6), not [N, C]",
+    ),
+    "a class too many": (
+        "prediction",
+        """
+        def adjust_logits(self, logits):
+            return F.pad(logits, (0, 1))
+        """,
+        "logits have shape (48, 7), not [N, C]",
+    ),
+    "logits without bound": (
+        "prediction",
+        """
+        def adjust_logits(self, logits):
+            return logits / 0
+        """,
+        "logits are not finite",
+    ),
+    "a prediction that trains": (
+        "prediction",
+        """
+        def build(self, network):
+            self.network = network
+            return network
+
+        def finalize(self, network):
+            with torch.no_grad():
+                self.network.classifier.weight.div_(2)
+        """,
+        "prediction changes the trained network",
+    ),
+    "memory outside the state": (
+        "resume",
+        """
+        def after_step(self, step):
+            self.seen = getattr(self, "seen", 0) + 1
+
+        def losses(self, outputs, batch, clock):
+            return super().losses(outputs, batch, clock) * (1 + getattr(self, "seen", 0))
+        """,
+        "a resumed run ends elsewhere; keep what matters in state",
+    ),
+    "memory outside the state that only predicts": (
+        "resume",
+        """
+        def after_step(self, step):
+            self.mean = getattr(self, "mean", 0) + step.outputs["logits"].mean(0)
+
+        def adjust_logits(self, logits):
+            return logits - self.mean
+        """,
+        "a resumed run ends elsewhere; keep what matters in state",
+    ),
+    "a look at the test images": (
+        "test-set firewall",
+        """
+        seen = 0.0
+
+        def predict(self, network, images):
+            self.seen = float(images.mean())
+            return super().predict(network, images)
+
+        def losses(self, outputs, batch, clock):
+            return super().losses(outputs, batch, clock) * (2 + self.seen)
+        """,
+        "the test set changes what is trained",
+    ),
+    "a look at the test set's logits": (
+        "test-set firewall",
+        """
+        def adjust_logits(self, logits):
+            self.state["prior"] = logits.softmax(1).mean(0)
+            return logits
+
+        def losses(self, outputs, batch, clock):
+            prior = self.state.get("prior", torch.ones(6))
+            return F.cross_entropy(outputs["logits"] + prior, batch.targets, reduction="none")
+        """,
+        "the test set changes what is trained",
+    ),
+    "a loss that climbs": (
+        "learning",
+        """
+        def backward(self, step):
+            step.descend(-step.objective())
+        """,
+        "the loss never falls: ",
+    ),
+    "wrong labels": (
+        "learning",
+        """
+        def losses(self, outputs, batch, clock):
+            wrong = (batch.targets + 1) % 6
+            return F.cross_entropy(outputs["logits"], wrong, reduction="none")
+        """,
+        "it does not beat chance by half",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "body", "sentence"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_method_is_caught_with_a_sentence(load, rule, body, sentence):
+    specification = load(body)
+    with pytest.raises(BrokenRuleError) as caught:
+        VERIFY[rule](specification)
+    message = str(caught.value)
+    assert sentence in message
+    assert "\n" not in message
+
+
+def test_there_is_a_broken_method_for_every_rule():
+    assert {rule for rule, _, _ in BROKEN.values()} == set(VERIFY)
+    assert len(VERIFY) == len(RULES)
+
+
+def test_a_file_without_docstring_is_caught(load):
+    text = FILE.partition("\n\n")[2]
+    with pytest.raises(BrokenRuleError, match="mine has no module docstring naming its paper"):
+        VERIFY["specification"](load(text=text))
+
+
+@pytest.mark.parametrize("decorator", ["", "@dataclass\n"], ids=["plain class", "dataclass"])
+def test_a_class_without_docstring_is_caught(load, decorator):
+    """A dataclass without one gets its signature for a docstring, which is no equation."""
+    text = FILE.partition("@dataclass\n")[0] + f"{decorator}class Mine(Method):\n    views = ()\n"
+    with pytest.raises(BrokenRuleError, match="mine has no class docstring giving its equation"):
+        VERIFY["specification"](load(text=text))
+
+
+def test_a_parameter_without_default_is_caught(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE + "    width: float\n")
+    problems = check(load_file(path))
+    assert problems[0].startswith("specification: ")
+    assert "width" in problems[0]
+    assert len(problems) == len(RULES)
+
+
+# the checks themselves
+
+
+def test_problems_name_the_rule_and_what_is_wrong_with_it(load):
+    body = """
+    def losses(self, outputs, batch, clock):
+        return F.cross_entropy(outputs["logits"], batch.targets)
+    """
+    problems = check(load(body))
+    assert "losses: losses have shape (), not [B]" in problems
+
+
+def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
+    body = """
+    def losses(self, outputs, batch, clock):
+        return outputs["projections"]
+    """
+    problems = check(load(body))
+    assert "losses: KeyError: 'projections'" in problems
+    assert {problem.partition(": ")[0] for problem in problems} <= set(VERIFY)
+
+
+def test_a_specification_that_does_not_build_breaks_every_rule():
+    problems = check("no_such_method")
+    assert len(problems) == len(RULES)
+    assert all("unknown method 'no_such_method'" in problem for problem in problems)
+
+
+def test_the_tiny_task_is_long_tailed_balanced_in_test_and_always_the_same():
+    data, again = split(), split()
+    assert tuple(data.train.labels.bincount().tolist()) == data.class_counts == COUNTS
+    assert data.test.labels.bincount().tolist() == [8] * CLASSES
+    assert torch.equal(data.train.images, again.train.images)
+    assert torch.equal(data.test.images, again.test.images)
+    assert not torch.equal(data.train.images, split(seed=1).train.images)
+
+
+def test_the_tiny_training_is_short_and_sees_one_class_with_one_image():
+    work = training("ce")
+    assert work.epochs == EPOCHS
+    assert work.train.steps(32, False) == 3
+    assert min(COUNTS) == 1
+
+
+def test_expecting_something_false_raises_in_its_words():
+    expect(True, "not this")
+    with pytest.raises(BrokenRuleError, match="but this"):
+        expect(False, "but this")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ({"a": torch.ones(2)}, {"a": torch.ones(2)}, True),
+        ({"a": torch.ones(2)}, {"a": torch.zeros(2)}, False),
+        ({"a": 1}, {"b": 1}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ([1, (2, torch.ones(1))], [1, (2, torch.ones(1))], True),
+        ([1, 2], [1, 2, 3], False),
+        (torch.ones(2), torch.ones(3), False),
+        ("text", "text", True),
+        (1.0, 2.0, False),
+    ],
+)
+def test_nests_are_compared_bit_by_bit(left, right, expected):
+    assert equal(left, right) is expected
