@@ -24,7 +24,7 @@ import ltbench.methods
 from ltbench.api.alias import Alias, expanded, fields_of
 from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
 from ltbench.api.method import Method
-from ltbench.errors import UsageError, unknown
+from ltbench.errors import UsageError, first_line, unknown
 from ltbench.specification import Term, parse
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -69,7 +69,7 @@ def load_file(path: Path) -> str:
         exec(compile(source, path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        reason = f"{type(error).__name__}: {_first_line(error)}"
+        reason = f"{type(error).__name__}: {first_line(error)}"
         raise UsageError(f"--load {path}: {reason}; mend the file.") from error
     _loaded[name] = _class_of(module, name)
     return name
@@ -186,7 +186,7 @@ def _entry_point(name: str) -> type[Method]:
     try:
         found = point.load()
     except (Exception, SystemExit) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise UsageError(f"method {name} of {point.value}: {reason}; mend or remove it.") from error
     if isinstance(found, ModuleType):
         return _class_of(found, name)
@@ -226,7 +226,7 @@ def _part(term: Term) -> Method:
     except ValueError as error:
         raise UsageError(f"{term}: {error}.") from None
     except TypeError as error:
-        raise UsageError(f"{term}: {_first_line(error)}; give every parameter a default.") from None
+        raise UsageError(f"{term}: {first_line(error)}; give every parameter a default.") from None
     part.registered_name = term.name  # type: ignore[attr-defined]
     part.registered_variant = term.variant  # type: ignore[attr-defined]
     return part
@@ -238,7 +238,3 @@ def _term(part: Method) -> Term:
     usual = {f.name: f.default for f in fields_of(type(part))} | part.variants.get(variant, {})
     changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
     return Term(name, variant, changed)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0].rstrip(".")

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, first_line
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Checkpoint:
 
     def load_error(self, error: Exception) -> LtbenchError:
         """Return the error for a checkpoint that cannot be taken up."""
-        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else ""
+        reason = first_line(error) if isinstance(error, ValueError) else type(error).__name__
         return LtbenchError(
-            f"checkpoint {self.path} does not read ({reason or type(error).__name__}); "
+            f"checkpoint {self.path} does not read ({reason}); "
             "delete it to train this run from the start."
         )
 

@@ -133,7 +133,7 @@ def _train(training: Training, observe: Observer) -> None:
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib
-    training.run(observe, lambda: max(before, peak_memory_mib(device)))
+    training.run(observe, lambda: max(before, peak_memory_mib(device) or 0.0))
 
 
 def _is_over(checkpoint: Checkpoint) -> bool:
@@ -186,7 +186,7 @@ def _finish(cell: Cell, job: Job, training: Training, workspace: Workspace) -> R
             evaluate_seconds=progress.evaluate_seconds,
             steps=progress.steps,
             images_per_second=progress.images / progress.train_seconds,
-            peak_memory_mib=progress.peak_memory_mib,
+            peak_memory_mib=progress.peak_memory_mib or None,
             parameters=sum(parameter.numel() for parameter in final.parameters()),
         ),
         environment=Environment(**sessions[-1]),
