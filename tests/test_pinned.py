@@ -11,7 +11,7 @@ import pytest
 from ltbench.api.registry import build, describe, fields_of, find, names
 from ltbench.data.catalog import CATALOG, PLANNED, dataset
 from ltbench.networks import NETWORKS
-from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
 from ltbench.runs.store import Cell, Store
 

@@ -97,7 +97,7 @@ def build(specification: str) -> Method:
 
 def parts(specification: str) -> list[Method]:
     """Return the parts of a specification, not yet composed; raises UsageError as `build` does."""
-    return [_part(term) for term in parse(specification)]
+    return [make(term) for term in parse(specification)]
 
 
 def baseline() -> str:
@@ -131,9 +131,14 @@ def completed(trained: Method, specification: str) -> Method:
 
     `trained` itself if the specification has none; its parts and their state are shared.
     """
+    terms = parse(specification)
+    added = [is_post_hoc(find(term.name)) for term in terms]
+    if not any(added):
+        return trained
     own = iter(parts_of(trained))
-    parts = [part if is_post_hoc(part) else next(own) for part in parts_of(build(specification))]
-    return trained if len(parts) == len(parts_of(trained)) else Compose(*parts)
+    return Compose(
+        *(make(term) if new else next(own) for term, new in zip(terms, added, strict=True))
+    )
 
 
 def parameters(method: Method) -> dict[str, dict[str, Any]]:
@@ -202,11 +207,12 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
             and issubclass(value, Method)
             and value.__module__ == module.__name__
         ):
-            return expanded(value, _part) if issubclass(value, Alias) else value  # type: ignore[arg-type]
+            return expanded(value, make) if issubclass(value, Alias) else value  # type: ignore[arg-type]
     raise UsageError(f"{name}: the file defines no subclass of ltbench.Method; write one.")
 
 
-def _part(term: Term) -> Method:
+def make(term: Term) -> Method:
+    """Return one part of a specification; raises UsageError as `build` does."""
     cls = find(term.name)
     if term.variant and term.variant not in cls.variants:
         raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})

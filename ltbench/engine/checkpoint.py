@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import torch
 
@@ -66,6 +66,16 @@ class Checkpoint:
         except Exception as error:  # a damaged file breaks the unpickler in many ways
             raise self.load_error(error) from None
         return content
+
+    def state(self) -> Literal["absent", "under way", "finished", "damaged"]:
+        """Return how far the training is that the file keeps."""
+        try:
+            content = self.load()
+        except LtbenchError:
+            return "damaged"
+        if content is None:
+            return "absent"
+        return "finished" if content["progress"]["finished"] else "under way"
 
     def load_error(self, error: Exception) -> LtbenchError:
         """Return the error for a checkpoint that cannot be taken up."""

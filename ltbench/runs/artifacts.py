@@ -14,7 +14,6 @@ from ltbench.errors import LtbenchError, first_line
 from ltbench.runs.files import write_file, write_text
 
 Array = npt.NDArray[Any]
-LOGITS = "logits.npz"  # in a training's scratch folder
 Scored = tuple[Tensor, Tensor]  # logits and labels
 
 
