@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.api.registry import build, describe, fields_of, find, names
+from ltbench.api.parameters import fields_of
+from ltbench.api.registry import build, describe, find, names
 from ltbench.data.catalog import CATALOG, PLANNED, dataset
 from ltbench.networks import NETWORKS
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in

@@ -65,14 +65,10 @@ class Later(Method):
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
+def _forget():
     """What a test loads is forgotten after it."""
-    monkeypatch.setattr(registry, "_loaded", {})
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith("ltbench_loaded_"):
-            del sys.modules[name]
+    with registry.loaded():
+        yield
 
 
 @pytest.fixture
