@@ -62,12 +62,17 @@ def load_file(path: Path) -> str:
 
 @contextmanager
 def loaded(*paths: Path) -> Iterator[list[str]]:
-    """Load files for the length of a block, yield their names, and forget all it loaded after."""
+    """Load files for the length of a block, yield their names, and forget all it loaded after.
+
+    What is installed is looked up anew, in the block and after it.
+    """
     before = dict(_loaded)
     with forgotten_after():
         try:
+            _forget_installed()
             yield [load_file(path) for path in paths]
         finally:
+            _forget_installed()
             _loaded.clear()
             _loaded.update(before)
 
@@ -203,6 +208,11 @@ def _own() -> frozenset[str]:
 @cache
 def _installed() -> frozenset[str]:
     return frozenset(point.name for point in entry_points(group="ltbench.methods"))
+
+
+def _forget_installed() -> None:
+    _installed.cache_clear()
+    _entry_point.cache_clear()
 
 
 @cache
