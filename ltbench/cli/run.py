@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,6 +91,8 @@ def run(
             sets, names, seeds_of(seeds), store,
             protocol_name=protocol, network=network, validation=validation, force=force,
         )  # fmt: skip
+        for warning in plan.warnings:
+            print(f"ltbench: {warning}", file=sys.stderr)
         workspace = Workspace(results, root_of(data_root), device, force=force)
         check_data(plan.jobs, workspace)
         rehearse(plan.jobs, workspace)
