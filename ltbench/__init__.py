@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ltbench.api.method import Method as Method
     from ltbench.api.method import Outputs as Outputs
     from ltbench.api.method import Step as Step
-    from ltbench.api.perturb import Offset as Offset
+    from ltbench.api.perturb import Perturbation as Perturbation
     from ltbench.api.perturb import evaluate_at as evaluate_at
     from ltbench.api.recipe import Recipe as Recipe
     from ltbench.api.recipe import Stage as Stage
@@ -37,7 +37,7 @@ _HOME = {
     "Stage": "ltbench.api.recipe",
     "Step": "ltbench.api.method",
     "Task": "ltbench.api.task",
-    "Offset": "ltbench.api.perturb",
+    "Perturbation": "ltbench.api.perturb",
     "evaluate_at": "ltbench.api.perturb",
     "build": "ltbench.api.registry",
     "describe": "ltbench.api.registry",

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.api.perturb import Offset, Segments, evaluate_at
+from ltbench.api.perturb import Perturbation, Segments, evaluate_at
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
@@ -166,18 +166,18 @@ class Step:
     def __post_init__(self) -> None:
         self.batch = self.method.mix(self.batch, self.clock)
 
-    def forward(self, offset: Offset | Segments | None = None) -> Outputs:
-        """Return the outputs, in float32 or finer, at the weights plus `offset`.
+    def forward(self, perturbation: Perturbation | Segments | None = None) -> Outputs:
+        """Return the outputs, in float32 or finer, at the weights plus `perturbation`.
 
         With `Segments` every image is at its own segment's weights; what an output does not owe
         to images, such as prototypes, is at the undisplaced ones.
         """
-        if isinstance(offset, Segments):
-            outputs = evaluate_segmented(self.network, offset, self._forward)
-            if not offset.here:
+        if isinstance(perturbation, Segments):
+            outputs = evaluate_segmented(self.network, perturbation, self._forward)
+            if not perturbation.here:
                 return outputs
-        elif offset is not None:
-            return evaluate_at(self.network, offset, self._forward)
+        elif perturbation is not None:
+            return evaluate_at(self.network, perturbation, self._forward)
         else:
             outputs = self._forward(self.network)
         if self.outputs is None:
@@ -198,22 +198,22 @@ class Step:
             self.loss = losses.detach().mean()
         return losses * self.method.loss_weight(self.clock)
 
-    def penalty(self, offset: Offset | Segments | None = None) -> Tensor:
-        """Return the method's penalty at the weights plus `offset`.
+    def penalty(self, perturbation: Perturbation | Segments | None = None) -> Tensor:
+        """Return the method's penalty at the weights plus `perturbation`.
 
         Under `Segments`, which displace the weights of images only, it is the undisplaced one.
         """
-        if offset is None or isinstance(offset, Segments):
+        if perturbation is None or isinstance(perturbation, Segments):
             return self.method.penalty(self.network, self.clock)
         return evaluate_at(
-            self.network, offset, lambda network: self.method.penalty(network, self.clock)
+            self.network, perturbation, lambda network: self.method.penalty(network, self.clock)
         )
 
-    def objective(self, offset: Offset | Segments | None = None) -> Tensor:
-        """Return mean loss plus penalty at the weights plus `offset`, a scalar."""
-        return self.losses(self.forward(offset)).mean() + self.penalty(offset)
+    def objective(self, perturbation: Perturbation | Segments | None = None) -> Tensor:
+        """Return mean loss plus penalty at the weights plus `perturbation`, a scalar."""
+        return self.losses(self.forward(perturbation)).mean() + self.penalty(perturbation)
 
-    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Offset:
+    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Perturbation:
         """Return the gradient of a scalar by trainable parameters whose name begins `within`.
 
         Detached, parameter by parameter; a parameter the value does not reach gives zeros.

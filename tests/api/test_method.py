@@ -188,18 +188,18 @@ def test_the_objective_is_the_mean_loss_plus_the_penalty(network, batch):
     assert torch.allclose(step.loss, loss, rtol=1e-12)  # what is watched is the loss alone
 
 
-def test_the_objective_at_an_offset_displaces_loss_and_penalty(network, batch):
-    offset = {"classifier.weight": torch.full((4, 64), 0.1, dtype=torch.float64)}
-    there = Step(Pulled(), network, batch, CLOCK).objective(offset)
+def test_the_objective_at_a_perturbation_displaces_loss_and_penalty(network, batch):
+    perturbation = {"classifier.weight": torch.full((4, 64), 0.1, dtype=torch.float64)}
+    there = Step(Pulled(), network, batch, CLOCK).objective(perturbation)
     with torch.no_grad():
         network.classifier.weight.add_(0.1)
     assert torch.allclose(there, Step(Pulled(), network, batch, CLOCK).objective(), rtol=1e-12)
 
 
 def test_a_step_keeps_the_first_undisplaced_outputs_and_the_first_losses(network, batch):
-    offset = {"classifier.bias": torch.ones(4, dtype=torch.float64)}
+    perturbation = {"classifier.bias": torch.ones(4, dtype=torch.float64)}
     step = Step(Method(), network, batch, CLOCK)
-    step.forward(offset)
+    step.forward(perturbation)
     assert step.outputs is None
     here = step.forward()
     with torch.no_grad():

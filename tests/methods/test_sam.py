@@ -112,16 +112,16 @@ def test_batch_statistics_move_once_and_at_the_weights_themselves(specification)
 
 def test_the_ascent_is_one_step_of_length_rho_over_all_parameters_together():
     method, network, batch = set_up("sam(rho=0.3)")
-    offsets = []
+    perturbations = []
 
     class Spying(Step):
-        def objective(self, offset=None):
-            offsets.append(offset)
-            return super().objective(offset)
+        def objective(self, perturbation=None):
+            perturbations.append(perturbation)
+            return super().objective(perturbation)
 
     plain = gradients_of("ce")
     method.backward(Spying(method, network, batch, EARLY))
-    first, second = offsets
+    first, second = perturbations
     assert first is None
     assert second.keys() == dict(network.named_parameters()).keys()
     length = sum(part.square().sum() for part in second.values()).sqrt().item()

@@ -252,8 +252,8 @@ BROKEN = {
         "gradient rule",
         """
         def backward(self, step):
-            offset = {name: 0 * p.detach() for name, p in step.network.named_parameters()}
-            step.descend(step.objective(offset))
+            perturbation = {name: 0 * p.detach() for name, p in step.network.named_parameters()}
+            step.descend(step.objective(perturbation))
         """,
         "batch statistics moved 0 times in a step, not once",
     ),
