@@ -70,10 +70,17 @@ class CCSAM(Method):
         first = replace(recipe, batch_size=half, decay=0.1, drop_last=True)
         second = replace(first, epochs=epochs, learning_rate=0.1 * recipe.learning_rate)
         second = replace(second, warmup_epochs=0, schedule="step", milestones=())  # constant
-        still = () if self.moving else ("backbone",)
-        method, head = Adversarial(self.strength, self.limit, self.weighted), ("classifier.",)
-        last = Stage("classifier", second, "class_balanced", head, (), still, method)
-        return (Stage("representation", first), last)
+        return (
+            Stage(name="representation", recipe=first),
+            Stage(
+                name="classifier",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=("classifier.",),
+                evaluating=() if self.moving else ("backbone",),
+                method=Adversarial(self.strength, self.limit, self.weighted),
+            ),
+        )
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Raise TypeError for a second way of mixing."""

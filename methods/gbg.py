@@ -151,7 +151,7 @@ class GBG(Contrastive):
             milestones=tuple(share * recipe.epochs / epochs for share in recipe.milestones),
             decay=0.1,
         )
-        return (Stage("train", own),)
+        return (Stage(name="train", recipe=own),)
 
     def backward(self, step: Step) -> None:
         """Weigh the groups' cross-entropies by their gradients; the base's step before groups."""

@@ -64,7 +64,7 @@ class Method:
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stages of training; they depend on the protocol's recipe alone."""
-        return (Stage("train", recipe),)
+        return (Stage(name="train", recipe=recipe),)
 
     def begin_stage(self, network: Network, stage: str) -> Network:
         """Return the network that a stage after the first trains: heads changed, parts added.

@@ -75,7 +75,7 @@ class Base(Logging):
     views = ("standard", "contrastive")
 
     def stages(self, recipe):
-        return (Stage("first", recipe), Stage("second", recipe))
+        return (Stage(name="first", recipe=recipe), Stage(name="second", recipe=recipe))
 
     def forward(self, network, batch, clock):
         return {"logits": network(batch.images)["logits"] + 1}
@@ -329,10 +329,16 @@ class Staged(Method):
         second = replace(recipe, epochs=1)
         head = ("classifier",)
         return (
-            Stage("all", recipe),
-            Stage("head", second, "class_balanced", head, reset=("classifier",)),
-            Stage("helped", second, method=self.helper),
-            Stage("helped head", second, trainable=head, method=self.helper),
+            Stage(name="all", recipe=recipe),
+            Stage(
+                name="head",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=head,
+                reset=("classifier",),
+            ),
+            Stage(name="helped", recipe=second, method=self.helper),
+            Stage(name="helped head", recipe=second, trainable=head, method=self.helper),
         )
 
 

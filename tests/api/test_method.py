@@ -141,7 +141,7 @@ def test_the_same_clock_gives_the_same_numbers_and_any_other_gives_others():
     ],
 )
 def test_a_stage_knows_whether_the_backbone_moves(trainable, expected):
-    assert Stage("any", RECIPE, trainable=trainable).trains_backbone is expected
+    assert Stage(name="any", recipe=RECIPE, trainable=trainable).trains_backbone is expected
 
 
 # the defaults of a method
@@ -152,7 +152,7 @@ def test_a_plain_method_is_cross_entropy_and_changes_nothing_else(network, batch
     method.setup(Task(torch.tensor([4, 3, 2, 1])))
     assert method.build(network) is network
     (stage,) = method.stages(RECIPE)
-    assert stage == Stage("train", RECIPE)
+    assert stage == Stage(name="train", recipe=RECIPE)
     outputs = method.forward(network, batch, CLOCK)
     assert torch.equal(outputs["logits"], method.predict(network, batch.images))
     logs = outputs["logits"].log_softmax(1)
