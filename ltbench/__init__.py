@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from ltbench.api.registry import describe as describe
     from ltbench.api.task import Clock as Clock
     from ltbench.api.task import Task as Task
-    from ltbench.data.augment.graded import Grading as Grading
+    from ltbench.data.augment.views import Augment as Augment
+    from ltbench.data.augment.views import View as View
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.training_images import TrainingImages as TrainingImages
 
 _HOME = {
     "Compose": "ltbench.api.compose",
-    "Grading": "ltbench.data.augment.graded",
+    "Augment": "ltbench.data.augment.views",
+    "View": "ltbench.data.augment.views",
     "TrainingImages": "ltbench.data.training_images",
     "Recipe": "ltbench.api.recipe",
     "Batch": "ltbench.data.batch",

@@ -3,7 +3,7 @@
 1. `penalty`: the sum over the parts; `loss_weight`, `sample_weights`: their product.
 2. `setup`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust_logits`: every part,
    in order.
-3. `backward`, `mix`, `grading`: the one part that overrides it, else the base's; two are an error.
+3. `backward`, `mix`, `augment`: the one part that overrides it, else the base's; two are an error.
 4. `views`, `stages`, `begin_stage`, `forward`, `losses`, `predict`: the base's; a modifier with one
    is an error.
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ltbench.api.method import Method, Outputs, Step
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
-from ltbench.data.augment.graded import Grading
+from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
 from ltbench.networks import Network
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BASE_ONLY = ("views", "stages", "begin_stage", "forward", "losses", "predict")
 POST_HOC = frozenset({"finalize", "adjust_logits"})
 HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
-HOOKS |= {"grading", "mix", "sample_weights", "after_step", "after_epoch", "curves"}
+HOOKS |= {"augment", "mix", "sample_weights", "after_step", "after_epoch", "curves"}
 
 
 def overrides(part: Method | type[Method]) -> set[str]:
@@ -70,7 +70,7 @@ class Compose(Method):
                 )
         self.rule = self._only("backward", "gradient rules")
         self.mixer = self._only("mix", "ways of mixing images")
-        self.grader = self._only("grading", "gradings of the first view")
+        self.augmenter = self._only("augment", "augmentations of the first view")
         self.on_compose(leaves(self))
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
@@ -114,12 +114,12 @@ class Compose(Method):
         """Return what the base makes of the network."""
         return self.base.begin_stage(network, stage)
 
-    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
-        """Grade the first view the one way there is."""
-        return self.grader.grading(targets, clock)
+    def augment(self, view: View, targets: Tensor, clock: Clock) -> View:
+        """Return the view of the one part that augments."""
+        return self.augmenter.augment(view, targets, clock)
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Mix images the one way there is."""
+        """Return the batch of the one part that mixes."""
         return self.mixer.mix(batch, clock)
 
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:

@@ -17,7 +17,7 @@ from ltbench.api.perturb import Perturbation, Segments, evaluate_at
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
-from ltbench.data.augment.graded import Grading
+from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
 from ltbench.data.training_images import TrainingImages
 from ltbench.networks import Network
@@ -30,7 +30,7 @@ Outputs = dict[str, Tensor]
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `setup`, `build`, `stages`; every epoch `grading`; every step `mix`,
+    Hooks run in this order: `setup`, `build`, `stages`; every epoch `augment`; every step `mix`,
     `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
     every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
     `predict`, `adjust_logits`.
@@ -75,12 +75,12 @@ class Method:
 
     # the objective: pure functions
 
-    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
-        """Return how strongly an epoch's images are augmented in the first view beyond what it is.
+    def augment(self, view: View, targets: Tensor, clock: Clock) -> View:
+        """Return the parts of an epoch's first view: these, others added, dropped or reordered.
 
-        `targets` [N] are the labels of all the epoch's images in order; None leaves the view alone.
+        `targets` [N] are the labels of all the epoch's images, which each part gets in that order.
         """
-        return None
+        return view
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch to train on; mixed images bring their `partners` and their `share`.
@@ -122,10 +122,7 @@ class Method:
         """Update state after the optimiser's step; `step.outputs` is the undisplaced pass."""
 
     def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
-        """Update state after an epoch; `data()` iterates the clean training images in order.
-
-        `data.recognised` sees them through the first view.
-        """
+        """Update state after an epoch; `data()` iterates the clean training images in order."""
 
     def curves(self) -> dict[str, float]:
         """Return scalars of the epoch that ends, after `after_epoch`; `Step.log` is for steps."""

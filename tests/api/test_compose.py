@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from ltbench import Batch, Clock, Compose, Grading, Method, Recipe, Stage, Step, Task, build
+from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
 from ltbench.api.compose import BASE_ONLY, is_post_hoc, name_of, overrides
 from ltbench.errors import UsageError
 from ltbench.networks import create
@@ -464,34 +464,35 @@ def test_two_ways_of_mixing_images_are_an_error_that_names_both():
         Compose(Swapping(), Quiet(), Swapping())
 
 
-@dataclass
-class GradingPart(Method):
-    """Puts every image at one level."""
-
-    level: int = 2
-
-    def grading(self, targets, clock):
-        return Grading(torch.full_like(targets, self.level))
+def invert(images, augment, generator):
+    return 255 - images
 
 
-def test_one_part_grades_the_first_view_and_without_one_nothing_does():
-    targets = torch.tensor([0, 1])
-    assert Compose(Method(), Quiet()).grading(targets, CLOCK) is None
-    for parts in ((Method(), GradingPart(3)), (GradingPart(3), Quiet())):
-        assert Compose(*parts).grading(targets, CLOCK).levels.tolist() == [3, 3]
+class Inverting(Method):
+    """Ends the first view with an inversion."""
+
+    def augment(self, view, targets, clock):
+        return (*view, invert)
 
 
-def test_two_parts_that_grade_are_an_error_that_names_both():
-    words = "two gradings of the first view in one composition: GradingPart and GradingPart"
+def test_one_part_changes_the_first_view_and_without_one_it_stays():
+    targets, view = torch.tensor([0, 1]), (invert, invert)
+    assert Compose(Method(), Quiet()).augment(view, targets, CLOCK) is view
+    for parts in ((Method(), Inverting()), (Inverting(), Quiet())):
+        assert Compose(*parts).augment(view, targets, CLOCK) == (invert,) * 3
+
+
+def test_two_parts_that_augment_are_an_error_that_names_both():
+    words = "two augmentations of the first view in one composition: Inverting and Inverting"
     with pytest.raises(TypeError, match=words):
-        Compose(Method(), GradingPart(), Quiet(), GradingPart())
+        Compose(Method(), Inverting(), Quiet(), Inverting())
 
 
 def test_a_composition_within_one_has_the_rules_that_its_parts_have():
     """A composition passes every hook on; that alone is no rule of its own."""
     inner = Compose(Method(), Rule())
-    outer = Compose(inner, Swapping(), GradingPart(3))
-    assert outer.grading(torch.tensor([0]), CLOCK).levels.tolist() == [3]
+    outer = Compose(inner, Swapping(), Inverting())
+    assert outer.augment((), torch.tensor([0]), CLOCK) == (invert,)
     assert isinstance(outer.mixer, Swapping)
     assert outer.rule is inner
     with pytest.raises(TypeError, match="two gradient rules"):
