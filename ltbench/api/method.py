@@ -33,8 +33,7 @@ class Method:
     Hooks run in this order: `setup`, `build`, `stages`; every epoch `augment`; every step `mix`,
     `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
     every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
-    `predict`, `adjust_logits`.
-    Only training data reaches a hook.
+    `predict`, `adjust_logits`. Only training data reaches a hook.
     """
 
     views: ClassVar[tuple[str, ...]] = ("standard",)
@@ -48,10 +47,10 @@ class Method:
     # before training
 
     def on_compose(self, parts: "tuple[Method, ...]") -> None:
-        """Meet the parts of the composition this one belongs to, itself included, in order.
+        """Take note of all parts of the composition that this method is in, in order.
 
-        Called when it is composed, perhaps several times. What parts share is kept by one of
-        them, in its state, and read by the others. Raises TypeError for parts that do not fit.
+        Called for each composition. What parts share is in the state of one of them, and the others
+        read it. Raises TypeError for parts that do not fit.
         """
 
     def setup(self, task: Task) -> None:
@@ -63,7 +62,7 @@ class Method:
         return network
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
-        """Return the stages of training; they depend on the protocol's recipe alone."""
+        """Return the stages of training, which depend on the protocol's recipe alone."""
         return (Stage(name="train", recipe=recipe),)
 
     def begin_stage(self, network: Network, stage: str) -> Network:
@@ -83,9 +82,9 @@ class Method:
         return view
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the batch to train on; mixed images bring their `partners` and their `share`.
+        """Return the batch to train on; mixed images bring `partners`, [B], and `share`, [B].
 
-        Losses are then taken towards the targets and the partners, and mixed by the share.
+        Their loss is share times that towards the targets, the rest towards the partners.
         """
         return batch
 
@@ -110,8 +109,6 @@ class Method:
         """Return the factor on the losses in the objective, for a convex mix with a penalty."""
         return 1.0
 
-    # the gradient rule
-
     def backward(self, step: "Step") -> None:
         """Fill `.grad` of the trainable parameters; may evaluate the objective anywhere."""
         step.descend(step.objective())
@@ -128,8 +125,6 @@ class Method:
         """Return scalars of the epoch that ends, after `after_epoch`; `Step.log` is for steps."""
         return {}
 
-    # inference
-
     def finalize(self, network: nn.Module) -> None:
         """Change a copy of the trained network for prediction: merge, normalise."""
 
@@ -145,10 +140,7 @@ class Method:
 
 @dataclass
 class Step:
-    """One optimisation step: evaluates a method's objective here or at displaced weights.
-
-    Its batch is the one that the method mixes of the given one.
-    """
+    """One optimisation step on the method's mix of a batch: its objective, here or displaced."""
 
     method: Method
     network: nn.Module
@@ -221,22 +213,18 @@ class Step:
             for name, parameter in self.network.named_parameters()
             if parameter.requires_grad and name.startswith(within)
         }
+        weights = list(chosen.values())
         parts = torch.autograd.grad(
-            value,
-            list(chosen.values()),
-            retain_graph=retain,
-            allow_unused=True,
-            materialize_grads=True,
+            value, weights, retain_graph=retain, allow_unused=True, materialize_grads=True
         )
         return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
 
     def log(self, name: str, value: Tensor | float) -> None:
         """Log a scalar of this step; its mean over the epoch's steps that log it is a curve.
 
-        For `backward` and `after_step`, which need no state and no `curves` of their own for it. A
-        tensor may have any shape of one element; it is detached and stays on its device, so no step
-        waits. A name logged twice in one step keeps the later value; parts of a composition begin
-        their names with their own. Raises ValueError for a tensor of more elements.
+        For `backward` and `after_step`, which need no state and no `curves` for it. A tensor is
+        detached and stays on its device, so no step waits. The later of two values of one name in
+        a step counts. Raises ValueError for a tensor of several elements.
         """
         if isinstance(value, Tensor):
             if value.numel() != 1:
@@ -257,7 +245,5 @@ class Step:
         with self.autocast():
             outputs = self.method.forward(network, batch, self.clock)
         # Losses, norms and similarities are computed in float32 whatever the convolutions used.
-        return {
-            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
-            for name, value in outputs.items()
-        }
+        half = (torch.bfloat16, torch.float16)
+        return {name: v.float() if v.dtype in half else v for name, v in outputs.items()}

@@ -1,12 +1,16 @@
 """Composition: the four rules, who is named in a clash, and who acts in which stage."""
 
+import inspect
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
-from ltbench.api.compose import BASE_ONLY, is_post_hoc, name_of, overrides
+from ltbench.api import compose
+from ltbench.api.compose import BASE_ONLY, HOOKS, ONE_PART, is_post_hoc, name_of, overrides
 from ltbench.errors import UsageError
 from ltbench.networks import create
 
@@ -517,3 +521,25 @@ def test_a_base_that_mixes_or_pairs_images_refuses_to_have_them_mixed(base):
 def test_parameters_without_meaning_are_refused_at_once(part):
     with pytest.raises(UsageError):
         build(part)
+
+
+def test_every_hook_has_one_rule_of_composition_and_a_method_of_the_composition():
+    _, *rules = re.split(r"\n\d\. ", (compose.__doc__ or "").rsplit("\n\n", 1)[0])
+    named = {number: set(re.findall("`(\\w+)`", text)) for number, text in enumerate(rules, 1)}
+    assert named[4] == BASE_ONLY
+    assert named[3] == set(ONE_PART)
+    assert sum(map(len, named.values())) == len(set().union(*named.values()))
+    assert set().union(*named.values()) == HOOKS
+    assert HOOKS - {"views"} <= set(vars(Compose))
+
+
+def test_the_page_about_methods_lists_every_hook_with_its_arguments():
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
+    cells = re.findall(r"^\| (`.*?) \|", page[page.index("## Hooks") :], re.MULTILINE)
+    listed = {}
+    for name, arguments in re.findall(r"(\w+)(?:\(([^)]*)\))?`", " ".join(cells)):
+        listed[name] = arguments
+    assert listed.keys() == HOOKS
+    for name in HOOKS - {"views"}:
+        own = [p for p in inspect.signature(getattr(Method, name)).parameters if p != "self"]
+        assert listed[name] == ", ".join(own)
