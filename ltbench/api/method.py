@@ -128,7 +128,7 @@ class Method:
         """
 
     def curves(self) -> dict[str, float]:
-        """Return scalars to log for the epoch that ends, after `after_epoch`."""
+        """Return scalars of the epoch that ends, after `after_epoch`; `Step.log` is for steps."""
         return {}
 
     # inference
@@ -161,6 +161,7 @@ class Step:
     outputs: Outputs | None = None  # detached, of the first undisplaced forward
     loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
     notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
+    logged: dict[str, Tensor | float] = field(default_factory=dict)  # by `log`, for the engine
 
     def __post_init__(self) -> None:
         self.batch = self.method.mix(self.batch, self.clock)
@@ -231,6 +232,20 @@ class Step:
             materialize_grads=True,
         )
         return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
+
+    def log(self, name: str, value: Tensor | float) -> None:
+        """Log a scalar of this step; its mean over the epoch's steps that log it is a curve.
+
+        For `backward` and `after_step`, which need no state and no `curves` of their own for it. A
+        tensor may have any shape of one element; it is detached and stays on its device, so no step
+        waits. A name logged twice in one step keeps the later value; parts of a composition begin
+        their names with their own. Raises ValueError for a tensor of more elements.
+        """
+        if isinstance(value, Tensor):
+            if value.numel() != 1:
+                raise ValueError(f"step.log({name!r}) takes a scalar, not {tuple(value.shape)}")
+            value = value.detach().reshape(())
+        self.logged[name] = value
 
     def descend(self, value: Tensor) -> None:
         """Add the gradient of a scalar to `.grad` of the parameters it reaches."""

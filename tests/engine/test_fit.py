@@ -537,6 +537,37 @@ class Plotting(Method):
         return {self.name: float(self.state["steps"])}
 
 
+@dataclass
+class Logging(Drifting):
+    """A gradient rule that logs a scalar of each step."""
+
+    name: str = "classifier_norm"
+
+    def backward(self, step):
+        super().backward(step)
+        step.log(self.name, step.network.classifier.weight.norm())
+
+
+def test_what_steps_log_is_a_curve_that_an_interrupted_run_has_too(make_training, make_tape):
+    whole = make_training(Compose(Logging(), Plotting()))
+    whole.run(quiet)
+    curve = [row["classifier_norm"] for row in whole.progress.curves]
+    assert len(set(curve)) == len(curve) == 3
+
+    def interrupt(report):
+        if report.epoch == 1 and report.step == 2:
+            raise KeyboardInterrupt
+
+    checkpoint = make_tape().checkpoint
+    broken = make_training(Compose(Logging(), Plotting()), checkpoint=checkpoint)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(interrupt)
+    again = make_training(Compose(Logging(), Plotting()), checkpoint=checkpoint)
+    assert again.resume()
+    again.run(quiet)
+    assert outcome(again) == outcome(whole)
+
+
 def test_the_scalars_of_a_method_stand_in_the_curves_after_every_epoch(make_training):
     training = make_training(Compose(Drifting(), Plotting()))
     training.run(quiet)
@@ -544,8 +575,10 @@ def test_the_scalars_of_a_method_stand_in_the_curves_after_every_epoch(make_trai
 
 
 @pytest.mark.parametrize("name", ["epoch", "stage", "learning_rate", "loss", "top1"])
-def test_the_scalars_of_a_method_do_not_hide_the_engine_s_own(make_training, name):
-    plain, plotting = make_training(), make_training(Plotting(name))
+@pytest.mark.parametrize("method", [Plotting, Logging])
+def test_the_scalars_of_a_method_do_not_hide_the_engine_s_own(make_training, method, name):
+    base = Drifting() if method is Logging else Method()
+    plain, plotting = make_training(base), make_training(method(name=name))
     plain.run(quiet)
     plotting.run(quiet)
     expected = [row[name] for row in plain.progress.curves]

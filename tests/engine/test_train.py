@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from ltbench.api.method import Method
+from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
 from ltbench.data.augment.graded import Grading
@@ -34,7 +34,7 @@ def feed(make_training):
 def run_epoch(method, network, feed, stage=None, *, epoch=0, seed=0):
     stage = stage or Stage("train", RECIPE)
     heard = []
-    losses = train_epoch(
+    losses, _ = train_epoch(
         method, network, optimiser_for(network, stage), feed=feed, stage=stage, epoch=epoch,
         autocast=nullcontext, seed=seed, after_step=lambda *numbers: heard.append(numbers),
     )  # fmt: skip
@@ -273,6 +273,40 @@ def test_a_gradient_rule_that_never_asks_for_losses_is_an_error(network, feed):
 
     with pytest.raises(LtbenchError, match=r"Silent\.backward never asked for step\.losses"):
         run_epoch(Silent(), network, feed)
+
+
+def test_a_logged_scalar_s_curve_is_its_mean_over_the_steps_that_logged_it(network, feed):
+    """Tensors, floats, a value changed in place afterwards, and one that some steps leave out."""
+    norms, kept = [], torch.zeros(())
+
+    class Logging(Method):
+        def backward(self, step):
+            gradient = step.gradients(step.objective())
+            norm = torch.stack([part.square().sum() for part in gradient.values()]).sum()
+            norms.append(float(norm))
+            step.log("norm", norm.requires_grad_())
+            super().backward(step)
+
+        def after_step(self, step):
+            step.log("number", 2.0 * step.clock.step)
+            kept.add_(1)
+            step.log("kept", kept)
+            if step.clock.step != 1:
+                step.log("outer", torch.tensor([[step.clock.step + 1]]))
+
+    stage = Stage("train", RECIPE)
+    _, logged = train_epoch(
+        Logging(), network, optimiser_for(network, stage), feed=feed, stage=stage, epoch=0,
+        autocast=nullcontext, seed=0, after_step=lambda *numbers: None,
+    )  # fmt: skip
+    assert logged.pop("norm") == pytest.approx(sum(norms) / 3, rel=1e-6)
+    assert logged == {"number": 2.0, "kept": 2.0, "outer": 2.0}
+
+
+def test_what_is_not_a_scalar_is_not_logged(network, feed):
+    step = Step(Method(), network, next(feed.clean()), Clock("train", 0, 1))
+    with pytest.raises(ValueError, match=r"step\.log\('shift'\) takes a scalar, not \(2,\)"):
+        step.log("shift", torch.zeros(2))
 
 
 def test_the_sampler_and_the_views_are_those_of_stage_and_method(network, split, make_training):
