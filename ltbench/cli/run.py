@@ -84,11 +84,12 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
+    from ltbench.runs.commands import seeds_of
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
-    from ltbench.runs.plan import make, seeds_of
+    from ltbench.runs.plan import make
     from ltbench.runs.preflight import rehearse
     from ltbench.runs.step_time import check_data
     from ltbench.runs.store import Store
