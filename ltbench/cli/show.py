@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.views.rows import Row, load_files, print_rows
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A method's specification or a data set.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A method's specification or a data set.", autocompletion=complete.shown
+        ),
+    ],
     load: Load = None,
     results: Results = Path("results"),
     as_json: AsJson = False,

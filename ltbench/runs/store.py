@@ -63,8 +63,9 @@ class Store:
     root: Path
     problems: list[str] = field(default_factory=list)  # files that `records` had to leave out
 
-    def __post_init__(self) -> None:
+    def __init__(self, root: str | Path) -> None:
         """Raise LtbenchError for a root that cannot be a folder."""
+        self.root, self.problems = Path(root), []
         existing = next(
             path for path in (self.root, *self.root.absolute().parents) if path.exists()
         )

@@ -82,7 +82,8 @@ STAGES = """
         from dataclasses import replace
         from ltbench import Stage
         first = replace(recipe, {change})
-        return (Stage("{name}", first), Stage("second", recipe, trainable=("classifier",)))
+        second = Stage(name="second", recipe=recipe, trainable=("classifier",))
+        return (Stage(name="{name}", recipe=first), second)
 """
 
 
