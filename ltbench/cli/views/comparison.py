@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.tables.comparison import CAPTION, COST, HEADERS, Comparison, cells
+from ltbench.tables.comparison import COST, HEADERS, Comparison, cells
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -18,6 +18,10 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         method, *numbers = cells(line)
         table.add_row(Text(method), *numbers)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
+    caption = Text(f"{comparison.caption}; {COST}.", style="dim")
     console.print(
-        Text(title, style="bold"), table, Text(f"{CAPTION}; {COST}.", style="dim"), sep="\n"
+        Text(title, style="bold"),
+        table,
+        caption,
+        sep="\n",
     )
