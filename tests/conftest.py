@@ -59,9 +59,10 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def method_file(tmp_path: Path, monkeypatch) -> Callable[[str, str], Path]:
     """Write a method file, given its name and its class body; what it loads is forgotten after."""
-    from ltbench.api import registry
+    from ltbench.api import registry, signatures
 
     monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(signatures, "_loaded", {})
 
     def write(name: str, body: str) -> Path:
         path = tmp_path / f"{name}.py"

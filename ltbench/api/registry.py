@@ -9,7 +9,6 @@ expanded to a composition that keeps its name.
 import hashlib
 import importlib
 import importlib.util
-import pkgutil
 import sys
 import typing
 from functools import cache
@@ -18,29 +17,28 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-import ltbench.methods
+from ltbench.api import signatures
 from ltbench.api.alias import Alias, expanded, fields_of
 from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
+from ltbench.api.declarations import Parameter
 from ltbench.api.method import Method
+from ltbench.api.signatures import Signature
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse
 
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _loaded: dict[str, type[Method]] = {}  # by `load_file`
 
 
 def names() -> list[str]:
     """Return every method name there is, sorted."""
-    return sorted({*_own(), *_installed(), *_loaded})
+    return sorted({*signatures.own(), *signatures.installed(), *_loaded})
 
 
 def find(name: str) -> type[Method]:
     """Return the class of a method; raises UsageError with near matches for an unknown name."""
-    if name in _own():
+    if name in signatures.own():
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
-    if name in _installed():
+    if name in signatures.installed():
         return _entry_point(name)
     if name in _loaded:
         return _loaded[name]
@@ -52,15 +50,10 @@ def load_file(path: Path) -> str:
 
     Raises UsageError for a file that is missing, does not run, or defines no method.
     """
-    name = path.stem
-    if not path.is_file() or not name.isidentifier():
-        raise UsageError(f"--load {path}: give an existing Python file named like a method.")
-    if name in _own() or name in _installed():
-        raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
+    name = signatures.checked_name(path)
     module_name = f"ltbench_loaded_{name}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None:
-        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses look their module up while it runs
     try:
@@ -72,7 +65,7 @@ def load_file(path: Path) -> str:
         reason = f"{type(error).__name__}: {_first_line(error)}"
         raise UsageError(f"--load {path}: {reason}; mend the file.") from error
     _loaded[name] = _class_of(module, name)
-    return name
+    return signatures.load_file(path)
 
 
 def build(specification: str) -> Method:
@@ -102,7 +95,7 @@ def parts(specification: str) -> list[Method]:
 
 def baseline() -> str:
     """Return the name of the method that changes nothing: what to train before a post-hoc part."""
-    return next(name for name in sorted(_own()) if not overrides(find(name)))
+    return next(name for name in sorted(signatures.own()) if not overrides(find(name)))
 
 
 def describe(method: Method) -> str:
@@ -171,16 +164,6 @@ def role(method_class: type[Method]) -> str:
 
 
 @cache
-def _own() -> frozenset[str]:
-    return frozenset(module.name for module in pkgutil.iter_modules(ltbench.methods.__path__))
-
-
-@cache
-def _installed() -> frozenset[str]:
-    return frozenset(point.name for point in entry_points(group="ltbench.methods"))
-
-
-@cache
 def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
@@ -208,19 +191,7 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
 
 def _part(term: Term) -> Method:
     cls = find(term.name)
-    if term.variant and term.variant not in cls.variants:
-        raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})
-    known = {f.name for f in fields_of(cls)}
-    hints = typing.get_type_hints(cls)
-    values = dict(cls.variants.get(term.variant, {}))
-    for key, value in term.parameters.items():
-        if key not in known:
-            raise unknown(f"parameter of {term.name}", key, known or {"(it takes none)"})
-        try:
-            values[key] = TypeAdapter(hints[key], config=_STRICT).validate_python(value)
-        except ValidationError as error:
-            message = error.errors()[0]["msg"].lower()
-            raise UsageError(f"{term.name}({key}={value!r}) is not allowed: {message}.") from None
+    values = _signature(cls, term.name).given(term)
     try:
         part = cls(**values)
     except ValueError as error:
@@ -235,9 +206,14 @@ def _part(term: Term) -> Method:
 def _term(part: Method) -> Term:
     name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    usual = {f.name: f.default for f in fields_of(type(part))} | part.variants.get(variant, {})
-    changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
-    return Term(name, variant, changed)
+    taken = _signature(type(part), name)
+    return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
+
+
+def _signature(cls: type[Method], name: str) -> Signature:
+    hints = typing.get_type_hints(cls)
+    parameters = {f.name: Parameter(hints[f.name], f.default) for f in fields_of(cls)}
+    return Signature(name, parameters, cls.variants)
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench import Compose, Method, Task, build, describe
-from ltbench.api import registry
+from ltbench.api import registry, signatures
 from ltbench.api.registry import (
     completed,
     find,
@@ -68,6 +68,7 @@ class Later(Method):
 def _forget(monkeypatch):
     """What a test loads is forgotten after it."""
     monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(signatures, "_loaded", {})
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -454,7 +455,7 @@ def install(tmp_path, monkeypatch):
         forget()
 
     def forget():
-        registry._installed.cache_clear()
+        signatures.installed.cache_clear()
         registry._entry_point.cache_clear()
 
     yield install

@@ -6,7 +6,7 @@ from textwrap import dedent, indent
 import pytest
 import torch
 
-from ltbench.api import registry
+from ltbench.api import registry, signatures
 from ltbench.api.registry import find, load_file, names, role
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, EPOCHS, split, training
@@ -54,6 +54,7 @@ class Mine(Method):
 def _forget(monkeypatch):
     """What a test loads is forgotten after it."""
     monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(signatures, "_loaded", {})
     yield
     sys.modules.pop("ltbench_loaded_mine", None)
 
