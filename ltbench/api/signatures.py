@@ -6,7 +6,7 @@ A method is a file of `ltbench.methods`, an entry point of that group, or a file
 
 import ast
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -86,10 +86,9 @@ def names() -> list[str]:
     return sorted({*own(), *installed(), *_loaded})
 
 
-def lacking(specifications: Sequence[str]) -> list[str]:
-    """Return the names in specifications that no method here is called."""
+def lacking(specifications: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the names in specifications that are not among the known methods."""
     found = dict.fromkeys(term.name for text in specifications for term in parse(text))
-    known = names()
     return [name for name in found if name not in known]
 
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Literal
 
 from ltbench.api.registry import build, describe, names, sources
+from ltbench.api.signatures import lacking
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
 from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError
@@ -19,7 +20,6 @@ from ltbench.runs.plan import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
-from ltbench.specification import parse
 
 Word = Literal["added", "already there", "conflict", "refused"]
 WORDS: tuple[Word, ...] = ("added", "already there", "conflict", "refused")
@@ -101,7 +101,7 @@ def _check(record: Record) -> str:
     _check_shots(record)
     try:
         protocol = protocol_of(record.protocol, dataset(record.dataset).info)
-        strange = sorted({term.name for term in parse(record.method)} - set(names()))
+        strange = lacking([record.method], names())
         method = None if strange else build(record.method)
     except UsageError as error:
         raise ValueError(f"this version cannot run it: {error}") from None

@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from ltbench.api import registry, signatures
 from ltbench.api.registry import build, describe, fields_of, find
-from ltbench.api.signatures import canonical, lacking, load_file, signature
+from ltbench.api.signatures import canonical, lacking, load_file, names, signature
 from ltbench.errors import UsageError
 
 HEAD = '''"""Made up: a paper."""
@@ -50,6 +50,14 @@ def write(tmp_path):
         return path
 
     return write
+
+
+def test_the_methods_are_the_files_and_those_that_were_loaded(write):
+    files = (Path(__file__).parents[2] / "methods").glob("*.py")
+    own = {path.stem for path in files} - {"__init__"}
+    assert set(names()) >= own
+    write("\n@dataclass\nclass Mine(Method):\n    size: int = 1\n")
+    assert set(names()) >= own | {"made_up"}
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -94,7 +102,10 @@ def test_a_specification_is_written_as_its_record_is_filed(text, filed):
 
 def test_what_this_version_does_not_have_stays_as_it_is_written():
     assert canonical("ce(  )+of_tomorrow( b=2,a=1 )") == "ce+of_tomorrow(b=2, a=1)"
-    assert lacking(["ce+of_tomorrow(b=2)", "sam", "later+of_tomorrow"]) == ["of_tomorrow", "later"]
+    assert lacking(["ce+of_tomorrow(b=2)", "sam", "later+of_tomorrow"], names()) == [
+        "of_tomorrow",
+        "later",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -169,14 +180,14 @@ def test_what_only_running_would_tell_stays_as_it_is_written(write, body):
     write(body)
     assert signature("made_up") is None
     assert canonical("made_up(size=1)") == "made_up(size=1)"
-    assert lacking(["made_up"]) == []
+    assert lacking(["made_up"], names()) == []
 
 
 def test_a_file_that_is_no_python_is_refused(tmp_path):
     (tmp_path / "mine.py").write_text("def broken(:\n")
     with pytest.raises(UsageError, match=r"mine\.py: SyntaxError.*mend the file"):
         load_file(tmp_path / "mine.py")
-    assert lacking(["mine"]) == ["mine"]
+    assert lacking(["mine"], names()) == ["mine"]
 
 
 @pytest.mark.parametrize("target", ["strangers.inner", "strangers.inner:Mine", "strangers:Mine"])
