@@ -18,8 +18,8 @@ from rich.progress import track
 
 from ltbench.api.registry import baseline, build, find, names, role
 from ltbench.data.catalog import dataset
+from ltbench.data.profile import class_counts
 from ltbench.data.readers import Split, Subset
-from ltbench.data.splits import class_counts
 from ltbench.engine.fit import Settings, Training
 from ltbench.runs.files import write_text
 from ltbench.runs.protocol import protocol_of

@@ -11,8 +11,8 @@ from typing import Literal
 
 from ltbench.api.registry import build, describe, names, sources
 from ltbench.api.signatures import lacking
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-from ltbench.data.splits import class_counts
+from ltbench.data.catalog import dataset
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.source import BundledRecord, Source
 from ltbench.runs.files import is_record, read_record, record_in, write_file
@@ -98,7 +98,6 @@ def _check(record: Record) -> str:
         )
     if {len(record.last.correct), len(record.last.total)} != {len(record.data.class_counts)}:
         raise ValueError("its scores are of another number of classes than its training images")
-    _check_shots(record)
     try:
         protocol = protocol_of(record.protocol, dataset(record.dataset).info)
         strange = lacking([record.method], names())
@@ -106,6 +105,7 @@ def _check(record: Record) -> str:
     except UsageError as error:
         raise ValueError(f"this version cannot run it: {error}") from None
     _check_images(record, protocol)
+    _check_shots(record)
     same = Protocol(**record.settings) == protocol
     if method is not None:
         same &= describe(method) == record.method and sources(method) == record.sources
@@ -123,12 +123,11 @@ def _check(record: Record) -> str:
 def _check_shots(record: Record) -> None:
     """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
     data, held_out = record.data, Protocol(**record.settings).validation
-    counts = [count + held_out for count in data.class_counts]
-    many = [c for c, count in enumerate(counts) if count > data.many_above]
-    few = [c for c, count in enumerate(counts) if count < data.few_below]
+    groups = shot_groups(data.class_counts, held_out, data.many_above, data.few_below)
     for scores in filter(None, (record.last, record.best, record.selected)):
-        for group, member in (("many", many), ("few", few)):
-            own = [100 * scores.correct[c] / scores.total[c] for c in member if scores.total[c]]
+        for group in SHOTS:
+            member = [c for c, each in enumerate(groups) if each == group and scores.total[c]]
+            own = [100 * scores.correct[c] / scores.total[c] for c in member]
             expected, found = fmean(own) if own else None, getattr(scores, group)
             if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
                 raise ValueError(f"{group} does not follow from correct and total")
@@ -136,9 +135,9 @@ def _check_shots(record: Record) -> None:
 
 def _check_images(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the training images are as many as the draw's rule says."""
-    given = dataset(record.dataset)
-    counts = class_counts(given.info.head_count, given.info.classes, given.imbalance)
-    expected = tuple(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
+    expected = dataset(record.dataset).class_counts(
+        fraction=protocol.fraction, validation=protocol.validation
+    )
     if record.data.class_counts != expected:
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
     if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):

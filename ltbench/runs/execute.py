@@ -10,7 +10,8 @@ import torch
 
 from ltbench.api.method import Method
 from ltbench.api.registry import build, completed, parameters, parts_of, sources
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
+from ltbench.data.catalog import dataset
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.data.readers import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.evaluate import finalised, logits_of

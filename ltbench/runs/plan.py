@@ -21,7 +21,6 @@ from ltbench.api.registry import (
     trained_part,
 )
 from ltbench.data.catalog import Dataset
-from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError, unknown
 from ltbench.networks import NETWORKS
 from ltbench.runs.protocol import Protocol, protocol_of
@@ -79,7 +78,7 @@ def make(
     _refuse_unknown(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
-        class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
+        dataset.class_counts()  # raises where a class would be empty
     cells: dict[Cell, None] = {}
     finished: list[Record] = []
     jobs: dict[str, Job] = {}

@@ -13,7 +13,6 @@ from ltbench.api.registry import build
 from ltbench.api.task import Clock
 from ltbench.data.feed import Feed, batches_of
 from ltbench.data.samplers import DRAWS
-from ltbench.data.splits import class_counts
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
@@ -40,9 +39,11 @@ class TrainingSize:
     @classmethod
     def of(cls, job: Job) -> "TrainingSize":
         """Return the size of a job; reads no data."""
-        protocol, info = job.protocol, job.dataset.info
-        counts = class_counts(info.head_count, info.classes, job.dataset.imbalance)
-        images = sum(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
+        protocol = job.protocol
+        counts = job.dataset.class_counts(
+            fraction=protocol.fraction, validation=protocol.validation
+        )
+        images = sum(counts)
         steps = seen = epochs = 0
         for stage in build(job.trained).stages(protocol.recipe()):
             drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
