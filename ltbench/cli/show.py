@@ -90,8 +90,8 @@ def _costs(method: str, results: Path) -> list[str]:
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
         f"{line.cost:.2f}x the time of {baseline()} on {found.dataset}, {found.network}, "
-        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each; "
-        "a busy machine makes them longer)"
+        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each on one "
+        "machine; a busy one makes them longer)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
         if line.method == method != found.lines[0].method and line.cost is not None
