@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltbench.api.signatures import names
 from ltbench.figures import classes, curves
 from ltbench.figures.definition import Figure
 from ltbench.figures.draw import draw_classes, draw_curves
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
 from ltbench.tables.grid import build
-from ltbench.tables.missing import commands, implemented
+from ltbench.tables.missing import commands
 from ltbench.tables.selection import EPOCHS, Selection, selecting
 
 
@@ -61,5 +62,5 @@ def _unreproduced(points: curves.Curves) -> tuple[str, ...]:
         first = f"{done} of {len(points.points)} points have records of protocol {protocols}."
     else:
         first = f"Nothing is reproduced under protocol {protocols} yet: reported values only."
-    missing = [f"  {command}" for command in commands(grid, implemented())]
+    missing = [f"  {command}" for command in commands(grid, names())]
     return (first, "Missing points are made by:", *missing) if missing else (first,)
