@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from ltbench.runs.store import Store, protocols, seeds
 from ltbench.specification import parse
-from ltbench.statistics.estimates import Estimate, mean_interval, paired_t, sign_flip
+from ltbench.statistics.estimates import Estimate, mean_interval
+from ltbench.statistics.inference import paired_t, sign_flip
 from ltbench.statistics.verdict import (
     Evidence,
     Verdict,
