@@ -114,7 +114,7 @@ def make_training(split):
 
 @pytest.fixture
 def make_tape(tmp_path):
-    """Make a checkpoint that keeps all its versions and, unless told otherwise, saves every epoch."""
+    """Make a checkpoint that keeps its versions; it saves every epoch, unless told otherwise."""
     from made_trainings import Tape
 
     made = []
