@@ -39,6 +39,7 @@ class Method:
     views: ClassVar[tuple[str, ...]] = ("standard",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
+    version: ClassVar[int] = 1  # raised by a change that makes runs of before another method's
 
     task: Task = field(init=False, repr=False, compare=False)
     state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
