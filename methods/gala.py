@@ -80,9 +80,9 @@ class GALA(Method):
         if step.outputs is None:
             return
         logits, batch = step.outputs["logits"], step.batch
-        received = self._received(logits, batch.targets, batch.share)
-        if batch.partners is not None and batch.share is not None:
-            received = received + self._received(logits, batch.partners, 1 - batch.share)
+        received = self._received(logits, batch.targets, batch.mix_ratio)
+        if batch.mix_targets is not None and batch.mix_ratio is not None:
+            received += self._received(logits, batch.mix_targets, 1 - batch.mix_ratio)
         running = self.state["running"] + received
         increment = running if self.accumulate == "double" else received
         self.state = {"running": running, "theta": self.state["theta"] + increment}
@@ -92,12 +92,12 @@ class GALA(Method):
         theta = (self.state["theta"] + self.epsilon).log()
         return {"margin_range": self.lambda1 * float(theta.max() - theta.min())}
 
-    def _received(self, logits: Tensor, targets: Tensor, share: Tensor | None) -> Tensor:
-        """Return the mean positive gradient [C] towards targets that images are of by a share."""
+    def _received(self, logits: Tensor, targets: Tensor, ratio: Tensor | None) -> Tensor:
+        """Return the mean positive gradient [C] towards targets, weighted by a mix ratio [B]."""
         chances = self._adjusted(logits, targets).double().softmax(1)
         own = F.one_hot(targets, self.task.num_classes)  # [B, C]
         pulled = own * (1 - chances)
-        return (pulled if share is None else share.unsqueeze(1) * pulled).mean(0)
+        return (pulled if ratio is None else ratio.unsqueeze(1) * pulled).mean(0)
 
     def _adjusted(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return f [B, C] of raw logits z; no gradient runs through the accumulators."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
-from ltbench.blocks.mixup import blended
+from ltbench.blocks.mixup import mixed
 from ltbench.networks import CosineClassifier, Network
 
 
@@ -73,7 +73,7 @@ class GCL(Method):
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch after mixup."""
-        return blended(batch, clock, self.alpha)
+        return mixed(batch, clock, self.alpha)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the cross-entropy of the clouded logits, [B]."""

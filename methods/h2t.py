@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage
-from ltbench.blocks.mixup import blended
+from ltbench.blocks.mixup import mixed
 from ltbench.networks import Network
 
 FIRST = "mixup"
@@ -66,7 +66,7 @@ class H2T(Method):
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return mixed images, or in stage 2 the pairs: balanced images, then uniform ones."""
         if clock.stage == FIRST:
-            return blended(batch, clock, 1.0)
+            return mixed(batch, clock, 1.0)
         places = torch.arange(len(batch.targets), device=batch.targets.device).view(-1, 2)
         uniform, balanced = map(batch.select, places.unbind(1))
         return balanced._replace(views=(balanced.images, uniform.images))

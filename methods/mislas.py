@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
 from ltbench.blocks.mixup import mixed
@@ -74,19 +74,14 @@ class MiSLAS(Method):
         return network
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the batch as it is: `forward` mixes, so no modifier may mix."""
-        return batch
-
-    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
-        """Return the outputs, for mixed images in stage 1, and the "labels" [B, C] they are for."""
-        if clock.stage == FIRST:
-            images, labels = mixed(batch, clock, self.task.num_classes)
-            return {**network(images), "labels": labels}
-        return {**network(batch.images), "labels": self.smoothed(batch.targets)}
+        """Return the batch, in stage 1 after mixup."""
+        return mixed(batch, clock, 1.0) if clock.stage == FIRST else batch
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
-        """Return the cross-entropy towards the labels, [B]."""
-        labels = outputs["labels"].to(outputs["logits"])
+        """Return the cross-entropy, in stage 2 towards smoothed labels, [B]."""
+        if clock.stage == FIRST:
+            return super().losses(outputs, batch, clock)
+        labels = self.smoothed(batch.targets).to(outputs["logits"])
         return F.cross_entropy(outputs["logits"], labels, reduction="none")
 
     def smoothed(self, targets: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ltbench import Batch, Clock, Method
-from ltbench.blocks.mixup import blended
+from ltbench.blocks.mixup import mixed
 
 
 @dataclass
@@ -22,5 +22,5 @@ class Mixup(Method):
             raise ValueError("alpha must not be negative")
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the mixed batch; share and partners are the clock's."""
-        return blended(batch, clock, self.alpha)
+        """Return the mixed batch; ratio and order are the clock's."""
+        return mixed(batch, clock, self.alpha)

@@ -124,10 +124,10 @@ def test_images_are_mixed_in_both_stages_unless_alpha_is_zero():
     for clock in (FIRST, SECOND):
         mixed = bound().mix(batch, clock)
         assert not torch.equal(mixed.images, images)
-        assert 0 < mixed.share[0] < 1
+        assert 0 < mixed.mix_ratio[0] < 1
         plain = bound("alpha=0.0").mix(batch, clock)
         assert torch.equal(plain.images, images)
-        assert set(plain.share.tolist()) == {1.0}
+        assert set(plain.mix_ratio.tolist()) == {1.0}
 
 
 def test_the_head_is_a_cosine_of_the_first_scale():

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench import Batch, Clock, Recipe, Task, build
+from ltbench import Batch, Clock, Recipe, Step, Task, build
 from ltbench.blocks.mixup import mixed
 from ltbench.engine.train import optimiser_for
 from ltbench.errors import UsageError
@@ -80,13 +80,16 @@ def test_without_smoothing_the_second_stage_is_cross_entropy():
 
 
 def test_the_first_stage_is_mixup():
-    method, given, net = bound(), batch(), network()
-    outputs = method.forward(net, given, FIRST)
-    images, labels = mixed(given, FIRST, 5)
-    assert torch.equal(outputs["logits"], net(images)["logits"])
-    assert not torch.equal(outputs["logits"], net(given.images)["logits"])
-    expected = -(labels * outputs["logits"].log_softmax(1)).sum(1)
-    torch.testing.assert_close(method.losses(outputs, given, FIRST), expected)
+    given, net = batch(), network()
+    step = Step(bound(), net, given, FIRST)
+    expected = mixed(given, FIRST, 1.0)
+    assert torch.equal(step.batch.images, expected.images)
+    assert not torch.equal(step.batch.images, given.images)
+    outputs, ratio = step.forward(), expected.mix_ratio[0]
+    likely = outputs["logits"].log_softmax(1)
+    labels = ratio * F.one_hot(given.targets, 5) + (1 - ratio) * F.one_hot(expected.mix_targets, 5)
+    torch.testing.assert_close(step.losses(outputs), -(labels * likely).sum(1))
+    assert Step(bound(), net, given, SECOND).batch is given
 
 
 @pytest.mark.parametrize(
