@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ltbench.data.augment.views import View as View
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.training_images import TrainingImages as TrainingImages
+    from ltbench.exchange.frame import records as records
+    from ltbench.runs.store import Store as Store
+    from ltbench.session import run as run
 
 _HOME = {
     "Compose": "ltbench.api.compose",
@@ -43,6 +46,9 @@ _HOME = {
     "evaluate_at": "ltbench.api.perturb",
     "build": "ltbench.api.registry",
     "describe": "ltbench.api.registry",
+    "Store": "ltbench.runs.store",
+    "records": "ltbench.exchange.frame",
+    "run": "ltbench.session",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (names that load on first use)

@@ -7,13 +7,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import Results
 from ltbench.tables.selection import Selection
 
 
 def figure(
     name: Annotated[
-        str, typer.Argument(help="Such as 5 or per_class (see ltbench list), or a YAML file.")
+        str,
+        typer.Argument(
+            help="Such as 5 or per_class (see ltbench list), or a YAML file.",
+            autocompletion=complete.figures,
+        ),
     ],
     protocol: Annotated[
         str | None, typer.Option(help="Draw another protocol's records, as a proxy.")

@@ -7,16 +7,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import Results
 from ltbench.tables.selection import Selection
 
 
 def table(
     name: Annotated[
-        str, typer.Argument(help="A paper's table, such as 1 or cc_sam/1, or a YAML file.")
+        str,
+        typer.Argument(
+            help="A paper's table, such as 1 or cc_sam/1, or a YAML file.",
+            autocompletion=complete.tables,
+        ),
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="Show another protocol's records, as a proxy.")
+        str | None,
+        typer.Option(
+            help="Show another protocol's records, as a proxy.", autocompletion=complete.protocols
+        ),
     ] = None,
     select: Annotated[
         Selection | None, typer.Option(help="Show scores of another epoch, in files of its own.")

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -11,13 +10,13 @@ from typing import Literal
 
 from ltbench.api.registry import build, describe, names, sources
 from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.source import BundledRecord, Source
-from ltbench.runs.files import is_record, read_record, record_in, write_file
-from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.files import record_in, write_file
+from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
+from ltbench.runs.size import training_counts
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
 
@@ -136,10 +135,7 @@ def _check_shots(record: Record) -> None:
 
 def _check_images(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the training images are as many as the draw's rule says."""
-    given = dataset(record.dataset)
-    counts = class_counts(given.info.head_count, given.info.classes, given.imbalance)
-    expected = tuple(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
-    if record.data.class_counts != expected:
+    if record.data.class_counts != training_counts(dataset(record.dataset), protocol):
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
     if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
         raise ValueError("its shot groups are of other thresholds")
@@ -160,13 +156,13 @@ def _ours(store: Store, cell: Cell) -> Record | None:
 
 def _check_neighbours(record: Record, store: Store) -> None:
     """Raise ValueError unless a record may be averaged with, and compared to, those around it."""
-    folder = store.path(Cell.of(record)).parent
-    other = _first(folder.glob("seed*.json"))
+    cell = Cell.of(record)
+    other = store.seed_record(cell)
     if other is not None and _kind(other) != _kind(record):
         raise _ConflictError(
             f"seed {other.seed} here was made with other settings or another file of the method"
         )
-    other = other or _first(folder.parents[1].glob("*/*/seed*.json"))
+    other = other or store.split_record(cell)
     if other is not None and other.data != record.data:
         raise _ConflictError(
             f"its images are not those of our {other.dataset}, {other.protocol} "
@@ -178,14 +174,6 @@ def _check_neighbours(record: Record, store: Store) -> None:
 def _kind(record: Record) -> str:
     """Return the fingerprint that a record would have, were it of seed 0."""
     return fingerprint_in(record.model_copy(update={"seed": 0}))
-
-
-def _first(paths: Iterator[Path]) -> Record | None:
-    for path in paths:
-        with suppress(LtbenchError, FileNotFoundError):
-            if is_record(path):
-                return read_record(path)
-    return None
 
 
 def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:
