@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from ltbench import Batch, Clock, Method, Recipe
 from ltbench.api.compose import name_of, overrides
@@ -62,7 +62,8 @@ class SWA(Method):
         self.state["count"] = count + 1
         average = copy.deepcopy(network)
         average.load_state_dict(self.state["mean"], strict=False)
-        self.state["statistics"] = statistics(average, data)
+        update_bn((batch.images for batch in data()), average)
+        self.state["statistics"] = dict(average.named_buffers())
 
     def finalize(self, network: nn.Module) -> None:
         """Put the average, with its own batch statistics, in the network's place."""
@@ -76,16 +77,3 @@ class SWA(Method):
                 f"({min(missing)}); choose another base."
             )
         network.load_state_dict({name: average[name] for name in names})
-
-
-def statistics(network: nn.Module, data: Callable[[], Iterable[Batch]]) -> dict[str, torch.Tensor]:
-    """Return a network's buffers after one pass that counts every batch alike."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_running_stats()
-            module.momentum = None  # the plain mean over batches
-    network.train()
-    with torch.no_grad():
-        for batch in data():
-            network(batch.images)
-    return {name: buffer.detach().clone() for name, buffer in network.named_buffers()}
