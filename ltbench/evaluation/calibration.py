@@ -31,9 +31,9 @@ def calibration(logits: Floats, labels: Labels, weights: Floats, bins: int) -> C
     likely = np.exp(log_likely)
     own = np.arange(len(labels)), labels
     squares = (likely**2).sum(1) - 2 * likely[own] + 1
-    tensors = map(torch.from_numpy, (logits, labels, weights))
+    tensor = torch.from_numpy
     return Calibration(
-        calibration_error(*tensors, bins),
+        calibration_error(tensor(logits), tensor(labels), tensor(weights), bins),
         -float(weights @ log_likely[own]),
         float(weights @ squares),
     )
