@@ -3,10 +3,11 @@ ICASSP 2024.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Step, Task
@@ -32,7 +33,7 @@ class GALA(Method):
     lambda1: float = 1.0
     lambda2: float = 1.0
     accumulate: Literal["double", "single"] = "double"  # sums of running sums (G4), or sums
-    epsilon: float = 1e-3  # added before the logarithm
+    epsilon: Annotated[float, Gt(0)] = 1e-3  # added before the logarithm
     view: Literal["autoaugment", "standard"] = "autoaugment"
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {
@@ -45,8 +46,6 @@ class GALA(Method):
     )
 
     def __post_init__(self) -> None:
-        if self.epsilon <= 0:
-            raise ValueError("epsilon must be positive: it is the margin of an unseen class")
         self.views = (self.view,)  # type: ignore[misc]  # a parameter, so per instance
 
     def setup(self, task: Task) -> None:

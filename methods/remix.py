@@ -1,8 +1,10 @@
 """Remix: Chou et al., "Remix: Rebalanced Mixup", ECCV Workshops 2020."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 
 from ltbench import Batch, Clock, Method
 from ltbench.blocks.mixup import mixed
@@ -17,15 +19,11 @@ class Remix(Method):
     trains cross-entropy; behind `+` it mixes the images of any method. tau = 0 is mixup.
     """
 
-    kappa: float = 3.0
-    tau: float = 0.5
-    alpha: float = 1.0
+    kappa: Annotated[float, Ge(1)] = 3.0
+    tau: Annotated[float, Ge(0), Le(1)] = 0.5
+    alpha: Annotated[float, Ge(0)] = 1.0
 
     deviations = ("the protocol's recipe; the paper trains 300 epochs",)
-
-    def __post_init__(self) -> None:
-        if self.kappa < 1 or not 0 <= self.tau <= 1 or self.alpha < 0:
-            raise ValueError("kappa is at least 1, tau lies from 0 to 1, alpha is not negative")
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the mixed batch, with the ratios of rarer labels raised to one."""

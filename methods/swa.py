@@ -5,7 +5,9 @@ UAI 2018.
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Lt
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
@@ -22,16 +24,12 @@ class SWA(Method):
     training images. The average lasts one stage, so the base must have one.
     """
 
-    start: float = 0.8  # epoch 160 of 200
+    start: Annotated[float, Ge(0), Lt(1)] = 0.8  # epoch 160 of 200
 
     deviations = (
         "the learning rate follows the base's recipe; the paper's is constant while it averages",
         "batch statistics of the average are those of the training images, not augmented",
     )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < 1:
-            raise ValueError("start is a share of the epochs, from 0 to below 1")
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Refuse later stages, trained on other weights, and what finishes the network before."""

@@ -136,11 +136,6 @@ def test_the_head_is_a_cosine_of_the_first_scale():
     assert network.classifier.scale == 12
 
 
-def test_negative_parameters_are_refused():
-    with pytest.raises(UsageError, match="must not be negative"):
-        build("gcl(noise=-1.0)")
-
-
 def test_a_second_way_of_mixing_is_refused():
     with pytest.raises(UsageError, match=r"two ways of mixing images.*gcl and mixup; keep one"):
         build("gcl+mixup")

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ltbench import Batch, Clock, Step, Task, build
-from ltbench.errors import UsageError
 from ltbench.networks import create
 
 COUNTS = torch.tensor([40, 20, 10, 5, 1])
@@ -86,8 +85,3 @@ def test_a_share_of_one_is_the_base(base):
 def test_alone_it_mixes_cross_entropys_images():
     alone, composed = a_step("mixup"), a_step("ce+mixup")
     assert torch.equal(alone.losses(alone.forward()), composed.losses(composed.forward()))
-
-
-def test_a_negative_alpha_is_refused():
-    with pytest.raises(UsageError, match="alpha must not be negative"):
-        build("mixup(alpha=-1.0)")

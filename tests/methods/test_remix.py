@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ltbench import Batch, Clock, Task, build
-from ltbench.errors import UsageError
 
 COUNTS = torch.tensor([90, 30, 29, 10, 1])
 
@@ -59,9 +58,3 @@ def test_without_a_threshold_it_is_mixup(specification):
 def test_a_share_of_one_is_the_base():
     for mixed in mixtures("remix(alpha=0.0)"):
         assert set(mixed.mix_ratio.tolist()) == {1.0}
-
-
-@pytest.mark.parametrize("parameters", ["kappa=0.5", "tau=1.5", "alpha=-1.0"])
-def test_parameters_out_of_range_are_refused(parameters):
-    with pytest.raises(UsageError, match="kappa is at least 1"):
-        build(f"remix({parameters})")
