@@ -11,7 +11,7 @@ from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands
-from ltbench.tables.selection import EPOCHS, Selection, selecting
+from ltbench.tables.selection import Selection, selecting
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def make(
     """
     with style():
         if figure.table is None:
-            bars = classes.per_class(figure, store, protocol, EPOCHS[select or Selection.LAST])
+            bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = _left_out(bars.missing), bars.problems
         else:

@@ -8,8 +8,9 @@ from ltbench.runs.protocol import PAPER
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.metrics import METRICS, SELECTS, Metric, Select
+from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
+from ltbench.tables.selection import Selection
 
 Scores = dict[int, float]  # by seed
 
@@ -41,7 +42,7 @@ class ResolvedColumn:
 class Run:
     """What tables need of a record; thousands of whole ones would fill the memory."""
 
-    values: dict[tuple[Metric, Select], float]
+    values: dict[tuple[Metric, Selection], float]
     timing: Timing
 
     @classmethod
@@ -50,7 +51,7 @@ class Run:
         values = {
             (metric, select): value
             for metric, quantity in METRICS.items()
-            for select in SELECTS
+            for select in Selection
             if (value := quantity.read(record, select)) is not None
         }
         return cls(values, timing_of(record))

@@ -17,8 +17,9 @@ from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
-from ltbench.tables.metrics import METRICS, Metric, Select
+from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
+from ltbench.tables.selection import Selection
 from ltbench.tables.validation import explain, read_yaml
 
 
@@ -103,7 +104,7 @@ class Definition(Model):
     paper: Text | None = None
     network: Network | None = None
     protocol: Text | None = None  # like network: of each data set where there is none
-    select: Select = "last"  # which epoch's scores count
+    select: Annotated[Selection, Field(strict=False)] = Selection.LAST
     decimals: Annotated[int, Field(ge=0, le=4)] | None = None  # as the paper prints them
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
     reported: Text | None = None  # CSV of the paper's values, beside the YAML file

@@ -11,11 +11,12 @@ from ltbench.statistics.verdict import Evidence, Verdict, judge_together, value
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.selection import Selection
 
 EPOCH = {
-    "last": "last epoch",
-    "best": "best epoch on the test set (optimistic)",
-    "selected": "best epoch on held-out training images",
+    Selection.LAST: "last epoch",
+    Selection.BEST_TEST: "best epoch on the test set (optimistic)",
+    Selection.VALIDATION: "best epoch on held-out training images",
 }
 
 

@@ -13,20 +13,14 @@ from ltbench.errors import UsageError
 if TYPE_CHECKING:
     from ltbench.runs.protocol import Protocol
     from ltbench.tables.definition import Table
-    from ltbench.tables.metrics import Select
 
 
 class Selection(StrEnum):
-    """The rules of choosing an epoch, as users name them."""
+    """The rules of choosing the epoch whose scores count."""
 
     LAST = "last"
     VALIDATION = "validation"
     BEST_TEST = "best_test"
-
-
-EPOCHS: "dict[Selection, Select]" = {
-    Selection.LAST: "last", Selection.VALIDATION: "selected", Selection.BEST_TEST: "best",
-}  # fmt: skip
 
 
 def check_held_out(protocols: Sequence["Protocol"]) -> None:
@@ -44,11 +38,10 @@ def selecting(table: "Table", selection: Selection, protocol: str | None = None)
 
     Raises UsageError for a choice on held-out images under a protocol that holds none out.
     """
-    select = EPOCHS[selection]
     columns = [each for each in table.definition.columns if each.data.available]
-    if select == "selected" and columns:
+    if selection is Selection.VALIDATION and columns:
         check_held_out([table.protocol(column, protocol) for column in columns])
-    if select == table.definition.select:
+    if selection is table.definition.select:
         return table
-    definition = table.definition.model_copy(update={"select": select})
+    definition = table.definition.model_copy(update={"select": selection})
     return replace(table, name=f"{table.name}_{selection}", definition=definition)
