@@ -32,9 +32,14 @@ class CRT(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
         second = recipe.second(self.length)
-        still = () if self.moving else ("backbone",)
-        head = ("classifier",)
         return (
-            Stage("train", recipe),
-            Stage("classifier", second, "class_balanced", head, head, still),
+            Stage(name="train", recipe=recipe),
+            Stage(
+                name="classifier",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=("classifier",),
+                reset=("classifier",),
+                evaluating=() if self.moving else ("backbone",),
+            ),
         )

@@ -38,12 +38,16 @@ class DisAlign(Method):
         """Return the stage of the network and that of its calibration."""
         second = recipe.second(self.length)
         added = ("classifier.alpha", "classifier.beta", "classifier.confidence.")
-        calibration = Calibration(self.rho)
         return (
-            Stage("train", recipe),
-            Stage("calibration", second, trainable=added, evaluating=("backbone",),
-                  method=calibration),
-        )  # fmt: skip
+            Stage(name="train", recipe=recipe),
+            Stage(
+                name="calibration",
+                recipe=second,
+                trainable=added,
+                evaluating=("backbone",),
+                method=Calibration(self.rho),
+            ),
+        )
 
     def begin_stage(self, network: Network, stage: str) -> Network:
         """Put the calibration on the classifier."""

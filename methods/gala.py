@@ -65,7 +65,7 @@ class GALA(Method):
             schedule="cosine",
             drop_last=True,
         )
-        return (Stage("train", released),)
+        return (Stage(name="train", recipe=released),)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the cross-entropy of the margin-adjusted logits (G3), [B]."""

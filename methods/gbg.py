@@ -73,18 +73,21 @@ def min_norm_weights(gram: Tensor) -> Tensor:
 
 
 def fair_weights(step: Step, losses: Tensor, members: Tensor, groups: int, within: str) -> Tensor:
-    """Return weights [G] of sum 1 by which the segments' slopes, normalised, add up to the least.
+    """Return weights [G] of sum 1 by which the segments' normalised gradients add up to the least.
 
     Multiple-gradient descent of the segments' mean losses (Desideri, 2012): whatever is not yet
-    stationary falls for all along that sum. A slope is divided by its length and its loss ("loss+"
-    of Sener and Koltun, NeurIPS 2018). A segment without images, loss or slope has no weight. The
-    graph of the losses is kept. Raises LtbenchError for a slope that is not finite.
+    stationary falls for all along that sum. A gradient is divided by its length and its loss
+    ("loss+" of Sener and Koltun, NeurIPS 2018). A segment without images, loss or gradient has no
+    weight. The graph of the losses is kept. Raises LtbenchError for a gradient that is not finite.
     """
     means = {segment: losses[members == segment].mean() for segment in set(members.tolist())}
-    slopes = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
-    reaches = {s: norm(slope) * means[s].detach() for s, slope in _finite(step, slopes).items()}
+    gradients = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
+    reaches = {
+        s: norm(gradient) * means[s].detach() for s, gradient in _finite(step, gradients).items()
+    }
     rows = {
-        segment: torch.cat([part.flatten() for part in slopes[segment].values()]).double() / reach
+        segment: torch.cat([part.flatten() for part in gradients[segment].values()]).double()
+        / reach
         for segment, reach in reaches.items()
         if reach > 0
     }
@@ -148,7 +151,7 @@ class GBG(Contrastive):
             milestones=tuple(share * recipe.epochs / epochs for share in recipe.milestones),
             decay=0.1,
         )
-        return (Stage("train", own),)
+        return (Stage(name="train", recipe=own),)
 
     def backward(self, step: Step) -> None:
         """Weigh the groups' cross-entropies by their gradients; the base's step before groups."""
@@ -182,9 +185,9 @@ class GBG(Contrastive):
         if "initial" not in self.state:
             return
         counts, initial = self.task.class_counts, self.state.pop("initial")
-        slopes = class_gradients(network, initial, data(), len(counts), ENCODER)
+        gradients = class_gradients(network, initial, data(), len(counts), ENCODER)
         slots = torch.arange(len(counts), device=counts.device)
-        affinity = affinities(list(slopes), slots, "raw")
+        affinity = affinities(list(gradients), slots, "raw")
         labels = normalised_cut(affinity, slots, self.groups, "cluster_qr")
         labels = by_size(counts, self.groups) if labels is None else labels
         self.state["groups"] = canonical(labels, counts)

@@ -60,10 +60,15 @@ class GCL(Method):
         """Return the stage of the representation and that of the classifier."""
         first = replace(recipe, batch_size=max(1, recipe.batch_size // 2), decay=0.1)
         second = replace(first.second(0.15), learning_rate=0.02 * recipe.learning_rate)
-        head, still = ("classifier.",), ("backbone",)
         return (
-            Stage("representation", first),
-            Stage("classifier", second, "class_balanced", head, evaluating=still),
+            Stage(name="representation", recipe=first),
+            Stage(
+                name="classifier",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=("classifier.",),
+                evaluating=("backbone",),
+            ),
         )
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:

@@ -28,8 +28,8 @@ class GradientPenalty(Method):
 
     def backward(self, step: Step) -> None:
         """Two passes: the gradient here is used for its share and gives the displacement."""
-        slope = step.gradients(step.objective())
-        displaced = step.objective(scaled(slope, self.rho))
+        gradient = step.gradients(step.objective())
+        displaced = step.objective(scaled(gradient, self.rho))
         weights = dict(step.network.named_parameters())
         # The gradient of <g, w> is g: both shares in one descent.
-        step.descend(self.alpha * displaced + (1 - self.alpha) * inner(slope, weights))
+        step.descend(self.alpha * displaced + (1 - self.alpha) * inner(gradient, weights))

@@ -54,8 +54,13 @@ class H2T(Method):
             weight_decay=self.decay * recipe.weight_decay,
         )
         return (
-            Stage(FIRST, replace(recipe, decay=0.1)),
-            Stage("classifier", second, "balanced_pairs", ("classifier.",)),
+            Stage(name=FIRST, recipe=replace(recipe, decay=0.1)),
+            Stage(
+                name="classifier",
+                recipe=second,
+                sampler="balanced_pairs",
+                trainable=("classifier.",),
+            ),
         )
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:

@@ -47,7 +47,7 @@ class ImbSAM(Method):
         losses = step.losses(step.forward())
         if not tail.any():
             return step.descend(losses.mean() + step.penalty())
-        slope = step.gradients((losses * tail).mean(), retain=True)
-        displaced = step.losses(step.forward(scaled(slope, self.rho)))
+        gradient = step.gradients((losses * tail).mean(), retain=True)
+        displaced = step.losses(step.forward(scaled(gradient, self.rho)))
         value = (losses * ~tail + displaced * tail).mean()
         return step.descend(value + step.penalty())

@@ -43,7 +43,7 @@ class LADE(Method):
             weight_decay=2.5 * recipe.weight_decay,
             milestones=(0.6, 0.8),
         )
-        return (Stage("train", own),)
+        return (Stage(name="train", recipe=own),)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the adjusted cross-entropy, each with the batch's estimate added, [B]."""

@@ -33,10 +33,15 @@ class LWS(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the network and that of the scales."""
         second = recipe.second(self.length)
-        still = () if self.moving else ("backbone",)
         return (
-            Stage("train", recipe),
-            Stage("scale", second, "class_balanced", ("classifier.scale",), (), still),
+            Stage(name="train", recipe=recipe),
+            Stage(
+                name="scale",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=("classifier.scale",),
+                evaluating=() if self.moving else ("backbone",),
+            ),
         )
 
     def begin_stage(self, network: Network, stage: str) -> Network:

@@ -56,13 +56,16 @@ class MiSLAS(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
-        first = replace(recipe, decay=0.1)
-        second = recipe.second(self.length)
-        still = () if self.shifted else ("backbone",)
-        rates = (("classifier.classifier.", self.rate),)
         return (
-            Stage(FIRST, first),
-            Stage("classifier", second, "class_balanced", ("classifier.",), (), still, None, rates),
+            Stage(name=FIRST, recipe=replace(recipe, decay=0.1)),
+            Stage(
+                name="classifier",
+                recipe=recipe.second(self.length),
+                sampler="class_balanced",
+                trainable=("classifier.",),
+                evaluating=() if self.shifted else ("backbone",),
+                rates=(("classifier.classifier.", self.rate),),
+            ),
         )
 
     def begin_stage(self, network: Network, stage: str) -> Network:

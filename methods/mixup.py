@@ -11,7 +11,7 @@ class Mixup(Method):
     """l x_i + (1 - l) x_j with the loss l L(y_i) + (1 - l) L(y_j), l from Beta(alpha, alpha).
 
     One l and one permutation a batch. Alone it trains cross-entropy; behind `+` it mixes the
-    images of any method, all views alike. What goes by an image's class, such as an offset of
+    images of any method, all views alike. What goes by an image's class, such as a perturbation of
     the weights, goes by that of its first. alpha = 0 is the control, l = 1.
     """
 

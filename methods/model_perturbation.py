@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ltbench import Method, Offset, Step
+from ltbench import Method, Perturbation, Step
 from ltbench.errors import UsageError
 
 
@@ -41,9 +41,9 @@ class ModelPerturbation(Method):
             step.losses(step.forward())
         generator = step.clock.generator("perturbation")
         for _ in range(self.draws):
-            step.descend(step.objective(self._offset(step.network, generator)) / self.draws)
+            step.descend(step.objective(self._perturbation(step.network, generator)) / self.draws)
 
-    def _offset(self, network: nn.Module, generator: torch.Generator) -> Offset:
+    def _perturbation(self, network: nn.Module, generator: torch.Generator) -> Perturbation:
         """Draw a displacement of the last convolutions, filter by filter."""
         modules = network.named_modules()
         names = [f"{name}.weight" for name, part in modules if isinstance(part, nn.Conv2d)]

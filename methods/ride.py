@@ -63,7 +63,7 @@ class RIDE(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the one stage."""
         decay = 2.5 * recipe.weight_decay
-        return (Stage("train", replace(recipe, nesterov=True, weight_decay=decay)),)
+        return (Stage(name="train", recipe=replace(recipe, nesterov=True, weight_decay=decay)),)
 
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return features, the mean logits and those of the "experts", [B, K, C]."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.api.registry import build, describe, fields_of, find, names
+from ltbench.api.parameters import fields_of
+from ltbench.api.registry import build, describe, find, names
 from ltbench.data.catalog import KNOWN, dataset
 from ltbench.networks import NETWORKS
-from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
 from ltbench.runs.store import Cell, Store
 

@@ -6,7 +6,8 @@ A method is a file of `ltbench.methods`, an entry point of that group, or a file
 
 import ast
 import pkgutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -14,16 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from ltbench.api.declarations import Declaration, Parameter, declarations
-from ltbench.api.sources import Source, UnreadableError, defined, settled, source_of
+from ltbench.api.parameters import validated
+from ltbench.api.syntax import Source, UnreadableError, defined, settled, source_of
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse
 
 GROUP = "ltbench.methods"
 _METHOD, _ALIAS = "ltbench.api.method.Method", "ltbench.api.alias.Alias"
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 # UnreadableError is a ValueError; the others are what 1 + "a", 1 / 0 or a name that is defined by
 # itself bring.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -55,14 +54,7 @@ class Signature:
             if key not in self.parameters:
                 known = self.parameters or {"(it takes none)"}
                 raise unknown(f"parameter of {self.name}", key, known)
-            try:
-                adapter = TypeAdapter(self.parameters[key].type, config=_STRICT)
-                values[key] = adapter.validate_python(value)
-            except ValidationError as error:
-                message = error.errors()[0]["msg"].lower()
-                raise UsageError(
-                    f"{term.name}({key}={value!r}) is not allowed: {message}."
-                ) from None
+            values[key] = validated(self.name, key, value, self.parameters[key].type)
         return values
 
     def term(self, variant: str, values: Mapping[str, Any]) -> Term:
@@ -104,6 +96,19 @@ def load_file(path: Path) -> str:
         raise UsageError(f"--load {path}: {error}; mend the file.") from None
     _loaded[name] = path
     return name
+
+
+@contextmanager
+def forgotten_after() -> Iterator[None]:
+    """Let a block load files, and forget them after it; what is installed is looked up anew."""
+    before = dict(_loaded)
+    try:
+        installed.cache_clear()
+        yield
+    finally:
+        installed.cache_clear()
+        _loaded.clear()
+        _loaded.update(before)
 
 
 def checked_name(path: Path) -> str:

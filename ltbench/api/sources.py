@@ -1,204 +1,171 @@
-"""Python files read with `ast`: what a name in one stands for, while nothing is run or imported."""
+"""The files that are executed for a method that is not ltbench's own, and their hashes.
+
+They are the method's file and every module of its own folder (of a file given by hand) or of its
+own package (of an installed one) that it imports, at once or later, itself or through another.
+"""
 
 import ast
-import builtins
-import math
-import operator
-import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.machinery import PathFinder
-from importlib.util import find_spec
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-import annotated_types
-import pydantic
+from ltbench.errors import UsageError, first_line
 
-
-class UnreadableError(ValueError):
-    """What a file says can only be known by running it."""
+_PREFIX = "ltbench_loaded_"
+_hashes: dict[str, dict[str, str]] = {}  # by the method's module, as it was executed
 
 
-# What values and types in a method's file may be made of, by the modules they are imported from.
-_MODULES: Mapping[str, Any] = {
-    "typing": typing, "math": math, "annotated_types": annotated_types, "pydantic": pydantic,
-}  # fmt: skip
-_CALLED = {"dict", "Field", "Ge", "Gt", "Le", "Lt", "Interval", "MultipleOf", "Len"}
-_BUILTINS = ("bool", "int", "float", "str", "dict", "tuple", "list")
-_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
-    ast.Div: operator.truediv, ast.BitOr: operator.or_, ast.USub: operator.neg,
-    ast.UAdd: operator.pos, ast.Not: operator.not_,
-}  # fmt: skip
+def execute(path: Path) -> ModuleType:
+    """Return the module of a file, executed anew with the modules of its folder that it imports.
+
+    Raises UsageError for a file that does not run, or that imports a name which another folder's
+    module has already.
+    """
+    name = _PREFIX + path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    folder = path.resolve().parent
+    files = _closure(name, path.resolve(), folder)
+    for helper in files.keys() - {name}:
+        _check_name(path, helper, files[helper])
+        sys.modules.pop(helper, None)
+    sys.modules[name] = module  # dataclasses look their module up while it runs
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        with _without_bytecode():
+            source = importlib.util.decode_source(path.read_bytes())
+            exec(compile(source, path, "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UsageError(f"--load {path}: {reason}; mend the file.") from error
+    for helper in files.keys() - {name}:
+        _check_name(path, helper, files[helper])
+    _hashes[name] = _hashed(name, files)
+    return module
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
-    """One file; `module` is the name under which it would be imported."""
+def hashes_of(module: ModuleType) -> dict[str, str]:
+    """Return the SHA-256 of a method's file, under "", and of the modules it imports, by name.
 
-    module: str
-    path: Path
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        """Return the file's syntax tree; raises UnreadableError where it has none."""
-        try:
-            return ast.parse(self.path.read_bytes())
-        except (OSError, SyntaxError, ValueError) as error:
-            raise UnreadableError(f"{type(error).__name__}: {error}") from None
-
-    @cached_property
-    def names(self) -> dict[str, "ast.ClassDef | ast.expr | str"]:
-        """Return what each name of the module is: a class, a value, or the full name imported."""
-        found: dict[str, ast.ClassDef | ast.expr | str] = {}
-        for statement in _statements(self.tree.body):
-            if isinstance(statement, ast.ClassDef):
-                found[statement.name] = statement
-            elif isinstance(statement, ast.Assign):
-                found |= {t.id: statement.value for t in statement.targets if _is_name(t)}
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                if isinstance(statement.target, ast.Name):
-                    found[statement.target.id] = statement.value
-            elif isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-                before = found.get(statement.target.id)
-                if isinstance(before, ast.expr):
-                    whole = ast.BinOp(before, statement.op, statement.value)
-                    found[statement.target.id] = ast.copy_location(whole, statement)
-            elif isinstance(statement, ast.Import):
-                for alias in statement.names:
-                    top = alias.name.partition(".")[0]
-                    found[alias.asname or top] = alias.name if alias.asname else top
-            elif isinstance(statement, ast.ImportFrom):
-                found |= {a.asname or a.name: f"{self._base(statement)}.{a.name}"
-                          for a in statement.names}  # fmt: skip
-        return found
-
-    def _base(self, statement: ast.ImportFrom) -> str:
-        """Return the module that an import is from; a relative one counts from this file's."""
-        if not statement.level:
-            return statement.module or ""
-        parts = self.module.split(".")
-        if self.path.name != "__init__.py":
-            parts.pop()
-        parts = parts[: len(parts) - statement.level + 1]
-        return ".".join([*parts, *([statement.module] if statement.module else [])])
-
-    def full_name(self, node: ast.expr) -> str:
-        """Return the dotted name of a name or attribute, from the module that defines it."""
-        if isinstance(node, ast.Attribute):
-            return settled(f"{self.full_name(node.value)}.{node.attr}")
-        if not isinstance(node, ast.Name):
-            raise UnreadableError(f"`{ast.unparse(node)}` is no name")
-        own = self.names.get(node.id)
-        if own is None:
-            return f"builtins.{node.id}"
-        return settled(own) if isinstance(own, str) else f"{self.module}.{node.id}"
-
-    def value(self, node: ast.expr) -> Any:
-        """Return the value of an expression of literals, arithmetic, types and constants' names.
-
-        Raises UnreadableError for any other.
-        """
-        found: Any
-        match node:
-            case ast.Constant():
-                found = node.value
-            case ast.Name() | ast.Attribute():
-                found = _named(self, node)
-            case ast.BinOp() if type(node.op) in _OPERATORS:
-                found = _OPERATORS[type(node.op)](self.value(node.left), self.value(node.right))
-            case ast.UnaryOp() if type(node.op) in _OPERATORS:
-                found = _OPERATORS[type(node.op)](self.value(node.operand))
-            case ast.Tuple() | ast.List():
-                items = map(self.value, node.elts)
-                found = tuple(items) if isinstance(node, ast.Tuple) else list(items)
-            case ast.Dict():
-                found = dict(self._pairs(node))
-            case ast.Subscript():
-                found = self.value(node.value)[self.value(node.slice)]
-            case ast.Call() if self.full_name(node.func).rpartition(".")[2] in _CALLED:
-                words = {word.arg: self.value(word.value) for word in node.keywords if word.arg}
-                found = self.value(node.func)(*map(self.value, node.args), **words)
-            case _:
-                raise UnreadableError(f"`{ast.unparse(node)}` cannot be read without running it")
-        return found
-
-    def _pairs(self, node: ast.Dict) -> Iterator[tuple[Any, Any]]:
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is None:
-                yield from self.value(value).items()
-            else:
-                yield self.value(key), self.value(value)
+    Of a file given by hand they are as it was executed, whatever has become of it since.
+    """
+    name = module.__name__
+    if name not in _hashes and module.__file__:
+        path, top = Path(module.__file__).resolve(), name.partition(".")[0]
+        depth = name.count(".") + (path.stem == "__init__")
+        _hashes[name] = _hashed(name, _closure(name, path, path.parents[depth], top))
+    return _hashes.get(name, {})
 
 
-def source_of(module: str) -> Source | None:
-    """Return the file of a module, if it has one; no package on the way to it is imported."""
-    top, *rest = module.split(".")
-    spec = find_spec(top)
-    for depth, _ in enumerate(rest, 2):
-        name = ".".join(module.split(".")[:depth])
-        places = None if spec is None else spec.submodule_search_locations
-        spec = None if places is None else PathFinder.find_spec(name, list(places))
-        if spec is None and name == _MAPPED:
-            spec = find_spec(name)  # lies beside the package, by a finder of its own
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+@contextmanager
+def forgotten_after() -> Iterator[None]:
+    """Let a block execute files; what it made importable is forgotten after it."""
+    modules, path, hashes = dict(sys.modules), list(sys.path), dict(_hashes)
+    try:
+        yield
+    finally:
+        folders = [Path(folder) for folder in sys.path if folder not in path]
+        for name in sys.modules.keys() - modules.keys():
+            file = getattr(sys.modules[name], "__file__", None)
+            if name.startswith(_PREFIX) or (
+                file and any(Path(file).is_relative_to(folder) for folder in folders)
+            ):
+                del sys.modules[name]
+        sys.path[:] = path
+        _hashes.clear()
+        _hashes.update(hashes)
+
+
+def _closure(name: str, path: Path, root: Path, top: str = "") -> dict[str, Path]:
+    """Return the modules under `root` that a module imports, itself included, by dotted name.
+
+    `top` limits them to one package; ltbench itself is never among them.
+    """
+    found, left = {}, [(name, path)]
+    while left:
+        name, path = left.pop()
+        if name in found:
+            continue
+        found[name] = path
+        for other in _imports(name, path):
+            head = other.partition(".")[0]
+            if head != "ltbench" and (not top or head == top):
+                file = _file_of(root, other)
+                if file is not None:
+                    left.append((other, file))
+    return found
+
+
+def _imports(name: str, path: Path) -> Iterator[str]:
+    """Yield the dotted names that a module may import, anywhere in its text."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return  # executing it says what is wrong
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            given = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            above = ".".join(parts) if node.level else ""
+            base = [word for word in (above, node.module) if word]
+            given = [".".join(base), *(".".join([*base, alias.name]) for alias in node.names)]
+        elif isinstance(node, ast.Call) and len(node.args) == 1:  # importlib.import_module("…")
+            (word,) = node.args
+            called = ast.unparse(node.func).rpartition(".")[2]
+            given = []
+            if called in ("import_module", "__import__") and isinstance(word, ast.Constant):
+                given = [str(word.value)]
+        else:
+            continue
+        for dotted in given:
+            words = dotted.split(".")
+            yield from (".".join(words[: end + 1]) for end in range(len(words)))
+
+
+def _file_of(root: Path, dotted: str) -> Path | None:
+    if not all(word.isidentifier() for word in dotted.split(".")):
         return None
-    return _opened(module, spec.origin)
+    place = root.joinpath(*dotted.split("."))
+    for path in (place / "__init__.py", place.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
 
 
-_MAPPED = "ltbench.methods"
+def _check_name(path: Path, helper: str, file: Path) -> None:
+    there = getattr(sys.modules.get(helper), "__file__", None)
+    if helper in sys.modules and (there is None or Path(there).resolve() != file):
+        raise UsageError(
+            f"--load {path}: it imports {helper}, and that is {there or 'built in'} here, "
+            f"not {file.name} beside it; give yours another name."
+        )
 
 
-@cache
-def _opened(module: str, path: str) -> Source:
-    return Source(module, Path(path))
+def _hashed(name: str, files: dict[str, Path]) -> dict[str, str]:
+    return {
+        "" if module == name else module: hashlib.sha256(path.read_bytes()).hexdigest()
+        for module, path in sorted(files.items())
+    }
 
 
-def settled(name: str) -> str:
-    """Return the full name of what a dotted name stands for, past all that only pass it on."""
-    module, _, last = name.rpartition(".")
-    if not module or module.partition(".")[0] in _MODULES:
-        return name
-    source = source_of(module)
-    found = None if source is None else source.names.get(last)
-    return settled(found) if isinstance(found, str) and found != name else name
-
-
-def defined(name: str) -> "tuple[Source, ast.ClassDef | ast.expr]":
-    """Return the file and the definition of a full name; raises UnreadableError without them."""
-    module, _, last = name.rpartition(".")
-    source = source_of(module) if module else None
-    found = None if source is None else source.names.get(last)
-    if source is None or found is None or isinstance(found, str):
-        raise UnreadableError(f"there is no definition of {name} to read")
-    return source, found
-
-
-def _named(source: Source, node: ast.expr) -> Any:
-    own = source.names.get(node.id) if isinstance(node, ast.Name) else None
-    if isinstance(own, ast.expr):
-        return source.value(own)
-    name = source.full_name(node)
-    module, _, last = name.rpartition(".")
-    if module == "builtins" and last in _BUILTINS:
-        return getattr(builtins, last)
-    if module in _MODULES and hasattr(_MODULES[module], last):
-        return getattr(_MODULES[module], last)
-    where, found = defined(name)
-    if isinstance(found, ast.ClassDef):
-        raise UnreadableError(f"{name} is a class")
-    return where.value(found)
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield a module's statements, those under `if` and `try` too."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, ast.If | ast.Try):
-            yield from _statements(statement.body)
-
-
-def _is_name(node: ast.expr) -> "typing.TypeGuard[ast.Name]":
-    return isinstance(node, ast.Name)
+@contextmanager
+def _without_bytecode() -> Iterator[None]:
+    """Import from text: neither leave a __pycache__ beside a user's files nor trust one."""
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    sys.dont_write_bytecode, sys.pycache_prefix = True, "/nonexistent"
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode, sys.pycache_prefix = before

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Results
+from ltbench.errors import first_line
 
 app = typer.Typer(help="Check or prepare the data sets.", no_args_is_help=True)
 Names = Annotated[list[str] | None, typer.Argument(help="Data sets \\[default: all].")]
@@ -104,7 +105,7 @@ def explain(name: str, error: Exception) -> str:
             "install both together from one source: "
             "python -m pip install --force-reinstall torch torchvision"
         )
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     return f"{name} does not import ({reason}); reinstall torch and torchvision together."
 
 

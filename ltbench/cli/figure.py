@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import Load, Results
 from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
@@ -14,7 +15,11 @@ from ltbench.tables.selection import Selection
 
 def figure(
     name: Annotated[
-        str, typer.Argument(help="Such as 5 or per_class (see ltbench list), or a YAML file.")
+        str,
+        typer.Argument(
+            help="Such as 5 or per_class (see ltbench list), or a YAML file.",
+            autocompletion=complete.figures,
+        ),
     ],
     protocol: Annotated[
         str | None, typer.Option(help="Draw another protocol's records, as a proxy.")

@@ -47,8 +47,8 @@ def table(
     from ltbench.cli.views.plan import as_data, print_plan
     from ltbench.data.readers import data_root as root_of
     from ltbench.planning.planner import plan
+    from ltbench.runs.commands import seeds_of
     from ltbench.runs.execute import Workspace
-    from ltbench.runs.plan import seeds_of
     from ltbench.tables.definition import load as table_of
 
     load_files(load)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
 from ltbench.cli.views.progress import duration, listening
 from ltbench.cli.views.rows import load_files
@@ -34,10 +35,20 @@ class InterruptedRunError(LtbenchError):
 
 def run(
     methods: Annotated[
-        str, typer.Option("--methods", help="Specifications, such as ce,ldam_drw+sam(rho=0.8).")
+        str,
+        typer.Option(
+            "--methods",
+            help="Specifications, such as ce,ldam_drw+sam(rho=0.8).",
+            autocompletion=complete.methods,
+        ),
     ],
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Data sets, such as cifar100_lt,digits_lt.")
+        str,
+        typer.Option(
+            "--dataset",
+            help="Data sets, such as cifar100_lt,digits_lt.",
+            autocompletion=complete.datasets,
+        ),
     ],
     imbalance: Annotated[
         float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
@@ -45,7 +56,10 @@ def run(
     seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
     protocol: Annotated[
         str | None,
-        typer.Option(help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's]."),
+        typer.Option(
+            help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's].",
+            autocompletion=complete.protocols,
+        ),
     ] = None,
     network: Annotated[
         str | None, typer.Option(help="resnet32 or resnet8 \\[default: the data set's].")
@@ -70,11 +84,12 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
+    from ltbench.runs.commands import seeds_of
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
-    from ltbench.runs.plan import make, seeds_of
+    from ltbench.runs.plan import make
     from ltbench.runs.preflight import rehearse
     from ltbench.runs.step_time import check_data
     from ltbench.runs.store import Store

@@ -1,6 +1,5 @@
 """`ltbench show`: what a method or a data set is."""
 
-import dataclasses
 import inspect
 import json
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.views.rows import Row, load_files, print_rows
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A method's specification or a data set.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A method's specification or a data set.", autocompletion=complete.shown
+        ),
+    ],
     load: Load = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
@@ -100,9 +105,11 @@ def _costs(method: str, results: Path) -> list[str]:
 
 def _part_facts(part: "Method") -> Row:
     from ltbench.api.compose import name_of, overrides
+    from ltbench.api.parameters import fields_of, range_of, types_of
     from ltbench.api.registry import role
 
     cls = type(part)
+    types = types_of(cls)
     return {
         "name": name_of(part),
         "role": role(cls),
@@ -110,9 +117,13 @@ def _part_facts(part: "Method") -> Row:
         "method": _flowing(inspect.getdoc(cls)),
         "changes": sorted(overrides(part)),
         "parameters": [
-            {"name": f.name, "value": getattr(part, f.name), "default": f.default}
-            for f in dataclasses.fields(cls)
-            if f.init
+            {
+                "name": f.name,
+                "value": getattr(part, f.name),
+                "default": f.default,
+                "range": range_of(types[f.name]),
+            }
+            for f in fields_of(cls)
         ],
         "variants": list(cls.variants),
         "deviations": list(cls.deviations),

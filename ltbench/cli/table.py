@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import Load, Results
 from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
@@ -14,10 +15,17 @@ from ltbench.tables.selection import Selection
 
 def table(
     name: Annotated[
-        str, typer.Argument(help="A paper's table, such as 1 or cc_sam/1, or a YAML file.")
+        str,
+        typer.Argument(
+            help="A paper's table, such as 1 or cc_sam/1, or a YAML file.",
+            autocompletion=complete.tables,
+        ),
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="Show another protocol's records, as a proxy.")
+        str | None,
+        typer.Option(
+            help="Show another protocol's records, as a proxy.", autocompletion=complete.protocols
+        ),
     ] = None,
     select: Annotated[
         Selection | None, typer.Option(help="Show scores of another epoch, in files of its own.")

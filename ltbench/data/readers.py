@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltbench.data.catalog import Dataset, DatasetInfo
 from ltbench.data.splits import Indices, draw, fingerprint, hold_out
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, first_line
 
 Images = npt.NDArray[np.uint8]  # [N, height, width, channels]
 DIGITS_SPLIT_SEED = 0  # which digits are test images, at any imbalance
@@ -140,7 +140,7 @@ def _torchvision(
         except Exception as error:  # whatever the network or the archive brings
             problem = error
     raise LtbenchError(
-        f"{info.name} is missing or damaged under {root} ({_first_line(problem)}); name the folder "
+        f"{info.name} is missing or damaged under {root} ({first_line(problem)}); name the folder "
         "that has it with --data-root or LTBENCH_DATA, or delete the damaged files and run "
         f"`ltbench data prepare {info.name}` where there is a network."
     )
@@ -195,8 +195,3 @@ def _subset(images: Images, labels: Indices, chosen: Indices) -> Subset:
 def _leading(labels: Indices, per_class: int) -> Indices:
     chosen = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
     return np.sort(np.concatenate(chosen))
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0].rstrip(".") if text else type(error).__name__

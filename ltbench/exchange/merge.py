@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,8 +14,8 @@ from ltbench.data.catalog import dataset
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.source import BundledRecord, Source
-from ltbench.runs.files import is_record, read_record, record_in, write_file
-from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.files import record_in, write_file
+from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
@@ -159,13 +158,13 @@ def _ours(store: Store, cell: Cell) -> Record | None:
 
 def _check_neighbours(record: Record, store: Store) -> None:
     """Raise ValueError unless a record may be averaged with, and compared to, those around it."""
-    folder = store.path(Cell.of(record)).parent
-    other = _first(folder.glob("seed*.json"))
+    cell = Cell.of(record)
+    other = store.seed_record(cell)
     if other is not None and _kind(other) != _kind(record):
         raise _ConflictError(
             f"seed {other.seed} here was made with other settings or another file of the method"
         )
-    other = other or _first(folder.parents[1].glob("*/*/seed*.json"))
+    other = other or store.split_record(cell)
     if other is not None and other.data != record.data:
         raise _ConflictError(
             f"its images are not those of our {other.dataset}, {other.protocol} "
@@ -177,14 +176,6 @@ def _check_neighbours(record: Record, store: Store) -> None:
 def _kind(record: Record) -> str:
     """Return the fingerprint that a record would have, were it of seed 0."""
     return fingerprint_in(record.model_copy(update={"seed": 0}))
-
-
-def _first(paths: Iterator[Path]) -> Record | None:
-    for path in paths:
-        with suppress(LtbenchError, FileNotFoundError):
-            if is_record(path):
-                return read_record(path)
-    return None
 
 
 def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:

@@ -1,7 +1,6 @@
 """Where a run happens: versions, device and source state; no host name, no path."""
 
 import platform
-import resource
 import subprocess
 import sys
 from functools import cache
@@ -12,6 +11,11 @@ import torch
 
 import ltbench
 from ltbench.runs.record import Environment
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
 
 
 def environment(device: torch.device) -> Environment:
@@ -38,10 +42,15 @@ def device_name(device: torch.device) -> str:
     return _processor() if device.type == "cpu" else device.type
 
 
-def peak_memory_mib(device: torch.device) -> float:
-    """Return the peak memory of the device, or of this process for a CPU, in MiB."""
+def peak_memory_mib(device: torch.device) -> float | None:
+    """Return the peak memory of the device, or of this process for a CPU, in MiB.
+
+    None where the system does not count it for a process, as on Windows.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if resource is None:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
 

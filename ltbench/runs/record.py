@@ -35,7 +35,8 @@ class Cost(Model):
     evaluate_seconds: float = Field(ge=0)
     steps: int = Field(ge=0)
     images_per_second: float = Field(ge=0)  # training images, all views of one image counted once
-    peak_memory_mib: float  # of the device, or of the whole process on a CPU
+    # of the device, or of the whole process on a CPU; null where the system does not count it
+    peak_memory_mib: float | None
     parameters: int  # of the network that predicts
 
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from ltbench.errors import LtbenchError
-from ltbench.runs.files import read_failure
 from ltbench.runs.record import Failure, Record
 from ltbench.runs.store import Cell, Store
 
@@ -25,14 +23,7 @@ class StatusRow:
 def overview(store: Store) -> list[StatusRow]:
     """Return the lines of a store; files that do not read are named in `store.problems`."""
     records = {Cell.of(record): record for record in store.records()}
-    failures: dict[Cell, Failure] = {}
-    for path in sorted((store.root / "runs").glob("*/*/*/*/seed*.failed.json")):
-        try:
-            failure = read_failure(path)
-        except LtbenchError as error:
-            store.problems.append(str(error))
-            continue
-        failures[Cell.of(failure)] = failure
+    failures = {Cell.of(failure): failure for failure in store.failures()}
     groups: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in sorted({*records, *failures}):
         groups.setdefault((cell.dataset, cell.protocol, cell.network, cell.method), []).append(cell)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ltbench.runs.store import Store, protocols, seeds
+from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval, paired_t, sign_flip
 from ltbench.statistics.verdict import (
     Evidence,
@@ -149,7 +149,7 @@ def _filled(
 
 
 def _scores(reader: Reader, table: Table, row: Row, head: ResolvedColumn) -> Scores:
-    every = [seed for cell in head.cells(row, [0]) for seed in seeds(reader.store, cell)]
+    every = [seed for cell in head.cells(row, [0]) for seed in reader.store.seeds(cell)]
     return scores(reader, table, row, head, every)
 
 
@@ -158,7 +158,7 @@ def _heads(store: Store, question: _Question) -> Iterator[ResolvedColumn]:
     own = question.head
     yield own
     cells = [own.cells(row, [0]) for row in question.rows]
-    names = set.intersection(*({n for c in each for n in protocols(store, c)} for each in cells))
+    names = set.intersection(*({n for c in each for n in store.protocols(c)} for each in cells))
     for name in sorted(names - {own.protocol}, key=lambda name: (name != FAST, name)):
         yield replace(own, protocol=name)
 

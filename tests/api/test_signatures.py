@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pytest
 from annotated_types import Ge
 
-from ltbench.api import registry, signatures
+from ltbench.api import registry
 from ltbench.api.registry import build, describe, fields_of, find
 from ltbench.api.signatures import canonical, lacking, load_file, names, signature
 from ltbench.errors import UsageError
@@ -36,9 +36,9 @@ RELEASE |= {"norm": "l1"}
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
-    monkeypatch.setattr(registry, "_loaded", {})
-    monkeypatch.setattr(signatures, "_loaded", {})
+def _forget():
+    with registry.loaded():
+        yield
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ class Mine(Base):
     assert found.variants == {"release": release, "both": release | {"size": 3}}
     assert canonical("made_up@release(size=2, cap=1)") == "made_up@release(cap=1.0)"
     assert canonical("made_up(rate=-0.5, groups=4)") == "made_up"
-    with pytest.raises(UsageError, match="greater than or equal to 0"):
+    with pytest.raises(UsageError, match="share must be at least 0"):
         canonical("made_up(share=-1)")
 
 

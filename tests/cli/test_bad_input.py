@@ -18,7 +18,7 @@ USAGE = [
     # methods
     (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; did you mean gkp_gsa"),
     (words(methods="cee"), "unknown method 'cee'; did you mean ce? A method of your own comes"),
-    (words(methods="ldam"), "unknown method 'ldam'; did you mean ldam_drw"),
+    (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),
     (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal?"),
     (words(methods="sam(rh=1)"), "unknown parameter of sam 'rh'; did you mean rho?"),
     (words(methods="ce(x=1)"), "unknown parameter of ce 'x'; known: (it takes none)."),

@@ -14,7 +14,7 @@ from ltbench.exchange import merge as merging
 from ltbench.exchange.bundle import MANIFEST, checksum, write_bundle
 from ltbench.exchange.merge import merge
 from ltbench.exchange.source import read_source
-from ltbench.runs.plan import fingerprint_in
+from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell
 

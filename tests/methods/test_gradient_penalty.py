@@ -49,12 +49,12 @@ def test_for_small_radii_it_is_the_gradient_of_the_penalised_loss():
     method, network, batch = set_up("ce")
     weights = list(network.parameters())
     value = Step(method, network, batch, CLOCK).objective()
-    slope = torch.autograd.grad(value, weights, create_graph=True)
-    length = sum(part.square().sum() for part in slope).sqrt()
+    gradient = torch.autograd.grad(value, weights, create_graph=True)
+    length = sum(part.square().sum() for part in gradient).sqrt()
     bend = torch.autograd.grad(length, weights)
     ours = gradients_of(f"gradient_penalty(alpha={alpha}, rho={rho})")
     extra = [
-        (part - plain.detach()) / (alpha * rho) for part, plain in zip(ours, slope, strict=True)
+        (part - plain.detach()) / (alpha * rho) for part, plain in zip(ours, gradient, strict=True)
     ]
     size = max(part.abs().max().item() for part in bend)
     assert gap(extra, bend) < 1e-3 * size

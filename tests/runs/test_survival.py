@@ -159,7 +159,7 @@ def test_a_clock_that_goes_back_during_a_run_leaves_its_times_and_its_record_sou
             told[0] -= timedelta(hours=1)
             return told[0]
 
-    monkeypatch.setattr("ltbench.runs.execute.datetime", Backwards)
+    monkeypatch.setattr("ltbench.runs.recording.datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: told[0].timestamp())  # noqa: PLW0108  (it changes)
     elsewhere = type(workspace)(workspace.results.with_name("later"), workspace.data, "cpu")
     (record,) = run_job(job, elsewhere, lambda _: None)

@@ -19,7 +19,7 @@ def test_best_on_test_is_another_file_and_says_optimistic(table, store, make_rec
     assert "best epoch on the test set (optimistic)" in best.caption
     assert "last epoch" in last.caption
     assert "optimistic" in markdown(best)
-    assert ",best," in long_csv(best)
+    assert ",best_test," in long_csv(best)
 
 
 def test_its_name_also_tells_the_protocol(table, store):

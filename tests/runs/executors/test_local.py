@@ -15,6 +15,8 @@ from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 
+pytestmark = pytest.mark.slow
+
 DIES = """
 def losses(self, outputs, batch, clock):
     if clock.epoch == 1:
