@@ -14,8 +14,9 @@ from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
 from ltbench.tables.cells import Reader
+from ltbench.tables.definition import check_held_out
 from ltbench.tables.metrics import scores_at
-from ltbench.tables.selection import Selection, check_held_out
+from ltbench.tables.selection import Selection
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",

@@ -9,9 +9,10 @@ from ltbench.figures.definition import Figure
 from ltbench.figures.draw import draw_classes, draw_curves
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
+from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands
-from ltbench.tables.selection import Selection, selecting
+from ltbench.tables.selection import Selection
 
 
 @dataclass(frozen=True)

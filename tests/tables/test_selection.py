@@ -3,9 +3,9 @@
 import pytest
 
 from ltbench.errors import UsageError
-from ltbench.tables.definition import load
+from ltbench.tables.definition import load, selecting
 from ltbench.tables.grid import build
-from ltbench.tables.selection import Selection, selecting
+from ltbench.tables.selection import Selection
 from ltbench.tables.write.files import long_csv, markdown
 
 VALIDATED = "paper(validation=2)"
