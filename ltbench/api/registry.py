@@ -64,7 +64,7 @@ def loaded(*paths: Path) -> Iterator[list[str]]:
     What is installed is looked up anew, in the block and after it.
     """
     before = dict(_loaded)
-    with forgotten_after(), signatures.forgotten_after():
+    with forgotten_after(), signatures.loaded():
         try:
             _entry_point.cache_clear()
             yield [load_file(path) for path in paths]
@@ -102,7 +102,7 @@ def parts(specification: str) -> list[Method]:
 def make(term: Term) -> Method:
     """Return one part of a specification; raises UsageError as `build` does."""
     cls = find(term.name)
-    values = _signature(cls, term.name).given(term)
+    values = signature_of(cls, term.name).given(term)
     try:
         part = cls(**values)
     except ValueError as error:
@@ -219,11 +219,12 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
 def _term(part: Method) -> Term:
     name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    taken = _signature(type(part), name)
+    taken = signature_of(type(part), name)
     return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
 
 
-def _signature(cls: type[Method], name: str) -> Signature:
+def signature_of(cls: type[Method], name: str) -> Signature:
+    """Return what the class of a method takes, as `signatures.signature` reads it off the file."""
     types = types_of(cls)
-    taken = {f.name: Parameter(types[f.name], f.default) for f in fields_of(cls)}
-    return Signature(name, taken, cls.variants)
+    parameters = {f.name: Parameter(types[f.name], f.default) for f in fields_of(cls)}
+    return Signature(name, parameters, cls.variants)

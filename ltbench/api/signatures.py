@@ -17,7 +17,7 @@ from typing import Any
 
 from ltbench.api.declarations import Declaration, Parameter, declarations
 from ltbench.api.parameters import validated
-from ltbench.api.syntax import Source, UnreadableError, defined, settled, source_of
+from ltbench.api.reading import Source, UnreadableError, defined, settled, source_of
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse
 
@@ -78,6 +78,19 @@ def names() -> list[str]:
     return sorted({*own(), *installed(), *_loaded})
 
 
+@contextmanager
+def loaded() -> Iterator[None]:
+    """Forget after a block which files were loaded in it, and look up anew what is installed."""
+    before = dict(_loaded)
+    installed.cache_clear()
+    try:
+        yield
+    finally:
+        installed.cache_clear()
+        _loaded.clear()
+        _loaded.update(before)
+
+
 def lacking(specifications: Iterable[str], known: Collection[str]) -> list[str]:
     """Return the names in specifications that are not among the known methods."""
     found = dict.fromkeys(term.name for text in specifications for term in parse(text))
@@ -96,19 +109,6 @@ def load_file(path: Path) -> str:
         raise UsageError(f"--load {path}: {error}; mend the file.") from None
     _loaded[name] = path
     return name
-
-
-@contextmanager
-def forgotten_after() -> Iterator[None]:
-    """Let a block load files, and forget them after it; what is installed is looked up anew."""
-    before = dict(_loaded)
-    try:
-        installed.cache_clear()
-        yield
-    finally:
-        installed.cache_clear()
-        _loaded.clear()
-        _loaded.update(before)
 
 
 def checked_name(path: Path) -> str:

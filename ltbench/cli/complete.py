@@ -11,8 +11,7 @@ def methods(context: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield specifications whose last part is completed: `ce,ldam` and `ce+s` go on as written."""
     from ltbench.api.signatures import names
 
-    known = {*names()}
-    known |= {Path(file).stem for file in context.params.get("load") or ()}
+    known = {*names(), *(Path(file).stem for file in context.params.get("load") or ())}
     return _last(incomplete, known, ",+")
 
 

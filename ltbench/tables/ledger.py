@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.runs.store import Store
-from ltbench.statistics.estimates import Estimate, mean_interval, paired_t, sign_flip
+from ltbench.statistics.estimates import Estimate, mean_interval
+from ltbench.statistics.inference import paired_t, sign_flip
 from ltbench.statistics.verdict import (
     Evidence,
     Verdict,

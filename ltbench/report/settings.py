@@ -87,7 +87,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class ReportData:
+class ReportRuns:
     """Everything that a store holds, and what of it does not read."""
 
     settings: tuple[Setting, ...]
@@ -100,7 +100,7 @@ class ReportData:
         return [group for setting in self.settings for group in setting.groups]
 
 
-def gather(store: Store, order: Sequence[str]) -> ReportData:
+def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in store.records():
@@ -114,7 +114,7 @@ def gather(store: Store, order: Sequence[str]) -> ReportData:
         for line in overview(store)
         for reason in line.reasons
     )
-    return ReportData(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
+    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
 
 
 def _setting(
