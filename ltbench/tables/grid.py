@@ -111,10 +111,7 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     `protocol` replaces the table's; raises UsageError where a data set does not have it.
     """
     definition = table.definition
-    heads = tuple(
-        ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
-        for column in definition.columns
-    )
+    heads = tuple(ResolvedColumn.of(table, column, protocol) for column in definition.columns)
     reader = Reader(store)
     columns = [
         _marked(head, [_entry(table, row, head, reader) for row in definition.rows])
