@@ -9,7 +9,7 @@ from ltbench.planning.spread import Deviations
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 from ltbench.statistics.power import chance
-from ltbench.tables.cells import Reader, ResolvedColumn, scores
+from ltbench.tables.cells import Reader, entries, scores
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import METRICS, Metric
 
@@ -74,22 +74,21 @@ def groups(
     """
     reader, left = Reader(store), 0
     found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
-    for column in table.definition.columns:
-        head = ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
-        for row in table.definition.rows:
-            reported, method = table.value(row, column), row.method_on(column.data)
-            runs = method is not None and column.data.available and not lacking([method], methods)
-            tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
-            left += reported is not None and tolerance is None
-            if method is None or not runs:
-                continue
-            key = (method, column.data, head.network, head.protocol)
-            labels, asked = found.setdefault(key, ([], []))
-            labels.append(row.label)
-            if reported is not None and tolerance is not None:
-                have = tuple(scores(reader, table, row, head, seeds).values())
-                spread = deviations.of(column.data.info.name, column.metric).points
-                asked.append(Target(column.metric, reported, tolerance, have, spread))
+    for head, row in entries(table, protocol):
+        column, method = head.column, head.method(row)
+        reported = table.value(row, column)
+        runs = method is not None and not lacking([method], methods)
+        tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
+        left += reported is not None and tolerance is None
+        if method is None or not runs:
+            continue
+        key = (method, column.data, head.network, head.protocol)
+        labels, asked = found.setdefault(key, ([], []))
+        labels.append(row.label)
+        if reported is not None and tolerance is not None:
+            have = tuple(scores(reader, table, row, head, seeds).values())
+            spread = deviations.of(column.data.info.name, column.metric).points
+            asked.append(Target(column.metric, reported, tolerance, have, spread))
     made = [
         Candidate(
             *key, tuple(dict.fromkeys(labels)), tuple(asked), _jobs(*key, seeds=seeds, store=store)

@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ltbench.api.signatures import names
@@ -67,11 +68,13 @@ def plan(
     store = Store(workspace.results)
     records = list(store.records())
     deviations, prices = Deviations(records), CostModel(records, workspace, say)
-    given: Any = {"protocol": protocol, "methods": names(), "deviations": deviations}
-    made, left = groups(table, store, seeds, **given)
+    candidates = partial(
+        groups, table, store, protocol=protocol, methods=names(), deviations=deviations
+    )
+    made, left = candidates(seeds)
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
-    wide = groups(table, store, more, **given)[0]
+    wide, _ = candidates(more)
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
     used = {
         (group.data.info.title, each.metric): deviations.of(group.data.info.name, each.metric)

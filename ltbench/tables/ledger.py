@@ -14,7 +14,7 @@ from ltbench.statistics.verdict import (
     judge_together,
     value,
 )
-from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
+from ltbench.tables.cells import Reader, ResolvedColumn, Scores, entries, scores
 from ltbench.tables.claims import Claim
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS, Metric
@@ -106,17 +106,15 @@ class _Question:
 
 
 def _cells(table: Table) -> Iterator[tuple[LedgerRow, ResolvedColumn, Row]]:
-    for column in table.definition.columns:
-        head = ResolvedColumn(column, table.network(column), table.protocol_name(column))
-        for row in table.definition.rows:
-            reported = table.value(row, column)
-            if reported is not None:
-                yield _line("cell", table, head, row, reported), head, row
+    for head, row in entries(table):
+        reported = table.value(row, head.column)
+        if reported is not None:
+            yield _line("cell", table, head, row, reported), head, row
 
 
 def _claim(claim: Claim, table: Table) -> tuple[LedgerRow, _Question]:
     column = claim.column_in(table)
-    head = ResolvedColumn(column, table.network(column), table.protocol_name(column))
+    head = ResolvedColumn.of(table, column)
     ours, base = claim.rows
     line = replace(
         _line("claim", table, head, ours, claim.gain),
