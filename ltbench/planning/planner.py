@@ -35,6 +35,7 @@ class TablePlan:
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
     worth: tuple[SeedCount, ...]  # by the number of seeds
     deviations: dict[tuple[str, Metric], Deviation]  # by data set and metric
+    families: dict[tuple[str, Metric], int]  # most values of a column that are judged together
     problems: tuple[str, ...]
 
     @property
@@ -67,20 +68,25 @@ def plan(
     records = list(store.records())
     deviations, prices = Deviations(records), CostModel(records, workspace, say)
     given: Any = {"protocol": protocol, "methods": implemented(), "deviations": deviations}
-    made, left = groups(table, store, seeds, **given)
+    made, left = groups(table, store, seeds, **given, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
-    wide = groups(table, store, more, **given)[0]
+    wide = groups(table, store, more, **given, wanted=0)[0]
     chosen, beyond = order(made, seeds, PaidTrainings.of(made, prices, store), budget)
     used = {
         (group.data.info.title, each.metric): deviations.of(group.data.info.name, each.metric)
         for group in made
         for each in group.asked
     }
+    families: dict[tuple[str, Metric], int] = {}
+    for group in made:
+        for each in group.asked:
+            key = (group.data.info.title, each.metric)
+            families[key] = max(each.family, families.get(key, 0))
     return TablePlan(
         table, tuple(seeds), budget, prices.machine, *_load(), workspace, tuple(made), left,
         tuple(chosen), tuple(beyond), tuple(worth(wide, PaidTrainings.of(wide, prices, store))),
-        used, tuple(store.problems),
+        used, families, tuple(store.problems),
     )  # fmt: skip
 
 
