@@ -4,13 +4,13 @@ import csv
 import io
 import keyword
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 from string import Template
 from typing import Annotated
 
 import typer
 
+from ltbench.cli.options import path_of
 from ltbench.errors import LtbenchError, UsageError
 
 app = typer.Typer(help="Write a commented file to begin with.", no_args_is_help=True)
@@ -87,7 +87,7 @@ REPORTED = (
     ("LDAM-DRW", "NeurIPS 2019", "CIFAR-100-LT", "ResNet-32", "100", "all", "top1_acc_pct", "42.0"),
 )  # fmt: skip
 
-Name = Annotated[Path, typer.Argument(help="A name, or a path that ends in one.")]
+Name = Annotated[Path, typer.Argument(parser=path_of, help="A name, or a path that ends in one.")]
 
 
 @app.command("method")
@@ -124,12 +124,12 @@ def _path(name: Path, suffix: str) -> Path:
 
 
 def _refuse_bad_method_name(path: Path) -> None:
-    from ltbench.tables.missing import implemented
+    from ltbench.api.signatures import installed, own
 
     name = path.stem
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise _bad_name("method", name, re.sub("[^a-z0-9]+", "_", name.lower()).strip("_"))
-    if name in implemented() or entry_points(group="ltbench.methods", name=name):
+    if name in own() | installed():
         raise UsageError(
             f"a method {name} exists already (`ltbench show {name}`); choose another name."
         )

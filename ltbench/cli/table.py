@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Output, Results, folder_for
+from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
 
 
@@ -36,27 +37,30 @@ def table(
         bool, typer.Option("--details", help="Show the statistics behind the cells instead.")
     ] = False,
     results: Results = Path("results"),
+    output: Output = None,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Say which rows can be run, and why others cannot.")
     ] = False,
+    load: Load = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, show nothing.")] = False,
 ) -> None:
     """Write a table as CSV, LaTeX and Markdown, and show it."""
+    from ltbench.api.signatures import names
     from ltbench.cli.views.table import print_table
     from ltbench.runs.store import Store
-    from ltbench.tables.definition import load
+    from ltbench.tables.definition import load as table_of
+    from ltbench.tables.definition import selecting
     from ltbench.tables.grid import build
-    from ltbench.tables.missing import implemented
-    from ltbench.tables.selection import selecting
     from ltbench.tables.write.files import write
 
+    read_files(load)
     console = Console(highlight=False)
     if coverage:
         from ltbench.cli.views.coverage import print_coverage
 
-        print_coverage(load(name), implemented(), console)
+        print_coverage(table_of(name), names(), console)
         return
-    chosen, store = load(name), Store(results)
+    chosen, store = table_of(name), Store(results)
     if select is not None:
         chosen = selecting(chosen, select, protocol)
     if details:
@@ -66,7 +70,7 @@ def table(
         print_details(behind(chosen, store, protocol), console)
         return
     grid = build(chosen, store, protocol)
-    files = write(grid, results / "tables", siunitx)
+    files = write(grid, folder_for(name, results / "tables", output), siunitx)
     if quiet:
         for problem in grid.problems:
             print(f"ltbench: left out: {problem}", file=sys.stderr)

@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Network, Seed, Specification, Table, Text, folder, load
-from ltbench.tables.validation import explain, read_yaml
+from ltbench.tables.definition import Table, folder, load
+from ltbench.tables.validation import Network, Seed, Specification, Text, explain, read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print
 
@@ -107,7 +107,7 @@ def figures(name: str | None = None) -> list[Figure]:
     Raises UsageError naming the file, the key and the remedy.
     """
     if name is not None and name.endswith((".yaml", ".yml")):
-        return _read(Path(name))
+        return _read(Path(name).expanduser())
     shipped = {figure.name: figure for figure in _read(folder() / "figures.yaml")}
     if name is None:
         return list(shipped.values())

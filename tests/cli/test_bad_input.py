@@ -24,7 +24,7 @@ USAGE = [
     (words(methods="ce(x=1)"), "unknown parameter of ce 'x'; known: (it takes none)."),
     (words(methods="sam(rho='a')"), "sam(rho='a') is not allowed: "),
     (words(methods="sam(rho=1e999)"), "sam(rho=inf) is not allowed: "),
-    (words(methods="sam(rho=-1)"), "sam(rho=-1): rho must not be negative."),
+    (words(methods="sam(rho=-1)"), "sam(rho=-1) is not allowed: rho must be at least 0."),
     (words(methods="ce@release"), "unknown variant of ce 'release'"),
     (words(methods="sam(0.1)"), "cannot read 'sam(0.1)': parameters need their names"),
     (words(methods="ce("), "cannot read 'ce(': it does not parse; write it like ce, "),
@@ -50,7 +50,7 @@ USAGE = [
         words(imbalance="500"),
         "imbalance 500 leaves class 7 of 10 without images (the head has 120)",
     ),
-    (words(validation="50"), "validation=50 leaves class 0 with no training image"),
+    (words(validation="50"), "validation=50 leaves class 9 with no training image of its 1"),
     (words(validation="-1"), "protocol smoke: validation = -1 is not allowed"),
     # protocols, networks, seeds, devices
     (words(protocol="paper"), "unknown protocol for digits_lt 'paper'; known: fast, smoke."),
