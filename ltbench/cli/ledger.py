@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Results
+from ltbench.cli.views.rows import read_files
 
 
 class Format(StrEnum):
@@ -27,21 +28,24 @@ def ledger(
         typer.Option(metavar="PROTOCOL", help="Instead, rank methods over its data sets."),
     ] = None,
     results: Results = Path("results"),
+    load: Load = None,
 ) -> None:
     """Say cell by cell and claim by claim whether what the papers report holds."""
+    read_files(load)
     if ranks is not None:
         _rank(ranks, results)
         return
+    from ltbench.api.signatures import names
     from ltbench.cli.views.ledger import print_ledger
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
-    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.definition import load as table_of
+    from ltbench.tables.definition import shipped
     from ltbench.tables.ledger import build
-    from ltbench.tables.missing import implemented
     from ltbench.tables.write.ledger import as_csv, as_json
 
-    tables = [load(name) for name in sorted(shipped())]
-    filled = build(tables, load_claims(tables), Store(results), implemented())
+    tables = [table_of(name) for name in sorted(shipped())]
+    filled = build(tables, load_claims(tables), Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))
     else:

@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass
 
 from ltbench.data.catalog import dataset
+from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
 from ltbench.runs.protocol import protocol_of as resolved
-from ltbench.runs.record import Data, Record
+from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
 from ltbench.tables.cells import Reader
@@ -20,7 +21,6 @@ FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
     "accuracy", "ci95", "n", "seeds",
 )  # fmt: skip
-SHOTS = ("many", "medium", "few")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ def per_class(
             f"figure {figure.name}: the records are of different training images; run them anew."
         )
     counts = drawn[0].class_counts
+    groups = shot_groups(counts, used.validation, drawn[0].many_above, drawn[0].few_below)
     seen = [s.last.total for records in found.values() for s in records.values()]
     tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
     order = tuple(sorted(tested, key=lambda label: -counts[label]))
@@ -93,7 +94,7 @@ def per_class(
         definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
         Cell(*place, definition.methods[0], 0), used.exact, select, order,
         tuple(counts[label] for label in order),
-        tuple(_shots(drawn[0], label) for label in order),
+        tuple(groups[label] for label in order),
         tuple(_bars(method, records, order, select) for method, records in found.items()),
         tuple(method for method in definition.methods if method not in found),
         tuple(reader.problems),
@@ -112,11 +113,6 @@ def _bars(method: str, records: dict[int, Record], order: tuple[int, ...], selec
         if values:
             groups[group] = mean_interval(values).mean
     return Bars(method, tuple(records), accuracy, groups)
-
-
-def _shots(data: Data, label: int) -> str:
-    count = data.class_counts[label]
-    return "many" if count > data.many_above else "few" if count < data.few_below else "medium"
 
 
 def _command(definition: Classes, place: tuple[str, str, str]) -> str:

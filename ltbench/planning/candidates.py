@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
 from ltbench.planning.spread import Deviations
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
-from ltbench.specification import parse
 from ltbench.statistics.power import chance
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.definition import Table
@@ -78,7 +78,7 @@ def groups(
         head = ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
         for row in table.definition.rows:
             reported, method = table.value(row, column), row.method_on(column.data)
-            runs = method is not None and column.data.available and _has(method, methods)
+            runs = method is not None and column.data.available and not lacking([method], methods)
             tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
             left += reported is not None and tolerance is None
             if method is None or not runs:
@@ -113,7 +113,3 @@ def _jobs(
         for seed in seeds
     )
     return tuple(each.jobs for each in made)
-
-
-def _has(method: str, methods: Collection[str]) -> bool:
-    return all(term.name in methods for term in parse(method))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ltbench.api.signatures import names
 from ltbench.planning.candidates import Candidate, groups
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, worth
 from ltbench.planning.spread import Deviation, Deviations
@@ -16,7 +17,6 @@ from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
-from ltbench.tables.missing import implemented
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def plan(
     store = Store(workspace.results)
     records = list(store.records())
     deviations, prices = Deviations(records), CostModel(records, workspace, say)
-    given: Any = {"protocol": protocol, "methods": implemented(), "deviations": deviations}
+    given: Any = {"protocol": protocol, "methods": names(), "deviations": deviations}
     made, left = groups(table, store, seeds, **given)
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]

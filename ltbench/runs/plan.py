@@ -11,7 +11,6 @@ from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import baseline, build, describe, names, parts_of, trained_part
 from ltbench.data.catalog import Dataset
-from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError, unknown
 from ltbench.networks import NETWORKS
 from ltbench.runs.identity import Identity
@@ -75,7 +74,7 @@ def make(
     _refuse_unknown(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
-        class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
+        dataset.class_counts()  # raises where a class would be empty
     protocols = [protocol_of(protocol_name, data.info, validation) for data in datasets]
     resolved = [[_Resolved.of(m, protocol) for m in built] for protocol in protocols]
     cells: dict[Cell, None] = {}

@@ -7,7 +7,7 @@ import torch
 
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.data.readers import Split
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training

@@ -9,6 +9,7 @@ from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
 from ltbench.tables.metrics import METRICS, SELECTS, Metric, Select
+from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
 
 Scores = dict[int, float]  # by seed
 
@@ -41,7 +42,7 @@ class Run:
     """What tables need of a record; thousands of whole ones would fill the memory."""
 
     values: dict[tuple[Metric, Select], float]
-    machine: tuple[str, int]  # device and threads
+    timing: Timing
 
     @classmethod
     def of(cls, record: Record) -> "Run":
@@ -52,7 +53,7 @@ class Run:
             for select in SELECTS
             if (value := quantity.read(record, select)) is not None
         }
-        return cls(values, (record.environment.device, record.environment.threads))
+        return cls(values, timing_of(record))
 
 
 @dataclass
@@ -96,17 +97,16 @@ def scores(
 ) -> Scores:
     """Return a row's scores; none of a run without such an epoch or of data without such classes.
 
-    A ratio is to the table's first row, of the same seed and from the same machine.
+    A relative cost is to the table's first row, of the same seed.
     """
     key = head.column.metric, table.definition.select
     runs = reader.runs(head.cells(row, seeds))
-    own = {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     if METRICS[head.column.metric].over is None:
-        return own
+        return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     first = reader.runs(head.cells(table.definition.rows[0], seeds))
-    base = {seed: run.values[key] for seed, run in first.items() if key in run.values}
-    return {
-        seed: value / base[seed]
-        for seed, value in own.items()
-        if base.get(seed, 0) > 0 and runs[seed].machine == first[seed].machine
+    costs = {
+        seed: relative_cost([runs[seed].timing], [first[seed].timing])
+        for seed in runs
+        if seed in first
     }
+    return {seed: cost for seed, cost in costs.items() if cost is not None}

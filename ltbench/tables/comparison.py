@@ -6,12 +6,12 @@ from statistics import fmean
 
 from ltbench.runs.record import Record
 from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
+from ltbench.tables.relative_cost import relative_cost, timing_of
 
 CAPTION = (
     "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
     "difference to the first method over the seeds both have"
 )
-COST = "cost is the shortest training time relative to its"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MethodRow:
     medium: float | None
     few: float | None
     difference: Estimate | None  # null for the first method, and without common seeds
-    cost: float | None  # least training seconds of a run, relative to the first method's
+    cost: float | None  # training time relative to the first method's, on one machine
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _lines(methods: dict[str, list[Record]]) -> tuple[MethodRow, ...]:
 def _line(method: str, records: list[Record], first: list[Record] | None) -> MethodRow:
     top1 = _by_seed(records)
     difference = paired_difference(top1, _by_seed(first)) if first is not None else None
-    base = _seconds(first if first is not None else records)
+    base = map(timing_of, records if first is None else first)
     return MethodRow(
         method=method,
         n=len(top1),
@@ -99,16 +99,12 @@ def _line(method: str, records: list[Record], first: list[Record] | None) -> Met
         medium=_mean([record.last.medium for record in records]),
         few=_mean([record.last.few for record in records]),
         difference=difference,
-        cost=_seconds(records) / base if base > 0 else None,
+        cost=relative_cost(map(timing_of, records), base),
     )
 
 
 def _by_seed(records: list[Record]) -> dict[int, float]:
     return {record.seed: record.last.top1 for record in records}
-
-
-def _seconds(records: list[Record]) -> float:
-    return min(record.cost.train_seconds for record in records)  # the least disturbed run
 
 
 def _mean(values: list[float | None]) -> float | None:

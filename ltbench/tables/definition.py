@@ -11,11 +11,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from ltbench.api.signatures import canonical
 from ltbench.data.catalog import Dataset, known
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Model
-from ltbench.specification import parse, parse_one
+from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric, Select
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
 from ltbench.tables.validation import explain, read_yaml
@@ -45,7 +46,7 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 Network = Annotated[str, _canonical(lambda text: str(parse_one(text, "network")))]
-Specification = Annotated[str, _canonical(lambda text: "+".join(map(str, parse(text))))]
+Specification = Annotated[str, _canonical(canonical)]  # as its records are filed
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 

@@ -8,15 +8,8 @@ from dataclasses import dataclass, replace
 
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import Term, parse_one
-from ltbench.statistics.estimates import (
-    Components,
-    Estimate,
-    components,
-    detectable_gain,
-    mean_interval,
-    paired_t,
-    sign_flip,
-)
+from ltbench.statistics.estimates import Components, Estimate, components, mean_interval
+from ltbench.statistics.inference import detectable_gain, paired_t, sign_flip
 from ltbench.statistics.verdict import holm
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.definition import Row, Table

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.runs.store import Store
-from ltbench.specification import parse
-from ltbench.statistics.estimates import Estimate, mean_interval, paired_t, sign_flip
+from ltbench.statistics.estimates import Estimate, mean_interval
+from ltbench.statistics.inference import paired_t, sign_flip
 from ltbench.statistics.verdict import (
     Evidence,
     Verdict,
@@ -18,6 +18,7 @@ from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
 from ltbench.tables.claims import Claim
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS, Metric
+from ltbench.tables.missing import not_here
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
@@ -208,6 +209,4 @@ def _reason(question: _Question, methods: Methods) -> str:
     if not data.available:
         return f"{data.info.title} cannot be read yet"
     wanted = [method for row in rows if (method := row.method_on(data)) is not None]
-    names = dict.fromkeys(term.name for method in wanted for term in parse(method))
-    lacking = [name for name in names if methods is not None and name not in methods]
-    return f"this version has no {', '.join(lacking)}" if lacking else ""
+    return "" if methods is None else not_here(wanted, methods)

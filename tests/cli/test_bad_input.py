@@ -50,7 +50,7 @@ USAGE = [
         words(imbalance="500"),
         "imbalance 500 leaves class 7 of 10 without images (the head has 120)",
     ),
-    (words(validation="50"), "validation=50 leaves class 0 with no training image"),
+    (words(validation="50"), "validation=50 leaves class 9 with no training image of its 1"),
     (words(validation="-1"), "protocol smoke: validation = -1 is not allowed"),
     # protocols, networks, seeds, devices
     (words(protocol="paper"), "unknown protocol for digits_lt 'paper'; known: fast, smoke."),

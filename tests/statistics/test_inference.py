@@ -9,7 +9,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.statistics.estimates import components, paired_t, rank, sign_flip
+from ltbench.statistics.estimates import components
+from ltbench.statistics.inference import paired_t, rank, sign_flip
 from ltbench.statistics.verdict import holm
 
 

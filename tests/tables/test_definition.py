@@ -66,6 +66,8 @@ def test_reported_may_be_absent(mine):
         ("reason: needs a secret", "venue: X", "give a reason where method is null"),
         ("method: ce}", "method: ce, reason: X}", "give a reason where method is null"),
         ("method: ce}", "method: ce+}", ", rows, item 1, method: cannot read 'ce+'"),
+        ("method: ce}", "method: sam(rhoo=1)}", "parameter of sam 'rhoo'; did you mean rho?"),
+        ("method: ce}", "method: sam@x}", "unknown variant of sam 'x'; known: (none)."),
         ("method: ce}", "method: 1e-4}", "cannot read '1e-4': '0.0001' is not a name; write it"),
         ("rho=0.10", "rho=[1]", "the value of rho must be a number"),
         ("dataset: cifar10_lt(", "dataset: cifar_lt(", "did you mean cifar10_lt or cifar100_lt"),

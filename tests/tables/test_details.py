@@ -8,7 +8,8 @@ import scipy.stats
 from rich.console import Console
 
 from ltbench.cli.views.details import print_details
-from ltbench.statistics.estimates import components, detectable_gain, paired_t, sign_flip
+from ltbench.statistics.estimates import components
+from ltbench.statistics.inference import detectable_gain, paired_t, sign_flip
 from ltbench.statistics.verdict import holm
 from ltbench.tables.definition import load
 from ltbench.tables.details import details

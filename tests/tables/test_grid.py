@@ -1,5 +1,7 @@
 import pytest
 
+from ltbench.api.registry import build as build_method
+from ltbench.api.registry import describe
 from ltbench.errors import UsageError
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import mean_interval
@@ -33,6 +35,25 @@ def test_other_cells_do_not_count(table, store, make_record):
     assert entry.reproduced == mean_interval([38.0])
     assert (entry.status, entry.absent) == ("partial (1 of 3 seeds)", True)
     assert str(entry) == "38.0 (1)"
+
+
+@pytest.mark.parametrize(
+    ("written", "filed"),
+    [
+        ("ce+sam(rho=1)", "ce+sam(rho=1.0)"),
+        ("ce+sam(rho=0.05)", "ce+sam"),
+        ("ldam_drw(scale=20.0, max_margin=0.3)", "ldam_drw(max_margin=0.3, scale=20.0)"),
+        ("gkp_gsa(cap=0.05, groups=4)", "gkp_gsa"),
+    ],
+)
+def test_a_row_finds_its_records_however_its_method_is_written(
+    mine, store, make_record, written, filed
+):
+    mine.write_text(mine.read_text().replace("ce + sam(rho=0.10)", written))
+    store.write(make_record(describe(build_method(written)), 0, 38.0))
+    table = load(str(mine))
+    assert table.definition.rows[1].method == filed
+    assert build(table, store).lines[1][0].reproduced == mean_interval([38.0])
 
 
 def test_other_protocol_is_a_proxy(table, store, make_record):

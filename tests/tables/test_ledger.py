@@ -9,7 +9,8 @@ from rich.console import Console
 
 from ltbench.cli.views.ledger import print_ledger
 from ltbench.errors import UsageError
-from ltbench.statistics.estimates import mean_interval, paired_t, sign_flip
+from ltbench.statistics.estimates import mean_interval
+from ltbench.statistics.inference import paired_t, sign_flip
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import load, shipped
 from ltbench.tables.ledger import build

@@ -5,7 +5,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.tables.comparison import CAPTION, COST, HEADERS, Comparison, cells
+from ltbench.tables.comparison import CAPTION, HEADERS, Comparison, cells
+from ltbench.tables.relative_cost import MEANING
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -19,5 +20,5 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         table.add_row(Text(method), *numbers)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
     console.print(
-        Text(title, style="bold"), table, Text(f"{CAPTION}; {COST}.", style="dim"), sep="\n"
+        Text(title, style="bold"), table, Text(f"{CAPTION}; {MEANING}.", style="dim"), sep="\n"
     )
