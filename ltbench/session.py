@@ -92,5 +92,7 @@ def _listed(names: Names) -> list[str]:
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    """Return seeds as `--seeds` reads them; a list of one is that seed, not a count."""
-    return seeds_of(str(seeds) if isinstance(seeds, int) else ",".join(map(str, [*seeds, ""])))
+    found = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if not found or min(found) < 0:
+        raise UsageError(f"seeds = {seeds!r}: give a count from 1, or a list such as [0, 4].")
+    return found

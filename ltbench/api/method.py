@@ -30,7 +30,7 @@ Outputs = dict[str, Tensor]
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `setup`, `build`, `stages`; every epoch `augment`; every step `mix`,
+    Hooks run in this order: `setup`, `stages`, `build`; every epoch `augment`; every step `mix`,
     `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
     every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
     `predict`, `adjust_logits`. Only training data reaches a hook.
