@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,9 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
-from ltbench.cli.views.progress import duration, listening
+from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.run import plan_row, print_plan
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import parse, split
@@ -31,8 +33,12 @@ class InterruptedRunError(LtbenchError):
 
     exit_code = 130  # the shell's code for it
 
-    def __init__(self) -> None:
-        super().__init__("interrupted; the same command goes on from the last finished epoch.")
+    def __init__(self, places: Sequence[str] = ()) -> None:
+        shown = "; ".join([*places[:3], *(["…"] if len(places) > 3 else [])])
+        where = f" ({shown})" if shown else ""
+        super().__init__(
+            f"interrupted; the same command goes on from the last finished epoch{where}."
+        )
 
 
 def run(
@@ -126,9 +132,9 @@ def run(
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, jobs)
             if as_json:
-                print(json.dumps(_plan_row(plan, store, seconds)))
+                print(json.dumps(plan_row(plan, store, seconds)))
             else:
-                _announce(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
+                print_plan(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
         if dry_run:
             return
         store.check_writable()
@@ -139,13 +145,24 @@ def run(
                 outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
         _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
-        raise InterruptedRunError from None
+        raise InterruptedRunError(_places(Store(results))) from None
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
+
+
+def _places(store: "Store") -> list[str]:
+    """Return how far each interrupted training is."""
+    from ltbench.runs.under_way import under_way
+
+    return [
+        f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
+        for found, running in under_way(store)
+        if not running and found.epochs
+    ]
 
 
 def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
@@ -160,64 +177,6 @@ def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
         if name not in parts and name not in map(canonical, methods):
             raise UsageError(f"--force {name}: that is none of the methods of this command.")
     return names
-
-
-def _plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
-    """Return a plan as JSON has it."""
-    from ltbench.runs.cost import first_stage_sources
-
-    sources = first_stage_sources(plan.jobs, store)
-    firsts = {
-        job.fingerprint: {
-            "of": job.first_stage.trained,
-            "training": job.first_stage.fingerprint,
-            "from": sources[job.fingerprint],
-        }
-        for job in plan.jobs
-        if job.first_stage is not None
-    }
-    rows = [
-        {
-            **dataclasses.asdict(cell),
-            "trained": job.trained,
-            "training": job.fingerprint,
-            "first_stage": firsts.get(job.fingerprint),
-        }
-        for job in plan.jobs
-        for cell in job.cells
-    ]
-    return {"finished": len(plan.finished), "to_train": rows, "seconds": round(seconds, 1)}
-
-
-FIRST_STAGE = {
-    "kept": "taken up, for it is trained already",
-    "shared": "trained by an earlier one of these",
-    "own": "trained with it, and kept for others",
-}
-
-
-def _announce(plan: "Plan", store: "Store", seconds: float, where: str, *, in_full: bool) -> None:
-    """Say what will be done and how long it takes, before it starts."""
-    from ltbench.runs.cost import first_stage_sources
-
-    sources = first_stage_sources(plan.jobs, store)
-    head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
-    if plan.jobs:
-        head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
-    else:
-        head += "nothing to train"
-    print(head, flush=True)
-    for job in plan.jobs if in_full else ():
-        print(
-            f"  train {job.trained} on {job.dataset}, {job.network}, "
-            f"{job.protocol.specification}, seed {job.seed}"
-        )
-        if job.first_stage is not None:
-            where_from = FIRST_STAGE[sources[job.fingerprint]]
-            print(f"    first stage {job.first_stage.trained}, {where_from}")
-        for cell in job.cells:
-            if cell.method != job.trained:
-                print(f"    and read {cell.method} off it")
 
 
 def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:

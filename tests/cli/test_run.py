@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
+
+import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.checkpoint import Checkpoint
@@ -13,7 +16,7 @@ from ltbench.runs.plan import make
 from ltbench.runs.store import Store
 
 SMOKE = ("--dataset", "digits_lt", "--protocol", "smoke")
-GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch."
+GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch"
 
 
 def events(text: str) -> list[dict]:
@@ -213,6 +216,7 @@ def test_a_corrupt_checkpoint_is_named_and_the_rest_goes_on(ltbench, home):
     assert records(home / "results") == ["ce 0", "ce 1"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     start, ltbench, home, tmp_path
 ):
@@ -235,7 +239,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
         interrupt(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
-        assert err == f"{GO_ON}\n"
+        told = re.fullmatch(rf"{GO_ON} \(ldam_drw\+sam, seed 0: (\d+) of (\d+)\)\.\n", err)
+        assert told, err
+        (row,) = json.loads(ltbench("status", "--json").out)
+        (unfinished,) = row["unfinished"]
+        assert [unfinished["epoch"], unfinished["epochs"]] == [*map(int, told.groups())]
+        assert not unfinished["running"]
         assert epochs[0] >= whole_epochs  # but for the one in hand, no epoch is trained twice
         whole_epochs = epochs[1]
         assert records(home / "results") == []
