@@ -48,8 +48,8 @@ def table(
     from ltbench.cli.views.table import print_table
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load as table_of
+    from ltbench.tables.definition import selecting
     from ltbench.tables.grid import build
-    from ltbench.tables.selection import selecting
     from ltbench.tables.write.files import write
 
     read_files(load)

@@ -14,8 +14,9 @@ from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
 from ltbench.tables.cells import Reader
-from ltbench.tables.metrics import Select
-from ltbench.tables.selection import check_held_out
+from ltbench.tables.definition import check_held_out
+from ltbench.tables.metrics import scores_at
+from ltbench.tables.selection import Selection
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
@@ -41,7 +42,7 @@ class PerClass:
     figure: Figure
     cell: Cell  # of the first method; its method and seed say nothing
     exact: bool
-    select: Select
+    select: Selection
     order: tuple[int, ...]  # classes, most images first
     counts: tuple[int, ...]  # training images, in that order
     shots: tuple[str, ...]  # the group of each, in that order
@@ -51,7 +52,7 @@ class PerClass:
 
 
 def per_class(
-    figure: Figure, store: Store, protocol: str | None = None, select: Select = "last"
+    figure: Figure, store: Store, protocol: str | None = None, select: Selection = Selection.LAST
 ) -> PerClass:
     """Return a figure's bars; methods without records are left out and named.
 
@@ -62,7 +63,7 @@ def per_class(
     assert isinstance(definition, Classes)
     data = dataset(definition.dataset)
     used = resolved(protocol or definition.protocol, data.info)
-    if select == "selected":
+    if select is Selection.VALIDATION:
         check_held_out([used])
     place = (str(data), used.specification, definition.network or data.info.network)
     reader = Reader(store)
@@ -70,7 +71,7 @@ def per_class(
     for method in definition.methods:
         cells = [Cell(*place, method, seed) for seed in definition.seeds]
         read = ((cell.seed, reader.record(cell)) for cell in cells)
-        records = {s: r for s, r in read if r is not None and getattr(r, select) is not None}
+        records = {s: r for s, r in read if r is not None and scores_at(r, select) is not None}
         if records:
             found[method] = records
     if not found:
@@ -88,7 +89,7 @@ def per_class(
     seen = [s.last.total for records in found.values() for s in records.values()]
     tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
     order = tuple(sorted(tested, key=lambda label: -counts[label]))
-    named = {"last": "", "selected": "_validation", "best": "_best_test"}[select]
+    named = "" if select is Selection.LAST else f"_{select}"
     own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(
         definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
@@ -101,8 +102,11 @@ def per_class(
     )  # fmt: skip
 
 
-def _bars(method: str, records: dict[int, Record], order: tuple[int, ...], select: Select) -> Bars:
-    scores = [getattr(record, select) for record in records.values()]
+def _bars(
+    method: str, records: dict[int, Record], order: tuple[int, ...], select: Selection
+) -> Bars:
+    found = (scores_at(record, select) for record in records.values())
+    scores = [each for each in found if each is not None]
     accuracy = tuple(
         mean_interval([100 * each.correct[label] / each.total[label] for each in scores])
         for label in order

@@ -9,9 +9,10 @@ from ltbench.figures.definition import Figure
 from ltbench.figures.draw import draw_classes, draw_lines
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
+from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands
-from ltbench.tables.selection import EPOCHS, Selection, selecting
+from ltbench.tables.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def make(
     """
     with style():
         if figure.table is None:
-            bars = classes.per_class(figure, store, protocol, EPOCHS[select or Selection.LAST])
+            bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = _left_out(bars.missing), bars.problems
         else:

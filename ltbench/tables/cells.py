@@ -1,6 +1,6 @@
 """Scores by seed: what the records of a row say in a column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
@@ -8,8 +8,9 @@ from ltbench.runs.protocol import PAPER
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.metrics import METRICS, SELECTS, Metric, Select
+from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
+from ltbench.tables.selection import Selection
 
 Scores = dict[int, float]  # by seed
 
@@ -22,26 +23,46 @@ class ResolvedColumn:
     network: str
     protocol: str
 
+    @classmethod
+    def of(cls, table: Table, column: Column, protocol: str | None = None) -> "ResolvedColumn":
+        """Return a table's column under its protocol, or another.
+
+        Raises UsageError where the data set does not have that protocol.
+        """
+        return cls(column, table.network(column), table.protocol_name(column, protocol))
+
     @property
     def exact(self) -> bool:
         """Return whether it is the paper's own protocol, which alone confirms or contradicts."""
         return self.protocol == PAPER
 
+    def method(self, row: Row) -> str | None:
+        """Return the specification of a row's cells; None where nothing can run."""
+        data = self.column.data
+        return row.method_on(data) if data.available else None
+
     def cells(self, row: Row, seeds: Sequence[int]) -> list[Cell]:
         """Return the cells of a row; none where nothing can run."""
-        data = self.column.data
-        method = row.method_on(data) if data.available else None
+        method = self.method(row)
         if method is None:
             return []
         place = (self.column.dataset, self.protocol, self.network, method)
         return [Cell(*place, seed) for seed in seeds]
 
 
+def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, Row]]:
+    """Yield every row of every column of a table, column by column."""
+    for column in table.definition.columns:
+        head = ResolvedColumn.of(table, column, protocol)
+        for row in table.definition.rows:
+            yield head, row
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What tables need of a record; thousands of whole ones would fill the memory."""
 
-    values: dict[tuple[Metric, Select], float]
+    values: dict[tuple[Metric, Selection], float]
     timing: Timing
 
     @classmethod
@@ -50,7 +71,7 @@ class Run:
         values = {
             (metric, select): value
             for metric, quantity in METRICS.items()
-            for select in SELECTS
+            for select in Selection
             if (value := quantity.read(record, select)) is not None
         }
         return cls(values, timing_of(record))

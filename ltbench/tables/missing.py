@@ -38,7 +38,7 @@ def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
         (method, head)
         for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
         for row, entry in zip(grid.rows, entries, strict=True)
-        if entry.absent and (method := row.method_on(head.column.data)) is not None
+        if entry.absent and (method := head.method(row)) is not None
     ]
 
 

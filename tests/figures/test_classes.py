@@ -16,6 +16,7 @@ from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
 from ltbench.runs.record import Data
 from ltbench.statistics.estimates import mean_interval
+from ltbench.tables.selection import Selection
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_no_record_at_all_says_what_makes_them(figure, store):
 def test_a_choice_on_held_out_images_needs_some(figure, store, make_record):
     store.write(with_classes(make_record("ce", 0, 50.0), (1, 2, 3)))
     with pytest.raises(UsageError, match="protocol paper holds no training images out"):
-        per_class(figure, store, select="selected")
+        per_class(figure, store, select=Selection.VALIDATION)
 
 
 def test_other_training_images_are_refused(figure, store, make_record):

@@ -87,7 +87,7 @@ def test_reported_may_be_absent(mine):
         ("protocol: paper", "protocol: papr", ", protocol: unknown protocol for cifar100_lt"),
         ("protocol: paper", "protocol: paper(epoch=3)", "unknown field of protocol paper 'epoch'"),
         ("protocol: paper", "network: a+b", ", network: network 'a+b' must be one name"),
-        ("protocol: paper", "select: first", "select: it should be 'last', 'best' or 'selected'."),
+        ("protocol: paper", "select: first", "should be 'last', 'validation' or 'best_test'."),
         ("[0, 1, 2]", "[0, 1, 1e0]", ", seeds, item 3: it should be a valid integer."),
         ("[0, 1, 2]", "[0, true]", ", seeds, item 2: it should be a valid integer."),
         ("[0, 1, 2]", "[-1]", ", seeds, item 1: it should be greater than or equal to 0."),

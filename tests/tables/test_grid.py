@@ -77,8 +77,8 @@ def test_protocol_that_a_data_set_lacks(table, store):
     ("select", "expected"),
     [
         ("last", ((0, 1), mean_interval([38.0, 39.0]), "partial (2 of 3 seeds)")),
-        ("best", ((1,), mean_interval([44.0]), "partial (1 of 3 seeds)")),
-        ("selected", ((), None, "no score")),
+        ("best_test", ((1,), mean_interval([44.0]), "partial (1 of 3 seeds)")),
+        ("validation", ((), None, "no score")),
     ],
 )
 def test_selection(mine, store, make_record, select, expected):
@@ -88,7 +88,7 @@ def test_selection(mine, store, make_record, select, expected):
     grid = build(load(str(mine)), store)
     entry = grid.lines[0][0]
     assert (entry.seeds, entry.reproduced, entry.status) == expected
-    assert ("optimistic" in grid.caption) == (select == "best")
+    assert ("optimistic" in grid.caption) == (select == "best_test")
 
 
 def test_group_without_classes_is_not_missing(table, store, make_record):
