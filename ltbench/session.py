@@ -10,7 +10,6 @@ from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.readers import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
-from ltbench.runs.commands import seeds_of
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.plan import make
