@@ -52,7 +52,11 @@ def expanded(cls: type[Alias], make: Maker) -> type[Alias]:
         there = [make(term) for term in parse(changed.get("composition", cls.composition))]
         kept = {key: value for key, value in _parameters(cls, there).items() if key in defaults}
         variants[name] = {**kept, **changed}
-    hints = {key: hint for part in parts for key, hint in typing.get_type_hints(type(part)).items()}
+    hints = {
+        key: hint
+        for part in parts
+        for key, hint in typing.get_type_hints(type(part), include_extras=True).items()
+    }
     body = {"variants": variants, "deviations": _deviations(parts), "__doc__": cls.__doc__}
     whole = dataclasses.make_dataclass(
         cls.__name__,

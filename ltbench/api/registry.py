@@ -211,7 +211,7 @@ def _part(term: Term) -> Method:
     if term.variant and term.variant not in cls.variants:
         raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})
     known = {f.name for f in fields_of(cls)}
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     values = dict(cls.variants.get(term.variant, {}))
     for key, value in term.parameters.items():
         if key not in known:
