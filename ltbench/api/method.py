@@ -4,7 +4,7 @@ A method is one dataclass in one file deriving from `Method`. Every hook default
 cross-entropy training, so the file is a diff: it overrides only what its paper changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.api.perturb import Perturbation, Segments, evaluate_at
+from ltbench.api.perturb import Perturbation, Segments, evaluate_at, warn_if_lost
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
@@ -173,10 +173,14 @@ class Step:
         to images, such as prototypes, is at the undisplaced ones.
         """
         if isinstance(perturbation, Segments):
+            if not (self.clock.step or perturbation.here):
+                self._warn_if_lost(perturbation.perturbations)
             outputs = evaluate_segmented(self.network, perturbation, self._forward)
             if not perturbation.here:
                 return outputs
         elif perturbation is not None:
+            if not self.clock.step:
+                self._warn_if_lost([perturbation])
             return evaluate_at(self.network, perturbation, self._forward)
         else:
             outputs = self._forward(self.network)
@@ -250,6 +254,10 @@ class Step:
     def descend(self, value: Tensor) -> None:
         """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
         value.backward()  # type: ignore[no-untyped-call]
+
+    def _warn_if_lost(self, perturbations: Sequence[Perturbation]) -> None:
+        with self.autocast():
+            warn_if_lost(self.network, perturbations)
 
     def _weighted(self, outputs: Outputs, batch: Batch) -> Tensor:
         losses = self.method.losses(outputs, batch, self.clock)

@@ -1,5 +1,6 @@
 """Perturbations: displacements of the weights, and evaluation at displaced weights."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -110,3 +111,29 @@ def combined(
     for other, alpha in zip(others, factors, strict=True):
         torch._foreach_add_(total, other, alpha=alpha)
     return dict(zip(names, total, strict=True))
+
+
+def warn_if_lost(network: nn.Module, perturbations: Sequence[Mapping[str, Tensor]]) -> None:
+    """Warn where the largest perturbation is below what the precision of passes here resolves.
+
+    Weights are rounded to a multiple of eps, the spacing of numbers at 1. What is added to all of
+    them survives in the sum over them down to a fraction of that; below eps / 64 of their norm
+    (bfloat16: 1.2e-4) the gradient's change is rounding. Passes are of autocast's precision.
+    """
+    first = next(network.parameters())
+    dtype, kind = first.dtype, first.device.type
+    if torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+    least, parameters = torch.finfo(dtype).eps / 64, dict(network.named_parameters())
+    ratios = [
+        float(norm(each) / norm({name: parameters[name] for name in each}))
+        for each in perturbations
+        if each
+    ]
+    if 0 < max(ratios, default=0.0) < least:
+        name = str(dtype).removeprefix("torch.")
+        warnings.warn(
+            f"perturbations of less than {least:.1e} of the weights' norm are rounding in {name}; "
+            "train with precision='float32' in the protocol, or with larger ones.",
+            stacklevel=2,
+        )
