@@ -82,7 +82,7 @@ def test_ablations_are_compositions_of_the_same_parts():
     rows = {row.label: row.method for n in "456" for row in load(n).definition.rows}
     assert rows["CE + GKP + GSA"] == "ce+gkp+gsa"
     assert rows["BCL + GKP + GSA (Ours)"] == "gkp_gsa"
-    assert rows["SAM direction"] == "gkp_gsa(direction='gradient')"
+    assert rows["SAM direction"] == "bcl+gkp+sam"
     assert rows["GKP+GSA (Ours) lambda=100"] == "gkp_gsa"
     assert rows["GKP+GSA (Ours) lambda=1000"] == "gkp_gsa(strength=1000.0)"
 
