@@ -72,7 +72,7 @@ class GKP(Grouped):
         return self.alpha(clock) if "penalty" in self.state else 1.0
 
     def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
-        """Return (1 - alpha) lambda / 2 times the quadratic."""
+        """Return (1 - alpha) lambda / 2 times the quadratic, 0 while there is none."""
         if "penalty" not in self.state:
             return super().penalty(network, clock)
         weights = torch.cat([p.flatten() for p in encoder_parameters(network)])
@@ -84,12 +84,11 @@ class GKP(Grouped):
             return
         quadratic, weights = self._quadratic(step.clock), encoder_of(step.network)
         own = quadratic.pull * (weights - quadratic.centre)
-        parts = [p.grad for p in encoder_parameters(step.network) if p.grad is not None]
-        rest = torch.cat([part.flatten() for part in parts]) - own
+        found = [p.grad.flatten() for p in encoder_parameters(step.network) if p.grad is not None]
+        rest = torch.cat(found) - own
         kept = quadratic.pull.sum() / self._quadratic(step.clock, bounded=False).pull.sum()
         step.log("gkp_penalty", quadratic.at(weights) / 2)
         step.log("gkp_gradient", own.norm() / rest.norm())
-        step.log("gkp_curvature", quadratic.pull.mean())
         step.log("gkp_stiffest", quadratic.pull.max())
         step.log("gkp_removed", 1 - kept)
 
@@ -168,18 +167,14 @@ class Quadratic(NamedTuple):
         return (self.pull * (weights - self.centre).square() + self.rest).sum()
 
 
-Labelled = tuple[Tensor, Tensor]
-"""Images [b, ...] and targets [b]."""
+Labelled = tuple[Tensor, Tensor]  # images [b, ...] and targets [b]
 STATISTICS = 256  # images, about, from which batch statistics at an anchor are estimated
 
 
 def draw(
     data: Iterable[Batch], groups: Tensor, class_counts: Tensor, count: int, generator: Generator
 ) -> tuple[Tensor, dict[int, Labelled]]:
-    """Return images drawn without regard to class, and about `count` of each group, labelled.
-
-    One pass over the data; of a group smaller than `count`, all.
-    """
+    """Return images drawn without regard to class, and `count` or all of each group, about."""
     sizes = torch.zeros_like(class_counts).index_add(0, groups, class_counts)
     chance = (count / sizes.clamp_min(1)).to(torch.float32)[groups]  # [C]
     overall = STATISTICS / int(class_counts.sum())

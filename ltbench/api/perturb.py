@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -113,27 +114,28 @@ def combined(
     return dict(zip(names, total, strict=True))
 
 
-def warn_if_lost(network: nn.Module, perturbations: Sequence[Mapping[str, Tensor]]) -> None:
-    """Warn where the largest perturbation is below what the precision of passes here resolves.
+def warn_if_lost(
+    network: nn.Module,
+    perturbation: Perturbation | Segments,
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> None:
+    """Warn where a perturbation, of segments the largest, is below what precision resolves.
 
-    Weights are rounded to a multiple of eps, the spacing of numbers at 1. What is added to all of
-    them survives in the sum over them down to a fraction of that; below eps / 64 of their norm
-    (bfloat16: 1.2e-4) the gradient's change is rounding. Passes are of autocast's precision.
+    Weights are rounded to multiples of eps, the spacing of numbers at 1. What is added to all of
+    them survives in sums over them down to a fraction of that; below eps / 64 of their norm
+    (bfloat16: 1.2e-4) the gradient's change is rounding.
     """
-    first = next(network.parameters())
-    dtype, kind = first.dtype, first.device.type
-    if torch.is_autocast_enabled(kind):
-        dtype = torch.get_autocast_dtype(kind)
-    least, parameters = torch.finfo(dtype).eps / 64, dict(network.named_parameters())
-    ratios = [
-        float(norm(each) / norm({name: parameters[name] for name in each}))
-        for each in perturbations
-        if each
-    ]
+    parts = perturbation.perturbations if isinstance(perturbation, Segments) else [perturbation]
+    first, parameters = next(network.parameters()), dict(network.named_parameters())
+    with autocast():
+        lower = torch.is_autocast_enabled(first.device.type)
+        dtype = torch.get_autocast_dtype(first.device.type) if lower else first.dtype
+    ratios = [float(norm(p) / norm({name: parameters[name] for name in p})) for p in parts if p]
+    least = torch.finfo(dtype).eps / 64
     if 0 < max(ratios, default=0.0) < least:
-        name = str(dtype).removeprefix("torch.")
         warnings.warn(
-            f"perturbations of less than {least:.1e} of the weights' norm are rounding in {name}; "
-            "train with precision='float32' in the protocol, or with larger ones.",
-            stacklevel=2,
+            f"perturbations of less than {least:.1e} of the weights' norm are rounding in "
+            f"{str(dtype).removeprefix('torch.')}; train with precision='float32' in the protocol, "
+            "or with larger ones.",
+            stacklevel=3,
         )

@@ -10,6 +10,7 @@ import typer
 from ltbench import __version__
 from ltbench.cli import (
     check,
+    cite,
     data,
     evaluate,
     export,
@@ -17,6 +18,7 @@ from ltbench.cli import (
     inspect,
     ledger,
     merge,
+    new,
     plan,
     report,
     run,
@@ -44,9 +46,11 @@ app.command("export")(export.export)
 app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)
 app.command("show")(show.show)
+app.command("cite")(cite.cite)
 app.command("status")(inspect.status)
 app.add_typer(data.app, name="data")
 app.command("doctor")(data.doctor)
+app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
 

@@ -143,7 +143,7 @@ def train_epoch(
         recipe.batch_size,
         recipe.drop_last,
         seed_of(seed, "epoch", stage.name, epoch),
-        grade=lambda targets: method.grading(targets, start),
+        augment=lambda view, targets: method.augment(view, targets, start),
     )
     losses: list[Tensor] = []
     means = Means()

@@ -10,7 +10,6 @@ import torch
 from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
-from ltbench.data.augment.graded import Grading
 from ltbench.data.batch import seed_of
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
 from ltbench.errors import LtbenchError
@@ -185,33 +184,35 @@ def test_bookkeeping_after_a_step_sees_training_and_after_an_epoch_evaluation(ne
     assert (training, images, in_order) == (False, 45, True)
 
 
-def test_the_first_view_of_an_epoch_is_graded_as_the_method_says_at_its_start(network, feed):
+def test_the_first_view_of_an_epoch_is_what_the_method_makes_of_it_at_its_start(network, feed):
     asked, seen = [], []
 
-    class Graded(Method):
+    def invert(images, augment, generator):
+        return 255 - images
+
+    class Inverting(Method):
         views = ("clean", "clean")
 
-        def grading(self, targets, clock):
+        def augment(self, view, targets, clock):
             asked.append((len(targets), clock))
-            return Grading(torch.full_like(targets, 3))
+            return (*view, invert)
 
         def losses(self, outputs, batch, clock):
             seen.append(batch)
             return super().losses(outputs, batch, clock)
 
         def after_epoch(self, network, data, clock):
-            hits = data.recognised(
-                network, torch.arange(45), Grading(torch.zeros(45).long()), torch.Generator()
-            )
-            asked.append((len(hits), clock))
+            (batch,) = data.views(torch.arange(45), torch.Generator())  # not changed by `augment`
+            assert torch.equal(batch.images, feed.normalise(feed.subset.images))
+            asked.append((len(data.logits(network, batch.images)), clock))
 
-    run_epoch(Graded(), network, feed, Stage(name="warm", recipe=RECIPE), epoch=2, seed=5)
+    run_epoch(Inverting(), network, feed, Stage(name="warm", recipe=RECIPE), epoch=2, seed=5)
     clock = Clock("warm", 2, 4, 0, 3, 5)
     assert asked == [(45, clock), (45, clock)]
     for batch in seen:
-        own = feed.normalise(feed.subset.images[batch.indices])
-        assert torch.equal(batch.views[1], own)
-        assert not (batch.views[0] == own).flatten(1).all(1).all()
+        own = feed.subset.images[batch.indices]
+        assert torch.equal(batch.views[0], feed.normalise(255 - own))
+        assert torch.equal(batch.views[1], feed.normalise(own))
 
 
 def test_losses_of_an_epoch_are_the_means_of_its_batches(network, feed):

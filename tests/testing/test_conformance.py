@@ -1,6 +1,5 @@
 """The conformance checks: our methods pass them, and every clause of every rule can fail."""
 
-import sys
 from textwrap import dedent, indent
 
 import pytest
@@ -51,11 +50,10 @@ class Mine(Method):
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
+def _forget():
     """What a test loads is forgotten after it."""
-    monkeypatch.setattr(registry, "_loaded", {})
-    yield
-    sys.modules.pop("ltbench_loaded_mine", None)
+    with registry.loaded():
+        yield
 
 
 @pytest.fixture
