@@ -1,4 +1,4 @@
-"""Rebuild what the committed records say: results/tables, and the comparisons in pages.
+"""Rebuild what the committed records say: results/tables, comparisons and outputs in pages.
 
     python docs/rebuild.py
 
@@ -6,9 +6,15 @@ A test requires that this changes nothing.
 """
 
 import csv
+import io
+import os
 import re
+import shutil
+import tempfile
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
+from ltbench.figures.style import style
 from ltbench.runs.files import write_text
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
@@ -24,6 +30,8 @@ from ltbench.tables.write.ledger import as_csv
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/findings.md")
 VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
+EXECUTED = "docs/python.md"
+CODE = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"(<!-- comparison: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -51,6 +59,25 @@ def page(text: str, store: Store) -> str:
         return f"{block[1]}\n{verdicts(name, column, store)}\n\n{block[3]}"
 
     return VERDICTS.sub(judged, BLOCK.sub(made, text))
+
+
+def executed(text: str, results: Path, folder: Path) -> str:
+    """Return a page's text with what its Python blocks print, run in order on a results folder.
+
+    They find the results under that name in `folder`, a new one, where their files stay.
+    """
+    (folder / "results").symlink_to(results.resolve())
+    names: dict[str, object] = {}
+
+    def run(block: re.Match[str]) -> str:
+        said = io.StringIO()
+        with redirect_stdout(said):
+            exec(compile(block[1], EXECUTED, "exec"), names)
+        code = f"```python\n{block[1]}```\n"
+        return f"{code}\n```text\n{said.getvalue()}```\n" if said.getvalue() else code
+
+    with chdir(folder):
+        return CODE.sub(run, text)
 
 
 def verdicts(name: str, column: str, store: Store) -> str:
@@ -108,6 +135,12 @@ if __name__ == "__main__":
     committed = Store(ROOT / "results")
     for path in (ROOT / name for name in PAGES):
         path.write_text(page(path.read_text(), committed))
+    os.environ |= {"MPLBACKEND": "agg", "SOURCE_DATE_EPOCH": "0"}  # no window, no date
+    with tempfile.TemporaryDirectory() as new, style():
+        found = executed((ROOT / EXECUTED).read_text(), committed.root, Path(new))
+        (ROOT / EXECUTED).write_text(found)
+        for picture in Path(new).glob("*.svg"):
+            shutil.copy(picture, ROOT / "docs" / "pictures")
     folder = ROOT / "results" / "tables"
     for written in (*tables(committed, folder), ledger(committed, folder)):
         print(written.relative_to(ROOT))

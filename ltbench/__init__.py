@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ltbench.api.method import Method as Method
     from ltbench.api.method import Outputs as Outputs
     from ltbench.api.method import Step as Step
-    from ltbench.api.perturb import Offset as Offset
+    from ltbench.api.perturb import Perturbation as Perturbation
     from ltbench.api.perturb import evaluate_at as evaluate_at
     from ltbench.api.recipe import Recipe as Recipe
     from ltbench.api.recipe import Stage as Stage
@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from ltbench.api.registry import describe as describe
     from ltbench.api.task import Clock as Clock
     from ltbench.api.task import Task as Task
-    from ltbench.data.augment.graded import Grading as Grading
+    from ltbench.data.augment.views import Augment as Augment
+    from ltbench.data.augment.views import View as View
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.training_images import TrainingImages as TrainingImages
+    from ltbench.exchange.frame import records as records
+    from ltbench.runs.store import Store as Store
+    from ltbench.session import run as run
 
 _HOME = {
     "Compose": "ltbench.api.compose",
-    "Grading": "ltbench.data.augment.graded",
+    "Augment": "ltbench.data.augment.views",
+    "View": "ltbench.data.augment.views",
     "TrainingImages": "ltbench.data.training_images",
     "Recipe": "ltbench.api.recipe",
     "Batch": "ltbench.data.batch",
@@ -37,10 +42,13 @@ _HOME = {
     "Stage": "ltbench.api.recipe",
     "Step": "ltbench.api.method",
     "Task": "ltbench.api.task",
-    "Offset": "ltbench.api.perturb",
+    "Perturbation": "ltbench.api.perturb",
     "evaluate_at": "ltbench.api.perturb",
     "build": "ltbench.api.registry",
     "describe": "ltbench.api.registry",
+    "Store": "ltbench.runs.store",
+    "records": "ltbench.exchange.frame",
+    "run": "ltbench.session",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (names that load on first use)

@@ -16,6 +16,12 @@ class UsageError(LtbenchError):
     exit_code = 2
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, without its full stop; its type if nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """Return the error for a name that does not exist, with near matches or the whole list."""
     names = sorted(known)

@@ -14,6 +14,7 @@ from ltbench.errors import UsageError
 
 MAX_LENGTH = 2000  # far above any real specification; keeps ast's recursion out of reach
 _LITERALS = (bool, int, float, str, type(None))
+_UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,8 @@ def parse(text: str) -> tuple[Term, ...]:
     if len(text) > MAX_LENGTH:
         raise UsageError(f"a specification of {len(text)} characters is too long.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(text.strip(), mode="eval")
-        return tuple(_terms(tree.body))
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        return tuple(_terms(_expression(text)))
+    except _UNREADABLE as error:
         reason = error.args[0] if isinstance(error, _MalformedError) else "it does not parse"
         raise UsageError(
             f"cannot read {text!r}: {reason}; write it like ce, sam(rho=0.1) or ldam_drw+sam."
@@ -59,29 +57,33 @@ def parse_one(text: str, kind: str) -> Term:
 
 
 def split(text: str) -> list[str]:
-    """Split at commas outside brackets and quotes: `a,b(x=1, y=2)` gives two items."""
-    items, depth, quote, start, escaped = [], 0, "", 0, False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quote:
-            escaped = character == "\\"
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character == "," and depth == 0:
-            items.append(text[start:position])
-            start = position + 1
-    items.append(text[start:])
-    return [item.strip() for item in items if item.strip()]
+    """Split at the commas before which an expression is whole: `a,b(x=1, y=2)` gives two items."""
+    items: list[str] = []
+    begun: str | None = None  # within brackets or quotes, or of what cannot be read anyway
+    for piece in text.split(","):
+        item = piece if begun is None else f"{begun},{piece}"
+        begun = None if not item.strip() or _is_whole(item) else item
+        if begun is None:
+            items.append(item)
+    return [item.strip() for item in (*items, begun or "") if item.strip()]
 
 
 class _MalformedError(ValueError):
     """A part of a specification outside the grammar; the message says which."""
+
+
+def _expression(text: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        return ast.parse(text.strip(), mode="eval").body
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a text is a Python expression, whatever it says."""
+    try:
+        return len(text) <= MAX_LENGTH and _expression(text) is not None
+    except _UNREADABLE:
+        return False
 
 
 def _terms(node: ast.expr) -> list[Term]:

@@ -38,7 +38,7 @@ class BBN(Method):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the one stage; its batches hold pairs."""
         paired = replace(recipe, batch_size=2 * recipe.batch_size, milestones=(0.6, 0.8))
-        return (Stage("train", paired, "reversed_pairs"),)
+        return (Stage(name="train", recipe=paired, sampler="reversed_pairs"),)
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch as it is: pairs are of two distributions, so no modifier may mix."""

@@ -45,7 +45,7 @@ class BCL(Contrastive):
             decay=0.1,
             drop_last=True,
         )
-        return (Stage("train", own),)
+        return (Stage(name="train", recipe=own),)
 
     def classification(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the compensated cross-entropy of each image, [B]."""

@@ -4,14 +4,14 @@ Recognition", CVPR 2023.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ltbench import Batch, Clock, Method, Offset, Outputs, Recipe, Stage, Step
+from ltbench import Batch, Clock, Method, Outputs, Perturbation, Recipe, Stage, Step
 from ltbench.api.compose import overrides
 from ltbench.api.perturb import Segments, norm, scaled
 from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
@@ -70,10 +70,17 @@ class CCSAM(Method):
         first = replace(recipe, batch_size=half, decay=0.1, drop_last=True)
         second = replace(first, epochs=epochs, learning_rate=0.1 * recipe.learning_rate)
         second = replace(second, warmup_epochs=0, schedule="step", milestones=())  # constant
-        still = () if self.moving else ("backbone",)
-        method, head = Adversarial(self.strength, self.limit, self.weighted), ("classifier.",)
-        last = Stage("classifier", second, "class_balanced", head, (), still, method)
-        return (Stage("representation", first), last)
+        return (
+            Stage(name="representation", recipe=first),
+            Stage(
+                name="classifier",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=("classifier.",),
+                evaluating=() if self.moving else ("backbone",),
+                method=Adversarial(self.strength, self.limit, self.weighted),
+            ),
+        )
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Raise TypeError for a second way of mixing."""
@@ -83,8 +90,13 @@ class CCSAM(Method):
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the outputs for the images; mixed ones bring their "labels" [B, C]."""
         if self.mixup:
-            images, labels = mixed(batch, clock, self.task.num_classes)
-            return {**network(images), "labels": labels}
+            batch = mixed(batch, clock, 1.0)
+            own, other = (
+                nn.functional.one_hot(targets, self.task.num_classes).float()
+                for targets in (batch.targets, cast(Tensor, batch.mix_targets))
+            )
+            ratio = cast(Tensor, batch.mix_ratio).unsqueeze(1)
+            return {**network(batch.images), "labels": torch.lerp(other, own, ratio)}
         return super().forward(network, batch, clock)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
@@ -96,8 +108,8 @@ class CCSAM(Method):
         """Descend along flat * sum of L_c(w + eps_c) + (1 - flat) * L(w), and the penalty."""
         radius = Radius(self.s, self.cap, self.task.class_counts)
         if self.s > 0 and self.perturbed == "full":
-            slopes_of = owned_gradients if self.gradients == "owned" else exact_gradients
-            segments = class_segments(step, slopes_of(step, step.batch.targets)[1], radius)
+            gradients_of = owned_gradients if self.gradients == "owned" else exact_gradients
+            segments = class_segments(step, gradients_of(step, step.batch.targets)[1], radius)
             losses = displaced = step.losses(step.forward(segments))
         else:
             outputs = step.forward()
@@ -143,14 +155,14 @@ class Adversarial(Method):
         outputs, head = super().forward(network, batch, clock), network.get_submodule("classifier")
         features, targets = outputs["features"].detach().requires_grad_(), batch.targets
         value = F.cross_entropy(head(features), targets, reduction="sum")
-        (slopes,) = torch.autograd.grad(value, features)
-        squares, weights = slopes.square().sum(1), torch.ones_like(slopes[:, 0])  # [B]
+        (gradients,) = torch.autograd.grad(value, features)
+        squares, weights = gradients.square().sum(1), torch.ones_like(gradients[:, 0])  # [B]
         if self.weighted:
             squares = (targets.unsqueeze(1) == targets).to(squares) @ squares
             counts = self.task.class_counts
             weights = 0.5 * (counts.max() / counts[targets] + 0.01).log().to(weights)
         factors = self.strength * weights / squares.sqrt().clamp_min(1e-30)
-        moved = features.detach() + factors.unsqueeze(1) * slopes
+        moved = features.detach() + factors.unsqueeze(1) * gradients
         return {**outputs, "adversarial": head(moved), "weights": weights}
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
@@ -174,28 +186,28 @@ class Radius:
     cap: float
     class_counts: Tensor  # [C]
 
-    def of(self, weights: Mapping[str, Tensor], slopes: Tensor, classes: Tensor) -> Tensor:
+    def of(self, weights: Mapping[str, Tensor], gradients: Tensor, classes: Tensor) -> Tensor:
         """Return the lengths for gradient norms [..., K] of K classes."""
         length = norm(weights)
-        rarity = (self.class_counts - 1).clamp_min(1).to(slopes) ** -0.25  # [C]
+        rarity = (self.class_counts - 1).clamp_min(1).to(gradients) ** -0.25  # [C]
         size = sum(weight.numel() for weight in weights.values())
-        free = self.scale * size**0.25 * (length / (2 * slopes)).sqrt() * rarity[classes]
+        free = self.scale * size**0.25 * (length / (2 * gradients)).sqrt() * rarity[classes]
         bound = self.cap * length * rarity[classes] / rarity.max()
-        return torch.minimum(free, bound) * (slopes > 0)
+        return torch.minimum(free, bound) * (gradients > 0)
 
 
-def class_segments(step: Step, slopes: GroupGradients, radius: Radius) -> Segments:
-    """Return offsets of the network by class; notes the mean of |offset| / |w| as "ratio"."""
+def class_segments(step: Step, gradients: GroupGradients, radius: Radius) -> Segments:
+    """Return perturbations e of the network by class; notes the mean of |e| / |w| as "ratio"."""
     named = step.network.named_parameters()
     weights = {name: weight for name, weight in named if weight.requires_grad}
-    classes = torch.tensor(list(slopes), device=step.batch.targets.device)
-    norms = torch.stack([norm(slope) for slope in slopes.values()])
+    classes = torch.tensor(list(gradients), device=step.batch.targets.device)
+    norms = torch.stack([norm(gradient) for gradient in gradients.values()])
     lengths = radius.of(weights, norms, classes)
-    offsets: list[Offset] = [{} for _ in radius.class_counts]
-    for (number, slope), length in zip(slopes.items(), lengths, strict=True):
-        offsets[number] = scaled(slope, length)
+    perturbations: list[Perturbation] = [{} for _ in radius.class_counts]
+    for (number, gradient), length in zip(gradients.items(), lengths, strict=True):
+        perturbations[number] = scaled(gradient, length)
     step.notes["ratio"] = lengths.mean() / norm(weights)
-    return Segments(offsets, step.batch.targets)
+    return Segments(perturbations, step.batch.targets)
 
 
 def class_logits(
@@ -210,7 +222,8 @@ def class_logits(
     """Return the logits [B, C] of a linear head displaced for the class of each image.
 
     Products [B, B] take the place of a loop over classes. `per_tensor`: weight and bias go by
-    their own gradient norms, else by the joint one. Notes the mean of |offset| / |w| as "ratio".
+    their own gradient norms, else by the joint one. Notes the mean of
+    |perturbation| / |w| as "ratio".
     Raises LtbenchError for any other head.
     """
     part = step.network.get_submodule(head)
@@ -224,10 +237,10 @@ def class_logits(
     bias = mean @ errors  # [B, C]: the class's gradient by the bias
     squares = ((mean @ ((errors @ errors.T) * (features @ features.T))) * mean).sum(1)
     both = torch.stack([squares.clamp_min(0), bias.square().sum(1)])  # [2, B]
-    slopes = (both if per_tensor else both.sum(0).expand(2, -1)).sqrt()
+    gradients = (both if per_tensor else both.sum(0).expand(2, -1)).sqrt()
     weights = dict(part.named_parameters())
-    lengths = radius.of(weights, slopes, targets)
-    first, second = (lengths / slopes.clamp_min(1e-30)).unsqueeze(2)
+    lengths = radius.of(weights, gradients, targets)
+    first, second = (lengths / gradients.clamp_min(1e-30)).unsqueeze(2)
     step.notes["ratio"] = lengths.mean() / norm(weights)
     reach = mean * (outputs["features"] @ features.T)
     moved: Tensor = outputs["logits"] + first * (reach @ errors) + second * bias

@@ -3,6 +3,9 @@ ICLR 2020.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
 
 from ltbench import Method, Recipe, Stage
 
@@ -15,7 +18,7 @@ class CRT(Method):
     epochs (30 of 200), the same rate falling by a cosine, no warm-up.
     """
 
-    length: float = 0.15
+    length: Annotated[float, Gt(0)] = 0.15
     moving: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
 
     deviations = (
@@ -25,16 +28,17 @@ class CRT(Method):
         "class-balanced draws with replacement; the release cycles through the classes",
     )
 
-    def __post_init__(self) -> None:
-        if self.length <= 0:
-            raise ValueError("length is a share of the epochs, above 0")
-
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
         second = recipe.second(self.length)
-        still = () if self.moving else ("backbone",)
-        head = ("classifier",)
         return (
-            Stage("train", recipe),
-            Stage("classifier", second, "class_balanced", head, head, still),
+            Stage(name="train", recipe=recipe),
+            Stage(
+                name="classifier",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=("classifier",),
+                reset=("classifier",),
+                evaluating=() if self.moving else ("backbone",),
+            ),
         )

@@ -3,7 +3,9 @@ Margin Loss", NeurIPS 2019.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Le, Lt
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Task
@@ -20,12 +22,8 @@ class DRW(Method):
     its own epochs.
     """
 
-    beta: float = 0.9999
-    defer: float = 0.8  # epoch 160 of 200
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.beta < 1 and 0 <= self.defer <= 1):
-            raise ValueError("beta lies from 0 to below 1, defer from 0 to 1")
+    beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
+    defer: Annotated[float, Ge(0), Le(1)] = 0.8  # epoch 160 of 200
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Raise TypeError for a base that defers a re-weighting of its own."""

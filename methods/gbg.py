@@ -4,9 +4,11 @@ Optimization", AAAI 2024.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Recipe, Stage, Step, Task
@@ -73,18 +75,21 @@ def min_norm_weights(gram: Tensor) -> Tensor:
 
 
 def fair_weights(step: Step, losses: Tensor, members: Tensor, groups: int, within: str) -> Tensor:
-    """Return weights [G] of sum 1 by which the segments' slopes, normalised, add up to the least.
+    """Return weights [G] of sum 1 by which the segments' normalised gradients add up to the least.
 
     Multiple-gradient descent of the segments' mean losses (Desideri, 2012): whatever is not yet
-    stationary falls for all along that sum. A slope is divided by its length and its loss ("loss+"
-    of Sener and Koltun, NeurIPS 2018). A segment without images, loss or slope has no weight. The
-    graph of the losses is kept. Raises LtbenchError for a slope that is not finite.
+    stationary falls for all along that sum. A gradient is divided by its length and its loss
+    ("loss+" of Sener and Koltun, NeurIPS 2018). A segment without images, loss or gradient has no
+    weight. The graph of the losses is kept. Raises LtbenchError for a gradient that is not finite.
     """
     means = {segment: losses[members == segment].mean() for segment in set(members.tolist())}
-    slopes = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
-    reaches = {s: norm(slope) * means[s].detach() for s, slope in _finite(step, slopes).items()}
+    gradients = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
+    reaches = {
+        s: norm(gradient) * means[s].detach() for s, gradient in _finite(step, gradients).items()
+    }
     rows = {
-        segment: torch.cat([part.flatten() for part in slopes[segment].values()]).double() / reach
+        segment: torch.cat([part.flatten() for part in gradients[segment].values()]).double()
+        / reach
         for segment, reach in reaches.items()
         if reach > 0
     }
@@ -114,8 +119,8 @@ class GBG(Contrastive):
     milestones in epochs (160 and 180); rate and warm-up as they are (0.1; 5 epochs).
     """
 
-    beta: float = 1.6
-    groups: int = 4
+    beta: Annotated[float, Ge(0)] = 1.6
+    groups: Annotated[int, Ge(1)] = 4
 
     deviations = (
         "as the released CIFAR script computes it; the paper's equations were not at hand",
@@ -124,11 +129,6 @@ class GBG(Contrastive):
         "the exact least norm, not an iteration's; a group without loss or gradient is left out",
         "groups by class size where clustering leaves one empty",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.groups < 1:
-            raise ValueError("groups must be at least 1")
 
     def setup(self, task: Task) -> None:
         """Take the task; raises UsageError for more groups than classes."""
@@ -148,7 +148,7 @@ class GBG(Contrastive):
             milestones=tuple(share * recipe.epochs / epochs for share in recipe.milestones),
             decay=0.1,
         )
-        return (Stage("train", own),)
+        return (Stage(name="train", recipe=own),)
 
     def backward(self, step: Step) -> None:
         """Weigh the groups' cross-entropies by their gradients; the base's step before groups."""
@@ -182,9 +182,9 @@ class GBG(Contrastive):
         if "initial" not in self.state:
             return
         counts, initial = self.task.class_counts, self.state.pop("initial")
-        slopes = class_gradients(network, initial, data(), len(counts), ENCODER)
+        gradients = class_gradients(network, initial, data(), len(counts), ENCODER)
         slots = torch.arange(len(counts), device=counts.device)
-        affinity = affinities(list(slopes), slots, "raw")
+        affinity = affinities(list(gradients), slots, "raw")
         labels = normalised_cut(affinity, slots, self.groups, "cluster_qr")
         labels = by_size(counts, self.groups) if labels is None else labels
         self.state["groups"] = canonical(labels, counts)

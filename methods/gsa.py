@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ltbench import Offset, Outputs, Step, Task
+from ltbench import Outputs, Perturbation, Step, Task
 from ltbench.api.perturb import Segments, combined, inner, norm, rejected, scaled
 from ltbench.api.segments import evaluate_segmented
 from ltbench.blocks.class_groups import Grouped
@@ -51,21 +51,21 @@ def _reaches(value: Tensor, weights: tuple[Tensor, ...]) -> bool:
     return any(part is not None for part in parts)
 
 
-def safe_radius(weights: Tensor, slope: Tensor, size: int, images: int) -> Tensor:
+def safe_radius(weights: Tensor, gradient: Tensor, size: int, images: int) -> Tensor:
     """Return (|w| / 2 |g|)^{1/2} (d (n - 1))^{-1/4} for norms |w| and |g|, d weights, n images.
 
     There the PAC-Bayes bound of sharpness-aware minimisation is lowest. One image counts as two.
     """
-    radius: Tensor = (weights / (2 * slope)).sqrt() * (size * max(images - 1, 1)) ** -0.25
+    radius: Tensor = (weights / (2 * gradient)).sqrt() * (size * max(images - 1, 1)) ** -0.25
     return radius
 
 
 @dataclass(frozen=True)
 class PerturbationRadius:
-    """The length of an offset: sqrt(d) rho with rho = scale times the safe radius, within bounds.
+    """The length of a perturbation e: sqrt(d) rho, rho = scale times the safe radius, in bounds.
 
-    `cap` bounds |offset| / |w|; `adaptive` measures in units of |w|, as adaptive SAM (Kwon et al.,
-    ICML 2021): the offset is then w^2 g sqrt(d) rho / |w g|.
+    `cap` bounds |e| / |w|; `adaptive` measures in units of |w|, as adaptive SAM (Kwon et al.,
+    ICML 2021): e is then w^2 g sqrt(d) rho / |w g|.
     """
 
     scale: float
@@ -78,47 +78,53 @@ class PerturbationRadius:
         if min(self.scale, self.cap, self.least) < 0 or self.most < self.least:
             raise ValueError("scale, cap and least must not be negative, nor most under least")
 
-    def offset(self, weights: Mapping[str, Tensor], way: Offset, images: int) -> Offset:
-        """Return the offset of some weights along a slope, for n images."""
-        size = sum(weight.numel() for weight in way.values())
-        rho = self.scale * safe_radius(norm(weights), norm(way), size, images)
+    def perturbation(
+        self, weights: Mapping[str, Tensor], direction: Perturbation, images: int
+    ) -> Perturbation:
+        """Return the perturbation of some weights along a gradient, for n images."""
+        size = sum(weight.numel() for weight in direction.values())
+        rho = self.scale * safe_radius(norm(weights), norm(direction), size, images)
         length = size**0.5 * rho.clamp(self.least, self.most)
         if self.adaptive:
-            length = length / norm({name: weights[name] * part for name, part in way.items()})
-            offset = {name: length * weights[name] ** 2 * part for name, part in way.items()}
-            length = norm(offset)
-        return scaled(offset if self.adaptive else way, length.minimum(self.cap * norm(weights)))
+            length = length / norm({name: weights[name] * part for name, part in direction.items()})
+            perturbation = {
+                name: length * weights[name] ** 2 * part for name, part in direction.items()
+            }
+            length = norm(perturbation)
+        return scaled(
+            perturbation if self.adaptive else direction, length.minimum(self.cap * norm(weights))
+        )
 
 
 SHOWN = ("cosine", "ratio", "radius", "capped")
 
 
 def tally(
-    offsets: Mapping[int, Offset],
-    slopes: GroupGradients,
-    mean: Offset,
-    weights: Offset,
+    perturbations: Mapping[int, Perturbation],
+    gradients: GroupGradients,
+    mean: Perturbation,
+    weights: Perturbation,
     *,
     cap: float,
     like: Tensor,
 ) -> Tensor:
-    """Return what a step's offsets add to the books `like`, [segments, 5].
+    """Return what a step's perturbations add to the books `like`, [segments, 5].
 
-    One for the offset, then its slope's cosine to the mean slope, |offset| / |w|, |offset| / d^1/2,
-    and one where the cap bound it.
+    One for the perturbation e, then its gradient's cosine to the mean gradient, |e| / |w|,
+    |e| / d^1/2, and one where the cap bound it.
     """
     books, size = torch.zeros_like(like), sum(weight.numel() for weight in weights.values())
-    for segment, offset in offsets.items():
-        slope, ratio = slopes[segment], norm(offset) / norm(weights)
-        cosine = inner(slope, mean) / (norm(slope) * norm(mean))
+    for segment, perturbation in perturbations.items():
+        gradient, ratio = gradients[segment], norm(perturbation) / norm(weights)
+        cosine = inner(gradient, mean) / (norm(gradient) * norm(mean))
         capped = (ratio > 0.999 * cap).to(ratio)
-        shown = (torch.ones_like(ratio), cosine, ratio, norm(offset) / size**0.5, capped)
+        shown = (torch.ones_like(ratio), cosine, ratio, norm(perturbation) / size**0.5, capped)
         books[segment] = torch.stack(shown)
     return books
 
 
 def read(books: Tensor, name: str) -> dict[str, float]:
-    """Return the means of books over their offsets, for curves: name0_cosine, name0_ratio …"""
+    """Return the means of books over perturbations, for curves: name0_cosine, name0_ratio …"""
     return {
         f"{name}{segment}_{column}": value / count
         for segment, (count, *sums) in enumerate(books.tolist())
@@ -132,8 +138,9 @@ PARALLEL = 1e-6  # a residual of less than this share of the gradient is roundin
 PAPER: tuple[str, ...] = (
     "the mean over images, not the sum over groups: at zero radius the objective is the base's",
     "every image at its group's weights in one pass, with the statistics of the joint batch",
-    "radius by Eq. 13 (Eq. 37 misprints it), offsets of at most 0.05 of the weights' norm; a group "
-    "with one image gets the radius of two; the regulariser of Eq. 15, a weight decay, is off",
+    "radius by Eq. 13 (Eq. 37 misprints it), perturbations of at most 0.05 of the weights' norm; "
+    "a group with one image gets the radius of two; the regulariser of Eq. 15, a weight decay, is "
+    "off",
     "groups as in gkp, from 5 % of the epochs on; until then the base's step",
 )
 RELEASE: tuple[str, ...] = (
@@ -192,37 +199,43 @@ class GSA(Grouped):
             return super().backward(step)  # alone in the batch, so without a residual
         within = f"{HEAD}." if self.perturbed == "head" else ""
         take = exact_gradients if self.gradients == "exact" else owned_gradients
-        outputs, slopes = take(step, members, within)
+        outputs, gradients = take(step, members, within)
         shares = [size / len(members) for size in members.bincount().tolist()]
-        segments = Segments(self._offsets(step, slopes, shares), members)
+        segments = Segments(self._perturbations(step, gradients, shares), members)
         if self.perturbed == "head":
             moved = {**outputs, "logits": moved_logits(step, outputs, segments, HEAD)}
             return step.descend(step.losses(moved).mean() + step.penalty())
         del outputs  # and the graph
         return step.descend(step.objective(segments))
 
-    def _offsets(self, step: Step, slopes: dict[int, Offset], shares: list[float]) -> list[Offset]:
+    def _perturbations(
+        self, step: Step, gradients: dict[int, Perturbation], shares: list[float]
+    ) -> list[Perturbation]:
         """Return eps by group (Eq. 12-14), {} where there is none, and note it for the books."""
-        mean = combined(list(slopes.values()), [shares[group] for group in slopes])
+        mean = combined(list(gradients.values()), [shares[group] for group in gradients])
         weights = {n: w.detach() for n, w in step.network.named_parameters() if n in mean}
-        images, offsets = self.group_images.tolist(), {}
-        for group, slope in slopes.items():
-            way = self._way(slope, mean)
-            if norm(way) > PARALLEL * norm(slope):
-                offsets[group] = self.reach.offset(weights, way, images[group])
-        books = tally(offsets, slopes, mean, weights, cap=self.cap, like=self.state["sums"])
+        images, perturbations = self.group_images.tolist(), {}
+        for group, gradient in gradients.items():
+            direction = self._direction(gradient, mean)
+            if norm(direction) > PARALLEL * norm(gradient):
+                perturbations[group] = self.reach.perturbation(weights, direction, images[group])
+        books = tally(
+            perturbations, gradients, mean, weights, cap=self.cap, like=self.state["sums"]
+        )
         step.notes |= {"books": books, "mean": mean}
-        return [offsets.get(group, {}) for group in range(self.groups)]
+        return [perturbations.get(group, {}) for group in range(self.groups)]
 
-    def _way(self, slope: Offset, mean: Offset) -> Offset:
-        """Return the direction of a group's offset, not normalised."""
+    def _direction(self, gradient: Perturbation, mean: Perturbation) -> Perturbation:
+        """Return the direction of a group's perturbation, not normalised."""
         if self.direction == "average":
-            slope, mean = mean, self.state.get("average", {})
-            return combined([slope, mean], [1.0, -1.0]) if mean else slope
+            gradient, mean = mean, self.state.get("average", {})
+            return combined([gradient, mean], [1.0, -1.0]) if mean else gradient
         if self.direction == "gradient":
-            return slope
-        residual = rejected(slope, mean)
-        return residual if self.direction == "residual" else combined([slope, residual], [1.0, -1])
+            return gradient
+        residual = rejected(gradient, mean)
+        return (
+            residual if self.direction == "residual" else combined([gradient, residual], [1.0, -1])
+        )
 
     def after_step(self, step: Step) -> None:
         """Keep the epoch's books, and for direction="average" the gradient's running mean."""

@@ -3,12 +3,15 @@ Loss", NeurIPS 2019.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Task
+from ltbench.blocks.margins import ldam_margins, lowered
 from ltbench.networks import CosineClassifier, Network
 
 
@@ -21,19 +24,14 @@ class LDAMDRW(Method):
     """
 
     max_margin: float = 0.5
-    scale: float = 30.0
-    beta: float = 0.9999
-    defer: float = 0.8  # epoch 160 of 200
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.beta < 1 and 0 <= self.defer <= 1 and self.scale > 0):
-            raise ValueError("beta lies from 0 to below 1, defer from 0 to 1, scale above 0")
+    scale: Annotated[float, Gt(0)] = 30.0
+    beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
+    defer: Annotated[float, Ge(0), Le(1)] = 0.8  # epoch 160 of 200
 
     def setup(self, task: Task) -> None:
         """Derive margins and deferred weights, both [C], from the class counts."""
         super().setup(task)
-        counts = task.class_counts.double()
-        self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
+        self.margins = ldam_margins(task.class_counts, self.max_margin)
         self.weights = task.effective_weights(self.beta)
 
     def build(self, network: Network) -> Network:
@@ -48,8 +46,7 @@ class LDAMDRW(Method):
         The official code takes the framework's weighted mean, which divides by the batch's sum
         of weights: scaled here so that the plain mean gives the same.
         """
-        margins = F.one_hot(batch.targets, self.task.num_classes) * self.margins
-        logits = outputs["logits"] - self.scale * margins
+        logits = lowered(outputs["logits"], batch.targets, self.margins, self.scale)
         losses = F.cross_entropy(logits, batch.targets, reduction="none")
         if clock.progress < self.defer:
             return losses

@@ -3,11 +3,13 @@ Forgetting in Incremental Few-Shot Learning by Finding Flat Minima", NeurIPS 202
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from ltbench import Method, Offset, Step
+from ltbench import Method, Perturbation, Step
 from ltbench.errors import UsageError
 
 
@@ -19,9 +21,9 @@ class ModelPerturbation(Method):
     cross-entropy; behind `+` it modifies any objective. size = 0 is the control.
     """
 
-    size: float = 0.05
-    draws: int = 2
-    layers: int = 4
+    size: Annotated[float, Ge(0)] = 0.05
+    draws: Annotated[int, Ge(1)] = 2
+    layers: Annotated[int, Ge(1)] = 4
 
     deviations = (
         "noise relative to a filter's norm; the paper's +-0.005, absolute, means less and less "
@@ -31,19 +33,15 @@ class ModelPerturbation(Method):
         "batch statistics move in an undisplaced pass that takes no gradient",
     )
 
-    def __post_init__(self) -> None:
-        if self.size < 0 or min(self.draws, self.layers) < 1:
-            raise ValueError("size must not be negative, draws and layers are at least 1")
-
     def backward(self, step: Step) -> None:
         """Descend along the mean gradient at the displaced weights."""
         with torch.no_grad():
             step.losses(step.forward())
         generator = step.clock.generator("perturbation")
         for _ in range(self.draws):
-            step.descend(step.objective(self._offset(step.network, generator)) / self.draws)
+            step.descend(step.objective(self._perturbation(step.network, generator)) / self.draws)
 
-    def _offset(self, network: nn.Module, generator: torch.Generator) -> Offset:
+    def _perturbation(self, network: nn.Module, generator: torch.Generator) -> Perturbation:
         """Draw a displacement of the last convolutions, filter by filter."""
         modules = network.named_modules()
         names = [f"{name}.weight" for name, part in modules if isinstance(part, nn.Conv2d)]

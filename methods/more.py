@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ltbench import Method, Offset, Step, Task
+from ltbench import Method, Perturbation, Step, Task
 from ltbench.networks import Network
 from ltbench.networks.parametrize import merge_weights
 
@@ -50,8 +50,8 @@ def add_low_rank(network: nn.Module, ratio: float) -> None:
         parametrize.register_parametrization(module, "weight", part)
 
 
-def without_low_rank(network: nn.Module) -> Offset:
-    """Return the offset at which every weight is W alone.
+def without_low_rank(network: nn.Module) -> Perturbation:
+    """Return the perturbation at which every weight is W alone.
 
     It is the negative of each U, not detached: evaluated there, a gradient reaches W, and the two
     ways into U cancel.

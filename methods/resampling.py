@@ -24,4 +24,4 @@ class Resampling(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return one stage of the recipe on re-sampled images."""
-        return (Stage("train", recipe, self.sampler),)
+        return (Stage(name="train", recipe=recipe, sampler=self.sampler),)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -57,11 +57,9 @@ def results(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def method_file(tmp_path: Path, monkeypatch) -> Callable[[str, str], Path]:
+def method_file(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Write a method file, given its name and its class body; what it loads is forgotten after."""
-    from ltbench.api import registry
-
-    monkeypatch.setattr(registry, "_loaded", {})
+    from ltbench.api.registry import loaded
 
     def write(name: str, body: str) -> Path:
         path = tmp_path / f"{name}.py"
@@ -69,7 +67,8 @@ def method_file(tmp_path: Path, monkeypatch) -> Callable[[str, str], Path]:
         path.write_text(_HEAD + indented)
         return path
 
-    return write
+    with loaded():
+        yield write
 
 
 @pytest.fixture

@@ -39,6 +39,16 @@ def test_pages_show_what_the_records_say(rebuild, store):
         assert rebuild.page(text, store) == text
 
 
+def test_the_page_of_python_prints_what_it_shows(rebuild, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    text = (ROOT / rebuild.EXECUTED).read_text()
+    assert rebuild.executed(text, store.root, tmp_path) == text
+    assert "```text" in text
+    (drawn,) = tmp_path.glob("*.svg")
+    assert (ROOT / "docs" / "pictures" / drawn.name).is_file()
+    assert f"](pictures/{drawn.name})" in text
+
+
 def test_every_recorded_method_has_a_measured_cost(rebuild, store):
     costs = rebuild._costs(store.root / "costs.csv")
     assert {record.method for record in store.records()} <= costs.keys()

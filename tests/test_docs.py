@@ -1,9 +1,12 @@
 """The documentation holds: pages are reachable, links resolve, and what it shows runs."""
 
+import importlib
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from textwrap import dedent
 
@@ -92,14 +95,14 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("page", "place"), METHODS, ids=lambda each: getattr(each, "name", each))
-def test_methods_hold_to_the_protocol(page, place, tmp_path, monkeypatch):
+def test_methods_hold_to_the_protocol(page, place, tmp_path):
     from ltbench.api import registry
     from ltbench.testing.conformance import check
 
-    monkeypatch.setattr(registry, "_loaded", {})
     path = tmp_path / "shown.py"
     path.write_text(blocks(page, "python")[place])
-    assert check(registry.load_file(path)) == []
+    with registry.loaded(path) as (name,):
+        assert check(name) == []
 
 
 def test_there_are_methods_to_check():
@@ -116,6 +119,45 @@ def test_the_gradient_rule_in_three_lines_holds_too(method_file):
     needed = "\nfrom ltbench.api.perturb import scaled\n"
     path.write_text(path.read_text().replace("\nimport os\n", needed))
     assert check(registry.load_file(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "module", "name"),
+    [
+        ("task", "ltbench.api.task", "Task"),
+        ("batch", "ltbench.data.batch", "Batch"),
+        ("clock", "ltbench.api.task", "Clock"),
+        ("step", "ltbench.api.method", "Step"),
+    ],
+)
+def test_the_tables_of_what_hooks_are_given_are_complete(prefix, module, name):
+    cls = getattr(importlib.import_module(module), name)
+    fields = {*getattr(cls, "__dataclass_fields__", ()), *getattr(cls, "_fields", ())}
+    public = fields | {each for each in vars(cls) if not each.startswith("_")}
+    text = (ROOT / "docs" / "methods.md").read_text()
+    (table,) = re.findall(rf"^\| `{prefix}\.` \|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    first = " ".join(line.split("|")[1] for line in table.splitlines()[1:])
+    assert {each.partition("(")[0] for each in re.findall("`([^`]+)`", first)} == public
+
+
+def test_the_entry_points_shown_load(tmp_path, monkeypatch):
+    from ltbench import Method
+
+    (shown,) = blocks(ROOT / "docs" / "methods.md", "toml")
+    ((group, points),) = tomllib.loads(shown)["project"]["entry-points"].items()
+    assert group == "ltbench.methods"  # as the registry asks, which tests/test_tree.py tries
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for name in ("mine", "others"):
+        (package / f"{name}.py").write_text(
+            "from ltbench import Method\nclass Other(Method):\n    pass\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, value in points.items():
+        found = EntryPoint(name, value, group).load()
+        assert issubclass(found if isinstance(found, type) else found.Other, Method)
+        assert value.split(":")[0].startswith("my_package.")
 
 
 def test_the_entry_of_a_data_set_is_one():

@@ -18,6 +18,7 @@ LEVELS = (
     ("runs.executors", "analysis", "exchange", "tables"),
     ("tables.write", "planning", "figures"),
     ("report", "cli.views"),
+    ("session",),
     ("cli",),
 )
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}

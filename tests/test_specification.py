@@ -151,6 +151,8 @@ def test_splitting_respects_brackets_and_quotes(items, separator):
         ("a(x='p,q'),b", ["a(x='p,q')", "b"]),
         ("a(x=')'),b", ["a(x=')')", "b"]),
         ("a(x=[1,{2,3}]),b", ["a(x=[1,{2,3}])", "b"]),
+        ("a(x=1,b", ["a(x=1,b"]),
+        ("a),b", ["a),b"]),
     ],
 )
 def test_commas_separate_only_outside_brackets_and_quotes(text, items):

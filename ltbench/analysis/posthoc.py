@@ -16,7 +16,7 @@ from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.calibration import calibration, halves, temperature
 from ltbench.evaluation.label_shift import Floats, Labels, Prior, image_weights
-from ltbench.runs.artifacts import LOGITS, Logits, read_logits
+from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
@@ -70,7 +70,7 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 
     Raises LtbenchError for logits that are damaged or are not what the record was scored by.
     """
-    path = store.work(record.fingerprint) / LOGITS
+    path = store.logits_path(record.fingerprint)
     found = read_logits(path)
     if found is None:
         return None

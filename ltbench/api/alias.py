@@ -1,13 +1,13 @@
 """Aliases: a method file that only names a composition and says what it is made of."""
 
 import dataclasses
-import typing
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
 from ltbench.api.compose import Compose, name_of
 from ltbench.api.method import Method
+from ltbench.api.parameters import fields_of, types_of
 from ltbench.specification import Term, parse
 
 Maker = Callable[[Term], Method]
@@ -52,7 +52,7 @@ def expanded(cls: type[Alias], make: Maker) -> type[Alias]:
         there = [make(term) for term in parse(changed.get("composition", cls.composition))]
         kept = {key: value for key, value in _parameters(cls, there).items() if key in defaults}
         variants[name] = {**kept, **changed}
-    hints = {key: hint for part in parts for key, hint in typing.get_type_hints(type(part)).items()}
+    hints = {key: hint for part in parts for key, hint in types_of(type(part)).items()}
     body = {"variants": variants, "deviations": _deviations(parts), "__doc__": cls.__doc__}
     whole = dataclasses.make_dataclass(
         cls.__name__,
@@ -63,11 +63,6 @@ def expanded(cls: type[Alias], make: Maker) -> type[Alias]:
     )  # fmt: skip
     whole.__module__ = cls.__module__
     return whole
-
-
-def fields_of(cls: type[Method]) -> list[dataclasses.Field[Any]]:
-    """Return the parameters of a method."""
-    return [f for f in dataclasses.fields(cls) if f.init]
 
 
 def _taken(cls: type[Alias], part: Method) -> set[str]:

@@ -1,18 +1,18 @@
 """Composition: `base+modifier+modifier` as one method, by four rules.
 
 1. `penalty`: the sum over the parts; `loss_weight`, `sample_weights`: their product.
-2. `setup`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`, `adjust_logits`: every part,
-   in order.
-3. `backward`, `mix`, `grading`: the one part that overrides it, else the base's; two are an error.
+2. `on_compose`, `setup`, `build`, `after_step`, `after_epoch`, `curves`, `finalize`,
+   `adjust_logits`: every part, in order.
+3. `backward`, `mix`, `augment`: the one part that overrides it, else the base's; two are an error.
 4. `views`, `stages`, `begin_stage`, `forward`, `losses`, `predict`: the base's; a modifier with one
    is an error.
 
-`on_compose` tells each part of the others; state that two of them need is kept by one of them.
+State that several parts need is in one of them, which `on_compose` makes known to the others.
 """
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,23 +20,31 @@ from torch import Tensor, nn
 from ltbench.api.method import Method, Outputs, Step
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
-from ltbench.data.augment.graded import Grading
+from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
+from ltbench.data.training_images import TrainingImages
 from ltbench.networks import Network
 
-if TYPE_CHECKING:
-    from ltbench.data.training_images import TrainingImages
+HOOKS = frozenset(
+    {"views", *(name for name, hook in vars(Method).items() if callable(hook) and name[0] != "_")}
+)
+"""Everything that a method may override: its public functions, and `views`."""
 
-BASE_ONLY = ("views", "stages", "begin_stage", "forward", "losses", "predict")
+ONE_PART = {
+    "backward": "gradient rules",
+    "mix": "ways of mixing images",
+    "augment": "augmentations of the first view",
+}
+BASE_ONLY = frozenset({"views", "stages", "begin_stage", "forward", "losses", "predict"})
 POST_HOC = frozenset({"finalize", "adjust_logits"})
-HOOKS = frozenset({*BASE_ONLY, *POST_HOC, "build", "penalty", "loss_weight", "backward"})
-HOOKS |= {"grading", "mix", "sample_weights", "after_step", "after_epoch", "curves"}
+PREPARING = frozenset({"on_compose", "setup"})  # change nothing by themselves
 
 
 def overrides(part: Method | type[Method]) -> set[str]:
-    """Return the names of the hooks that a method changes."""
+    """Return the names of the hooks by which a method changes training or prediction."""
     cls = part if isinstance(part, type) else type(part)
-    return {hook for hook in HOOKS if getattr(cls, hook) is not getattr(Method, hook)}
+    own = {hook for hook in HOOKS if getattr(cls, hook) is not getattr(Method, hook)}
+    return own - PREPARING
 
 
 def is_post_hoc(part: Method | type[Method]) -> bool:
@@ -63,14 +71,14 @@ class Compose(Method):
         for part in modifiers:
             if not overrides(part):
                 raise TypeError(f"{name_of(part)} changes nothing, so it cannot modify anything")
-            if clash := sorted(overrides(part) & set(BASE_ONLY)):
+            if clash := sorted(overrides(part) & BASE_ONLY):
                 raise TypeError(
                     f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "
                     f"{', '.join(clash)}, which only the first part of a composition may"
                 )
-        self.rule = self._only("backward", "gradient rules")
-        self.mixer = self._only("mix", "ways of mixing images")
-        self.grader = self._only("grading", "gradings of the first view")
+        self.rule = self._only("backward")
+        self.mixer = self._only("mix")
+        self.augmenter = self._only("augment")
         self.on_compose(leaves(self))
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
@@ -114,12 +122,12 @@ class Compose(Method):
         """Return what the base makes of the network."""
         return self.base.begin_stage(network, stage)
 
-    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
-        """Grade the first view the one way there is."""
-        return self.grader.grading(targets, clock)
+    def augment(self, view: View, targets: Tensor, clock: Clock) -> View:
+        """Return the view of the one part that augments."""
+        return self.augmenter.augment(view, targets, clock)
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Mix images the one way there is."""
+        """Return the batch of the one part that mixes."""
         return self.mixer.mix(batch, clock)
 
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
@@ -147,12 +155,12 @@ class Compose(Method):
         self.rule.backward(step)
 
     def after_step(self, step: Step) -> None:
-        """Let every part keep its books."""
+        """Update every part's state."""
         for part in self.parts:
             part.after_step(step)
 
-    def after_epoch(self, network: nn.Module, data: "TrainingImages", clock: Clock) -> None:
-        """Let every part keep its books."""
+    def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
+        """Update every part's state."""
         for part in self.parts:
             part.after_epoch(network, data, clock)
 
@@ -175,12 +183,12 @@ class Compose(Method):
             logits = part.adjust_logits(logits)
         return logits
 
-    def _only(self, hook: str, what: str) -> Method:
+    def _only(self, hook: str) -> Method:
         """Return the part that overrides a hook, the base if none does."""
         own = [p for p in self.parts if any(hook in overrides(leaf) for leaf in leaves(p))]
         if len(own) > 1:
             names = " and ".join(map(name_of, own))
-            raise TypeError(f"two {what} in one composition: {names}; keep one")
+            raise TypeError(f"two {ONE_PART[hook]} in one composition: {names}; keep one")
         return own[0] if own else self.base
 
     def _stage(self, stage: Stage) -> Stage:

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.api.perturb import Offset, Segments, evaluate_at
+from ltbench.api.perturb import Perturbation, Segments, evaluate_at
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
-from ltbench.data.augment.graded import Grading
+from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
 from ltbench.data.training_images import TrainingImages
 from ltbench.networks import Network
@@ -30,16 +30,16 @@ Outputs = dict[str, Tensor]
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `setup`, `build`, `stages`; every epoch `grading`; every step `mix`,
+    Hooks run in this order: `setup`, `build`, `stages`; every epoch `augment`; every step `mix`,
     `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
     every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
-    `predict`, `adjust_logits`.
-    Only training data reaches a hook.
+    `predict`, `adjust_logits`. Only training data reaches a hook.
     """
 
     views: ClassVar[tuple[str, ...]] = ("standard",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
+    version: ClassVar[int] = 1  # raised by a change that makes runs of before another method's
 
     task: Task = field(init=False, repr=False, compare=False)
     state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -48,10 +48,10 @@ class Method:
     # before training
 
     def on_compose(self, parts: "tuple[Method, ...]") -> None:
-        """Meet the parts of the composition this one belongs to, itself included, in order.
+        """Take note of all parts of the composition that this method is in, in order.
 
-        Called when it is composed, perhaps several times. What parts share is kept by one of
-        them, in its state, and read by the others. Raises TypeError for parts that do not fit.
+        Called for each composition. What parts share is in the state of one of them, and the others
+        read it. Raises TypeError for parts that do not fit.
         """
 
     def setup(self, task: Task) -> None:
@@ -63,8 +63,8 @@ class Method:
         return network
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
-        """Return the stages of training; they depend on the protocol's recipe alone."""
-        return (Stage("train", recipe),)
+        """Return the stages of training, which depend on the protocol's recipe alone."""
+        return (Stage(name="train", recipe=recipe),)
 
     def begin_stage(self, network: Network, stage: str) -> Network:
         """Return the network that a stage after the first trains: heads changed, parts added.
@@ -75,17 +75,17 @@ class Method:
 
     # the objective: pure functions
 
-    def grading(self, targets: Tensor, clock: Clock) -> Grading | None:
-        """Return how strongly an epoch's images are augmented in the first view beyond what it is.
+    def augment(self, view: View, targets: Tensor, clock: Clock) -> View:
+        """Return the parts of an epoch's first view: these, others added, dropped or reordered.
 
-        `targets` [N] are the labels of all the epoch's images in order; None leaves the view alone.
+        `targets` [N] are the labels of all the epoch's images, which each part gets in that order.
         """
-        return None
+        return view
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the batch to train on; mixed images bring their `partners` and their `share`.
+        """Return the batch to train on; mixed images bring `mix_targets` and `mix_ratio`, both [B].
 
-        Losses are then taken towards the targets and the partners, and mixed by the share.
+        Their loss is mix_ratio times that towards targets, and the rest towards mix_targets.
         """
         return batch
 
@@ -110,8 +110,6 @@ class Method:
         """Return the factor on the losses in the objective, for a convex mix with a penalty."""
         return 1.0
 
-    # the gradient rule
-
     def backward(self, step: "Step") -> None:
         """Fill `.grad` of the trainable parameters; may evaluate the objective anywhere."""
         step.descend(step.objective())
@@ -122,16 +120,11 @@ class Method:
         """Update state after the optimiser's step; `step.outputs` is the undisplaced pass."""
 
     def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
-        """Update state after an epoch; `data()` iterates the clean training images in order.
-
-        `data.recognised` sees them through the first view.
-        """
+        """Update state after an epoch; `data()` iterates the clean training images in order."""
 
     def curves(self) -> dict[str, float]:
-        """Return scalars to log for the epoch that ends, after `after_epoch`."""
+        """Return scalars of the epoch that ends, after `after_epoch`; `Step.log` is for steps."""
         return {}
-
-    # inference
 
     def finalize(self, network: nn.Module) -> None:
         """Change a copy of the trained network for prediction: merge, normalise."""
@@ -148,10 +141,7 @@ class Method:
 
 @dataclass
 class Step:
-    """One optimisation step: evaluates a method's objective here or at displaced weights.
-
-    Its batch is the one that the method mixes of the given one.
-    """
+    """One optimisation step on the method's mix of a batch: its objective, here or displaced."""
 
     method: Method
     network: nn.Module
@@ -161,22 +151,23 @@ class Step:
     outputs: Outputs | None = None  # detached, of the first undisplaced forward
     loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
     notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
+    logged: dict[str, Tensor | float] = field(default_factory=dict)  # by `log`, for the engine
 
     def __post_init__(self) -> None:
         self.batch = self.method.mix(self.batch, self.clock)
 
-    def forward(self, offset: Offset | Segments | None = None) -> Outputs:
-        """Return the outputs, in float32 or finer, at the weights plus `offset`.
+    def forward(self, perturbation: Perturbation | Segments | None = None) -> Outputs:
+        """Return the outputs, in float32 or finer, at the weights plus `perturbation`.
 
         With `Segments` every image is at its own segment's weights; what an output does not owe
         to images, such as prototypes, is at the undisplaced ones.
         """
-        if isinstance(offset, Segments):
-            outputs = evaluate_segmented(self.network, offset, self._forward)
-            if not offset.here:
+        if isinstance(perturbation, Segments):
+            outputs = evaluate_segmented(self.network, perturbation, self._forward)
+            if not perturbation.here:
                 return outputs
-        elif offset is not None:
-            return evaluate_at(self.network, offset, self._forward)
+        elif perturbation is not None:
+            return evaluate_at(self.network, perturbation, self._forward)
         else:
             outputs = self._forward(self.network)
         if self.outputs is None:
@@ -186,33 +177,33 @@ class Step:
     def losses(self, outputs: Outputs) -> Tensor:
         """Return the method's losses [B] for outputs of this batch, times all weights.
 
-        Of mixed images: share times the loss towards the targets, the rest towards the partners.
+        Of mixed images: mix_ratio times that towards targets, and the rest towards mix_targets.
         """
         batch = self.batch
         losses = self._weighted(outputs, batch)
-        if batch.partners is not None and batch.share is not None:
-            other = self._weighted(outputs, batch._replace(targets=batch.partners))
-            losses = batch.share * losses + (1 - batch.share) * other
+        if batch.mix_targets is not None and batch.mix_ratio is not None:
+            other = self._weighted(outputs, batch._replace(targets=batch.mix_targets))
+            losses = batch.mix_ratio * losses + (1 - batch.mix_ratio) * other
         if self.loss is None:
             self.loss = losses.detach().mean()
         return losses * self.method.loss_weight(self.clock)
 
-    def penalty(self, offset: Offset | Segments | None = None) -> Tensor:
-        """Return the method's penalty at the weights plus `offset`.
+    def penalty(self, perturbation: Perturbation | Segments | None = None) -> Tensor:
+        """Return the method's penalty at the weights plus `perturbation`.
 
         Under `Segments`, which displace the weights of images only, it is the undisplaced one.
         """
-        if offset is None or isinstance(offset, Segments):
+        if perturbation is None or isinstance(perturbation, Segments):
             return self.method.penalty(self.network, self.clock)
         return evaluate_at(
-            self.network, offset, lambda network: self.method.penalty(network, self.clock)
+            self.network, perturbation, lambda network: self.method.penalty(network, self.clock)
         )
 
-    def objective(self, offset: Offset | Segments | None = None) -> Tensor:
-        """Return mean loss plus penalty at the weights plus `offset`, a scalar."""
-        return self.losses(self.forward(offset)).mean() + self.penalty(offset)
+    def objective(self, perturbation: Perturbation | Segments | None = None) -> Tensor:
+        """Return mean loss plus penalty at the weights plus `perturbation`, a scalar."""
+        return self.losses(self.forward(perturbation)).mean() + self.penalty(perturbation)
 
-    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Offset:
+    def gradients(self, value: Tensor, within: str = "", *, retain: bool = False) -> Perturbation:
         """Return the gradient of a scalar by trainable parameters whose name begins `within`.
 
         Detached, parameter by parameter; a parameter the value does not reach gives zeros.
@@ -223,14 +214,24 @@ class Step:
             for name, parameter in self.network.named_parameters()
             if parameter.requires_grad and name.startswith(within)
         }
+        weights = list(chosen.values())
         parts = torch.autograd.grad(
-            value,
-            list(chosen.values()),
-            retain_graph=retain,
-            allow_unused=True,
-            materialize_grads=True,
+            value, weights, retain_graph=retain, allow_unused=True, materialize_grads=True
         )
         return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
+
+    def log(self, name: str, value: Tensor | float) -> None:
+        """Log a scalar of this step; its mean over the epoch's steps that log it is a curve.
+
+        For `backward` and `after_step`, which need no state and no `curves` for it. A tensor is
+        detached and stays on its device, so no step waits. The later of two values of one name in
+        a step counts. Raises ValueError for a tensor of several elements.
+        """
+        if isinstance(value, Tensor):
+            if value.numel() != 1:
+                raise ValueError(f"step.log({name!r}) takes a scalar, not {tuple(value.shape)}")
+            value = value.detach().reshape(())
+        self.logged[name] = value
 
     def descend(self, value: Tensor) -> None:
         """Add the gradient of a scalar to `.grad` of the parameters it reaches."""
@@ -245,7 +246,5 @@ class Step:
         with self.autocast():
             outputs = self.method.forward(network, batch, self.clock)
         # Losses, norms and similarities are computed in float32 whatever the convolutions used.
-        return {
-            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
-            for name, value in outputs.items()
-        }
+        half = (torch.bfloat16, torch.float16)
+        return {name: v.float() if v.dtype in half else v for name, v in outputs.items()}

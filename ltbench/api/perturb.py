@@ -1,4 +1,4 @@
-"""Offsets: displacements of the weights, and evaluation at displaced weights."""
+"""Perturbations: displacements of the weights, and evaluation at displaced weights."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-Offset = dict[str, Tensor]
+Perturbation = dict[str, Tensor]
 """Parameter name to displacement, of the parameter's shape."""
 
 Result = TypeVar("Result")
@@ -16,14 +16,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Segments:
-    """A second form of offset: image i is evaluated at the weights plus offsets[members[i]].
+    """Perturbations by image: image i is evaluated at the weights plus perturbations[members[i]].
 
-    An offset may leave out parameters, or be empty; one that no image names costs nothing.
-    `here` says that the offsets are zeros made to take gradients: the pass is then the undisplaced
-    one, and moves batch statistics. `segments.evaluate_segmented` does the work.
+    A perturbation may leave out parameters, or be empty; one that no image names costs nothing.
+    `here` says that the perturbations are zeros made to take gradients: the pass is then the
+    undisplaced one, and moves batch statistics. `segments.evaluate_segmented` does the work.
     """
 
-    offsets: Sequence[Offset]
+    perturbations: Sequence[Perturbation]
     members: Tensor  # [B], int64
     here: bool = False
 
@@ -40,16 +40,16 @@ class _Call(nn.Module):
 
 
 def evaluate_at(
-    network: nn.Module, offset: Mapping[str, Tensor], function: Callable[[nn.Module], Result]
+    network: nn.Module, perturbation: Mapping[str, Tensor], function: Callable[[nn.Module], Result]
 ) -> Result:
-    """Return `function(network)` with every parameter p at p + offset[name].
+    """Return `function(network)` with every parameter p at p + perturbation[name].
 
     Gradients land in the network's own parameters. Buffers are clones, so a displaced pass moves
     no batch statistics; nothing needs restoring, whatever `function` raises.
-    Raises KeyError for a name in `offset` that is not a parameter.
+    Raises KeyError for a name in `perturbation` that is not a parameter.
     """
-    parameters = named_parameters(network, offset)
-    displaced = {name: parameters[name] + shift for name, shift in offset.items()}
+    parameters = named_parameters(network, perturbation)
+    displaced = {name: parameters[name] + shift for name, shift in perturbation.items()}
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     return evaluate_with(network, {**displaced, **buffers}, function)
 
@@ -63,44 +63,48 @@ def evaluate_with(
     return result
 
 
-def named_parameters(network: nn.Module, *offsets: Mapping[str, Tensor]) -> dict[str, nn.Parameter]:
-    """Return the parameters by name; raises KeyError for an offset of something else."""
+def named_parameters(
+    network: nn.Module, *perturbations: Mapping[str, Tensor]
+) -> dict[str, nn.Parameter]:
+    """Return the parameters by name; raises KeyError for a perturbation of something else."""
     parameters = dict(network.named_parameters())
-    for name in {name for offset in offsets for name in offset}:
+    for name in {name for perturbation in perturbations for name in perturbation}:
         if name not in parameters:
             raise KeyError(f"the network has no parameter {name!r} to displace")
     return parameters
 
 
-def norm(offset: Mapping[str, Tensor]) -> Tensor:
-    """Return the Euclidean norm over all entries of an offset, a scalar in float32 or finer."""
-    if not offset:
-        raise ValueError("the norm of an empty offset is not defined")
-    norms = torch._foreach_norm([part.detach() for part in offset.values()])
+def norm(perturbation: Mapping[str, Tensor]) -> Tensor:
+    """Return the Euclidean norm over all entries, a scalar in float32 or finer."""
+    if not perturbation:
+        raise ValueError("the norm of an empty perturbation is not defined")
+    norms = torch._foreach_norm([part.detach() for part in perturbation.values()])
     return torch.stack(norms).square().sum().sqrt()
 
 
-def scaled(offset: Mapping[str, Tensor], length: float | Tensor) -> Offset:
-    """Return the offset stretched to Euclidean norm `length`; a zero offset stays zero."""
-    factor = length / (norm(offset) + 1e-12)
-    return {name: part * factor for name, part in offset.items()}
+def scaled(perturbation: Mapping[str, Tensor], length: float | Tensor) -> Perturbation:
+    """Return the perturbation stretched to Euclidean norm `length`; zero stays zero."""
+    factor = length / (norm(perturbation) + 1e-12)
+    return {name: part * factor for name, part in perturbation.items()}
 
 
 def inner(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> Tensor:
-    """Return the inner product of two offsets over the same names, a scalar."""
+    """Return the inner product of two perturbations over the same names, a scalar."""
     return torch.stack([(left[name] * right[name]).sum() for name in left]).sum()
 
 
-def rejected(offset: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> Offset:
-    """Return the part of `offset` orthogonal to `direction`; all of it where direction is zero."""
-    share = inner(offset, direction) / inner(direction, direction).clamp_min(1e-24)
-    return {name: part - share * direction[name] for name, part in offset.items()}
+def rejected(perturbation: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> Perturbation:
+    """Return the part of a perturbation orthogonal to a direction; all of it for direction zero."""
+    share = inner(perturbation, direction) / inner(direction, direction).clamp_min(1e-24)
+    return {name: part - share * direction[name] for name, part in perturbation.items()}
 
 
-def combined(offsets: Sequence[Mapping[str, Tensor]], factors: Iterable[float]) -> Offset:
-    """Return the sum of offsets over the same names, each times its factor."""
-    names = list(offsets[0])
-    first, *others = ([offset[name] for name in names] for offset in offsets)
+def combined(
+    perturbations: Sequence[Mapping[str, Tensor]], factors: Iterable[float]
+) -> Perturbation:
+    """Return the sum of perturbations over the same names, each times its factor."""
+    names = list(perturbations[0])
+    first, *others = ([perturbation[name] for name in names] for perturbation in perturbations)
     factor, *factors = factors
     total = torch._foreach_mul(first, factor)
     for other, alpha in zip(others, factors, strict=True):

@@ -43,7 +43,7 @@ class Recipe:
         return self.learning_rate * self.decay**passed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A span of training with one recipe and one trainable set."""
 

@@ -6,41 +6,40 @@ its first `Method` subclass is the method: adding one edits nothing else. An `Al
 expanded to a composition that keeps its name.
 """
 
-import hashlib
 import importlib
-import importlib.util
-import pkgutil
 import sys
-import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-import ltbench.methods
-from ltbench.api.alias import Alias, expanded, fields_of
+from ltbench.api import signatures
+from ltbench.api.alias import Alias, expanded
 from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
+from ltbench.api.declarations import Parameter
 from ltbench.api.method import Method
-from ltbench.errors import UsageError, unknown
+from ltbench.api.parameters import fields_of, types_of
+from ltbench.api.signatures import Signature
+from ltbench.api.sources import execute, forgotten_after, hashes_of
+from ltbench.errors import UsageError, first_line, unknown
 from ltbench.specification import Term, parse
 
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _loaded: dict[str, type[Method]] = {}  # by `load_file`
 
 
 def names() -> list[str]:
     """Return every method name there is, sorted."""
-    return sorted({*_own(), *_installed(), *_loaded})
+    return sorted({*signatures.own(), *signatures.installed(), *_loaded})
 
 
 def find(name: str) -> type[Method]:
     """Return the class of a method; raises UsageError with near matches for an unknown name."""
-    if name in _own():
+    if name in signatures.own():
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
-    if name in _installed():
+    if name in signatures.installed():
         return _entry_point(name)
     if name in _loaded:
         return _loaded[name]
@@ -50,29 +49,29 @@ def find(name: str) -> type[Method]:
 def load_file(path: Path) -> str:
     """Make the method in a Python file known under the file's stem, and return that name.
 
-    Raises UsageError for a file that is missing, does not run, or defines no method.
+    What lies beside the file can be imported from it. Raises UsageError for a file that is
+    missing, does not run, or defines no method.
     """
-    name = path.stem
-    if not path.is_file() or not name.isidentifier():
-        raise UsageError(f"--load {path}: give an existing Python file named like a method.")
-    if name in _own() or name in _installed():
-        raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
-    module_name = f"ltbench_loaded_{name}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None:
-        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up while it runs
-    try:
-        # Not through the loader, which would leave a __pycache__ beside the user's file.
-        source = importlib.util.decode_source(path.read_bytes())
-        exec(compile(source, path, "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        reason = f"{type(error).__name__}: {_first_line(error)}"
-        raise UsageError(f"--load {path}: {reason}; mend the file.") from error
-    _loaded[name] = _class_of(module, name)
-    return name
+    name = signatures.checked_name(path)
+    _loaded[name] = _class_of(execute(path), name)
+    return signatures.load_file(path)
+
+
+@contextmanager
+def loaded(*paths: Path) -> Iterator[list[str]]:
+    """Load files for the length of a block, yield their names, and forget all it loaded after.
+
+    What is installed is looked up anew, in the block and after it.
+    """
+    before = dict(_loaded)
+    with forgotten_after(), signatures.loaded():
+        try:
+            _entry_point.cache_clear()
+            yield [load_file(path) for path in paths]
+        finally:
+            _entry_point.cache_clear()
+            _loaded.clear()
+            _loaded.update(before)
 
 
 def build(specification: str) -> Method:
@@ -97,12 +96,27 @@ def build(specification: str) -> Method:
 
 def parts(specification: str) -> list[Method]:
     """Return the parts of a specification, not yet composed; raises UsageError as `build` does."""
-    return [_part(term) for term in parse(specification)]
+    return [make(term) for term in parse(specification)]
+
+
+def make(term: Term) -> Method:
+    """Return one part of a specification; raises UsageError as `build` does."""
+    cls = find(term.name)
+    values = signature_of(cls, term.name).given(term)
+    try:
+        part = cls(**values)
+    except ValueError as error:
+        raise UsageError(f"{term}: {error}.") from None
+    except TypeError as error:
+        raise UsageError(f"{term}: {first_line(error)}; give every parameter a default.") from None
+    part.registered_name = term.name  # type: ignore[attr-defined]
+    part.registered_variant = term.variant  # type: ignore[attr-defined]
+    return part
 
 
 def baseline() -> str:
     """Return the name of the method that changes nothing: what to train before a post-hoc part."""
-    return next(name for name in sorted(_own()) if not overrides(find(name)))
+    return next(name for name in sorted(signatures.own()) if not overrides(find(name)))
 
 
 def describe(method: Method) -> str:
@@ -131,9 +145,14 @@ def completed(trained: Method, specification: str) -> Method:
 
     `trained` itself if the specification has none; its parts and their state are shared.
     """
+    terms = parse(specification)
+    added = [is_post_hoc(find(term.name)) for term in terms]
+    if not any(added):
+        return trained
     own = iter(parts_of(trained))
-    parts = [part if is_post_hoc(part) else next(own) for part in parts_of(build(specification))]
-    return trained if len(parts) == len(parts_of(trained)) else Compose(*parts)
+    return Compose(
+        *(make(term) if new else next(own) for term, new in zip(terms, added, strict=True))
+    )
 
 
 def parameters(method: Method) -> dict[str, dict[str, Any]]:
@@ -149,16 +168,17 @@ def parameters(method: Method) -> dict[str, dict[str, Any]]:
 
 
 def sources(method: Method) -> dict[str, str]:
-    """Return the SHA-256 of the file of every part that is not ltbench's own, by name.
+    """Return the SHA-256 of the files of every part that is not ltbench's own.
 
-    ltbench's own are told by the commit; another's file may change under the same name.
+    The part's file goes by its name; a module that it imports from its own folder or package by
+    `name:module`.
     """
     found = {}
     for part in leaves(method):
         module = sys.modules[type(part).__module__]
-        if not module.__name__.startswith("ltbench.methods.") and module.__file__:
-            content = Path(module.__file__).read_bytes()
-            found[name_of(part)] = hashlib.sha256(content).hexdigest()
+        if not module.__name__.startswith("ltbench.methods."):
+            for helper, digest in hashes_of(module).items():
+                found[f"{name_of(part)}:{helper}" if helper else name_of(part)] = digest
     return found
 
 
@@ -171,22 +191,12 @@ def role(method_class: type[Method]) -> str:
 
 
 @cache
-def _own() -> frozenset[str]:
-    return frozenset(module.name for module in pkgutil.iter_modules(ltbench.methods.__path__))
-
-
-@cache
-def _installed() -> frozenset[str]:
-    return frozenset(point.name for point in entry_points(group="ltbench.methods"))
-
-
-@cache
 def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
         found = point.load()
     except (Exception, SystemExit) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise UsageError(f"method {name} of {point.value}: {reason}; mend or remove it.") from error
     if isinstance(found, ModuleType):
         return _class_of(found, name)
@@ -202,43 +212,19 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
             and issubclass(value, Method)
             and value.__module__ == module.__name__
         ):
-            return expanded(value, _part) if issubclass(value, Alias) else value  # type: ignore[arg-type]
+            return expanded(value, make) if issubclass(value, Alias) else value  # type: ignore[arg-type]
     raise UsageError(f"{name}: the file defines no subclass of ltbench.Method; write one.")
-
-
-def _part(term: Term) -> Method:
-    cls = find(term.name)
-    if term.variant and term.variant not in cls.variants:
-        raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})
-    known = {f.name for f in fields_of(cls)}
-    hints = typing.get_type_hints(cls)
-    values = dict(cls.variants.get(term.variant, {}))
-    for key, value in term.parameters.items():
-        if key not in known:
-            raise unknown(f"parameter of {term.name}", key, known or {"(it takes none)"})
-        try:
-            values[key] = TypeAdapter(hints[key], config=_STRICT).validate_python(value)
-        except ValidationError as error:
-            message = error.errors()[0]["msg"].lower()
-            raise UsageError(f"{term.name}({key}={value!r}) is not allowed: {message}.") from None
-    try:
-        part = cls(**values)
-    except ValueError as error:
-        raise UsageError(f"{term}: {error}.") from None
-    except TypeError as error:
-        raise UsageError(f"{term}: {_first_line(error)}; give every parameter a default.") from None
-    part.registered_name = term.name  # type: ignore[attr-defined]
-    part.registered_variant = term.variant  # type: ignore[attr-defined]
-    return part
 
 
 def _term(part: Method) -> Term:
     name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    usual = {f.name: f.default for f in fields_of(type(part))} | part.variants.get(variant, {})
-    changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
-    return Term(name, variant, changed)
+    taken = signature_of(type(part), name)
+    return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0].rstrip(".")
+def signature_of(cls: type[Method], name: str) -> Signature:
+    """Return what the class of a method takes, as `signatures.signature` reads it off the file."""
+    types = types_of(cls)
+    parameters = {f.name: Parameter(types[f.name], f.default) for f in fields_of(cls)}
+    return Signature(name, parameters, cls.variants)

@@ -1,8 +1,8 @@
 """Segmented parameters: every image at its own displaced weights, all images in one forward pass.
 
-Image i is evaluated at the weights plus offsets[members[i]]. The network's code does not change:
-a mode intercepts every torch function, and where a weight meets images, the images of a segment
-get the weight of their segment. Three rules:
+Image i is evaluated at the weights plus perturbations[members[i]]. The network's code does not
+change: a mode intercepts every torch function, and where a weight meets images, the images of a
+segment get the weight of their segment. Three rules:
 
 1. Images come in order of their segment, so a layer is one call a segment and a concatenation.
    Tensors of k B rows, k views of B images each one below the other, are k such blocks.
@@ -36,26 +36,28 @@ def evaluate_segmented(
     """Return what `function(network, order)` gives for the images in `order`, put back in order.
 
     `function` runs the network on the batch's images taken in `order`, int64 [B]. Gradients land
-    in the network's parameters and in the offsets.
-    Raises KeyError for an offset that is no parameter's, IndexError for a member without offset,
-    TypeError where weights meet something that is neither images nor weights, or are computed from
-    others.
+    in the network's parameters and in the perturbations.
+    Raises KeyError for a perturbation of what is no parameter, IndexError for a member without
+    perturbation, TypeError where weights meet something that is neither images nor weights, or are
+    computed from others.
     """
     if any(is_parametrized(module) for module in network.modules()):
         raise TypeError("segments displace plain weights, and this network's are parametrised")
     order = segments.members.argsort(stable=True)
-    sizes = segments.members.bincount(minlength=len(segments.offsets)).tolist()
-    if len(sizes) > len(segments.offsets):
-        raise IndexError(f"segment {len(sizes) - 1} of {len(segments.offsets)} has no offset")
+    sizes = segments.members.bincount(minlength=len(segments.perturbations)).tolist()
+    if len(sizes) > len(segments.perturbations):
+        raise IndexError(
+            f"segment {len(sizes) - 1} of {len(segments.perturbations)} has no perturbation"
+        )
     present = [number for number, size in enumerate(sizes) if size]
-    parameters = named_parameters(network, *segments.offsets)
+    parameters = named_parameters(network, *segments.perturbations)
     buffers = {
         name: buffer if segments.here else buffer.clone()
         for name, buffer in network.named_buffers()
     }
     mode = _Segmented([sizes[number] for number in present])
     for name, parameter in parameters.items():
-        mode.displace(parameter, [segments.offsets[number].get(name) for number in present])
+        mode.displace(parameter, [segments.perturbations[number].get(name) for number in present])
     for buffer in buffers.values():
         mode.keep(buffer)
     with mode:

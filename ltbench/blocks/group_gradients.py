@@ -4,33 +4,33 @@ import torch
 from torch import Tensor
 
 from ltbench.api.method import Outputs, Step
-from ltbench.api.perturb import Offset, Segments, combined, norm
+from ltbench.api.perturb import Perturbation, Segments, combined, norm
 from ltbench.errors import LtbenchError
 
-GroupGradients = dict[int, Offset]
+GroupGradients = dict[int, Perturbation]
 """Segment to the gradient of its mean loss; a segment without images is left out."""
 
 
 def exact_gradients(
     step: Step, members: Tensor, within: str = ""
 ) -> tuple[Outputs, GroupGradients]:
-    """Return the outputs here and the segments' slopes, by the weights that begin `within`.
+    """Return the outputs here and the segments' gradients, by the weights that begin `within`.
 
     One forward pass, and one backward pass a segment: batch statistics and contrasts couple the
     images, so a segment's loss has a gradient through the other images too. The losses are those
     without the loss weight. The graph of the outputs is kept only where `within` leaves it useful.
-    Raises LtbenchError for a slope that is not finite.
+    Raises LtbenchError for a gradient that is not finite.
     """
     outputs = step.forward()
     losses = step.losses(outputs) / step.method.loss_weight(step.clock)
     present = sorted(set(members.tolist()))
-    slopes = {
+    gradients = {
         segment: step.gradients(
             losses[members == segment].mean(), within, retain=bool(within) or segment != present[-1]
         )
         for segment in present
     }
-    return outputs, _finite(step, slopes)
+    return outputs, _finite(step, gradients)
 
 
 def owned_gradients(
@@ -40,12 +40,12 @@ def owned_gradients(
 
     Every segment computes with a copy of the weights, whose gradient is divided by the segment's
     share in the batch; what reaches the weights past all images, such as through prototypes, is
-    added to each. So, weighted by their shares, the slopes add up to the batch's gradient.
+    added to each. So, weighted by their shares, the gradients add up to the batch's gradient.
     """
     named = step.network.named_parameters()
-    weights: Offset = {n: w for n, w in named if w.requires_grad and n.startswith(within)}
+    weights: Perturbation = {n: w for n, w in named if w.requires_grad and n.startswith(within)}
     shares = [size / len(members) for size in members.bincount().tolist()]
-    copies: list[Offset] = [
+    copies: list[Perturbation] = [
         {name: torch.zeros_like(weight).requires_grad_() for name, weight in weights.items()}
         if share
         else {}
@@ -61,16 +61,16 @@ def owned_gradients(
     whole, *own = ({name: next(parts) for name in table} for table in tables)
     common = combined([whole, *own], [1.0, *[-1.0] * len(own)])
     present = [(segment, share) for segment, share in enumerate(shares) if share]
-    slopes = {
-        segment: combined([slope, common], [1 / share, 1.0])
-        for slope, (segment, share) in zip(own, present, strict=True)
+    gradients = {
+        segment: combined([gradient, common], [1 / share, 1.0])
+        for gradient, (segment, share) in zip(own, present, strict=True)
     }
-    return outputs, _finite(step, slopes)
+    return outputs, _finite(step, gradients)
 
 
-def _finite(step: Step, slopes: GroupGradients) -> GroupGradients:
-    for segment, slope in slopes.items():
-        if not norm(slope).isfinite():
+def _finite(step: Step, gradients: GroupGradients) -> GroupGradients:
+    for segment, gradient in gradients.items():
+        if not norm(gradient).isfinite():
             where = f"epoch {step.clock.epoch + 1}, step {step.clock.step + 1}"
             raise LtbenchError(f"the gradient of group {segment} is not finite at {where}.")
-    return slopes
+    return gradients

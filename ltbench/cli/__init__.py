@@ -17,6 +17,7 @@ from ltbench.cli import (
     inspect,
     ledger,
     merge,
+    new,
     plan,
     report,
     run,
@@ -47,6 +48,7 @@ app.command("show")(show.show)
 app.command("status")(inspect.status)
 app.add_typer(data.app, name="data")
 app.command("doctor")(data.doctor)
+app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
 

@@ -6,10 +6,16 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli import complete
+
 
 def check(
     target: Annotated[
-        str, typer.Argument(help="A Python file, or a specification such as ce+sam.")
+        str,
+        typer.Argument(
+            help="A Python file, or a specification such as ce+sam.",
+            autocompletion=complete.checked,
+        ),
     ],
 ) -> None:
     """Run the conformance checks on a method of your own, or on any specification."""

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Results
+from ltbench.cli.views.rows import read_files
 
 
 class Format(StrEnum):
@@ -39,26 +40,27 @@ def ledger(
         typer.Option(help="best_test: as most papers report, and optimistic as they are."),
     ] = Epoch.LAST,
     results: Results = Path("results"),
+    load: Load = None,
 ) -> None:
     """Say cell by cell and claim by claim whether what the papers report holds."""
+    read_files(load)
     if ranks is not None:
         _rank(ranks, results)
         return
+    from ltbench.api.signatures import names
     from ltbench.cli.views.ledger import print_ledger
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
-    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.definition import load as table_of
+    from ltbench.tables.definition import selecting, shipped
     from ltbench.tables.ledger import build
-    from ltbench.tables.missing import implemented
-    from ltbench.tables.selection import Selection, selecting
+    from ltbench.tables.selection import Selection
     from ltbench.tables.write.ledger import as_csv, as_json
 
-    shipped_tables = [load(name) for name in sorted(shipped())]
-    claims = load_claims(shipped_tables)
-    tables = [
-        replace(selecting(table, Selection(select)), name=table.name) for table in shipped_tables
-    ]
-    filled = build(tables, claims, Store(results), implemented())
+    own = [table_of(name) for name in sorted(shipped())]
+    claims = load_claims(own)
+    tables = [replace(selecting(table, Selection(select)), name=table.name) for table in own]
+    filled = build(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))
     else:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
 from ltbench.cli.views.progress import duration, listening
 from ltbench.cli.views.rows import load_files
@@ -34,18 +36,37 @@ class InterruptedRunError(LtbenchError):
 
 def run(
     methods: Annotated[
-        str, typer.Option("--methods", help="Specifications, such as ce,ldam_drw+sam(rho=0.8).")
+        str,
+        typer.Option(
+            "--methods",
+            help="Specifications, such as ce,ldam_drw+sam(rho=0.8).",
+            autocompletion=complete.methods,
+        ),
     ],
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Data sets, such as cifar100_lt,digits_lt.")
+        str,
+        typer.Option(
+            "--dataset",
+            help="Data sets, such as cifar100_lt,digits_lt.",
+            autocompletion=complete.datasets,
+        ),
     ],
     imbalance: Annotated[
         float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
     ] = None,
-    seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
+    seeds: Annotated[
+        str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed.")
+    ] = "3",
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
+    ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's]."),
+        typer.Option(
+            help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's].",
+            autocompletion=complete.protocols,
+        ),
     ] = None,
     network: Annotated[
         str | None, typer.Option(help="resnet32 or resnet8 \\[default: the data set's].")
@@ -70,11 +91,12 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
+    from ltbench.runs.commands import seeds_of
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
-    from ltbench.runs.plan import make, seeds_of
+    from ltbench.runs.plan import make
     from ltbench.runs.preflight import rehearse
     from ltbench.runs.step_time import check_data
     from ltbench.runs.store import Store
@@ -86,9 +108,11 @@ def run(
         if not names or not sets:
             raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
         plan = make(
-            sets, names, seeds_of(seeds), store,
+            sets, names, list(dict.fromkeys(seed)) if seed else seeds_of(seeds), store,
             protocol_name=protocol, network=network, validation=validation, force=force,
         )  # fmt: skip
+        for warning in plan.warnings:
+            print(f"ltbench: {warning}", file=sys.stderr)
         workspace = Workspace(results, root_of(data_root), device, force=force)
         check_data(plan.jobs, workspace)
         rehearse(plan.jobs, workspace)
@@ -182,7 +206,8 @@ def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
     from ltbench.tables.comparison import compare
 
     asked = {cell: position for position, cell in enumerate(plan.cells)}
-    comparisons = compare(sorted(records, key=lambda record: asked[Cell.of(record)]))
+    ordered = sorted(records, key=lambda record: asked[Cell.of(record)])
+    comparisons = compare(ordered, plan.cells[0].method)
     for comparison in comparisons:
         if as_json:
             print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))

@@ -1,6 +1,5 @@
 """`ltbench show`: what a method or a data set is."""
 
-import dataclasses
 import inspect
 import json
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.views.rows import Row, load_files, print_rows
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A method's specification or a data set.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A method's specification or a data set.", autocompletion=complete.shown
+        ),
+    ],
     load: Load = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
@@ -52,14 +57,13 @@ def show(
 
 
 def _dataset_facts(name: str) -> Row:
-    from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-    from ltbench.data.splits import class_counts
+    from ltbench.data.catalog import dataset
+    from ltbench.data.profile import SHOTS, shot_groups
 
     data = dataset(name)
-    counts = class_counts(data.info.head_count, data.info.classes, data.imbalance)
-    many, few = sum(n > MANY_ABOVE for n in counts), sum(n < FEW_BELOW for n in counts)
-    facts = {"data set": str(data), "training images": sum(counts), "class counts": counts}
-    facts |= {"many / medium / few classes": [many, len(counts) - many - few, few]}
+    counts, groups = data.class_counts(), shot_groups(data.class_counts())
+    facts: Row = {"data set": str(data), "training images": sum(counts), "class counts": counts}
+    facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}
     facts |= {"test images": data.info.test_count * data.info.classes}
     return facts | {"network": data.info.network, "protocol": data.info.protocol}
 
@@ -91,8 +95,8 @@ def _costs(method: str, results: Path) -> list[str]:
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
         f"{line.cost:.2f}x the time of {baseline()} on {found.dataset}, {found.network}, "
-        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each; "
-        "a busy machine makes them longer)"
+        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each on one "
+        "machine; a busy one makes them longer)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
         if line.method == method != found.lines[0].method and line.cost is not None
@@ -101,9 +105,11 @@ def _costs(method: str, results: Path) -> list[str]:
 
 def _part_facts(part: "Method") -> Row:
     from ltbench.api.compose import name_of, overrides
+    from ltbench.api.parameters import fields_of, range_of, types_of
     from ltbench.api.registry import role
 
     cls = type(part)
+    types = types_of(cls)
     return {
         "name": name_of(part),
         "role": role(cls),
@@ -111,9 +117,13 @@ def _part_facts(part: "Method") -> Row:
         "method": _flowing(inspect.getdoc(cls)),
         "changes": sorted(overrides(part)),
         "parameters": [
-            {"name": f.name, "value": getattr(part, f.name), "default": f.default}
-            for f in dataclasses.fields(cls)
-            if f.init
+            {
+                "name": f.name,
+                "value": getattr(part, f.name),
+                "default": f.default,
+                "range": range_of(types[f.name]),
+            }
+            for f in fields_of(cls)
         ],
         "variants": list(cls.variants),
         "deviations": list(cls.deviations),

@@ -7,8 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ltbench.data.augment.graded import Grading
-from ltbench.data.augment.views import Augment, render
+from ltbench.data.augment.views import Augment, View, render, view_of
 from ltbench.data.batch import Batch, seed_of
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.readers import Subset
@@ -16,6 +15,14 @@ from ltbench.data.samplers import DRAWS, order
 
 CLEAN_BATCH = 500  # images a batch where nothing is learned from it
 BLOCK = 16_000  # images whose views are made at once there
+
+Change = Callable[[View, Tensor], View]
+"""A view and the labels [N] of the images that it is made of, to the view to make."""
+
+
+def unchanged(view: View, targets: Tensor) -> View:
+    """Return the view."""
+    return view
 
 
 def batches_of(images: int, batch_size: int, drop_last: bool) -> int:
@@ -47,27 +54,20 @@ class Feed:
         drop_last: bool,
         seed: int,
         *,
-        grade: Callable[[Tensor], Grading | None] = lambda targets: None,
+        augment: Change = unchanged,
     ) -> Iterator[Batch]:
         """Yield an epoch's batches; `seed` fixes order and augmentation, each by its own stream.
 
-        `grade` says, given the labels of all the epoch's images in order, how strongly their first
-        view is augmented beyond what it is.
+        `augment` changes the first view, given the labels of all the epoch's images in order.
         """
         indices = order(sampler, self.subset.labels, _generator(seed, "order"))
         indices = indices.to(self.subset.labels.device)
         images, labels = self.subset.images[indices], self.subset.labels[indices]
-        grading = grade(labels)
-        rendered = [
-            render(
-                view,
-                images,
-                self._augment,
-                _generator(seed, "view", position),
-                grading=None if position else grading,
-            )
-            for position, view in enumerate(views)
-        ]
+        rendered = []
+        for position, name in enumerate(views):
+            view = view_of(name) if position else augment(view_of(name), labels)
+            made = render(view, images, self._augment, _generator(seed, "view", position))
+            rendered.append(made)
         steps = self.steps(batch_size, drop_last, sampler)
         for start in range(0, steps * batch_size, batch_size):
             part = slice(start, start + batch_size)
@@ -75,16 +75,17 @@ class Feed:
                 tuple(self.normalise(view[part]) for view in rendered), labels[part], indices[part]
             )
 
-    def graded(
-        self, view: str, indices: Tensor, grading: Grading, generator: torch.Generator
+    def through(
+        self, view: str, indices: Tensor, generator: torch.Generator, augment: Change = unchanged
     ) -> Iterator[Batch]:
-        """Yield the images at `indices`, in order, through one view of them."""
+        """Yield the images at `indices`, in order, through a view, which `augment` may change.
+
+        It is asked for every block of images that are made at once, with their labels.
+        """
         for first in range(0, len(indices), BLOCK):
-            rows = slice(first, first + BLOCK)
-            chosen = indices[rows].to(self.subset.labels.device)
+            chosen = indices[first : first + BLOCK].to(self.subset.labels.device)
             images, labels = self.subset.images[chosen], self.subset.labels[chosen]
-            here = grading._replace(levels=grading.levels[rows])
-            rendered = render(view, images, self._augment, generator, grading=here)
+            rendered = render(augment(view_of(view), labels), images, self._augment, generator)
             for start in range(0, len(chosen), CLEAN_BATCH):
                 part = slice(start, start + CLEAN_BATCH)
                 yield Batch((self.normalise(rendered[part]),), labels[part], chosen[part])

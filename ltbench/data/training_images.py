@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from ltbench.data.augment.graded import Grading
 from ltbench.data.batch import Batch
-from ltbench.data.feed import Feed
+from ltbench.data.feed import Change, Feed, unchanged
 
 
 @dataclass(frozen=True)
@@ -31,18 +30,21 @@ class TrainingImages:
         """Return the labels, int64 [N]."""
         return self.feed.subset.labels
 
-    @torch.no_grad()
-    def recognised(
-        self, network: nn.Module, indices: Tensor, grading: Grading, generator: Generator
-    ) -> Tensor:
-        """Return whether the network, as it is, predicts the class of each image at `indices`.
+    def views(
+        self, indices: Tensor, generator: Generator, augment: Change = unchanged
+    ) -> Iterator[Batch]:
+        """Yield the images at `indices`, in order, through the first view.
 
-        Boolean, as long as `indices`, on the CPU. The images pass through the first view, graded
-        as `grading` says and drawn afresh by `generator`, a CPU one.
+        They are drawn afresh by `generator`, a CPU one. `augment(view, targets)` may change the
+        view, as the hook of that name does; it is asked for every block of images made at once.
         """
-        hits = [torch.zeros(0, dtype=torch.bool)]
-        for batch in self.feed.graded(self.view, indices, grading, generator):
-            with self.autocast():
-                logits = self.predict(network, batch.images)
-            hits.append((logits.argmax(1) == batch.targets).cpu())
-        return torch.cat(hits)
+        return self.feed.through(self.view, indices, generator, augment)
+
+    @torch.no_grad()
+    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return the logits [B, C] by which the method in charge predicts, at the run's precision.
+
+        By the network as it is; without gradient.
+        """
+        with self.autocast():
+            return self.predict(network, images)

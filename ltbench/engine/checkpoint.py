@@ -5,11 +5,11 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import torch
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, first_line
 
 
 @dataclass
@@ -67,11 +67,21 @@ class Checkpoint:
             raise self.load_error(error) from None
         return content
 
+    def state(self) -> Literal["absent", "under way", "finished", "damaged"]:
+        """Return how far the training is that the file keeps."""
+        try:
+            content = self.load()
+        except LtbenchError:
+            return "damaged"
+        if content is None:
+            return "absent"
+        return "finished" if content["progress"]["finished"] else "under way"
+
     def load_error(self, error: Exception) -> LtbenchError:
         """Return the error for a checkpoint that cannot be taken up."""
-        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else ""
+        reason = first_line(error) if isinstance(error, ValueError) else type(error).__name__
         return LtbenchError(
-            f"checkpoint {self.path} does not read ({reason or type(error).__name__}); "
+            f"checkpoint {self.path} does not read ({reason}); "
             "delete it to train this run from the start."
         )
 

@@ -157,7 +157,7 @@ class Training:
 
         for epoch in range(progress.epoch, stage.recipe.epochs):
             started = time.perf_counter()
-            losses = train_epoch(
+            losses, logged = train_epoch(
                 method, self.network, optimiser, feed=self.train, stage=stage, epoch=epoch,
                 autocast=self.autocast, seed=seed, after_step=after_step,
             )  # fmt: skip
@@ -175,7 +175,8 @@ class Training:
                 **self._evaluate(),
                 "seconds": progress.train_seconds + progress.evaluate_seconds,
             }
-            row = {**row, **method.curves(), **row}  # a method's names never hide the engine's
+            # Columns in this order; a method's names never hide the engine's.
+            row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
             observe(self._report(0, len(losses), 0.0, row["loss"], row.get("top1")))
             yield optimiser

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ltbench.errors import UsageError
+from ltbench.errors import UsageError, first_line
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 TINY_PIXELS = 16 * 16
@@ -20,8 +20,9 @@ def device_of(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise UsageError(f"no device {name!r} here ({reason}); use --device cpu.") from None
+        raise UsageError(
+            f"no device {name!r} here ({first_line(error)}); use --device cpu."
+        ) from None
     return device
 
 

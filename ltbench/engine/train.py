@@ -1,6 +1,7 @@
 """One stage's optimiser and one epoch's steps: the inside of the training loop."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -92,6 +93,29 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
                     renew()
 
 
+class Means:
+    """Means of named scalars over the steps that log them; sums stay on the device in float64."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor | float] = {}
+        self._steps: Counter[str] = Counter()
+
+    def add(self, logged: Mapping[str, Tensor | float]) -> None:
+        """Add the scalars of one step."""
+        for name, value in logged.items():
+            if name in self._sums:
+                self._sums[name] = self._sums[name] + value
+            elif isinstance(value, Tensor):  # a copy: what was logged may change in place later
+                self._sums[name] = value.to(torch.float64, copy=True)
+            else:
+                self._sums[name] = value
+        self._steps.update(logged.keys())
+
+    def read(self) -> dict[str, float]:
+        """Return the means by name; waits for the device."""
+        return {name: float(total) / self._steps[name] for name, total in self._sums.items()}
+
+
 def train_epoch(
     method: Method,
     network: nn.Module,
@@ -103,8 +127,8 @@ def train_epoch(
     autocast: Autocast,
     seed: int,
     after_step: Callable[[int, int, int], None],
-) -> Tensor:
-    """Train one zero-based epoch and return its losses [steps], on the CPU.
+) -> tuple[Tensor, dict[str, float]]:
+    """Train one zero-based epoch; return its losses [steps], on the CPU, and what steps logged.
 
     `after_step(steps done, steps in all, images of the step)` is called every step.
     """
@@ -119,9 +143,10 @@ def train_epoch(
         recipe.batch_size,
         recipe.drop_last,
         seed_of(seed, "epoch", stage.name, epoch),
-        grade=lambda targets: method.grading(targets, start),
+        augment=lambda view, targets: method.augment(view, targets, start),
     )
     losses: list[Tensor] = []
+    means = Means()
     network.train()
     for name in stage.evaluating:
         network.get_submodule(name).eval()
@@ -135,12 +160,13 @@ def train_epoch(
         if step.loss is None:
             raise LtbenchError(f"{type(method).__name__}.backward never asked for step.losses.")
         losses.append(step.loss)
+        means.add(step.logged)
         after_step(number + 1, steps, len(batch.targets))
     network.eval()  # bookkeeping after the epoch must not move batch statistics
     method.after_epoch(
         network, TrainingImages(feed, method.views[0], method.predict, autocast), start
     )
-    return torch.stack(losses).cpu()  # the only wait for the device
+    return torch.stack(losses).cpu(), means.read()  # the only waits for the device
 
 
 @contextmanager

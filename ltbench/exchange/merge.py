@@ -3,23 +3,22 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
 from ltbench.api.registry import build, describe, names, sources
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-from ltbench.data.splits import class_counts
+from ltbench.api.signatures import lacking
+from ltbench.data.catalog import dataset
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.source import BundledRecord, Source
-from ltbench.runs.files import is_record, read_record, record_in, write_file
-from ltbench.runs.plan import cell_fingerprint, fingerprint_in
+from ltbench.runs.files import record_in, write_file
+from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
-from ltbench.specification import parse
 
 Word = Literal["added", "already there", "conflict", "refused"]
 WORDS: tuple[Word, ...] = ("added", "already there", "conflict", "refused")
@@ -98,14 +97,14 @@ def _check(record: Record) -> str:
         )
     if {len(record.last.correct), len(record.last.total)} != {len(record.data.class_counts)}:
         raise ValueError("its scores are of another number of classes than its training images")
-    _check_shots(record)
     try:
         protocol = protocol_of(record.protocol, dataset(record.dataset).info)
-        strange = sorted({term.name for term in parse(record.method)} - set(names()))
+        strange = lacking([record.method], names())
         method = None if strange else build(record.method)
     except UsageError as error:
         raise ValueError(f"this version cannot run it: {error}") from None
     _check_images(record, protocol)
+    _check_shots(record)
     same = Protocol(**record.settings) == protocol
     if method is not None:
         same &= describe(method) == record.method and sources(method) == record.sources
@@ -123,12 +122,11 @@ def _check(record: Record) -> str:
 def _check_shots(record: Record) -> None:
     """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
     data, held_out = record.data, Protocol(**record.settings).validation
-    counts = [count + held_out for count in data.class_counts]
-    many = [c for c, count in enumerate(counts) if count > data.many_above]
-    few = [c for c, count in enumerate(counts) if count < data.few_below]
+    groups = shot_groups(data.class_counts, held_out, data.many_above, data.few_below)
     for scores in filter(None, (record.last, record.best, record.selected)):
-        for group, member in (("many", many), ("few", few)):
-            own = [100 * scores.correct[c] / scores.total[c] for c in member if scores.total[c]]
+        for group in SHOTS:
+            member = [c for c, each in enumerate(groups) if each == group and scores.total[c]]
+            own = [100 * scores.correct[c] / scores.total[c] for c in member]
             expected, found = fmean(own) if own else None, getattr(scores, group)
             if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
                 raise ValueError(f"{group} does not follow from correct and total")
@@ -136,9 +134,9 @@ def _check_shots(record: Record) -> None:
 
 def _check_images(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the training images are as many as the draw's rule says."""
-    given = dataset(record.dataset)
-    counts = class_counts(given.info.head_count, given.info.classes, given.imbalance)
-    expected = tuple(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
+    expected = dataset(record.dataset).class_counts(
+        fraction=protocol.fraction, validation=protocol.validation
+    )
     if record.data.class_counts != expected:
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
     if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
@@ -160,13 +158,13 @@ def _ours(store: Store, cell: Cell) -> Record | None:
 
 def _check_neighbours(record: Record, store: Store) -> None:
     """Raise ValueError unless a record may be averaged with, and compared to, those around it."""
-    folder = store.path(Cell.of(record)).parent
-    other = _first(folder.glob("seed*.json"))
+    cell = Cell.of(record)
+    other = store.seed_record(cell)
     if other is not None and _kind(other) != _kind(record):
         raise _ConflictError(
             f"seed {other.seed} here was made with other settings or another file of the method"
         )
-    other = other or _first(folder.parents[1].glob("*/*/seed*.json"))
+    other = other or store.split_record(cell)
     if other is not None and other.data != record.data:
         raise _ConflictError(
             f"its images are not those of our {other.dataset}, {other.protocol} "
@@ -178,14 +176,6 @@ def _check_neighbours(record: Record, store: Store) -> None:
 def _kind(record: Record) -> str:
     """Return the fingerprint that a record would have, were it of seed 0."""
     return fingerprint_in(record.model_copy(update={"seed": 0}))
-
-
-def _first(paths: Iterator[Path]) -> Record | None:
-    for path in paths:
-        with suppress(LtbenchError, FileNotFoundError):
-            if is_record(path):
-                return read_record(path)
-    return None
 
 
 def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:

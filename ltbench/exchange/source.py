@@ -18,6 +18,7 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.bundle import MANIFEST, Manifest, checksum
 from ltbench.runs.files import is_record
 from ltbench.runs.record import SCHEMA_VERSION
+from ltbench.runs.store import Store
 
 LARGEST = 2**26  # bytes of a file; a record of 8,142 classes has half a million
 Read = Callable[[], bytes]  # raises ValueError with the reason in words
@@ -96,8 +97,7 @@ def read_source(path: Path) -> Source:
 def _folder(path: Path) -> Source:
     files = {
         found.relative_to(path).as_posix(): partial(_read, found)
-        for record in sorted((path / "runs").glob("*/*/*/*/seed*.json"))
-        if is_record(record)
+        for record in Store(path).record_paths()
         for found in (record, record.with_suffix(".csv"))
         if found.exists()
     }
@@ -120,8 +120,9 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
         files[name] = partial(_unpack, archive, entry)
     if MANIFEST not in files:
         raise UsageError(
-            f"{path} is no bundle (it has no {MANIFEST}); "
-            "`ltbench export --format bundle --output records.zip` makes one."
+            f"{path} is no bundle (it has no {MANIFEST} of its own); what was unpacked and zipped "
+            "again merges as a folder, unpacked, and "
+            "`ltbench export --format bundle --output records.zip` makes a bundle."
         )
     return Source(files, _manifest(path, files.pop(MANIFEST)), strange)
 

@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from ltbench.figures.classes import SHOTS, Bars, PerClass
+from ltbench.data.profile import SHOTS
+from ltbench.figures.classes import Bars, PerClass
 from ltbench.figures.line_chart import LineChart, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, tier
 from ltbench.tables.grid import EPOCH

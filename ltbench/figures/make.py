@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltbench.api.signatures import names
 from ltbench.figures import classes, line_chart
 from ltbench.figures.definition import Figure
 from ltbench.figures.draw import draw_classes, draw_lines
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
+from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
-from ltbench.tables.missing import commands, implemented
-from ltbench.tables.selection import EPOCHS, Selection, selecting
+from ltbench.tables.missing import commands
+from ltbench.tables.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def make(
     """
     with style():
         if figure.table is None:
-            bars = classes.per_class(figure, store, protocol, EPOCHS[select or Selection.LAST])
+            bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = _left_out(bars.missing), bars.problems
         else:
@@ -61,5 +63,5 @@ def _unreproduced(points: line_chart.LineChart) -> tuple[str, ...]:
         first = f"{done} of {len(points.points)} points have records of protocol {protocols}."
     else:
         first = f"Nothing is reproduced under protocol {protocols} yet: reported values only."
-    missing = [f"  {command}" for command in commands(grid, implemented())]
+    missing = [f"  {command}" for command in commands(grid, names())]
     return (first, "Missing points are made by:", *missing) if missing else (first,)

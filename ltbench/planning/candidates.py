@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
 from ltbench.planning.spread import Deviations
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
-from ltbench.specification import parse
 from ltbench.statistics.power import chance
-from ltbench.tables.cells import Reader, ResolvedColumn, scores
+from ltbench.tables.cells import Reader, entries, scores
 from ltbench.tables.columns import judged_rows
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import METRICS, Metric
@@ -81,25 +81,22 @@ def groups(
     """
     reader, left = Reader(store), 0
     found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
-    for column in table.definition.columns:
-        head = ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
-        family = len(judged_rows(table, head))
-        for row in table.definition.rows:
-            reported, method = table.value(row, column), row.method_on(column.data)
-            runs = method is not None and column.data.available and _has(method, methods)
-            tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
-            left += reported is not None and tolerance is None
-            if method is None or not runs:
-                continue
-            key = (method, column.data, head.network, head.protocol)
-            labels, asked = found.setdefault(key, ([], []))
-            labels.append(row.label)
-            if reported is not None and tolerance is not None:
-                have = tuple(scores(reader, table, row, head, seeds).values())
-                spread = deviations.of(column.data.info.name, column.metric).points
-                asked.append(
-                    Target(column.metric, reported, tolerance, have, spread, family, wanted)
-                )
+    for head, row in entries(table, protocol):
+        column, method = head.column, head.method(row)
+        reported = table.value(row, column)
+        runs = method is not None and not lacking([method], methods)
+        tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
+        left += reported is not None and tolerance is None
+        if method is None or not runs:
+            continue
+        key = (method, column.data, head.network, head.protocol)
+        labels, asked = found.setdefault(key, ([], []))
+        labels.append(row.label)
+        if reported is not None and tolerance is not None:
+            have = tuple(scores(reader, table, row, head, seeds).values())
+            spread = deviations.of(column.data.info.name, column.metric).points
+            family = len(judged_rows(table, head))
+            asked.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
     made = [
         Candidate(
             *key, tuple(dict.fromkeys(labels)), tuple(asked), _jobs(*key, seeds=seeds, store=store)
@@ -123,7 +120,3 @@ def _jobs(
         for seed in seeds
     )
     return tuple(each.jobs for each in made)
-
-
-def _has(method: str, methods: Collection[str]) -> bool:
-    return all(term.name in methods for term in parse(method))

@@ -4,18 +4,20 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ltbench.api.signatures import names
 from ltbench.planning.candidates import Candidate, groups
-from ltbench.planning.schedule import PaidTrainings, PlannedRun, SeedCount, order, worth
+from ltbench.planning.schedule import PlannedRun, SeedCount, order, worth
 from ltbench.planning.spread import Deviation, Deviations
 from ltbench.runs.commands import run_command
-from ltbench.runs.cost import CostModel
+from ltbench.runs.cost import CostModel, PaidTrainings
 from ltbench.runs.execute import Workspace
+from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
-from ltbench.tables.missing import implemented
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,14 @@ def plan(
     store = Store(workspace.results)
     records = list(store.records())
     deviations, prices = Deviations(records), CostModel(records, workspace, say)
-    given: Any = {"protocol": protocol, "methods": implemented(), "deviations": deviations}
-    made, left = groups(table, store, seeds, **given, wanted=len(seeds))
+    candidates = partial(
+        groups, table, store, protocol=protocol, methods=names(), deviations=deviations
+    )
+    made, left = candidates(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
-    wide = groups(table, store, more, **given, wanted=0)[0]
-    chosen, beyond = order(made, seeds, PaidTrainings.of(made, prices, store), budget)
+    wide, _ = candidates(more, wanted=0)
+    chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
     used = {
         (group.data.info.title, each.metric): deviations.of(group.data.info.name, each.metric)
         for group in made
@@ -85,7 +89,8 @@ def plan(
             families[key] = max(each.family, families.get(key, 0))
     return TablePlan(
         table, tuple(seeds), budget, prices.machine, *_load(), workspace, tuple(made), left,
-        tuple(chosen), tuple(beyond), tuple(worth(wide, PaidTrainings.of(wide, prices, store))),
+        tuple(chosen), tuple(beyond),
+        tuple(worth(wide, PaidTrainings.of(_jobs(wide), prices, store))),
         used, families, tuple(store.problems),
     )  # fmt: skip
 
@@ -100,6 +105,10 @@ def commands(steps: Sequence[PlannedRun], workspace: Workspace) -> list[str]:
         run_command([step.group.method for step in members], *key, results=workspace.results)
         for key, members in itertools.groupby(steps, where)
     ]
+
+
+def _jobs(candidates: Sequence[Candidate]) -> list[Job]:
+    return [job for each in candidates for jobs in each.jobs for job in jobs]
 
 
 def _load() -> tuple[float | None, int]:

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ltbench.planning.candidates import Candidate
-from ltbench.runs.cost import Basis, CostEstimate, CostModel, is_kept
-from ltbench.runs.plan import Job
-from ltbench.runs.store import Store
+from ltbench.runs.cost import Basis, PaidTrainings
 
 
 @dataclass(frozen=True)
@@ -20,47 +18,6 @@ class PlannedRun:
     basis: Basis
     reason: str  # why there is no price
     decided: float  # values more that are then decided, in the mean
-
-
-@dataclass
-class PaidTrainings:
-    """What has been bought: a training, or a first stage, is paid for once."""
-
-    prices: CostModel
-    trained: set[str]
-
-    @classmethod
-    def of(cls, made: Sequence[Candidate], prices: CostModel, store: Store) -> "PaidTrainings":
-        """Return what nobody pays for: trainings whose networks are kept in the store."""
-        marks = {
-            mark for each in made for jobs in each.jobs for job in jobs for mark in _marks(job)
-        }
-        return cls(prices, {mark for mark in marks if is_kept(mark, store)})
-
-    def cost(self, jobs: Sequence[Job]) -> CostEstimate:
-        """Return the price of jobs beyond what is bought; unknown if one of them is."""
-        total, seen, worst = 0.0, set(self.trained), CostEstimate(0.0, "records")
-        for job in jobs:
-            price = self.prices.price(job)
-            if price.seconds is None:
-                return price
-            worst = max(worst, price, key=lambda each: _TRUST.index(each.basis))
-            if job.fingerprint in seen:
-                continue
-            total += price.seconds
-            first = job.first_stage
-            if first is not None and first.fingerprint in seen:
-                total -= min(self.prices.price(first).seconds or 0.0, price.seconds)
-            seen |= _marks(job)
-        return CostEstimate(total, worst.basis)
-
-    def buy(self, jobs: Sequence[Job]) -> None:
-        """Count jobs as paid for."""
-        for job in jobs:
-            self.trained |= _marks(job)
-
-
-_TRUST: tuple[Basis, ...] = ("records", "steps of records", "scaled probe", "probe", "unknown")
 
 
 def order(
@@ -129,11 +86,6 @@ def _rank(step: PlannedRun) -> tuple[bool, float, float]:
     if step.seconds is None:
         return True, -step.decided, 0.0
     return False, -step.decided / max(step.seconds, 1e-9), step.seconds
-
-
-def _marks(job: Job) -> set[str]:
-    first = job.first_stage
-    return {job.fingerprint} | ({first.fingerprint} if first is not None else set())
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ltbench.api.signatures import names
 from ltbench.report import line_plots, method_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
@@ -18,7 +19,7 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build as ledger
-from ltbench.tables.missing import commands, implemented
+from ltbench.tables.missing import commands
 from ltbench.tables.write.ledger import CAPTION
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -40,7 +41,7 @@ class Page:
 def render(store: Store) -> Page:
     """Return the report on a store; the same files give the same text."""
     tables = [load(name) for name in sorted(shipped())]
-    methods = implemented()
+    methods = names()
     filled = ledger(tables, load_claims(tables), store, methods)
     order = _order(tables)
     runs = gather(store, order)

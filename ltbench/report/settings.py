@@ -82,13 +82,8 @@ class Setting:
         return self.comparison.lines[self.groups.index(group)]
 
     def cost(self, group: MethodRuns) -> float | None:
-        """Return the shortest training time relative to the base's; None without a common machine.
-
-        A machine is a device and its number of threads.
-        """
-        ours, base = _seconds(group), _seconds(self.base)
-        common = [machine for machine in ours if ours[machine] > 0 and base.get(machine, 0) > 0]
-        return ours[common[0]] / base[common[0]] if common else None
+        """Return the training time relative to the base's, on one machine."""
+        return self.line(group).cost
 
 
 @dataclass(frozen=True)
@@ -149,13 +144,3 @@ def _described(at: Environment) -> str:
     cuda = [] if at.cuda is None else [f"CUDA {at.cuda}"]
     software = [f"torch {at.torch}", *cuda, f"Python {at.python}", f"ltbench {at.ltbench}"]
     return ", ".join([at.device, threads, *software, at.platform])
-
-
-def _seconds(group: MethodRuns) -> dict[tuple[str, int], float]:
-    """Return the training time by machine, in seconds: of the least disturbed run."""
-    found: dict[tuple[str, int], float] = {}
-    for record in group.records:
-        machine = record.environment.device, record.environment.threads
-        seconds = record.cost.train_seconds
-        found[machine] = min(seconds, found.get(machine, seconds))
-    return found

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, first_line
 from ltbench.runs.files import write_file, write_text
 
 Array = npt.NDArray[Any]
-LOGITS = "logits.npz"  # in a training's scratch folder
 Scored = tuple[Tensor, Tensor]  # logits and labels
 
 
@@ -59,9 +58,8 @@ def read_logits(path: Path) -> Logits | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged archive breaks its reader in many ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LtbenchError(
-            f"{path} does not read ({reason}); delete it and train the run again."
+            f"{path} does not read ({first_line(error)}); delete it and train the run again."
         ) from None
 
 

@@ -1,7 +1,6 @@
 """What a training costs on this machine: from records made on it, else from a few timed steps."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
@@ -16,9 +15,9 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.environment import device_name
 from ltbench.runs.execute import Workspace
 from ltbench.runs.files import write_file
-from ltbench.runs.plan import Job
+from ltbench.runs.plan import Job, with_method
 from ltbench.runs.record import Record
-from ltbench.runs.step_time import StepTime, TrainingSize, measure_step_time
+from ltbench.runs.step_time import StepTime, measure_step_time
 from ltbench.runs.store import Store
 
 Basis = Literal["records", "steps of records", "scaled probe", "probe", "unknown"]
@@ -49,7 +48,10 @@ class CostModel:
     """Prices of trainings; `say` hears what is being timed, for that takes seconds each."""
 
     def __init__(
-        self, records: Iterable[Record], workspace: Workspace, say: Callable[[str], None]
+        self,
+        records: Iterable[Record],
+        workspace: Workspace,
+        say: Callable[[str], None] = lambda words: None,
     ) -> None:
         self.workspace, self.say = workspace, say
         self.machine = device_name(device_of(workspace.device))
@@ -73,7 +75,7 @@ class CostModel:
         cell = (*_cell(job), str(key.threads))
         if cell in self._cells:
             return CostEstimate(fmean(self._cells[cell]), "records")
-        size = TrainingSize.of(job)
+        size = job.size
         if key in self._paces:
             return CostEstimate(
                 fmean(each.seconds(size) for each in self._paces[key]), "steps of records"
@@ -95,12 +97,12 @@ class CostModel:
         threads = record.environment.threads
         cell = (record.dataset, record.protocol, record.network, record.trained, str(threads))
         self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
-        looks = record.last.epoch / settings["evaluate_every"] + 1
+        evaluations = record.last.epoch / settings["evaluate_every"] + 1
         kind = CostKey(
             record.dataset.partition("(")[0], record.network, record.trained,
             settings["batch_size"], settings["precision"], threads,
         )  # fmt: skip
-        found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / looks)
+        found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / evaluations)
         self._paces.setdefault(kind, []).append(found)
 
     def _lacking(self, info: DatasetInfo) -> str:
@@ -132,12 +134,15 @@ class CostModel:
         """
         for other in self._paces:
             if replace(other, trained=job.trained) == key:
-                reference = replace(job, trained=other.trained, first_stage=None)
-                timed, size = self._probe(reference, other), TrainingSize.of(reference)
+                try:
+                    reference = with_method(job, other.trained)
+                except LtbenchError:
+                    continue  # of a file that was not loaded this time
+                timed = self._probe(reference, other)
                 if isinstance(timed, str):
                     continue
-                recorded = fmean(each.seconds(size) for each in self._paces[other])
-                return recorded / timed.seconds(size)
+                recorded = fmean(each.seconds(reference.size) for each in self._paces[other])
+                return recorded / timed.seconds(reference.size)
         return None
 
 
@@ -154,7 +159,51 @@ def _kind(job: Job) -> CostKey:
     )
 
 
-def first_stage_sources(jobs: Sequence["Job"], store: Store) -> dict[str, str]:
+@dataclass
+class PaidTrainings:
+    """What has been bought: a training, or a first stage, is paid for once."""
+
+    prices: CostModel
+    trained: set[str]  # fingerprints
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job], prices: CostModel, store: Store) -> "PaidTrainings":
+        """Return what nobody pays for: trainings whose networks are kept in the store."""
+        marks = {mark for job in jobs for mark in _marks(job)}
+        return cls(prices, {mark for mark in marks if is_kept(mark, store)})
+
+    def cost(self, jobs: Sequence[Job]) -> CostEstimate:
+        """Return the price of jobs beyond what is bought; unknown if one of them is."""
+        total, seen, worst = 0.0, set(self.trained), CostEstimate(0.0, "records")
+        for job in jobs:
+            price = self.prices.price(job)
+            if price.seconds is None:
+                return price
+            worst = max(worst, price, key=lambda each: _TRUST.index(each.basis))
+            if job.fingerprint in seen:
+                continue
+            total += price.seconds
+            first = job.first_stage
+            if first is not None and first.fingerprint in seen:
+                total -= min(self.prices.price(first).seconds or 0.0, price.seconds)
+            seen |= _marks(job)
+        return CostEstimate(total, worst.basis)
+
+    def buy(self, jobs: Sequence[Job]) -> None:
+        """Count jobs as paid for."""
+        for job in jobs:
+            self.trained |= _marks(job)
+
+
+_TRUST: tuple[Basis, ...] = ("records", "steps of records", "scaled probe", "probe", "unknown")
+
+
+def _marks(job: Job) -> set[str]:
+    first = job.first_stage
+    return {job.fingerprint} | ({first.fingerprint} if first is not None else set())
+
+
+def first_stage_sources(jobs: Sequence[Job], store: Store) -> dict[str, str]:
     """Return where each job's first stage comes from, by the job's fingerprint.
 
     `kept`: an earlier command trained it; `shared`: an earlier job of this plan; `own`: this one.
@@ -166,47 +215,28 @@ def first_stage_sources(jobs: Sequence["Job"], store: Store) -> dict[str, str]:
             mark = job.first_stage.fingerprint
             at_hand = "shared" if mark in trained else "kept" if is_kept(mark, store) else "own"
             found[job.fingerprint] = at_hand
-            trained.add(mark)
-        trained.add(job.fingerprint)
+        trained |= _marks(job)
     return found
 
 
 def is_kept(fingerprint: str, store: Store) -> bool:
-    """Return whether a training's checkpoint is at hand and finished; a damaged one is not."""
-    checkpoint = Checkpoint(store.work(fingerprint) / "checkpoint.pt", write_file)
-    with suppress(LtbenchError):
-        content = checkpoint.load()
-        return content is not None and bool(content["progress"]["finished"])
-    return False
+    """Return whether a training's checkpoint is at hand and finished."""
+    return Checkpoint(store.checkpoint_path(fingerprint), write_file).state() == "finished"
 
 
-def estimate(jobs: tuple[Job, ...], workspace: Workspace, workers: int = 1) -> float:
-    """Return the seconds that jobs will take; trainings that differ only in seed are timed once.
+def estimate(jobs: Sequence[Job], workspace: Workspace, workers: int = 1) -> float:
+    """Return the seconds that jobs will take on this machine, by records or by timed steps.
 
-    A first stage at hand, or trained by an earlier job, counts nothing. Every stage is taken to
-    cost what the first one's steps cost. A training that cannot take its first steps counts
-    nothing here: it fails when its turn comes, and does not stop the rest.
+    A training that has no price, as one that cannot take its first steps, counts nothing here: it
+    fails when its turn comes, and does not stop the rest.
     """
-    known: dict[tuple[str, ...], float] = {}
-
-    def seconds(job: Job) -> float:
-        key = (str(job.dataset), job.protocol.specification, job.network, job.trained)
-        if key not in known:
-            known[key] = 0.0
-            with threads_for(job.dataset.info.shape), suppress(Exception):
-                known[key] = _seconds(job, workspace)
-        return known[key]
-
-    total, begun = 0.0, set()
-    sources = first_stage_sources(jobs, Store(workspace.results))
+    store = Store(workspace.results)
+    names = sorted({job.dataset.info.name for job in jobs})
+    prices = CostModel((record for name in names for record in store.records(name)), workspace)
+    paid, total = PaidTrainings.of(jobs, prices, store), 0.0
+    if workspace.force:
+        paid.trained -= {job.fingerprint for job in jobs}
     for job in jobs:
-        first = job.first_stage
-        total += 0.0 if job.fingerprint in begun else seconds(job)
-        if first is not None and sources[job.fingerprint] != "own":
-            total -= min(seconds(first), seconds(job))
-        begun |= {job.fingerprint} | ({first.fingerprint} if first else set())
+        total += paid.cost([job]).seconds or 0.0
+        paid.buy([job])
     return total / min(workers, max(len(jobs), 1))
-
-
-def _seconds(job: Job, workspace: Workspace) -> float:
-    return measure_step_time(job, workspace).seconds(TrainingSize.of(job))

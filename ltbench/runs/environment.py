@@ -1,7 +1,6 @@
 """Where a run happens: versions, device and source state; no host name, no path."""
 
 import platform
-import resource
 import subprocess
 import sys
 from functools import cache
@@ -13,12 +12,17 @@ import torch
 import ltbench
 from ltbench.runs.record import Environment
 
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
+
 
 def environment(device: torch.device) -> Environment:
     """Return the environment of this process for runs on `device`."""
-    commit, dirty = _source()
+    version_here, commit, dirty = source_state()
     return Environment(
-        ltbench=ltbench.__version__,
+        ltbench=version_here,
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
@@ -31,6 +35,11 @@ def environment(device: torch.device) -> Environment:
     )
 
 
+def source_state() -> tuple[str, str | None, bool | None]:
+    """Return ltbench's version and, in a checkout of its own, the commit and whether it changed."""
+    return (ltbench.__version__, *_source())
+
+
 def device_name(device: torch.device) -> str:
     """Return the model name of a device."""
     if device.type == "cuda":
@@ -38,10 +47,15 @@ def device_name(device: torch.device) -> str:
     return _processor() if device.type == "cpu" else device.type
 
 
-def peak_memory_mib(device: torch.device) -> float:
-    """Return the peak memory of the device, or of this process for a CPU, in MiB."""
+def peak_memory_mib(device: torch.device) -> float | None:
+    """Return the peak memory of the device, or of this process for a CPU, in MiB.
+
+    None where the system does not count it for a process, as on Windows.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if resource is None:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
 

@@ -3,33 +3,24 @@
 Cells that differ only in post-hoc parts share one training.
 """
 
-from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ltbench.api.compose import overrides
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import (
-    baseline,
-    build,
-    describe,
-    names,
-    parameters,
-    parts_of,
-    sources,
-    trained_part,
-)
+from ltbench.api.registry import baseline, build, describe, names, parts_of, trained_part
 from ltbench.data.catalog import Dataset
-from ltbench.data.splits import class_counts
 from ltbench.errors import LtbenchError, UsageError, unknown
 from ltbench.networks import NETWORKS
+from ltbench.runs.environment import source_state
+from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of
-from ltbench.runs.record import Record, fingerprint_of
+from ltbench.runs.provenance import Provenance, mixed_code, provenance_of
+from ltbench.runs.record import Record
+from ltbench.runs.size import TrainingSize
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
-
-MAX_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -42,8 +33,14 @@ class Job:
     trained: str  # canonical specification of what is trained
     seed: int
     fingerprint: str  # of the training
+    size: TrainingSize
     cells: tuple[Cell, ...]
+    fingerprints: tuple[str, ...]  # of the cells
     first_stage: "Job | None" = None  # the training that is this one's first stage; no cells
+
+    def fingerprint_of(self, cell: Cell) -> str:
+        """Return the fingerprint of one of the cells."""
+        return self.fingerprints[self.cells.index(cell)]
 
     def __str__(self) -> str:
         return f"{self.trained} on {self.dataset}, seed {self.seed}"
@@ -56,6 +53,7 @@ class Plan:
     cells: tuple[Cell, ...]
     finished: tuple[Record, ...]
     jobs: tuple[Job, ...]
+    warnings: tuple[str, ...] = ()  # of seeds that would be joined and were computed otherwise
 
 
 def make(
@@ -79,99 +77,42 @@ def make(
     _refuse_unknown(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
-        class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
+        dataset.class_counts()  # raises where a class would be empty
+    protocols = [protocol_of(protocol_name, data.info, validation) for data in datasets]
+    resolved = [[_Resolved.of(m, protocol) for m in built] for protocol in protocols]
     cells: dict[Cell, None] = {}
     finished: list[Record] = []
+    joined: dict[Cell, dict[int, Provenance]] = {}  # by the cell of seed 0
     jobs: dict[str, Job] = {}
     for seed in seeds:
-        for dataset in datasets:
-            protocol = protocol_of(protocol_name, dataset.info, validation)
-            network_name = network or dataset.info.network
-            for method in built:
-                cell = Cell(
-                    str(dataset), protocol.specification, network_name, describe(method), seed
-                )
+        for dataset, members in zip(datasets, resolved, strict=True):
+            for one in members:
+                job = one.job(dataset, network or dataset.info.network, seed)
+                (cell,) = job.cells
                 if cell in cells:
                     continue
                 cells[cell] = None
-                record = None if force else _finished(store, cell, method, protocol)
+                record = None if force else _finished(store, cell, one.whole, *job.fingerprints)
+                joined.setdefault(replace(cell, seed=0), {})[seed] = (
+                    one.provenance() if record is None else provenance_of(record)
+                )
                 if record is not None:
                     finished.append(record)
                     continue
-                job = _job(cell, method, dataset, protocol)
-                earlier = jobs.get(job.fingerprint)
-                if earlier is not None:
-                    job = replace(earlier, cells=(*earlier.cells, cell))
+                if (earlier := jobs.get(job.fingerprint)) is not None:
+                    job = replace(
+                        earlier,
+                        cells=earlier.cells + job.cells,
+                        fingerprints=earlier.fingerprints + job.fingerprints,
+                    )
                 jobs[job.fingerprint] = job
-    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()))
+    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(joined)))
 
 
-def cell_fingerprint(cell: Cell, method: Method, protocol: Protocol) -> str:
-    """Return the fingerprint of everything resolved that determines a cell's result.
-
-    Fields of protocol, stage and recipe count where they differ from their defaults, so that a
-    field added later leaves old records valid; a test pins the defaults.
-    """
-    found = replace(cell, method=describe(method))
-    return _fingerprint(
-        found, parameters(method), protocol, stages_of(method, protocol), sources(method)
-    )
-
-
-def fingerprint_in(record: Record) -> str:
-    """Return the fingerprint that a record's content gives; it states another if it was changed.
-
-    Raises ValueError for settings that are no protocol's of this version.
-    """
-    protocol = Protocol(**record.settings)
-    return _fingerprint(Cell.of(record), record.parameters, protocol, record.stages, record.sources)
-
-
-def stages_of(method: Method, protocol: Protocol) -> list[dict[str, Any]]:
-    """Return the stages of a method under a protocol as plain data."""
-    plain = []
-    for stage in method.stages(protocol.recipe()):
-        row = {field.name: _plain(getattr(stage, field.name)) for field in fields(Stage)}
-        plain.append(row | {"recipe": {k: _plain(v) for k, v in asdict(stage.recipe).items()}})
-    return plain
-
-
-def seeds_of(text: str) -> list[int]:
-    """Return `3` as [0, 1, 2] and `0,4` as [0, 4]; raises UsageError for anything else."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts if part):
-        raise UsageError(f"--seeds {text}: give a count such as 3 or a list such as 0,4.")
-    numbers = [int(part) for part in parts if part]
-    if "," not in text:
-        if numbers and numbers[0] > MAX_SEEDS:
-            raise UsageError(f"--seeds {text}: that is too many; give at most {MAX_SEEDS}.")
-        numbers = list(range(numbers[0])) if numbers else []
-    if not numbers:
-        raise UsageError(f"--seeds {text}: give at least one seed, such as 1 or 0,4.")
-    return list(dict.fromkeys(numbers))
-
-
-def _fingerprint(
-    cell: Cell,
-    values: dict[str, dict[str, Any]],
-    protocol: Protocol,
-    stages: list[dict[str, Any]],
-    foreign: dict[str, str],
-) -> str:
-    usual_stage, usual_recipe = _defaults(Stage), _defaults(Recipe)
-    resolved = {
-        "dataset": cell.dataset,
-        "network": cell.network,
-        "method": cell.method,
-        "parameters": values,
-        "settings": protocol.model_dump(exclude_defaults=True),
-        "stages": [
-            {**_without(row, usual_stage), "recipe": _without(row["recipe"], usual_recipe)}
-            for row in stages
-        ],
-        "seed": cell.seed,
-    }
-    return fingerprint_of({**resolved, "sources": foreign} if foreign else resolved)
+def with_method(job: Job, specification: str) -> Job:
+    """Return the training of another method, all else being a job's; it fills no cell."""
+    whole = _Resolved.of(build(specification), job.protocol)
+    return replace(whole.job(job.dataset, job.network, job.seed), cells=(), fingerprints=())
 
 
 def _refuse_unknown(methods: Sequence[str]) -> None:
@@ -185,39 +126,73 @@ def _refuse_unknown(methods: Sequence[str]) -> None:
         )
 
 
-def _job(cell: Cell, method: Method, dataset: Dataset, protocol: Protocol) -> Job:
-    def job_of(whole: Method, cells: tuple[Cell, ...], first: Job | None = None) -> Job:
-        mark = cell_fingerprint(cell, whole, protocol)
-        return Job(dataset, protocol, cell.network, describe(whole), cell.seed, mark, cells, first)
+@dataclass(frozen=True)
+class _Resolved:
+    """A method under a protocol: itself, what of it is trained, and the first stage of that."""
 
-    trained = trained_part(method)
-    first = shared_first_stage(trained, protocol.recipe())
-    return job_of(trained, (cell,), None if first is None else job_of(first, ()))
+    protocol: Protocol
+    whole: Identity
+    trained: Identity
+    stages: tuple[Stage, ...]
+    first: "_Resolved | None"
+
+    @classmethod
+    def of(cls, method: Method, protocol: Protocol) -> "_Resolved":
+        trained, recipe = trained_part(method), protocol.recipe()
+        first = shared_first_stage(trained, recipe)
+        whole = Identity.of(method, protocol)
+        return cls(
+            protocol,
+            whole,
+            whole if trained is method else Identity.of(trained, protocol),
+            trained.stages(recipe),
+            None if first is None else cls.of(first, protocol),
+        )
+
+    def provenance(self) -> Provenance:
+        """Return what would compute a run now."""
+        own = self.whole
+        return Provenance(
+            tuple(sorted(own.versions.items())), tuple(sorted(own.code.items())), source_state()
+        )
+
+    def job(self, dataset: Dataset, network: str, seed: int) -> Job:
+        """Return the training of one seed, with the one cell that the method fills."""
+        place = (str(dataset), network, self.protocol, seed)
+        first = None if self.first is None else self.first.job(dataset, network, seed)
+        return Job(
+            dataset, self.protocol, network, self.trained.method, seed,
+            self.trained.fingerprint(*place),
+            TrainingSize.of(self.stages, self.protocol, dataset),
+            (Cell(str(dataset), self.protocol.specification, network, self.whole.method, seed),),
+            (self.whole.fingerprint(*place),),
+            None if first is None else replace(first, cells=(), fingerprints=()),
+        )  # fmt: skip
 
 
-def _finished(store: Store, cell: Cell, method: Method, protocol: Protocol) -> Record | None:
+def _warnings(joined: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
+    for cell, by_seed in joined.items():
+        if words := mixed_code(by_seed):
+            yield (
+                f"{cell.method} on {cell.dataset}: {words}; --force trains them all again, "
+                "--results keeps them apart."
+            )
+
+
+def _finished(store: Store, cell: Cell, own: Identity, fingerprint: str) -> Record | None:
     record = store.read(cell)
-    if record is not None and record.fingerprint != cell_fingerprint(cell, method, protocol):
+    if record is not None and record.versions != own.versions:
+        raise LtbenchError(
+            f"{store.path(cell)} was made by another version of the method "
+            f"({record.versions or 'the first'}, now {own.versions or 'the first'}); "
+            "run with --force to train it again, or with --results for another folder."
+        )
+    if record is not None and record.fingerprint != fingerprint:
         raise LtbenchError(
             f"{store.path(cell)} was made with settings, or a method's file, that have changed "
             "since; run with --force to train it again, or with --results for another folder."
         )
     return record
-
-
-def _plain(value: Any) -> Any:
-    """Return a field of a stage or recipe as JSON gives it back."""
-    if isinstance(value, Method):
-        return describe(value)
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
-
-
-def _defaults(cls: type) -> dict[str, Any]:
-    return {f.name: _plain(f.default) for f in fields(cls) if f.default is not MISSING}
-
-
-def _without(row: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in usual or value != usual[key]}
 
 
 LATER = {"stages", "begin_stage"}  # hooks that leave the first stage as it is

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from ltbench.errors import LtbenchError
-from ltbench.runs.files import read_failure
+from ltbench.runs.provenance import mixed_code, mixed_versions, provenance_of
 from ltbench.runs.record import Failure, Record
 from ltbench.runs.store import Cell, Store
 
@@ -20,19 +19,13 @@ class StatusRow:
     failed: tuple[int, ...]
     top1: float | None  # mean over the finished seeds, last epoch
     reasons: tuple[str, ...]  # of the failures
+    mixed: str  # how the finished seeds differ in what computed them, if they do
 
 
 def overview(store: Store) -> list[StatusRow]:
     """Return the lines of a store; files that do not read are named in `store.problems`."""
     records = {Cell.of(record): record for record in store.records()}
-    failures: dict[Cell, Failure] = {}
-    for path in sorted((store.root / "runs").glob("*/*/*/*/seed*.failed.json")):
-        try:
-            failure = read_failure(path)
-        except LtbenchError as error:
-            store.problems.append(str(error))
-            continue
-        failures[Cell.of(failure)] = failure
+    failures = {Cell.of(failure): failure for failure in store.failures()}
     groups: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in sorted({*records, *failures}):
         groups.setdefault((cell.dataset, cell.protocol, cell.network, cell.method), []).append(cell)
@@ -48,10 +41,12 @@ def _line(
     done = [cell for cell in cells if cell in records]
     stopped = [cell for cell in cells if cell in failures]
     scores = [records[cell].last.top1 for cell in done]
+    computed = {cell.seed: provenance_of(records[cell]) for cell in done}
     return StatusRow(
         *group,
         finished=tuple(cell.seed for cell in done),
         failed=tuple(cell.seed for cell in stopped),
         top1=sum(scores) / len(scores) if scores else None,
+        mixed=mixed_versions(computed) or mixed_code(computed),
         reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),
     )

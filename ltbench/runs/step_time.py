@@ -9,16 +9,15 @@ from tempfile import TemporaryDirectory
 import torch
 
 from ltbench.api.method import Step
-from ltbench.api.registry import build
 from ltbench.api.task import Clock
-from ltbench.data.feed import Feed, batches_of
+from ltbench.data.feed import Feed
 from ltbench.data.samplers import DRAWS
-from ltbench.data.splits import class_counts
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
 from ltbench.runs.execute import Workspace, split_of, training_of
 from ltbench.runs.plan import Job
+from ltbench.runs.size import TrainingSize
 
 TIMED_STEPS = 3
 
@@ -30,43 +29,20 @@ def check_data(jobs: tuple[Job, ...], workspace: Workspace) -> None:
 
 
 @dataclass(frozen=True)
-class TrainingSize:
-    """How much a training has to do, over all stages."""
-
-    steps: int
-    images: int  # seen in training
-    looks: float  # at the test set
-
-    @classmethod
-    def of(cls, job: Job) -> "TrainingSize":
-        """Return the size of a job; reads no data."""
-        protocol, info = job.protocol, job.dataset.info
-        counts = class_counts(info.head_count, info.classes, job.dataset.imbalance)
-        images = sum(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
-        steps = seen = epochs = 0
-        for stage in build(job.trained).stages(protocol.recipe()):
-            drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
-            steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
-            seen += stage.recipe.epochs * drawn
-            epochs += stage.recipe.epochs
-        return cls(steps, seen, epochs / protocol.evaluate_every + 1)
-
-
-@dataclass(frozen=True)
 class StepTime:
-    """Seconds of a step, of an image's views where these are not in the step, and of a look."""
+    """Seconds of a step, of an image's views where a step does not make them, of an evaluation."""
 
     step: float
     view: float
-    look: float
+    evaluation: float
 
     def seconds(self, size: TrainingSize) -> float:
         """Return the seconds of a training of that size."""
-        return size.steps * self.step + size.images * self.view + size.looks * self.look
+        return size.steps * self.step + size.images * self.view + size.evaluations * self.evaluation
 
 
 def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
-    """Return the pace of a job's first steps; its own checkpoint and files are not touched."""
+    """Return the step time of a job's first steps; its own checkpoint and files are not touched."""
     with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
         training = training_of(job, replace(workspace, results=Path(scratch)))
     stage = training.stages[0]
@@ -94,7 +70,7 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
 
 
 def _evaluation_seconds(training: Training) -> float:
-    """Return the seconds of one look at the test set, from its first batch."""
+    """Return the seconds of one evaluation on the test set, from its first batch."""
     feed = training.test
     few = replace(feed.subset, images=feed.subset.images[:500], labels=feed.subset.labels[:500])
     started = time.perf_counter()

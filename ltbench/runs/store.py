@@ -11,12 +11,14 @@ The path is a slug for people; the record is the truth. `work` is scratch and no
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.files import is_record, read_record, write_text
+from ltbench.runs.files import is_record, read_failure, read_record, write_text
 from ltbench.runs.record import Failure, Record
 
 
@@ -61,8 +63,9 @@ class Store:
     root: Path
     problems: list[str] = field(default_factory=list)  # files that `records` had to leave out
 
-    def __post_init__(self) -> None:
+    def __init__(self, root: str | Path) -> None:
         """Raise LtbenchError for a root that cannot be a folder."""
+        self.root, self.problems = Path(root), []
         existing = next(
             path for path in (self.root, *self.root.absolute().parents) if path.exists()
         )
@@ -101,6 +104,14 @@ class Store:
         """Return the scratch folder of one training."""
         return self.root / "work" / fingerprint
 
+    def checkpoint_path(self, fingerprint: str) -> Path:
+        """Return where a training's checkpoint lies."""
+        return self.work(fingerprint) / "checkpoint.pt"
+
+    def logits_path(self, fingerprint: str) -> Path:
+        """Return where the logits lie that a record was scored by."""
+        return self.work(fingerprint) / "logits.npz"
+
     def read(self, cell: Cell) -> Record | None:
         """Return a cell's record, or None; raises LtbenchError for a file that does not read."""
         try:
@@ -128,12 +139,17 @@ class Store:
         for path in left:
             path.unlink(missing_ok=True)
 
-    def records(self) -> Iterator[Record]:
-        """Yield every readable record in path order; the others are named in `problems`."""
+    def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:
+        """Yield the files that are named as records are, in path order."""
+        return filter(is_record, sorted((self.root / "runs").glob(f"{under}/seed*.json")))
+
+    def records(self, name: str = "") -> Iterator[Record]:
+        """Yield every readable record in path order; the others are named in `problems`.
+
+        `name` limits them to a data set's, at any ratio.
+        """
         self.problems.clear()
-        for path in sorted((self.root / "runs").glob("*/*/*/*/seed*.json")):
-            if not is_record(path):
-                continue
+        for path in self.record_paths(f"{name}*/*/*/*"):
             try:
                 record = read_record(path)
             except LtbenchError as error:
@@ -144,25 +160,44 @@ class Store:
                 continue
             yield record
 
+    def failures(self) -> Iterator[Failure]:
+        """Yield the reasons of failed tries; those that do not read are added to `problems`."""
+        for path in sorted((self.root / "runs").glob("*/*/*/*/seed*.failed.json")):
+            try:
+                yield read_failure(path)
+            except LtbenchError as error:
+                self.problems.append(str(error))
 
-def seeds(store: Store, cell: Cell) -> list[int]:
-    """Return the seeds of which there is a record, all else being the cell's."""
-    paths = filter(is_record, store.path(cell).parent.glob("seed*.json"))
-    return sorted(int(path.stem.removeprefix("seed")) for path in paths)
+    def seeds(self, cell: Cell) -> list[int]:
+        """Return the seeds of which there is a record, all else being the cell's."""
+        return sorted(int(path.stem.removeprefix("seed")) for path in self._beside(cell))
+
+    def seed_record(self, cell: Cell) -> Record | None:
+        """Return a readable record that differs from a cell in nothing but its seed, or None."""
+        return next(_readable(self._beside(cell)), None)
+
+    def split_record(self, cell: Cell) -> Record | None:
+        """Return a readable record of the cell's data set and protocol, or None."""
+        dataset, protocol, *_ = self._folder(cell).parts[-4:]
+        return next(_readable(self.record_paths(f"{dataset}/{protocol}/*/*")), None)
+
+    def protocols(self, cell: Cell) -> list[str]:
+        """Return the protocols of which there is a record, all else but seeds being the cell's."""
+        dataset, _, network, method = self._folder(cell).parts[-4:]
+        paths = self.record_paths(f"{dataset}/*/{network}/{method}")
+        folders = (members for _, members in groupby(paths, lambda path: path.parent))
+        # One record tells the protocol for all beside it.
+        told = (next(_readable(members), None) for members in folders)
+        return sorted({record.protocol for record in told if record is not None})
+
+    def _folder(self, cell: Cell) -> Path:
+        return self.path(cell).parent
+
+    def _beside(self, cell: Cell) -> Iterator[Path]:
+        return self.record_paths("/".join(self._folder(cell).parts[-4:]))
 
 
-def protocols(store: Store, cell: Cell) -> list[str]:
-    """Return the protocols of which there is a record, all else but seeds being the cell's."""
-    *_, dataset, _, network, method, _ = store.path(cell).parts
-    found = set()
-    for runs in (store.root / "runs" / dataset).glob(f"*/{network}/{method}"):
-        read = map(_protocol, filter(is_record, runs.glob("seed*.json")))
-        found.add(next(filter(None, read), ""))  # one record tells it for all beside it
-    return sorted(found - {""})
-
-
-def _protocol(path: Path) -> str:
-    try:
-        return read_record(path).protocol
-    except (LtbenchError, FileNotFoundError):
-        return ""
+def _readable(paths: Iterable[Path]) -> Iterator[Record]:
+    for path in paths:
+        with suppress(LtbenchError, FileNotFoundError):
+            yield read_record(path)

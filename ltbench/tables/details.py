@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ltbench.runs.store import Cell, Store, protocols, seeds
+from ltbench.runs.store import Cell, Store
 from ltbench.specification import Term, parse_one
 from ltbench.statistics.estimates import ALPHA, Components, Estimate, components
 from ltbench.statistics.gains import sign_flip
@@ -130,7 +130,7 @@ def _spread(grid: Grid, row: Row, head: ResolvedColumn, reader: Reader) -> Sprea
     found: dict[int, dict[int, float]] = {}
     for subset, name in _subsets(reader.store, cells[0]).items():
         other = replace(head, protocol=name)
-        every = [seed for cell in other.cells(row, [0]) for seed in seeds(reader.store, cell)]
+        every = [seed for cell in other.cells(row, [0]) for seed in reader.store.seeds(cell)]
         found[subset] = scores(reader, grid.table, row, other, every)
     common = sorted(set.intersection(*map(set, found.values()))) if found else []
     parts = components([[each[seed] for seed in common] for each in found.values()])
@@ -140,7 +140,7 @@ def _spread(grid: Grid, row: Row, head: ResolvedColumn, reader: Reader) -> Sprea
 def _subsets(store: Store, cell: Cell) -> dict[int, str]:
     """Return the protocols in the store that differ from a cell's in nothing but the subset."""
     own = _without_subset(cell.protocol)
-    names = [name for name in protocols(store, cell) if _without_subset(name) == own]
+    names = [name for name in store.protocols(cell) if _without_subset(name) == own]
     return {int(parse_one(name, "protocol").parameters.get(_SUBSET, 0)): name for name in names}
 
 

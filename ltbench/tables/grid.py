@@ -11,11 +11,12 @@ from ltbench.tables.cells import Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.selection import Selection
 
 EPOCH = {
-    "last": "last epoch",
-    "best": "best epoch on the test set (optimistic)",
-    "selected": "best epoch on held-out training images",
+    Selection.LAST: "last epoch",
+    Selection.BEST_TEST: "best epoch on the test set (optimistic)",
+    Selection.VALIDATION: "best epoch on held-out training images",
 }
 
 
@@ -109,10 +110,7 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     `protocol` replaces the table's; raises UsageError where a data set does not have it.
     """
     definition = table.definition
-    heads = tuple(
-        ResolvedColumn(column, table.network(column), table.protocol_name(column, protocol))
-        for column in definition.columns
-    )
+    heads = tuple(ResolvedColumn.of(table, column, protocol) for column in definition.columns)
     reader = Reader(store)
     columns = [
         _filled(table, reader, read_column(reader, table, head, definition.rows)) for head in heads

@@ -4,16 +4,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.data.catalog import Dataset
-from ltbench.runs.store import Store, protocols, seeds
-from ltbench.specification import parse
+from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
 from ltbench.statistics.gains import sign_flip
 from ltbench.statistics.verdict import Evidence, Judged, Verdict, gain_tolerance, holm, judge
 from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
 from ltbench.tables.claims import Claim
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
-from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.metrics import METRICS, Metric, Select
+from ltbench.tables.definition import Row, Table
+from ltbench.tables.metrics import METRICS, Metric
+from ltbench.tables.missing import not_here
+from ltbench.tables.selection import Selection
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
@@ -38,7 +39,7 @@ class LedgerRow:
     reported: float
     tolerance: float | None
     decimals: int
-    select: Select  # which epoch's scores count
+    select: Selection  # which epoch's scores count
     tier: str = "not run"  # or exact, or proxy
     protocol: str | None = None
     seeds: tuple[int, ...] = ()
@@ -100,7 +101,7 @@ def build(
         line
         for table in tables
         for column in table.definition.columns
-        for line in _column(table, _head(table, column), source)
+        for line in _column(table, ResolvedColumn.of(table, column), source)
     ]
     named = {table.short: table for table in tables}
     gains = [_claim(claim, named[claim.table], source) for claim in claims]
@@ -113,10 +114,6 @@ class _Source:
 
     reader: Reader
     methods: Methods
-
-
-def _head(table: Table, column: Column) -> ResolvedColumn:
-    return ResolvedColumn(column, table.network(column), table.protocol_name(column))
 
 
 def _column(table: Table, head: ResolvedColumn, source: _Source) -> Iterator[LedgerRow]:
@@ -138,7 +135,7 @@ def _column(table: Table, head: ResolvedColumn, source: _Source) -> Iterator[Led
 
 def _claim(claim: Claim, table: Table, source: _Source) -> tuple[LedgerRow, bool]:
     """Return a claim's line, and whether runs of this version can judge it."""
-    head = _head(table, claim.column_in(table))
+    head = ResolvedColumn.of(table, claim.column_in(table))
     line = replace(
         _line("claim", table, head, claim.rows[0], claim.gain),
         paper=claim.paper, row=claim.claim, over=claim.over,
@@ -192,7 +189,7 @@ def _elsewhere(
     Where there are several the protocol `fast` comes first; every seed that was run counts.
     """
     store, cells = source.reader.store, [own.cells(row, [0]) for row in rows]
-    ran = [{name for cell in each for name in protocols(store, cell)} for each in cells]
+    ran = [{name for cell in each for name in store.protocols(cell)} for each in cells]
     others = set.intersection(*ran) - {own.protocol}
     for name in sorted(others, key=lambda name: (name != FAST, name)):
         head = replace(own, protocol=name)
@@ -208,7 +205,7 @@ def _elsewhere(
 
 
 def _every(reader: Reader, table: Table, row: Row, head: ResolvedColumn) -> Scores:
-    every = [seed for cell in head.cells(row, [0]) for seed in seeds(reader.store, cell)]
+    every = [seed for cell in head.cells(row, [0]) for seed in reader.store.seeds(cell)]
     return scores(reader, table, row, head, every)
 
 
@@ -242,6 +239,4 @@ def _reason(rows: Sequence[Row], data: Dataset, methods: Methods) -> str:
     if not data.available:
         return f"{data.info.title} cannot be read yet"
     wanted = [method for row in rows if (method := row.method_on(data)) is not None]
-    names = dict.fromkeys(term.name for method in wanted for term in parse(method))
-    lacking = [name for name in names if methods is not None and name not in methods]
-    return f"this version has no {', '.join(lacking)}" if lacking else ""
+    return "" if methods is None else not_here(wanted, methods)

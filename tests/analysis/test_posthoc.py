@@ -14,11 +14,11 @@ from ltbench.analysis.posthoc import (
 )
 from ltbench.api.task import Task
 from ltbench.data.catalog import dataset
-from ltbench.data.splits import class_counts
+from ltbench.data.profile import class_counts
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.label_shift import prior
 from ltbench.runs import plan
-from ltbench.runs.artifacts import LOGITS, read_logits, write_logits
+from ltbench.runs.artifacts import read_logits, write_logits
 from ltbench.runs.execute import Workspace, run_job
 from ltbench.runs.store import Store
 
@@ -150,15 +150,15 @@ def test_what_needs_more_than_logits_is_refused(part):
 
 def test_logits_that_are_missing_damaged_or_anothers(store, record, tmp_path):
     other = Store(tmp_path)
-    path = other.work(record.fingerprint) / LOGITS
+    path = other.logits_path(record.fingerprint)
     assert logits_of(record, other) is None
-    whole = (store.work(record.fingerprint) / LOGITS).read_bytes()
+    whole = (store.logits_path(record.fingerprint)).read_bytes()
     path.parent.mkdir(parents=True)
     for content in (b"", whole[:100], whole[: len(whole) // 2]):
         path.write_bytes(content)
         with pytest.raises(LtbenchError, match="does not read"):
             logits_of(record, other)
-    logits, labels = read_logits(store.work(record.fingerprint) / LOGITS).test
+    logits, labels = read_logits(store.logits_path(record.fingerprint)).test
     for wrong in (np.roll(labels, 100), np.zeros_like(labels)):
         write_logits(path, (torch.from_numpy(logits), torch.from_numpy(wrong)))
         with pytest.raises(LtbenchError, match="is not what ce on digits_lt"):

@@ -1,12 +1,16 @@
 """Composition: the four rules, who is named in a clash, and who acts in which stage."""
 
+import inspect
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from ltbench import Batch, Clock, Compose, Grading, Method, Recipe, Stage, Step, Task, build
-from ltbench.api.compose import BASE_ONLY, is_post_hoc, name_of, overrides
+from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
+from ltbench.api import compose
+from ltbench.api.compose import BASE_ONLY, HOOKS, ONE_PART, is_post_hoc, name_of, overrides
 from ltbench.errors import UsageError
 from ltbench.networks import create
 
@@ -75,7 +79,7 @@ class Base(Logging):
     views = ("standard", "contrastive")
 
     def stages(self, recipe):
-        return (Stage("first", recipe), Stage("second", recipe))
+        return (Stage(name="first", recipe=recipe), Stage(name="second", recipe=recipe))
 
     def forward(self, network, batch, clock):
         return {"logits": network(batch.images)["logits"] + 1}
@@ -275,7 +279,7 @@ BRINGING = {
 }
 
 
-@pytest.mark.parametrize("hook", BASE_ONLY)
+@pytest.mark.parametrize("hook", sorted(BASE_ONLY))
 def test_a_modifier_that_brings_what_only_a_base_may_is_an_error_that_names_both(hook):
     modifier = type("Greedy", (Method,), BRINGING[hook])()
     with pytest.raises(TypeError) as caught:
@@ -329,10 +333,16 @@ class Staged(Method):
         second = replace(recipe, epochs=1)
         head = ("classifier",)
         return (
-            Stage("all", recipe),
-            Stage("head", second, "class_balanced", head, reset=("classifier",)),
-            Stage("helped", second, method=self.helper),
-            Stage("helped head", second, trainable=head, method=self.helper),
+            Stage(name="all", recipe=recipe),
+            Stage(
+                name="head",
+                recipe=second,
+                sampler="class_balanced",
+                trainable=head,
+                reset=("classifier",),
+            ),
+            Stage(name="helped", recipe=second, method=self.helper),
+            Stage(name="helped head", recipe=second, trainable=head, method=self.helper),
         )
 
 
@@ -408,8 +418,8 @@ class Swapping(Method):
         own, other = batch.images, batch.images.flip(0)
         return batch._replace(
             views=(self.share * own + (1 - self.share) * other,),
-            partners=batch.targets.flip(0),
-            share=torch.full((len(own),), self.share),
+            mix_targets=batch.targets.flip(0),
+            mix_ratio=torch.full((len(own),), self.share),
         )
 
 
@@ -458,46 +468,47 @@ def test_two_ways_of_mixing_images_are_an_error_that_names_both():
         Compose(Swapping(), Quiet(), Swapping())
 
 
-@dataclass
-class GradingPart(Method):
-    """Puts every image at one level."""
-
-    level: int = 2
-
-    def grading(self, targets, clock):
-        return Grading(torch.full_like(targets, self.level))
+def invert(images, augment, generator):
+    return 255 - images
 
 
-def test_one_part_grades_the_first_view_and_without_one_nothing_does():
-    targets = torch.tensor([0, 1])
-    assert Compose(Method(), Quiet()).grading(targets, CLOCK) is None
-    for parts in ((Method(), GradingPart(3)), (GradingPart(3), Quiet())):
-        assert Compose(*parts).grading(targets, CLOCK).levels.tolist() == [3, 3]
+class Inverting(Method):
+    """Ends the first view with an inversion."""
+
+    def augment(self, view, targets, clock):
+        return (*view, invert)
 
 
-def test_two_parts_that_grade_are_an_error_that_names_both():
-    words = "two gradings of the first view in one composition: GradingPart and GradingPart"
+def test_one_part_changes_the_first_view_and_without_one_it_stays():
+    targets, view = torch.tensor([0, 1]), (invert, invert)
+    assert Compose(Method(), Quiet()).augment(view, targets, CLOCK) is view
+    for parts in ((Method(), Inverting()), (Inverting(), Quiet())):
+        assert Compose(*parts).augment(view, targets, CLOCK) == (invert,) * 3
+
+
+def test_two_parts_that_augment_are_an_error_that_names_both():
+    words = "two augmentations of the first view in one composition: Inverting and Inverting"
     with pytest.raises(TypeError, match=words):
-        Compose(Method(), GradingPart(), Quiet(), GradingPart())
+        Compose(Method(), Inverting(), Quiet(), Inverting())
 
 
 def test_a_composition_within_one_has_the_rules_that_its_parts_have():
     """A composition passes every hook on; that alone is no rule of its own."""
     inner = Compose(Method(), Rule())
-    outer = Compose(inner, Swapping(), GradingPart(3))
-    assert outer.grading(torch.tensor([0]), CLOCK).levels.tolist() == [3]
+    outer = Compose(inner, Swapping(), Inverting())
+    assert outer.augment((), torch.tensor([0]), CLOCK) == (invert,)
     assert isinstance(outer.mixer, Swapping)
     assert outer.rule is inner
     with pytest.raises(TypeError, match="two gradient rules"):
         Compose(inner, OtherRule())
 
 
-def test_a_selection_of_a_batch_keeps_partners_and_shares(batch):
+def test_a_selection_of_a_batch_keeps_what_is_mixed(batch):
     mixed = Swapping().mix(batch, CLOCK)
     chosen = mixed.select(torch.tensor([3, 0]))
-    assert chosen.partners.tolist() == [mixed.partners[3].item(), mixed.partners[0].item()]
-    assert chosen.share.tolist() == [0.75, 0.75]
-    assert batch.select(torch.tensor([3])).partners is None
+    assert chosen.mix_targets.tolist() == [mixed.mix_targets[3].item(), mixed.mix_targets[0].item()]
+    assert chosen.mix_ratio.tolist() == [0.75, 0.75]
+    assert batch.select(torch.tensor([3])).mix_targets is None
 
 
 @pytest.mark.parametrize("base", ["mislas", "bbn", "gcl", "h2t"])
@@ -510,3 +521,26 @@ def test_a_base_that_mixes_or_pairs_images_refuses_to_have_them_mixed(base):
 def test_parameters_without_meaning_are_refused_at_once(part):
     with pytest.raises(UsageError):
         build(part)
+
+
+def test_every_hook_has_one_rule_of_composition_and_a_method_of_the_composition():
+    _, *rules = re.split(r"\n\d\. ", (compose.__doc__ or "").rsplit("\n\n", 1)[0])
+    named = {number: set(re.findall("`(\\w+)`", text)) for number, text in enumerate(rules, 1)}
+    assert named[4] == BASE_ONLY
+    assert named[3] == set(ONE_PART)
+    assert sum(map(len, named.values())) == len(set().union(*named.values()))
+    assert set().union(*named.values()) == HOOKS
+    assert HOOKS - {"views"} <= set(vars(Compose))
+
+
+def test_the_page_about_methods_lists_every_hook_with_its_arguments():
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
+    table = page[page.index("## Hooks") : page.index("## What hooks are given")]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    listed = {}
+    for name, arguments in re.findall(r"(\w+)(?:\(([^)]*)\))?`", " ".join(cells)):
+        listed[name] = arguments
+    assert listed.keys() == HOOKS
+    for name in HOOKS - {"views"}:
+        own = [p for p in inspect.signature(getattr(Method, name)).parameters if p != "self"]
+        assert listed[name] == ", ".join(own)

@@ -141,7 +141,7 @@ def test_the_same_clock_gives_the_same_numbers_and_any_other_gives_others():
     ],
 )
 def test_a_stage_knows_whether_the_backbone_moves(trainable, expected):
-    assert Stage("any", RECIPE, trainable=trainable).trains_backbone is expected
+    assert Stage(name="any", recipe=RECIPE, trainable=trainable).trains_backbone is expected
 
 
 # the defaults of a method
@@ -152,7 +152,7 @@ def test_a_plain_method_is_cross_entropy_and_changes_nothing_else(network, batch
     method.setup(Task(torch.tensor([4, 3, 2, 1])))
     assert method.build(network) is network
     (stage,) = method.stages(RECIPE)
-    assert stage == Stage("train", RECIPE)
+    assert stage == Stage(name="train", recipe=RECIPE)
     outputs = method.forward(network, batch, CLOCK)
     assert torch.equal(outputs["logits"], method.predict(network, batch.images))
     logs = outputs["logits"].log_softmax(1)
@@ -188,18 +188,18 @@ def test_the_objective_is_the_mean_loss_plus_the_penalty(network, batch):
     assert torch.allclose(step.loss, loss, rtol=1e-12)  # what is watched is the loss alone
 
 
-def test_the_objective_at_an_offset_displaces_loss_and_penalty(network, batch):
-    offset = {"classifier.weight": torch.full((4, 64), 0.1, dtype=torch.float64)}
-    there = Step(Pulled(), network, batch, CLOCK).objective(offset)
+def test_the_objective_at_a_perturbation_displaces_loss_and_penalty(network, batch):
+    perturbation = {"classifier.weight": torch.full((4, 64), 0.1, dtype=torch.float64)}
+    there = Step(Pulled(), network, batch, CLOCK).objective(perturbation)
     with torch.no_grad():
         network.classifier.weight.add_(0.1)
     assert torch.allclose(there, Step(Pulled(), network, batch, CLOCK).objective(), rtol=1e-12)
 
 
 def test_a_step_keeps_the_first_undisplaced_outputs_and_the_first_losses(network, batch):
-    offset = {"classifier.bias": torch.ones(4, dtype=torch.float64)}
+    perturbation = {"classifier.bias": torch.ones(4, dtype=torch.float64)}
     step = Step(Method(), network, batch, CLOCK)
-    step.forward(offset)
+    step.forward(perturbation)
     assert step.outputs is None
     here = step.forward()
     with torch.no_grad():

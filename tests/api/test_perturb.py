@@ -1,4 +1,4 @@
-"""Offsets: evaluation at displaced weights, and their geometry in closed form."""
+"""Perturbations: evaluation at displaced weights, and their geometry in closed form."""
 
 import copy
 import math
@@ -28,7 +28,7 @@ def images():
     return torch.randn(6, 3, 8, 8, generator=draw, dtype=torch.float64)
 
 
-def random_offset(network, seed=2, size=0.01):
+def random_perturbation(network, seed=2, size=0.01):
     draw = torch.Generator().manual_seed(seed)
     return {
         name: size * torch.randn(p.shape, generator=draw, dtype=p.dtype)
@@ -36,7 +36,7 @@ def random_offset(network, seed=2, size=0.01):
     }
 
 
-def offset_of(seed, size=1.0):
+def perturbation_of(seed, size=1.0):
     draw = torch.Generator().manual_seed(seed)
     return {
         name: size * torch.randn(shape, generator=draw, dtype=torch.float64)
@@ -44,38 +44,38 @@ def offset_of(seed, size=1.0):
     }
 
 
-def flat(offset):
-    return torch.cat([part.flatten() for part in offset.values()])
+def flat(perturbation):
+    return torch.cat([part.flatten() for part in perturbation.values()])
 
 
 def loss_of(images):
     return lambda network: network(images)["logits"].square().mean()
 
 
-def displaced_in_place(network, offset):
+def displaced_in_place(network, perturbation):
     twin = copy.deepcopy(network)
     with torch.no_grad():
         for name, parameter in twin.named_parameters():
-            parameter.add_(offset[name])
+            parameter.add_(perturbation[name])
     return twin
 
 
 # evaluation
 
 
-def test_evaluation_at_an_offset_equals_displacing_the_weights_in_place(network, images):
-    offset = random_offset(network)
-    found = evaluate_at(network, offset, loss_of(images))
-    there = loss_of(images)(displaced_in_place(network, offset))
+def test_evaluation_at_a_perturbation_equals_displacing_the_weights_in_place(network, images):
+    perturbation = random_perturbation(network)
+    found = evaluate_at(network, perturbation, loss_of(images))
+    there = loss_of(images)(displaced_in_place(network, perturbation))
     here = loss_of(images)(network)
     assert torch.equal(found, there)
     assert not torch.equal(found, here)
 
 
-def test_gradients_at_an_offset_land_in_the_original_parameters(network, images):
-    offset = random_offset(network)
-    evaluate_at(network, offset, loss_of(images)).backward()
-    twin = displaced_in_place(network, offset)
+def test_gradients_at_a_perturbation_land_in_the_original_parameters(network, images):
+    perturbation = random_perturbation(network)
+    evaluate_at(network, perturbation, loss_of(images)).backward()
+    twin = displaced_in_place(network, perturbation)
     loss_of(images)(twin).backward()
     for (name, parameter), moved in zip(network.named_parameters(), twin.parameters(), strict=True):
         assert torch.allclose(parameter.grad, moved.grad, rtol=0, atol=1e-14), name
@@ -84,7 +84,7 @@ def test_gradients_at_an_offset_land_in_the_original_parameters(network, images)
 def test_weights_and_buffers_are_untouched(network, images):
     before = copy.deepcopy(network.state_dict())
     identities = {name: id(p) for name, p in network.named_parameters()}
-    evaluate_at(network, random_offset(network), loss_of(images)).backward()
+    evaluate_at(network, random_perturbation(network), loss_of(images)).backward()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert {name: id(p) for name, p in network.named_parameters()} == identities
 
@@ -103,21 +103,23 @@ def test_only_the_named_parameters_are_displaced(network, images):
     assert torch.allclose(moved, plain + 1, rtol=0, atol=1e-14)
 
 
-def test_an_empty_offset_changes_nothing(network, images):
+def test_an_empty_perturbation_changes_nothing(network, images):
     found = evaluate_at(network, {}, loss_of(images))
     assert torch.equal(found, loss_of(images)(network))
 
 
 def test_the_function_may_use_the_network_in_any_way(network):
-    offset = {"classifier.weight": torch.ones(5, 64, dtype=torch.float64)}
-    total = evaluate_at(network, offset, lambda n: n.classifier.weight.sum())
+    perturbation = {"classifier.weight": torch.ones(5, 64, dtype=torch.float64)}
+    total = evaluate_at(network, perturbation, lambda n: n.classifier.weight.sum())
     assert torch.allclose(total, network.classifier.weight.sum() + 5 * 64)
-    both = evaluate_at(network, offset, lambda n: (n.classifier.bias, n.classifier.weight.sum()))
+    both = evaluate_at(
+        network, perturbation, lambda n: (n.classifier.bias, n.classifier.weight.sum())
+    )
     assert torch.equal(both[0], network.classifier.bias)
     assert torch.equal(both[1], total)
 
 
-def test_gradients_flow_into_the_offset_too(network, images):
+def test_gradients_flow_into_the_perturbation_too(network, images):
     shift = torch.zeros(5, dtype=torch.float64, requires_grad=True)
     evaluate_at(network, {"classifier.bias": shift}, loss_of(images)).backward()
     assert torch.equal(shift.grad, network.classifier.bias.grad)
@@ -125,7 +127,7 @@ def test_gradients_flow_into_the_offset_too(network, images):
 
 def test_a_graph_kept_from_before_stays_valid(network, images):
     first = loss_of(images)(network)
-    evaluate_at(network, random_offset(network), loss_of(images)).backward()
+    evaluate_at(network, random_perturbation(network), loss_of(images)).backward()
     network.zero_grad()
     first.backward()
     assert all(p.grad is not None for p in network.parameters())
@@ -148,7 +150,7 @@ def test_whatever_the_function_raises_the_network_is_as_before(network, images, 
         raise error("half way")
 
     with pytest.raises(error, match="half way"):
-        evaluate_at(network, random_offset(network), fail)
+        evaluate_at(network, random_perturbation(network), fail)
     assert [id(p) for p in network.parameters()] == identities
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(evaluate_at(network, {}, loss_of(images)), loss_of(images)(network))
@@ -156,9 +158,9 @@ def test_whatever_the_function_raises_the_network_is_as_before(network, images, 
 
 def test_a_wrong_shape_leaves_the_network_as_before(network, images):
     before = copy.deepcopy(network.state_dict())
-    offset = {"classifier.bias": torch.zeros(4, dtype=torch.float64)}
+    perturbation = {"classifier.bias": torch.zeros(4, dtype=torch.float64)}
     with pytest.raises(RuntimeError, match="size of tensor"):
-        evaluate_at(network, offset, loss_of(images))
+        evaluate_at(network, perturbation, loss_of(images))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -173,9 +175,9 @@ def test_a_weight_used_twice_is_displaced_in_both_places():
             return self.second(self.first(values))
 
     network, values = Tied(), torch.eye(2)
-    offset = {"first.weight": torch.full((2, 2), 0.5)}
+    perturbation = {"first.weight": torch.full((2, 2), 0.5)}
     weight = network.first.weight + 0.5
-    found = evaluate_at(network, offset, lambda n: n(values))
+    found = evaluate_at(network, perturbation, lambda n: n(values))
     assert torch.allclose(found, values @ weight.T @ weight.T)
 
 
@@ -184,8 +186,8 @@ def test_a_weight_used_twice_is_displaced_in_both_places():
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(1e-6, 1e6))
 @settings(max_examples=100)
-def test_the_norm_and_the_inner_product_are_those_of_the_flattened_offsets(seed, size):
-    left, right = offset_of(seed, size), offset_of(seed + 1)
+def test_the_norm_and_the_inner_product_are_those_of_the_flattened_perturbations(seed, size):
+    left, right = perturbation_of(seed, size), perturbation_of(seed + 1)
     assert float(norm(left)) == pytest.approx(float(flat(left).norm()), rel=1e-12)
     expected = float(flat(left) @ flat(right))
     slack = 1e-12 * float(norm(left) * norm(right))
@@ -193,13 +195,13 @@ def test_the_norm_and_the_inner_product_are_those_of_the_flattened_offsets(seed,
 
 
 def test_the_norm_of_three_and_four_is_five():
-    offset = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([[-4.0]])}
-    assert float(norm(offset)) == 5
-    assert float(inner(offset, offset)) == 25
+    perturbation = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([[-4.0]])}
+    assert float(norm(perturbation)) == 5
+    assert float(inner(perturbation, perturbation)) == 25
 
 
 def test_the_norm_of_nothing_is_an_error():
-    with pytest.raises(ValueError, match="empty offset"):
+    with pytest.raises(ValueError, match="empty perturbation"):
         norm({})
 
 
@@ -209,24 +211,26 @@ def test_the_norm_is_detached_from_the_graph():
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(1e-3, 1e6), length=st.floats(1e-6, 1e3))
 @settings(max_examples=100)
-def test_a_scaled_offset_has_the_length_asked_for_and_the_direction_it_had(seed, size, length):
-    offset = offset_of(seed, size)
-    found = scaled(offset, length)
+def test_a_scaled_perturbation_has_the_length_asked_for_and_the_direction_it_had(
+    seed, size, length
+):
+    perturbation = perturbation_of(seed, size)
+    found = scaled(perturbation, length)
     assert float(norm(found)) == pytest.approx(length, rel=1e-8)
-    cosine = float(inner(found, offset) / (norm(found) * norm(offset)))
+    cosine = float(inner(found, perturbation) / (norm(found) * norm(perturbation)))
     assert cosine == pytest.approx(1, abs=1e-12)
 
 
 def test_scaling_divides_by_the_norm_plus_a_trillionth_as_the_papers_do():
-    offset = {"a": torch.tensor([3e-12, 4e-12], dtype=torch.float64)}
+    perturbation = {"a": torch.tensor([3e-12, 4e-12], dtype=torch.float64)}
     expected = 0.1 * torch.tensor([3e-12, 4e-12], dtype=torch.float64) / (5e-12 + 1e-12)
-    assert torch.allclose(scaled(offset, 0.1)["a"], expected, rtol=1e-12)
+    assert torch.allclose(scaled(perturbation, 0.1)["a"], expected, rtol=1e-12)
 
 
-def test_a_zero_offset_stays_zero_and_length_zero_makes_any_offset_zero():
+def test_a_zero_perturbation_stays_zero_and_length_zero_makes_any_perturbation_zero():
     zero = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
     assert not flat(scaled(zero, 0.5)).any()
-    assert not flat(scaled(offset_of(0), 0.0)).any()
+    assert not flat(scaled(perturbation_of(0), 0.0)).any()
 
 
 def test_the_length_may_be_a_tensor():
@@ -236,43 +240,43 @@ def test_the_length_may_be_a_tensor():
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(1e-6, 1e6))
 @settings(max_examples=100)
-def test_a_rejected_offset_is_orthogonal_and_what_it_lost_is_parallel(seed, size):
-    offset, direction = offset_of(seed), offset_of(seed + 1, size)
-    kept = rejected(offset, direction)
-    bound = 1e-12 * float(norm(offset) * norm(direction))
+def test_a_rejected_perturbation_is_orthogonal_and_what_it_lost_is_parallel(seed, size):
+    perturbation, direction = perturbation_of(seed), perturbation_of(seed + 1, size)
+    kept = rejected(perturbation, direction)
+    bound = 1e-12 * float(norm(perturbation) * norm(direction))
     assert abs(float(inner(kept, direction))) <= bound
-    lost = flat(offset) - flat(kept)
+    lost = flat(perturbation) - flat(kept)
     parallel = flat(direction) * (lost @ flat(direction)) / (flat(direction) @ flat(direction))
     assert torch.allclose(lost, parallel, rtol=0, atol=1e-12 * math.sqrt(8))
     lengths = float(norm(kept)) ** 2 + float(lost.norm()) ** 2
-    assert lengths == pytest.approx(float(norm(offset)) ** 2, rel=1e-12)
+    assert lengths == pytest.approx(float(norm(perturbation)) ** 2, rel=1e-12)
 
 
 def test_rejecting_a_direction_in_closed_form():
-    offset = {"a": torch.tensor([2.0, 3.0]), "b": torch.tensor([5.0])}
+    perturbation = {"a": torch.tensor([2.0, 3.0]), "b": torch.tensor([5.0])}
     direction = {"a": torch.tensor([0.0, 7.0]), "b": torch.tensor([0.0])}
-    kept = rejected(offset, direction)
+    kept = rejected(perturbation, direction)
     assert kept["a"].tolist() == [2, 0]
     assert kept["b"].tolist() == [5]
 
 
 def test_rejecting_nothing_keeps_everything():
-    offset = offset_of(0)
-    zero = {name: torch.zeros_like(part) for name, part in offset.items()}
-    assert torch.equal(flat(rejected(offset, zero)), flat(offset))
+    perturbation = perturbation_of(0)
+    zero = {name: torch.zeros_like(part) for name, part in perturbation.items()}
+    assert torch.equal(flat(rejected(perturbation, zero)), flat(perturbation))
 
 
 def test_rejecting_itself_leaves_nothing():
-    offset = offset_of(0)
-    assert float(norm(rejected(offset, offset))) < 1e-15
+    perturbation = perturbation_of(0)
+    assert float(norm(rejected(perturbation, perturbation))) < 1e-15
 
 
 def test_no_operation_changes_its_arguments():
-    offset, direction = offset_of(0), offset_of(1)
-    before = flat(offset).clone(), flat(direction).clone()
-    scaled(offset, 3.0)
-    rejected(offset, direction)
-    inner(offset, direction)
-    norm(offset)
-    assert torch.equal(flat(offset), before[0])
+    perturbation, direction = perturbation_of(0), perturbation_of(1)
+    before = flat(perturbation).clone(), flat(direction).clone()
+    scaled(perturbation, 3.0)
+    rejected(perturbation, direction)
+    inner(perturbation, direction)
+    norm(perturbation)
+    assert torch.equal(flat(perturbation), before[0])
     assert torch.equal(flat(direction), before[1])

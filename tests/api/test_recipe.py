@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.api.recipe import Recipe
+from ltbench.api.recipe import Recipe, Stage
 
 LDAM = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 
@@ -89,3 +89,9 @@ def test_a_second_stage_is_a_share_of_the_epochs_under_a_cosine_without_warm_up(
     assert second.nesterov
     assert second.learning_rate_at(0) == 0.1
     assert first.second(0.001).epochs == 1
+
+
+def test_a_stage_is_written_with_the_names_of_its_fields():
+    with pytest.raises(TypeError, match="positional"):
+        Stage("train", LDAM)  # type: ignore[misc]
+    assert Stage(name="train", recipe=LDAM).trainable == ("",)

@@ -43,7 +43,7 @@ def step_of(method=None, classes=10, views=1, targets=TARGETS, dtype=torch.float
     return Step(method, network, batch, CLOCK)
 
 
-def random_offsets(network, count, size=0.05, seed=2):
+def random_perturbations(network, count, size=0.05, seed=2):
     draw = torch.Generator().manual_seed(seed)
     return [
         {
@@ -68,23 +68,23 @@ def assert_close(left, right, tolerance):
 def test_equals_a_full_pass_for_each_group(dtype, tolerance):
     step = step_of(dtype=dtype)
     step.network.eval()  # fixed statistics: else a pass's statistics are those of its weights
-    offsets = random_offsets(step.network, 4)
+    perturbations = random_perturbations(step.network, 4)
     members = step.batch.targets
-    together = step.losses(step.forward(Segments(offsets, members)))
+    together = step.losses(step.forward(Segments(perturbations, members)))
     apart = torch.zeros_like(together)
-    for group, offset in enumerate(offsets):
-        apart = torch.where(members == group, step.losses(step.forward(offset)), apart)
+    for group, perturbation in enumerate(perturbations):
+        apart = torch.where(members == group, step.losses(step.forward(perturbation)), apart)
     torch.testing.assert_close(together, apart, rtol=tolerance, atol=tolerance)
     ways = [gradients(step, losses.mean()) for losses in (together, apart)]
     assert_close(*ways, 10 * tolerance)
 
 
-def explicit(network, images, members, offsets):
+def explicit(network, images, members, perturbations):
     """ResNet-8 image by image, with the statistics of the joint batch: nothing is intercepted."""
     parameters = dict(network.named_parameters())
 
     def weight(name, image):
-        return parameters[name] + offsets[members[image]].get(name, 0.0)
+        return parameters[name] + perturbations[members[image]].get(name, 0.0)
 
     def convolved(name, maps, stride=1):
         parts = [
@@ -123,16 +123,16 @@ def explicit(network, images, members, offsets):
 def test_in_training_mode_statistics_are_those_of_the_joint_batch_with_gradient():
     step = step_of()
     step.network.train()
-    offsets = random_offsets(step.network, 4)
-    logits = step.forward(Segments(offsets, step.batch.targets))["logits"]
-    expected = explicit(step.network, step.batch.images, step.batch.targets.tolist(), offsets)
+    perturbations = random_perturbations(step.network, 4)
+    logits = step.forward(Segments(perturbations, step.batch.targets))["logits"]
+    expected = explicit(step.network, step.batch.images, step.batch.targets.tolist(), perturbations)
     torch.testing.assert_close(logits, expected, rtol=1e-11, atol=1e-11)
     draw = torch.randn(logits.shape, generator=torch.Generator().manual_seed(3)).double()
     ways = [gradients(step, (each * draw).sum()) for each in (logits, expected)]
     assert_close(*ways, 1e-9)
 
 
-def test_zero_offsets_are_the_plain_pass():
+def test_zero_perturbations_are_the_plain_pass():
     step = step_of(Views(), views=3)
     step.network.train()
     plain = step.forward()
@@ -149,11 +149,11 @@ def test_zero_offsets_are_the_plain_pass():
 def test_views_share_their_images_segment_and_prototypes_stay_undisplaced():
     step = step_of(Views(), views=3)
     step.network.eval()
-    offsets = random_offsets(step.network, 4)
-    outputs = step.forward(Segments(offsets, TARGETS))
-    for group, offset in enumerate(offsets):
+    perturbations = random_perturbations(step.network, 4)
+    outputs = step.forward(Segments(perturbations, TARGETS))
+    for group, perturbation in enumerate(perturbations):
         member = group == TARGETS
-        alone = step.forward(offset)
+        alone = step.forward(perturbation)
         torch.testing.assert_close(outputs["logits"][member], alone["logits"][member])
         twice = member.repeat(2)
         torch.testing.assert_close(outputs["projections"][twice], alone["projections"][twice])
@@ -163,8 +163,8 @@ def test_views_share_their_images_segment_and_prototypes_stay_undisplaced():
 def test_prototypes_are_not_taken_for_images_where_there_are_as_many():
     step = step_of(Views(), classes=len(TARGETS), views=3)
     step.network.eval()
-    offsets = random_offsets(step.network, 4)
-    outputs = step.forward(Segments(offsets, TARGETS))
+    perturbations = random_perturbations(step.network, 4)
+    outputs = step.forward(Segments(perturbations, TARGETS))
     assert torch.equal(outputs["prototypes"], step.forward()["prototypes"])
 
 
@@ -173,7 +173,7 @@ def test_running_statistics_stand_still_and_move_once_in_a_pass_that_is_here():
     step.network.train()
     before = {name: buffer.clone() for name, buffer in step.network.named_buffers()}
     zeros = [{name: torch.zeros_like(p) for name, p in step.network.named_parameters()}] * 4
-    step.forward(Segments(random_offsets(step.network, 4), TARGETS))
+    step.forward(Segments(random_perturbations(step.network, 4), TARGETS))
     assert all(torch.equal(before[name], b) for name, b in step.network.named_buffers())
     assert step.outputs is None
     step.forward(Segments(zeros, TARGETS, here=True))
@@ -187,26 +187,28 @@ def test_running_statistics_stand_still_and_move_once_in_a_pass_that_is_here():
 def test_segments_that_no_image_names_change_nothing():
     step = step_of()
     step.network.eval()
-    offsets = random_offsets(step.network, 6)
+    perturbations = random_perturbations(step.network, 6)
     members = 2 * (TARGETS > 0).long() + 1  # 1 and 3 of 0..5
-    wild = [{name: part + torch.nan for name, part in offsets[0].items()}]
-    few = step.forward(Segments([offsets[1], offsets[3]], (members - 1) // 2))
-    many = step.forward(Segments([*wild, offsets[1], *wild, offsets[3], *wild], members))
+    wild = [{name: part + torch.nan for name, part in perturbations[0].items()}]
+    few = step.forward(Segments([perturbations[1], perturbations[3]], (members - 1) // 2))
+    many = step.forward(
+        Segments([*wild, perturbations[1], *wild, perturbations[3], *wild], members)
+    )
     assert_close(few, many, 0)
 
 
 def test_one_image_a_segment_and_one_segment():
     step = step_of()
     step.network.eval()
-    offsets = random_offsets(step.network, len(TARGETS))
-    each = step.forward(Segments(offsets, torch.arange(len(TARGETS)).flip(0)))["logits"]
-    for image, offset in enumerate(reversed(offsets)):
-        torch.testing.assert_close(each[image], step.forward(offset)["logits"][image])
-    one = step.forward(Segments(offsets[:1], torch.zeros_like(TARGETS)))
-    assert_close(one, step.forward(offsets[0]), 1e-12)
+    perturbations = random_perturbations(step.network, len(TARGETS))
+    each = step.forward(Segments(perturbations, torch.arange(len(TARGETS)).flip(0)))["logits"]
+    for image, perturbation in enumerate(reversed(perturbations)):
+        torch.testing.assert_close(each[image], step.forward(perturbation)["logits"][image])
+    one = step.forward(Segments(perturbations[:1], torch.zeros_like(TARGETS)))
+    assert_close(one, step.forward(perturbations[0]), 1e-12)
 
 
-def test_gradients_by_offsets_are_owned_and_add_up_to_the_whole():
+def test_gradients_by_perturbations_are_owned_and_add_up_to_the_whole():
     step = step_of(Views(), views=3)
     step.network.train()
     names = dict(step.network.named_parameters())
@@ -233,14 +235,16 @@ def test_frozen_weights_without_affine_and_other_layers():
         nn.PReLU(), nn.Linear(64, 5, bias=False),
     ).double().eval()  # fmt: skip
     images = torch.randn(10, 3, 8, 8, dtype=torch.float64)
-    offsets = random_offsets(network, 4)
-    for offset in offsets:
-        del offset["4.bias"]
+    perturbations = random_perturbations(network, 4)
+    for perturbation in perturbations:
+        del perturbation["4.bias"]
     together = evaluate_segmented(
-        network, Segments(offsets, TARGETS), lambda network, order: {"out": network(images[order])}
+        network,
+        Segments(perturbations, TARGETS),
+        lambda network, order: {"out": network(images[order])},
     )["out"]
-    for group, offset in enumerate(offsets):
-        alone = evaluate_at(network, offset, lambda network: network(images))
+    for group, perturbation in enumerate(perturbations):
+        alone = evaluate_at(network, perturbation, lambda network: network(images))
         member = group == TARGETS
         torch.testing.assert_close(together[member], alone[member])
 
@@ -257,13 +261,13 @@ def test_weights_made_of_weights_are_the_segments():
             return F.linear(F.normalize(features), F.normalize(torch.cat((first, second), 1).T))
 
     network, features = Cosine(), torch.randn(10, 6, dtype=torch.float64)
-    offsets = [{"weight": part} for part in torch.randn(4, 5, 6, dtype=torch.float64)]
-    segments = Segments(offsets, TARGETS)
+    perturbations = [{"weight": part} for part in torch.randn(4, 5, 6, dtype=torch.float64)]
+    segments = Segments(perturbations, TARGETS)
     together = evaluate_segmented(
         network, segments, lambda network, order: {"out": network(features[order])}
     )["out"]
-    for group, offset in enumerate(offsets):
-        alone = evaluate_at(network, offset, lambda network: network(features))
+    for group, perturbation in enumerate(perturbations):
+        alone = evaluate_at(network, perturbation, lambda network: network(features))
         member = group == TARGETS
         torch.testing.assert_close(together[member], alone[member])
 
@@ -273,8 +277,8 @@ def test_bfloat16_autocast_keeps_the_affine_part_in_full_precision():
     step.autocast = lambda: torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
     step.network.train()
     plain = step.forward()["logits"]
-    for offsets in ([{}] * 4, random_offsets(step.network, 4, 0.0)):
-        logits = step.forward(Segments(offsets, TARGETS))["logits"]
+    for perturbations in ([{}] * 4, random_perturbations(step.network, 4, 0.0)):
+        logits = step.forward(Segments(perturbations, TARGETS))["logits"]
         assert logits.dtype == torch.float32
         torch.testing.assert_close(logits, plain, rtol=0.1, atol=0.05)
 
@@ -285,18 +289,18 @@ def test_penalties_are_undisplaced():
             return sum(p.square().sum() for p in network.parameters())
 
     step = step_of(Decay())
-    segments = Segments(random_offsets(step.network, 4), TARGETS)
+    segments = Segments(random_perturbations(step.network, 4), TARGETS)
     assert torch.equal(step.penalty(segments), step.penalty())
-    assert not torch.equal(step.penalty(segments.offsets[0]), step.penalty())
+    assert not torch.equal(step.penalty(segments.perturbations[0]), step.penalty())
 
 
 def test_what_is_neither_images_nor_weights_is_refused():
     network = nn.Linear(3, 3).double()
-    offsets = random_offsets(network, 4)
+    perturbations = random_perturbations(network, 4)
     features = torch.randn(10, 3, dtype=torch.float64)
 
     def run(function, members=TARGETS):
-        return evaluate_segmented(network, Segments(offsets, members), function)
+        return evaluate_segmented(network, Segments(perturbations, members), function)
 
     with pytest.raises(TypeError, match="linear of displaced weights has 7 rows"):
         run(lambda network, order: {"out": network(features[:7])})

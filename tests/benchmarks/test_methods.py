@@ -19,8 +19,8 @@ from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.feature_quality import encoder_of
 from ltbench.data.catalog import CATALOG
 from ltbench.data.feed import Feed
+from ltbench.data.profile import class_counts
 from ltbench.data.readers import Subset
-from ltbench.data.splits import class_counts
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch
@@ -147,7 +147,7 @@ def test_preserved_groups_cost_little_over_an_epoch(benchmark):
 
 @pytest.mark.parametrize(("level", "limit"), [(0, 0.1), (3, 0.5)])
 def test_a_curriculum_of_augmentation_costs_little_at_low_levels(benchmark, level, limit):
-    """A graded view and trials at every level, none failed, in plain epochs of CIFAR-100-LT."""
+    """A changed view and trials at every level, none failed, in plain epochs of CIFAR-100-LT."""
     method, counts = build("ce+cuda"), CIFAR100.class_counts
     network = network_for(method, CIFAR100).eval()
     labels = torch.arange(100).repeat_interleave(counts)
@@ -155,22 +155,30 @@ def test_a_curriculum_of_augmentation_costs_little_at_low_levels(benchmark, leve
     feed = Feed(CATALOG["cifar100_lt"], Subset(images, labels))
     clock = Clock("train", 3, 200, 0, 85, 0)
 
+    answers = []
+
     class Known(TrainingImages):
-        def recognised(self, *arguments):
-            return super().recognised(*arguments) | True
+        def logits(self, network, images):
+            super().logits(network, images)
+            return answers.pop()
+
+        def views(self, indices, generator, augment):
+            for batch in super().views(indices, generator, augment):
+                answers.append(torch.nn.functional.one_hot(batch.targets, 100))
+                yield batch
 
     def seconds(function):
         started = time.perf_counter()
         function()
         return time.perf_counter() - started
 
-    def rendered(grade):
-        return lambda: next(feed.epoch(method.views, "instance_balanced", BATCH, False, 0, **grade))
+    def rendered(**own):
+        return lambda: next(feed.epoch(method.views, "instance_balanced", BATCH, False, 0, **own))
 
     method.modifiers[0].state["levels"].fill_(level)
-    graded = rendered({"grade": lambda targets: method.grading(targets, clock)})
-    extra = seconds(graded) - seconds(rendered({}))
-    known = Known(feed, method, autocast_of("bfloat16", CPU))
+    changed = rendered(augment=lambda view, targets: method.augment(view, targets, clock))
+    extra = seconds(changed) - seconds(rendered())
+    known = Known(feed, method.views[0], method.predict, autocast_of("bfloat16", CPU))
     extra += benchmark.pedantic(
         seconds, args=(lambda: method.after_epoch(network, known, clock),), rounds=1
     )

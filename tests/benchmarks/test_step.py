@@ -58,7 +58,7 @@ def network_for(method: Method, task: Task = BALANCED):
 
 def through_the_harness(specification: str):
     method, feed = build(specification), PreparedFeed()
-    network, stage = network_for(method), Stage("train", RECIPE)
+    network, stage = network_for(method), Stage(name="train", recipe=RECIPE)
     optimiser = optimiser_for(network, stage)
 
     def epoch():

@@ -10,8 +10,9 @@ from ltbench.data.feed import CLEAN_BATCH, Feed
 from ltbench.data.readers import Subset
 
 RGB = DatasetInfo(
-    "made_up", "Made up", 4, 10, 1, (3, 8, 8), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),
-    10, "resnet8", "smoke", "made_up", 2, True, "made here",
+    name="made_up", title="Made up", classes=4, head_count=10, test_count=1, shape=(3, 8, 8),
+    mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010), imbalance=10, network="resnet8",
+    protocol="smoke", family="made_up", padding=2, source="made here", reader=None,
 )  # fmt: skip
 
 
@@ -192,3 +193,76 @@ def test_clean_batches_are_every_image_once_in_order(count):
 
 def test_clean_batches_can_be_smaller():
     assert [len(b.targets) for b in feed(7).clean(batch_size=3)] == [3, 3, 1]
+
+
+# a changed view
+
+
+def inverted(view, targets):
+    return (*view, lambda images, augment, generator: 255 - images)
+
+
+def test_an_epoch_asks_once_for_all_its_labels_and_changes_the_first_view_alone():
+    source, asked = feed(), []
+
+    def change(view, targets):
+        asked.append(targets)
+        return inverted(view, targets)
+
+    views = ("standard", "contrastive", "standard")
+    plain = epoch(source, views, "reversed_pairs", size=10)
+    found = list(source.epoch(views, "reversed_pairs", 10, False, 0, augment=change))
+    (targets,) = asked
+    assert torch.equal(targets, torch.cat([batch.targets for batch in plain]))
+    assert torch.equal(targets, source.subset.labels[order(found)])
+    for before, after in zip(plain, found, strict=True):
+        assert not torch.equal(before.views[0], after.views[0])
+        assert all(map(torch.equal, before.views[1:], after.views[1:]))
+        assert torch.equal(before.indices, after.indices)
+
+
+def test_a_part_knows_every_image_of_an_epoch_by_its_label():
+    def change(view, targets):
+        def invert(images, augment, generator):
+            return torch.where((targets == 2).view(-1, 1, 1, 1), 255 - images, images)
+
+        return (*view, invert)
+
+    source = feed()
+    found = list(source.epoch(("clean",), "instance_balanced", 5, False, 0, augment=change))
+    own = source.subset.images[order(found)]
+    second = torch.cat([batch.targets for batch in found]) == 2
+    expected = torch.where(second.view(-1, 1, 1, 1), 255 - own, own)
+    assert torch.equal(joined(found), source.normalise(expected))
+    assert 0 < int(second.sum()) < 23
+
+
+def test_chosen_images_pass_through_a_view_in_the_order_given(monkeypatch):
+    monkeypatch.setattr(feed_module, "BLOCK", 600)
+    source = feed()
+    indices = torch.randint(0, 23, (1500,), generator=torch.Generator().manual_seed(3))
+
+    def batches(change=feed_module.unchanged):
+        draw = torch.Generator().manual_seed(0)
+        return list(source.through("standard", indices, draw, change))
+
+    plain, again, changed = batches(), batches(), batches(inverted)
+    assert [len(batch.targets) for batch in plain] == [CLEAN_BATCH, 100, CLEAN_BATCH, 100, 300]
+    assert torch.equal(order(plain), indices)
+    assert torch.equal(torch.cat([b.targets for b in plain]), source.subset.labels[indices])
+    assert torch.equal(joined(plain), joined(again))
+    # Every crop is drawn afresh: of 1,500 crops of 23 images hardly two in a row are alike.
+    assert len(torch.unique(joined(plain), dim=0)) > 23 * 10
+    std = torch.tensor(RGB.std).view(3, 1, 1)
+    mean = torch.tensor(RGB.mean).view(3, 1, 1)
+    back = (joined(changed) * std + mean) + (joined(plain) * std + mean)
+    torch.testing.assert_close(back, torch.ones_like(back))
+
+
+def test_a_part_of_a_view_keeps_type_and_shape():
+    def half(images, augment, generator):
+        return images.float() / 2
+
+    with pytest.raises(ValueError, match=r"half makes torch\.float32 .* keeps type and shape"):
+        next(feed().epoch(("clean",), "instance_balanced", 5, False, 0,
+                          augment=lambda view, targets: (*view, half)))  # fmt: skip

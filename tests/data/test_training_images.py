@@ -1,4 +1,4 @@
-"""The training images between epochs: clean, or recognised through the first view."""
+"""The training images between epochs: clean, through the first view, and their logits."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ltbench.api.method import Method
-from ltbench.data.augment.graded import Grading
+from ltbench.data.augment.views import Augment, render
 from ltbench.data.training_images import TrainingImages
 from ltbench.networks import create
 
@@ -55,38 +55,46 @@ def test_called_it_gives_the_clean_images_in_order(feed):
     assert torch.equal(images.targets, feed.subset.labels)
 
 
-def test_what_is_recognised_is_what_the_method_predicts_of_the_first_view(feed, network):
-    indices = torch.arange(44, -1, -1).repeat(2)
-    data = images_of(feed, Second(), nothing)
-    hits = data.recognised(network, indices, Grading(torch.zeros(90).long()), seeded())
+def test_the_logits_are_what_the_method_predicts_by_the_network_as_it_is(feed, network):
+    images, data = feed.normalise(feed.subset.images), images_of(feed, Second(), nothing)
+    logits = data.logits(network, images)
     with torch.no_grad():
-        guesses = network(feed.normalise(feed.subset.images))["logits"].argmax(1)
-    expected = [(int(guesses[i]) + 1) % 4 == int(feed.subset.labels[i]) for i in indices]
-    assert hits.tolist() == expected
-    assert hits.dtype == torch.bool
-    assert len(set(expected)) == 2
+        assert torch.equal(logits, network(images)["logits"].roll(1, 1))
+    assert not logits.requires_grad
 
 
-def test_images_are_graded_and_drawn_by_the_generator(feed, network):
-    seen = []
-
-    class Watching(Method):
-        def predict(self, network, images):
-            assert not torch.is_grad_enabled()
-            seen.append(images)
-            return super().predict(network, images)
-
-    indices, levels = torch.arange(45), torch.arange(45) % 4
-    data = images_of(feed, Watching(), nothing)
-    for grading in (Grading(levels, cutout=True), Grading(levels, cutout=True), Grading(levels)):
-        data.recognised(network, indices, grading, seeded())
-    (batch,) = feed.graded("standard", indices, Grading(levels, cutout=True), seeded())
-    assert torch.equal(seen[0], batch.images)
-    assert torch.equal(seen[1], batch.images)
-    assert not torch.equal(seen[2], batch.images)
+def test_images_pass_through_the_first_view_drawn_by_the_generator(feed):
+    indices = torch.arange(44, -1, -1).repeat(2)
+    data = images_of(feed, Method(), nothing)
+    (batch,) = data.views(indices, seeded())
+    (again,) = data.views(indices, seeded())
+    expected = render("standard", feed.subset.images[indices], Augment(1, False), seeded())
+    assert torch.equal(batch.images, feed.normalise(expected))
+    assert torch.equal(again.images, batch.images)
+    assert torch.equal(batch.indices, indices)
+    assert torch.equal(batch.targets, feed.subset.labels[indices])
+    assert list(data.views(torch.zeros(0, dtype=torch.int64), seeded())) == []
 
 
-def test_no_images_no_hits_and_the_precision_is_the_run_s(feed, network):
+def test_the_view_can_be_changed_block_by_block_by_the_labels(feed, monkeypatch):
+    monkeypatch.setattr("ltbench.data.feed.BLOCK", 20)
+    data, asked = images_of(feed, Second(), nothing), []
+
+    def change(view, targets):
+        def shift(images, augment, generator):
+            return images + targets.view(-1, 1, 1, 1).to(torch.uint8)
+
+        asked.append(len(targets))
+        return (*view, shift)
+
+    batches = list(data.views(torch.arange(45), seeded(), change))
+    assert asked == [20, 20, 5]
+    labels = feed.subset.labels.view(-1, 1, 1, 1).to(torch.uint8)
+    images = torch.cat([batch.images for batch in batches])
+    assert torch.equal(images, feed.normalise(feed.subset.images + labels))
+
+
+def test_the_precision_is_the_run_s(feed, network):
     entered = []
 
     @contextmanager
@@ -95,8 +103,5 @@ def test_no_images_no_hits_and_the_precision_is_the_run_s(feed, network):
         yield
 
     data = images_of(feed, Method(), autocast)
-    none = torch.zeros(0, dtype=torch.int64)
-    assert data.recognised(network, none, Grading(none), seeded()).tolist() == []
-    entered.clear()
-    data.recognised(network, torch.arange(3), Grading(torch.zeros(3).long()), seeded())
+    data.logits(network, feed.normalise(feed.subset.images[:3]))
     assert entered == [True]

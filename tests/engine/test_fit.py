@@ -81,10 +81,10 @@ class Decoupled(Drifting):
     def stages(self, recipe):
         second = replace(recipe, epochs=2, learning_rate=0.02, schedule="cosine")
         return (
-            Stage("features", recipe),
+            Stage(name="features", recipe=recipe),
             Stage(
-                "classifier",
-                second,
+                name="classifier",
+                recipe=second,
                 sampler="class_balanced",
                 trainable=("classifier",),
                 reset=("classifier",),
@@ -102,9 +102,9 @@ class Returning(Drifting):
     def stages(self, recipe):
         short = replace(recipe, epochs=1)
         return (
-            Stage("before", short, method=self.helper),
-            Stage("own", short),
-            Stage("after", short, method=self.helper),
+            Stage(name="before", recipe=short, method=self.helper),
+            Stage(name="own", recipe=short),
+            Stage(name="after", recipe=short, method=self.helper),
         )
 
 
@@ -124,7 +124,10 @@ class LentOut(Drifting):
     """Another method is in charge of a stage that trains everything."""
 
     def stages(self, recipe):
-        return (Stage("own", recipe), Stage("lent", replace(recipe, epochs=2), method=Drifting()))
+        return (
+            Stage(name="own", recipe=recipe),
+            Stage(name="lent", recipe=replace(recipe, epochs=2), method=Drifting()),
+        )
 
 
 RESUMED = {
@@ -319,9 +322,9 @@ class Entering(Method):
         second = replace(recipe, epochs=2)
         added = ("classifier.second",)
         return (
-            Stage("train", recipe),
-            Stage("added", second, trainable=added, reset=added),
-            Stage("again", second, trainable=added),
+            Stage(name="train", recipe=recipe),
+            Stage(name="added", recipe=second, trainable=added, reset=added),
+            Stage(name="again", recipe=second, trainable=added),
         )
 
     def begin_stage(self, network, stage):
@@ -392,7 +395,10 @@ def test_the_second_stage_s_classifier_does_not_depend_on_the_first_stage_s(make
         def stages(self, recipe):
             idle = replace(recipe, epochs=1, learning_rate=0.0)
             busy = replace(recipe, epochs=1, learning_rate=self.first_rate)
-            return (Stage("one", busy), Stage("two", idle, reset=("classifier",)))
+            return (
+                Stage(name="one", recipe=busy),
+                Stage(name="two", recipe=idle, reset=("classifier",)),
+            )
 
     ends = []
     for rate in (0.01, 0.1):
@@ -424,7 +430,10 @@ def test_the_method_in_charge_of_a_stage_trains_it_and_the_run_s_own_method_pred
     class Owner(Method):
         def stages(self, recipe):
             short = replace(recipe, epochs=1)
-            return (Stage("own", short), Stage("lent", short, method=Helper()))
+            return (
+                Stage(name="own", recipe=short),
+                Stage(name="lent", recipe=short, method=Helper()),
+            )
 
         def losses(self, outputs, batch, clock):
             calls.append(("owner trains", clock.stage, 4))
@@ -435,9 +444,9 @@ def test_the_method_in_charge_of_a_stage_trains_it_and_the_run_s_own_method_pred
             return super().predict(network, images)
 
     make_training(Owner()).run(quiet)
-    looks = [("owner predicts", "", 0)] * 2  # at the test set, at the held-out images
-    expected = [("owner trains", "own", 4)] * 3 + looks
-    expected += [("helper trains", "lent", 4)] * 3 + looks
+    evaluations = [("owner predicts", "", 0)] * 2  # at the test set, at the held-out images
+    expected = [("owner trains", "own", 4)] * 3 + evaluations
+    expected += [("helper trains", "lent", 4)] * 3 + evaluations
     assert calls == expected
 
 
@@ -465,9 +474,9 @@ class BoundStages(Bound):
     def stages(self, recipe):
         short = replace(recipe, epochs=1)
         return (
-            Stage("own", short),
-            Stage("helper", short, method=Bound()),
-            Stage("classifier", short, trainable=("classifier",)),
+            Stage(name="own", recipe=short),
+            Stage(name="helper", recipe=short, method=Bound()),
+            Stage(name="classifier", recipe=short, trainable=("classifier",)),
         )
 
 
@@ -537,6 +546,37 @@ class Plotting(Method):
         return {self.name: float(self.state["steps"])}
 
 
+@dataclass
+class Logging(Drifting):
+    """A gradient rule that logs a scalar of each step."""
+
+    name: str = "classifier_norm"
+
+    def backward(self, step):
+        super().backward(step)
+        step.log(self.name, step.network.classifier.weight.norm())
+
+
+def test_what_steps_log_is_a_curve_that_an_interrupted_run_has_too(make_training, make_tape):
+    whole = make_training(Compose(Logging(), Plotting()))
+    whole.run(quiet)
+    curve = [row["classifier_norm"] for row in whole.progress.curves]
+    assert len(set(curve)) == len(curve) == 3
+
+    def interrupt(report):
+        if report.epoch == 1 and report.step == 2:
+            raise KeyboardInterrupt
+
+    checkpoint = make_tape().checkpoint
+    broken = make_training(Compose(Logging(), Plotting()), checkpoint=checkpoint)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(interrupt)
+    again = make_training(Compose(Logging(), Plotting()), checkpoint=checkpoint)
+    assert again.resume()
+    again.run(quiet)
+    assert outcome(again) == outcome(whole)
+
+
 def test_the_scalars_of_a_method_stand_in_the_curves_after_every_epoch(make_training):
     training = make_training(Compose(Drifting(), Plotting()))
     training.run(quiet)
@@ -544,8 +584,10 @@ def test_the_scalars_of_a_method_stand_in_the_curves_after_every_epoch(make_trai
 
 
 @pytest.mark.parametrize("name", ["epoch", "stage", "learning_rate", "loss", "top1"])
-def test_the_scalars_of_a_method_do_not_hide_the_engine_s_own(make_training, name):
-    plain, plotting = make_training(), make_training(Plotting(name))
+@pytest.mark.parametrize("method", [Plotting, Logging])
+def test_the_scalars_of_a_method_do_not_hide_the_engine_s_own(make_training, method, name):
+    base = Drifting() if method is Logging else Method()
+    plain, plotting = make_training(base), make_training(method(name=name))
     plain.run(quiet)
     plotting.run(quiet)
     expected = [row[name] for row in plain.progress.curves]
@@ -561,16 +603,16 @@ def test_the_loss_falls_and_the_method_learns(make_training):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "every", "looked"),
+    ("epochs", "every", "evaluated"),
     [(6, 1, [1, 2, 3, 4, 5, 6]), (6, 2, [2, 4, 6]), (5, 2, [2, 4, 5]), (3, 10, [3])],
 )
-def test_the_test_set_is_looked_at_when_due_and_at_the_end(make_training, epochs, every, looked):
+def test_the_test_set_is_evaluated_when_due_and_at_the_end(make_training, epochs, every, evaluated):
     training = make_training(epochs=epochs, evaluate_every=every)
     training.run(quiet)
     rows = training.progress.curves
-    assert [row["epoch"] for row in rows if "top1" in row] == looked
+    assert [row["epoch"] for row in rows if "top1" in row] == evaluated
     assert training.scores("last").epoch == epochs
-    assert training.scores("best").epoch in looked
+    assert training.scores("best").epoch in evaluated
 
 
 def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypatch):
@@ -659,7 +701,10 @@ class Breaking(Method):
     value: float = float("nan")
 
     def stages(self, recipe):
-        return (Stage("fine", replace(recipe, epochs=2)), Stage("broken", recipe))
+        return (
+            Stage(name="fine", recipe=replace(recipe, epochs=2)),
+            Stage(name="broken", recipe=recipe),
+        )
 
     def losses(self, outputs, batch, clock):
         losses = super().losses(outputs, batch, clock)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from ltbench.api.method import Method
+from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
-from ltbench.data.augment.graded import Grading
 from ltbench.data.batch import seed_of
 from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
 from ltbench.errors import LtbenchError
@@ -32,9 +31,9 @@ def feed(make_training):
 
 
 def run_epoch(method, network, feed, stage=None, *, epoch=0, seed=0):
-    stage = stage or Stage("train", RECIPE)
+    stage = stage or Stage(name="train", recipe=RECIPE)
     heard = []
-    losses = train_epoch(
+    losses, _ = train_epoch(
         method, network, optimiser_for(network, stage), feed=feed, stage=stage, epoch=epoch,
         autocast=nullcontext, seed=seed, after_step=lambda *numbers: heard.append(numbers),
     )  # fmt: skip
@@ -46,7 +45,7 @@ def moved(before, after):
 
 
 def test_exactly_the_parameters_of_the_stage_train(network):
-    stage = Stage("head", RECIPE, trainable=("classifier", "backbone.bn1"))
+    stage = Stage(name="head", recipe=RECIPE, trainable=("classifier", "backbone.bn1"))
     optimiser = optimiser_for(network, stage)
     names = {name for name, p in network.named_parameters() if p.requires_grad}
     assert names == {
@@ -63,9 +62,14 @@ def test_a_rate_of_its_own_is_a_factor_on_everything_a_step_does(network, feed):
     head = ("classifier.bias", "classifier.weight")
     twins = [copy.deepcopy(network) for _ in range(3)]
     stages = [
-        Stage("head", recipe, trainable=head[:1]),
-        Stage("head", slow, trainable=head[:1]),
-        Stage("head", recipe, trainable=head[:1], rates=(("classifier.b", 0.25), ("", 7.0))),
+        Stage(name="head", recipe=recipe, trainable=head[:1]),
+        Stage(name="head", recipe=slow, trainable=head[:1]),
+        Stage(
+            name="head",
+            recipe=recipe,
+            trainable=head[:1],
+            rates=(("classifier.b", 0.25), ("", 7.0)),
+        ),
     ]
     for twin, stage in zip(twins, stages, strict=True):
         run_epoch(Method(), twin, feed, stage)
@@ -75,14 +79,14 @@ def test_a_rate_of_its_own_is_a_factor_on_everything_a_step_does(network, feed):
 
 
 def test_a_later_stage_can_free_what_an_earlier_one_froze(network):
-    optimiser_for(network, Stage("head", RECIPE, trainable=("classifier",)))
-    optimiser_for(network, Stage("all", RECIPE))
+    optimiser_for(network, Stage(name="head", recipe=RECIPE, trainable=("classifier",)))
+    optimiser_for(network, Stage(name="all", recipe=RECIPE))
     assert all(p.requires_grad for p in network.parameters())
 
 
 def test_the_optimiser_is_sgd_by_the_recipe(network):
     recipe = replace(RECIPE, momentum=0.8, nesterov=True)
-    optimiser = optimiser_for(network, Stage("train", recipe))
+    optimiser = optimiser_for(network, Stage(name="train", recipe=recipe))
     assert isinstance(optimiser, torch.optim.SGD)
     (group,) = optimiser.param_groups
     kept = {key: group[key] for key in ("lr", "momentum", "weight_decay", "nesterov", "dampening")}
@@ -93,7 +97,7 @@ def test_the_optimiser_is_sgd_by_the_recipe(network):
 
 def test_a_reset_touches_the_named_modules_only(network):
     before = copy.deepcopy(network.state_dict())
-    reset(network, Stage("second", RECIPE, reset=("classifier",)), seed=0)
+    reset(network, Stage(name="second", recipe=RECIPE, reset=("classifier",)), seed=0)
     assert moved(before, network.state_dict()) == {"classifier.weight", "classifier.bias"}
 
 
@@ -102,7 +106,7 @@ def test_a_reset_reaches_every_part_of_a_module(network):
         for value in network.state_dict().values():
             value.add_(1)
     before = copy.deepcopy(network.state_dict())
-    reset(network, Stage("second", RECIPE, reset=("backbone.stages.2",)), seed=0)
+    reset(network, Stage(name="second", recipe=RECIPE, reset=("backbone.stages.2",)), seed=0)
     inside = {name for name in before if name.startswith("backbone.stages.2")}
     assert moved(before, network.state_dict()) == inside
 
@@ -112,7 +116,7 @@ def test_a_reset_is_seeded_by_run_and_stage_and_leaves_the_global_generator_alon
     for seed, name in ((0, "second"), (0, "second"), (1, "second"), (0, "third")):
         torch.manual_seed(len(drawn))
         before = torch.get_rng_state()
-        reset(network, Stage(name, RECIPE, reset=("classifier",)), seed)
+        reset(network, Stage(name=name, recipe=RECIPE, reset=("classifier",)), seed)
         assert torch.equal(torch.get_rng_state(), before)
         drawn.append(network.classifier.weight.detach().clone())
     assert torch.equal(drawn[0], drawn[1])
@@ -161,7 +165,7 @@ class Listening(Method):
 
 def test_the_clock_tells_stage_epoch_and_step(network, feed):
     method = Listening()
-    stage = Stage("warm", RECIPE)
+    stage = Stage(name="warm", recipe=RECIPE)
     _, heard = run_epoch(method, network, feed, stage, epoch=2, seed=5)
     assert [entry[0] for entry in method.heard] == ["losses", "after_step"] * 3 + ["after_epoch"]
     for number, (kind, clock, size) in enumerate(method.heard[:-1:2]):
@@ -180,38 +184,40 @@ def test_bookkeeping_after_a_step_sees_training_and_after_an_epoch_evaluation(ne
     assert (training, images, in_order) == (False, 45, True)
 
 
-def test_the_first_view_of_an_epoch_is_graded_as_the_method_says_at_its_start(network, feed):
+def test_the_first_view_of_an_epoch_is_what_the_method_makes_of_it_at_its_start(network, feed):
     asked, seen = [], []
 
-    class Graded(Method):
+    def invert(images, augment, generator):
+        return 255 - images
+
+    class Inverting(Method):
         views = ("clean", "clean")
 
-        def grading(self, targets, clock):
+        def augment(self, view, targets, clock):
             asked.append((len(targets), clock))
-            return Grading(torch.full_like(targets, 3))
+            return (*view, invert)
 
         def losses(self, outputs, batch, clock):
             seen.append(batch)
             return super().losses(outputs, batch, clock)
 
         def after_epoch(self, network, data, clock):
-            hits = data.recognised(
-                network, torch.arange(45), Grading(torch.zeros(45).long()), torch.Generator()
-            )
-            asked.append((len(hits), clock))
+            (batch,) = data.views(torch.arange(45), torch.Generator())  # not changed by `augment`
+            assert torch.equal(batch.images, feed.normalise(feed.subset.images))
+            asked.append((len(data.logits(network, batch.images)), clock))
 
-    run_epoch(Graded(), network, feed, Stage("warm", RECIPE), epoch=2, seed=5)
+    run_epoch(Inverting(), network, feed, Stage(name="warm", recipe=RECIPE), epoch=2, seed=5)
     clock = Clock("warm", 2, 4, 0, 3, 5)
     assert asked == [(45, clock), (45, clock)]
     for batch in seen:
-        own = feed.normalise(feed.subset.images[batch.indices])
-        assert torch.equal(batch.views[1], own)
-        assert not (batch.views[0] == own).flatten(1).all(1).all()
+        own = feed.subset.images[batch.indices]
+        assert torch.equal(batch.views[0], feed.normalise(255 - own))
+        assert torch.equal(batch.views[1], feed.normalise(own))
 
 
 def test_losses_of_an_epoch_are_the_means_of_its_batches(network, feed):
     method, expected = Method(), []
-    stage = Stage("train", replace(RECIPE, learning_rate=0.0, weight_decay=0.0))
+    stage = Stage(name="train", recipe=replace(RECIPE, learning_rate=0.0, weight_decay=0.0))
     twin = copy.deepcopy(network).train()
     losses, _ = run_epoch(method, network, feed, stage)
     for batch in feed.epoch(
@@ -224,7 +230,7 @@ def test_losses_of_an_epoch_are_the_means_of_its_batches(network, feed):
 
 
 def test_the_learning_rate_is_the_recipe_s_for_the_epoch(network, feed):
-    stage = Stage("train", replace(RECIPE, epochs=10, warmup_epochs=4, decay=0.1))
+    stage = Stage(name="train", recipe=replace(RECIPE, epochs=10, warmup_epochs=4, decay=0.1))
     seen = []
 
     class Watching(Method):
@@ -261,7 +267,7 @@ def test_gradients_do_not_pile_up_from_step_to_step(network, feed):
             self.worst.append(float(torch.stack(gaps).max().detach()))
 
     method = Checking()
-    run_epoch(method, network, feed, Stage("train", recipe))
+    run_epoch(method, network, feed, Stage(name="train", recipe=recipe))
     assert len(method.worst) == 3
     assert max(method.worst) < 1e-6
 
@@ -275,6 +281,40 @@ def test_a_gradient_rule_that_never_asks_for_losses_is_an_error(network, feed):
         run_epoch(Silent(), network, feed)
 
 
+def test_a_logged_scalar_s_curve_is_its_mean_over_the_steps_that_logged_it(network, feed):
+    """Tensors, floats, a value changed in place afterwards, and one that some steps leave out."""
+    norms, kept = [], torch.zeros(())
+
+    class Logging(Method):
+        def backward(self, step):
+            gradient = step.gradients(step.objective())
+            norm = torch.stack([part.square().sum() for part in gradient.values()]).sum()
+            norms.append(float(norm))
+            step.log("norm", norm.requires_grad_())
+            super().backward(step)
+
+        def after_step(self, step):
+            step.log("number", 2.0 * step.clock.step)
+            kept.add_(1)
+            step.log("kept", kept)
+            if step.clock.step != 1:
+                step.log("outer", torch.tensor([[step.clock.step + 1]]))
+
+    stage = Stage(name="train", recipe=RECIPE)
+    _, logged = train_epoch(
+        Logging(), network, optimiser_for(network, stage), feed=feed, stage=stage, epoch=0,
+        autocast=nullcontext, seed=0, after_step=lambda *numbers: None,
+    )  # fmt: skip
+    assert logged.pop("norm") == pytest.approx(sum(norms) / 3, rel=1e-6)
+    assert logged == {"number": 2.0, "kept": 2.0, "outer": 2.0}
+
+
+def test_what_is_not_a_scalar_is_not_logged(network, feed):
+    step = Step(Method(), network, next(feed.clean()), Clock("train", 0, 1))
+    with pytest.raises(ValueError, match=r"step\.log\('shift'\) takes a scalar, not \(2,\)"):
+        step.log("shift", torch.zeros(2))
+
+
 def test_the_sampler_and_the_views_are_those_of_stage_and_method(network, split, make_training):
     source = make_training().train
     seen = []
@@ -286,7 +326,9 @@ def test_the_sampler_and_the_views_are_those_of_stage_and_method(network, split,
             seen.append(batch)
             return super().forward(network, batch, clock)
 
-    run_epoch(Twofold(), network, source, Stage("train", RECIPE, sampler="class_balanced"))
+    run_epoch(
+        Twofold(), network, source, Stage(name="train", recipe=RECIPE, sampler="class_balanced")
+    )
     indices = torch.cat([batch.indices for batch in seen])
     assert len(indices.unique()) < len(indices)  # drawn with replacement
     clean = source.normalise(split.train.images[indices])

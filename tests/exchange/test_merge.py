@@ -14,7 +14,7 @@ from ltbench.exchange import merge as merging
 from ltbench.exchange.bundle import MANIFEST, checksum, write_bundle
 from ltbench.exchange.merge import merge
 from ltbench.exchange.source import read_source
-from ltbench.runs.plan import fingerprint_in
+from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell
 
@@ -348,7 +348,7 @@ def test_a_file_that_unpacks_to_more_than_a_record_can_have_is_refused(ours, bun
 def test_what_is_no_bundle_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / "x.zip"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"is no bundle .*--format bundle"):
+    with pytest.raises(UsageError, match=r"is no bundle .*as a folder, unpacked.*--format bundle"):
         read_source(path)
 
 

@@ -189,18 +189,18 @@ def test_gradient_is_that_of_finite_differences():
     method, network = made()
     batch = batch_of([0, 0, 1, 4])
     step = Step(method, network, batch, CLOCK)
-    slopes = step.gradients(step.objective())
+    gradients = step.gradients(step.objective())
     draw = torch.Generator().manual_seed(3)
     # The backbone's ReLUs have kinks; the heads and classifier are enough for our own code.
     direction = {
-        name: torch.randn(slope.shape, generator=draw, dtype=torch.float64)
-        for name, slope in slopes.items()
+        name: torch.randn(gradient.shape, generator=draw, dtype=torch.float64)
+        for name, gradient in gradients.items()
         if not name.startswith("backbone")
     }
     small = 1e-6
     ahead = step.objective({name: small * part for name, part in direction.items()})
     behind = step.objective({name: -small * part for name, part in direction.items()})
-    slope = sum(float((slopes[name] * part).sum()) for name, part in direction.items())
+    slope = sum(float((gradients[name] * part).sum()) for name, part in direction.items())
     assert float((ahead - behind).detach()) / (2 * small) == pytest.approx(slope, rel=1e-4)
 
 

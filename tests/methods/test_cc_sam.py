@@ -60,9 +60,9 @@ def close(left, right, tolerance=1e-10):
         torch.testing.assert_close(left[name], right[name], atol=tolerance, rtol=1e-6, msg=name)
 
 
-def length(s, size, weights, slope, count):
+def length(s, size, weights, gradient, count):
     """|eps_c| as Eq. 8 and 9 have it."""
-    rho = (weights / (2 * slope)) ** 0.5 * size**-0.25 * (max(count, 2) - 1) ** -0.25
+    rho = (weights / (2 * gradient)) ** 0.5 * size**-0.25 * (max(count, 2) - 1) ** -0.25
     return s * size**0.5 * rho
 
 
@@ -83,13 +83,13 @@ def descended_by_loops(method, network, batch):
     displaced = torch.zeros_like(losses)
     for c in targets.unique():
         member = targets == c
-        slopes = torch.autograd.grad(losses[member].mean(), weights, retain_graph=True)
-        norms = [slope.norm() for slope in slopes]
+        gradients = torch.autograd.grad(losses[member].mean(), weights, retain_graph=True)
+        norms = [gradient.norm() for gradient in gradients]
         if not method.per_tensor:
             norms = [(norms[0] ** 2 + norms[1] ** 2).sqrt()] * 2
         matrix, bias = (
-            w + length(method.s, size, theta, n, COUNTS[c]) * slope / n
-            for w, slope, n in zip(weights, slopes, norms, strict=True)
+            w + length(method.s, size, theta, n, COUNTS[c]) * gradient / n
+            for w, gradient, n in zip(weights, gradients, norms, strict=True)
         )
         logits = F.linear(outputs["features"][member], matrix, bias)
         own = F.cross_entropy(logits, targets[member], reduction="none")
@@ -132,14 +132,14 @@ def test_the_head_form_in_single_precision():
 
 def spied(monkeypatch):
     """Collect the class gradients that the full form finds."""
-    slopes, scaled = [], classwise.scaled
+    gradients, scaled = [], classwise.scaled
 
-    def spy(slope, radius):
-        slopes.append(slope)
-        return scaled(slope, radius)
+    def spy(gradient, radius):
+        gradients.append(gradient)
+        return scaled(gradient, radius)
 
     monkeypatch.setattr(classwise, "scaled", spy)
-    return slopes
+    return gradients
 
 
 @pytest.mark.parametrize("gradients", ["owned", "exact"])
@@ -157,11 +157,11 @@ def test_the_full_form_is_the_loop_over_classes(gradients, average):
     for c in batch.targets.unique():
         member = batch.targets == c
         mean = losses[member].mean()
-        slopes = torch.autograd.grad(mean, list(named.values()), retain_graph=True)
-        slope = dict(zip(named, slopes, strict=True))
-        factor = length(0.002, size, theta, norm(slope), COUNTS[c]) / norm(slope)
-        offset = {name: factor * part for name, part in slope.items()}
-        logits = evaluate_at(twin, offset, lambda there: there(batch.images)["logits"])
+        gradients = torch.autograd.grad(mean, list(named.values()), retain_graph=True)
+        gradient = dict(zip(named, gradients, strict=True))
+        factor = length(0.002, size, theta, norm(gradient), COUNTS[c]) / norm(gradient)
+        perturbation = {name: factor * part for name, part in gradient.items()}
+        logits = evaluate_at(twin, perturbation, lambda there: there(batch.images)["logits"])
         own = F.cross_entropy(logits, batch.targets, reduction="none")
         displaced = torch.where(member, own, displaced)
     assert (displaced - losses).abs().max() > 0.01
@@ -181,12 +181,12 @@ def test_the_head_form_is_the_segmented_one_on_the_head():
         "classifier.weight": network.classifier.weight,
         "classifier.bias": network.classifier.bias,
     }
-    size, offsets = sum(w.numel() for w in head.values()), []
+    size, perturbations = sum(w.numel() for w in head.values()), []
     for c, count in enumerate(COUNTS):
-        slope = step.gradients(losses[batch.targets == c].mean(), "classifier.", retain=True)
-        factor = length(0.05, size, norm(head), norm(slope), count) / norm(slope)
-        offsets.append({name: factor * part for name, part in slope.items()})
-    expected = step.forward(Segments(offsets, batch.targets))["logits"]
+        gradient = step.gradients(losses[batch.targets == c].mean(), "classifier.", retain=True)
+        factor = length(0.05, size, norm(head), norm(gradient), count) / norm(gradient)
+        perturbations.append({name: factor * part for name, part in gradient.items()})
+    expected = step.forward(Segments(perturbations, batch.targets))["logits"]
     torch.testing.assert_close(moved, expected, atol=1e-10, rtol=1e-8)
 
 
@@ -196,10 +196,10 @@ def test_with_batch_statistics_exact_gradients_are_of_the_class_losses(monkeypat
     batch, twin = batch_of(), copy.deepcopy(network)
     losses = method.losses(twin(batch.images), batch, CLOCK)
     taken(method, network, batch)
-    for c, slope in enumerate(seen):
+    for c, gradient in enumerate(seen):
         mean = losses[batch.targets == c].mean()
         parts = torch.autograd.grad(mean, list(twin.parameters()), retain_graph=True)
-        close(slope, dict(zip(slope, parts, strict=True)))
+        close(gradient, dict(zip(gradient, parts, strict=True)))
 
 
 def test_owned_gradients_add_up_to_the_batch_s(monkeypatch):
@@ -213,7 +213,7 @@ def test_owned_gradients_add_up_to_the_batch_s(monkeypatch):
     close(statistics, dict(twin.named_buffers()))  # the undisplaced pass has moved them
     shares = torch.tensor(TARGETS).bincount() / len(TARGETS)
     for name, parameter in twin.named_parameters():
-        total = sum(s * slope[name] for s, slope in zip(shares, seen, strict=True))
+        total = sum(s * gradient[name] for s, gradient in zip(shares, seen, strict=True))
         torch.testing.assert_close(total, parameter.grad, atol=1e-10, rtol=1e-6)
 
 
@@ -276,8 +276,10 @@ def test_a_small_radius_ascends(form):
     outputs = step.forward()
     losses = step.losses(outputs)
     if form == "full":
-        _, slopes = owned_gradients(step, step.batch.targets)
-        logits = step.forward(classwise.class_segments(step, slopes, radius_of(method)))["logits"]
+        _, gradients = owned_gradients(step, step.batch.targets)
+        logits = step.forward(classwise.class_segments(step, gradients, radius_of(method)))[
+            "logits"
+        ]
     else:
         logits = classwise.class_logits(step, outputs, losses, radius_of(method))
     rises = F.cross_entropy(logits, step.batch.targets, reduction="none") - losses
@@ -342,7 +344,7 @@ def _pair(batch, order):
 
 def _after_one_draw(clock):
     draw = clock.generator("mixing")
-    torch.rand((), generator=draw)
+    torch.randint(2**62, (), generator=draw)
     return draw
 
 
@@ -369,13 +371,13 @@ def test_adversarial_features_by_loops(parameters):
         if method.weighted:
             weights[member] = 0.5 * float(torch.tensor(40 / COUNTS[c] + 0.01).double().log())
             mean = F.cross_entropy(head(features)[member], batch.targets[member])
-            (slope,) = torch.autograd.grad(mean, features)
-            moved += 0.7 * weights[member][0] * slope / slope.norm()
+            (gradient,) = torch.autograd.grad(mean, features)
+            moved += 0.7 * weights[member][0] * gradient / gradient.norm()
             continue
         for i in member.nonzero().squeeze(1):
             loss = F.cross_entropy(head(features[i]), batch.targets[i])
-            (slope,) = torch.autograd.grad(loss, features)
-            moved += 0.7 * slope / slope.norm()
+            (gradient,) = torch.autograd.grad(loss, features)
+            moved += 0.7 * gradient / gradient.norm()
     expected = head(features.detach() + moved)
     torch.testing.assert_close(outputs["adversarial"], expected)
     torch.testing.assert_close(outputs["weights"], weights, atol=1e-6, rtol=1e-6)

@@ -1,11 +1,14 @@
 """CUDA: the level rule by a loop, who is augmented and how often, and what its controls are."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from ltbench.methods.cuda import Chains
 
-from ltbench import Clock, Task, build
+from ltbench import Batch, Clock, Task, build
+from ltbench.data.augment.views import random_crop, random_cutout, view_of
 from ltbench.data.training_images import TrainingImages
 from ltbench.errors import UsageError
 from ltbench.testing.conformance import check
@@ -23,10 +26,23 @@ class Oracle:
     def __init__(self, rule):
         self.rule, self.targets, self.asked = rule, TARGETS, []
 
-    def recognised(self, network, indices, grading, generator):
-        self.asked.append((indices, grading))
-        pairs = zip(TARGETS[indices].tolist(), grading.levels.tolist(), strict=True)
-        return torch.tensor([self.rule(c, level) for c, level in pairs], dtype=torch.bool)
+    def views(self, indices, generator, augment):
+        if len(indices):
+            view = augment(view_of("standard"), TARGETS[indices])
+            levels = levels_in(view)
+            self.asked.append((indices, levels, view))
+            images = torch.stack((TARGETS[indices], levels), 1)
+            yield Batch((images,), TARGETS[indices], indices)
+
+    def logits(self, network, images):
+        hits = torch.tensor([self.rule(c, level) for c, level in images.tolist()])
+        own = torch.nn.functional.one_hot(images[:, 0], 6)
+        return torch.where(hits.unsqueeze(1), own, own.roll(1, 1))
+
+
+def levels_in(view):
+    (chains,) = (part for part in view if isinstance(part, Chains))
+    return chains.levels
 
 
 def bound(specification="cuda", levels=(0,) * 6):
@@ -39,8 +55,8 @@ def bound(specification="cuda", levels=(0,) * 6):
 def by_loop(levels, asked, rule, threshold=0.6, highest=10):
     """The rule, class by class, level by level and image by image, the hardest level first."""
     seen = {}
-    for indices, grading in asked:
-        for index, level in zip(indices.tolist(), grading.levels.tolist(), strict=True):
+    for indices, levels_, _ in asked:
+        for index, level in zip(indices.tolist(), levels_.tolist(), strict=True):
             seen.setdefault((int(TARGETS[index]), level), []).append(index)
     moved = []
     for c, own in enumerate(levels):
@@ -123,9 +139,9 @@ def test_the_threshold_itself_is_not_above_the_threshold(hits, level):
 def test_images_are_drawn_from_their_class_with_replacement():
     method, oracle = bound("cuda(tests=400)", (1, 0, 0, 0, 0, 0)), Oracle(lambda c, level: True)
     method.after_epoch(None, oracle, CLOCK)
-    assert [len(indices) for indices, _ in oracle.asked] == [400 * 2, 400 * 6]
-    assert all(grading.cutout for _, grading in oracle.asked)
-    indices = torch.cat([indices for indices, _ in oracle.asked])
+    assert [len(indices) for indices, _, _ in oracle.asked] == [400 * 2, 400 * 6]
+    assert all(view[-1] is random_cutout for _, _, view in oracle.asked)
+    indices = torch.cat([indices for indices, _, _ in oracle.asked])
     assert torch.equal(TARGETS[indices].bincount(), torch.tensor([1200] + 5 * [400]))
     drawn = indices.bincount(minlength=304)
     for c, n in enumerate(COUNTS):
@@ -152,21 +168,24 @@ def test_what_is_drawn_is_the_clock_s():
 def test_an_image_is_at_its_class_s_level_or_at_none_by_a_coin():
     method = bound(levels=(5, 4, 3, 2, 1, 0))
     targets = torch.arange(6).repeat(4000)
-    levels, cutout = method.grading(targets, CLOCK)
-    assert cutout
+    view = method.augment(view_of("standard"), targets, CLOCK)
+    assert (view[0], view[2:]) == (random_crop, (random_cutout,))
+    levels = levels_in(view)
     own = 5 - targets
     assert ((levels == own) | (levels == 0)).all()
     share = float((levels == own)[own > 0].double().mean())
     assert abs(share - 0.5) < 5 * math.sqrt(0.25 / 20_000)
-    again = method.grading(targets, CLOCK).levels
+    again, other = (
+        levels_in(method.augment((), targets, clock)) for clock in (CLOCK, Clock("train", 4, 10))
+    )
     assert torch.equal(levels, again)
-    assert not torch.equal(levels, method.grading(targets, Clock("train", 4, 10)).levels)
+    assert not torch.equal(levels, other)
 
 
 @pytest.mark.parametrize(("probability", "share"), [(0.0, 0.0), (1.0, 1.0)])
 def test_the_coin_can_be_certain(probability, share):
     method = bound(f"cuda(probability={probability})", (3,) * 6)
-    levels = method.grading(TARGETS, CLOCK).levels
+    levels = levels_in(method.augment((), TARGETS, CLOCK))
     assert float((levels == 3).double().mean()) == share
 
 
@@ -192,9 +211,9 @@ def test_views_that_are_contrasted_stay():
         work = training(name)
         if name != "bcl":
             work.method.state["1"]["levels"].fill_(4)
-        grade = lambda targets, method=work.method: method.grading(targets, CLOCK)  # noqa: E731
+        own = partial(work.method.augment, clock=CLOCK)
         views = work.method.views
-        first[name] = next(work.train.epoch(views, "instance_balanced", 32, False, 5, grade=grade))
+        first[name] = next(work.train.epoch(views, "instance_balanced", 32, False, 5, augment=own))
     plain, changed = first.values()
     assert not torch.equal(plain.views[0], changed.views[0])
     assert all(map(torch.equal, plain.views[1:], changed.views[1:]))
@@ -254,15 +273,6 @@ def test_compositions_hold_to_the_protocol(specification):
     assert check(specification) == []
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    ["probability=1.1", "threshold=-0.1", "tests=0", "highest=31", "highest=-1"],
-)
-def test_parameters_without_meaning_are_refused(parameters):
-    with pytest.raises(UsageError, match=r"cuda\("):
-        build(f"ce+cuda({parameters})")
-
-
 def test_two_curricula_are_refused():
-    with pytest.raises(UsageError, match=r"two gradings of the first view.*cuda and cuda"):
+    with pytest.raises(UsageError, match=r"two augmentations of the first view.*cuda and cuda"):
         build("ce+cuda+cuda")

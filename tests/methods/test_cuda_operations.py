@@ -1,27 +1,26 @@
-"""Graded augmentation: its table against Pillow, its chains, and views and feeds that take it."""
+"""CUDA's augmentation: its table against Pillow, its chains, and views that take it."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from ltbench.methods.cuda import CUDA, OPERATIONS, Chains, amount, draw_chains
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torch import Generator
 
-from ltbench.data import feed
-from ltbench.data.augment import graded, views
-from ltbench.data.augment import pixels as colour
+from ltbench.data.augment import pixels, views
 from ltbench.data.augment.autoaugment import cutout, draw_holes
-from ltbench.data.augment.graded import Grading, amount, draw_chains
-from ltbench.data.augment.views import Augment, render
-from ltbench.data.catalog import CATALOG
-from ltbench.data.feed import CLEAN_BATCH, Feed
-from ltbench.data.readers import Subset
+from ltbench.data.augment.views import Augment, random_cutout, render, view_of
 
 
 def seeded(seed=0):
     return Generator().manual_seed(seed)
+
+
+def at(view, levels, *, cutout=False):
+    """A named view with operations at the images' levels."""
+    return CUDA(cutout=cutout).at(view_of(view), levels)
 
 
 def pictures(count, channels=3, side=32):
@@ -101,7 +100,7 @@ def by_hand(picture, level, operation, negative):
 
 
 def test_the_operations_are_the_release_s_in_its_order():
-    assert list(graded.OPERATIONS) == list(REFERENCE)
+    assert list(OPERATIONS) == list(REFERENCE)
     assert len(REFERENCE) == 22
 
 
@@ -114,7 +113,7 @@ def test_an_operation_at_every_level_and_sign_is_pillow_s(name, channels):
         for sign in (1, -1) if name in SIGNED else (1,):
             expected = one_by_one(lambda p, v=sign * value: function(p, v), images)
             amounts = torch.full((10,), sign * amount(name, level, 32)).double()
-            result = graded.OPERATIONS[name].apply(images, amounts)
+            result = OPERATIONS[name].apply(images, amounts)
             assert torch.equal(result, expected), (level, sign)
 
 
@@ -182,21 +181,22 @@ def test_levels_are_whole_numbers_from_0_to_30(levels):
 @pytest.mark.parametrize("count", [0, 1, 60])
 def test_at_level_0_a_view_is_what_it_is_without(view, count):
     images = pictures(60)[:count]
-    grading = Grading(torch.zeros(count, dtype=torch.int64))
-    result = render(view, images, Augment(), seeded(), grading=grading)
+    result = render(at(view, torch.zeros(count).long()), images, Augment(), seeded())
     assert torch.equal(result, render(view, images, Augment(), seeded()))
 
 
 def test_cutout_comes_last_and_once():
     images, generator = pictures(60), seeded()
-    grading = Grading(torch.zeros(60, dtype=torch.int64), cutout=True)
+    levels = torch.zeros(60).long()
     plain = render("standard", images, Augment(), generator)
     expected = cutout(plain, draw_holes(60, 32, generator))
-    assert torch.equal(render("standard", images, Augment(), seeded(), grading=grading), expected)
+    view = at("standard", levels, cutout=True)
+    assert torch.equal(render(view, images, Augment(), seeded()), expected)
     assert not torch.equal(expected, plain)
     own = render("autoaugment", images, Augment(), seeded())
-    result = render("autoaugment", images, Augment(), seeded(), grading=grading)
-    assert torch.equal(result, own)
+    view = at("autoaugment", levels, cutout=True)
+    assert view.count(random_cutout) == 1
+    assert torch.equal(render(view, images, Augment(), seeded()), own)
 
 
 @pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 32)])
@@ -209,15 +209,15 @@ def test_a_graded_view_is_crop_operations_and_cutout_of_pillow(channels, side):
         by_hand, cropped, levels.tolist(), chains.operation.tolist(), (chains.amount < 0).tolist()
     )
     expected = cutout(expected, draw_holes(330, side, generator))
-    result = render("standard", images, augment, seeded(), grading=Grading(levels, cutout=True))
+    result = render(at("standard", levels, cutout=True), images, augment, seeded())
     assert torch.equal(result, expected)
 
 
 def test_operations_come_between_the_policy_and_cutout():
     """Inverted after it, a hole would be white."""
     images, generator = torch.full((400, 3, 32, 32), 200, dtype=torch.uint8), seeded()
-    grading = Grading(torch.ones(400, dtype=torch.int64))
-    result = render("autoaugment", images, Augment(0), generator, grading=grading)
+    view = at("autoaugment", torch.ones(400).long())
+    result = render(view, images, Augment(0), generator)
     alone = render("autoaugment", images, Augment(0), seeded())
     assert not torch.equal(result, alone)
     assert all((image == 0).sum() >= 3 * 8 * 8 for image in result)
@@ -225,82 +225,12 @@ def test_operations_come_between_the_policy_and_cutout():
 
 @pytest.mark.parametrize("chunk", [1, 7 * 3072, 1 << 30])
 def test_chunks_do_not_show(chunk, monkeypatch):
-    images, grading = pictures(150), Grading(torch.arange(150) % 5, cutout=True)
-    expected = render("standard", images, Augment(), seeded(), grading=grading)
-    monkeypatch.setattr(colour, "CPU_CHUNK_BYTES", chunk)
-    result = render("standard", images, Augment(), seeded(), grading=grading)
-    assert torch.equal(result, expected)
+    images, view = pictures(150), at("standard", torch.arange(150) % 5, cutout=True)
+    expected = render(view, images, Augment(), seeded())
+    monkeypatch.setattr(pixels, "CPU_CHUNK_BYTES", chunk)
+    assert torch.equal(render(view, images, Augment(), seeded()), expected)
 
 
 def test_every_image_has_a_level():
     with pytest.raises(ValueError, match="3 levels for 4 images"):
-        render("clean", pictures(4), Augment(), seeded(), grading=Grading(torch.zeros(3).long()))
-
-
-# feeds
-
-
-@pytest.fixture
-def source():
-    info = replace(CATALOG["cifar10_lt"], shape=(3, 8, 8))
-    labels = torch.randint(0, 4, (23,), generator=seeded(2))
-    return Feed(info, Subset(pictures(23, side=8), labels))
-
-
-def test_an_epoch_asks_once_for_all_its_labels_and_grades_the_first_view_alone(source):
-    asked = []
-
-    def grade(targets):
-        asked.append(targets)
-        return Grading(torch.full_like(targets, 4))
-
-    views_ = ("standard", "contrastive", "standard")
-    plain = list(source.epoch(views_, "reversed_pairs", 10, False, 0))
-    found = list(source.epoch(views_, "reversed_pairs", 10, False, 0, grade=grade))
-    (targets,) = asked
-    assert torch.equal(targets, torch.cat([batch.targets for batch in plain]))
-    assert torch.equal(targets, source.subset.labels[torch.cat([b.indices for b in found])])
-    for before, after in zip(plain, found, strict=True):
-        assert not torch.equal(before.views[0], after.views[0])
-        assert all(map(torch.equal, before.views[1:], after.views[1:]))
-        assert torch.equal(before.indices, after.indices)
-
-
-def test_every_image_of_an_epoch_is_at_its_own_level(source):
-    def grade(targets):
-        return Grading(4 * (targets == 2).long())
-
-    plain = list(source.epoch(("clean",), "instance_balanced", 5, False, 0))
-    found = list(source.epoch(("clean",), "instance_balanced", 5, False, 0, grade=grade))
-    targets = torch.cat([batch.targets for batch in found])
-    same = torch.cat([(a.images == b.images).flatten(1).all(1)
-                      for a, b in zip(plain, found, strict=True)])  # fmt: skip
-    assert same[targets != 2].all()
-    assert not same[targets == 2].all()
-
-
-def test_chosen_images_pass_through_a_view_in_the_order_given(source, monkeypatch):
-    monkeypatch.setattr(feed, "BLOCK", 600)
-    indices = torch.randint(0, 23, (1500,), generator=seeded(3))
-    levels = torch.arange(1500) % 3
-    batches = list(source.graded("clean", indices, Grading(levels), seeded()))
-    sizes = [len(batch.targets) for batch in batches]
-    assert sizes == [CLEAN_BATCH, 100, CLEAN_BATCH, 100, 300]
-    assert torch.equal(torch.cat([batch.indices for batch in batches]), indices)
-    assert torch.equal(torch.cat([batch.targets for batch in batches]),
-                       source.subset.labels[indices])  # fmt: skip
-    images = torch.cat([batch.images for batch in batches])
-    own = source.normalise(source.subset.images[indices])
-    same = (images == own).flatten(1).all(1)
-    assert same[levels == 0].all()
-    assert not same[levels > 0].all()
-    again = list(source.graded("clean", indices, Grading(levels), seeded()))
-    assert all(torch.equal(a.images, b.images) for a, b in zip(batches, again, strict=True))
-
-
-def test_holes_are_as_cutout_draws_them(source):
-    (batch,) = source.graded(
-        "clean", torch.arange(23), Grading(torch.zeros(23).long(), cutout=True), seeded()
-    )
-    holes = draw_holes(23, 8, seeded())
-    assert torch.equal(batch.images, source.normalise(cutout(source.subset.images, holes)))
+        render((Chains(torch.zeros(3).long()),), pictures(4), Augment(), seeded())

@@ -53,11 +53,11 @@ def by_hand(method, network, weigh, factor=1.0):
     losses = F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
     means = [losses[members == group].mean() for group in members.unique()]
     encoder = [p for n, p in network.named_parameters() if n.startswith("backbone.")]
-    slopes = [
+    gradients = [
         torch.cat([g.flatten() for g in torch.autograd.grad(m, encoder, retain_graph=True)])
         for m in means
     ]
-    weights = weigh([m.detach() for m in means], slopes)
+    weights = weigh([m.detach() for m in means], gradients)
     anchors = outputs["projections"].transpose(0, 1).flatten(0, 1)
     contrast = balanced_contrast(anchors, batch.targets, outputs["prototypes"], method.tau).mean()
     total = method.alpha * sum(w * m for w, m in zip(weights, means, strict=True))
@@ -66,8 +66,8 @@ def by_hand(method, network, weigh, factor=1.0):
     return weights, dict(zip(named, torch.autograd.grad(total, named.values()), strict=True))
 
 
-def two_group_mgda(losses, slopes):
-    first, second = (s / (s.norm() * loss) for s, loss in zip(slopes, losses, strict=True))
+def two_group_mgda(losses, gradients):
+    first, second = (s / (s.norm() * loss) for s, loss in zip(gradients, losses, strict=True))
     between = first - second
     share = ((-second @ between) / (between @ between)).clamp(0, 1)
     return torch.stack([share, 1 - share])
@@ -90,9 +90,9 @@ def test_three_groups_weigh_so_that_none_is_neglected():
     weights = followed(method, network)[0].notes["weights"]
     seen = {}
 
-    def kept(losses, slopes):
+    def kept(losses, gradients):
         seen["rows"] = torch.stack(
-            [s / (s.norm() * loss) for s, loss in zip(slopes, losses, strict=True)]
+            [s / (s.norm() * loss) for s, loss in zip(gradients, losses, strict=True)]
         )
         return weights
 
@@ -118,7 +118,7 @@ def test_a_weight_of_the_loss_scales_the_step_and_leaves_the_groups_weights():
 def test_one_group_or_none_yet_is_cross_entropy_and_contrast(specification):
     method, network = made(specification)
     whole, _ = made("gbg(groups=1)", [0] * 5)
-    _, expected = by_hand(whole, copy.deepcopy(network), lambda losses, slopes: [1.0])
+    _, expected = by_hand(whole, copy.deepcopy(network), lambda losses, gradients: [1.0])
     _, found = followed(method, network)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, msg=name)

@@ -111,8 +111,8 @@ def test_the_penalty_is_zero_with_its_gradient_where_all_anchors_are_the_weights
     work.method.after_epoch(work.network, work.train.clean, Clock("train", 0, 3))
     value = gkp.penalty(work.network, CLOCK)
     assert value.item() == 0.0
-    ways = torch.autograd.grad(value, encoder_parameters(work.network))
-    assert all(way.abs().max() == 0 for way in ways)
+    gradients = torch.autograd.grad(value, encoder_parameters(work.network))
+    assert all(gradient.abs().max() == 0 for gradient in gradients)
     assert gkp.state["penalty"]["pull"].max() > 0
 
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ltbench import Batch, Clock, Step, Task, build
-from ltbench.errors import UsageError
 from ltbench.networks import create
 
 CLOCK = Clock("train", 0, 10)
@@ -49,12 +48,12 @@ def test_for_small_radii_it_is_the_gradient_of_the_penalised_loss():
     method, network, batch = set_up("ce")
     weights = list(network.parameters())
     value = Step(method, network, batch, CLOCK).objective()
-    slope = torch.autograd.grad(value, weights, create_graph=True)
-    length = sum(part.square().sum() for part in slope).sqrt()
+    gradient = torch.autograd.grad(value, weights, create_graph=True)
+    length = sum(part.square().sum() for part in gradient).sqrt()
     bend = torch.autograd.grad(length, weights)
     ours = gradients_of(f"gradient_penalty(alpha={alpha}, rho={rho})")
     extra = [
-        (part - plain.detach()) / (alpha * rho) for part, plain in zip(ours, slope, strict=True)
+        (part - plain.detach()) / (alpha * rho) for part, plain in zip(ours, gradient, strict=True)
     ]
     size = max(part.abs().max().item() for part in bend)
     assert gap(extra, bend) < 1e-3 * size
@@ -68,9 +67,3 @@ def test_alpha_one_is_sam_and_zero_the_base():
 
 def test_radius_zero_is_the_base():
     assert gap(gradients_of("ce+gradient_penalty(rho=0.0)"), gradients_of("ce")) < 1e-12
-
-
-@pytest.mark.parametrize("parameters", ["rho=-0.1", "alpha=1.1", "alpha=-0.1"])
-def test_parameters_out_of_range_are_refused(parameters):
-    with pytest.raises(UsageError, match="alpha lies from 0 to 1"):
-        build(f"gradient_penalty({parameters})")

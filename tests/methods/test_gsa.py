@@ -52,32 +52,34 @@ def assert_close(left, right, tolerance=1e-9):
 
 
 @pytest.mark.parametrize("base", ["ce", "bcl"])
-@pytest.mark.parametrize("slopes_of", [exact_gradients, owned_gradients])
-def test_weighted_slopes_add_up_to_the_gradient_and_weighted_residuals_to_zero(base, slopes_of):
+@pytest.mark.parametrize("gradients_of", [exact_gradients, owned_gradients])
+def test_weighted_gradients_add_up_to_the_gradient_and_weighted_residuals_to_zero(
+    base, gradients_of
+):
     step = step_of(f"{base}+gsa")
     members = GROUPS[TARGETS]
-    _, slopes = slopes_of(step, members)
-    shares = [float((members == g).double().mean()) for g in slopes]
+    _, gradients = gradients_of(step, members)
+    shares = [float((members == g).double().mean()) for g in gradients]
     whole = step.gradients(step_of(f"{base}+gsa").losses(step.forward()).mean())
-    mean = combined(list(slopes.values()), shares)
+    mean = combined(list(gradients.values()), shares)
     assert_close(mean, whole)
-    residuals = [gsa_of(step.method)._way(slope, mean) for slope in slopes.values()]
+    residuals = [gsa_of(step.method)._direction(gradient, mean) for gradient in gradients.values()]
     assert norm(combined(residuals, shares)) <= 1e-12 * norm(mean)
     for residual in residuals:
         assert abs(inner(residual, mean)) <= 1e-12 * norm(residual) * norm(mean)
 
 
-def test_exact_slopes_are_gradients_of_the_groups_losses():
+def test_exact_gradients_are_gradients_of_the_groups_losses():
     step = step_of("bcl+gsa")
-    _, slopes = exact_gradients(step, GROUPS[TARGETS])
-    for group, slope in slopes.items():
+    _, gradients = exact_gradients(step, GROUPS[TARGETS])
+    for group, gradient in gradients.items():
         again = step_of("bcl+gsa")
         losses = again.losses(again.forward())[GROUPS[TARGETS] == group]
         expected = torch.autograd.grad(losses.mean(), list(again.network.parameters()))
-        assert_close(slope, dict(zip(slope, expected, strict=True)), 1e-10)
+        assert_close(gradient, dict(zip(gradient, expected, strict=True)), 1e-10)
 
 
-def test_owned_slopes_are_the_exact_ones_where_nothing_couples_images():
+def test_owned_gradients_are_the_exact_ones_where_nothing_couples_images():
     steps = [step_of("ce+gsa") for _ in range(2)]
     for step in steps:
         step.network.eval()  # fixed statistics
@@ -90,7 +92,7 @@ def test_owned_slopes_are_the_exact_ones_where_nothing_couples_images():
         assert_close(owned[group], exact[group], 1e-10)
 
 
-def test_slopes_are_those_of_the_loss_without_its_weight():
+def test_gradients_are_those_of_the_loss_without_its_weight():
     step = step_of("ce+gkp+gsa")
     _, plain = exact_gradients(step, GROUPS[TARGETS])
     step = step_of("ce+gkp+gsa")
@@ -107,35 +109,38 @@ def test_slopes_are_those_of_the_loss_without_its_weight():
 
 def test_radius_and_norm_are_exact():
     draw, shapes = torch.Generator().manual_seed(0), [("a", (30, 7)), ("b", (9,))]
-    weights, way = (
+    weights, direction = (
         {name: torch.randn(shape, generator=draw).double() for name, shape in shapes}
         for _ in range(2)
     )
-    theta, slope = (
-        float(torch.cat([t.flatten() for t in o.values()]).norm()) for o in (weights, way)
+    theta, gradient = (
+        float(torch.cat([t.flatten() for t in o.values()]).norm()) for o in (weights, direction)
     )
     for images in (1, 2, 500):
         n = max(images, 2)  # one image counts as two
-        rho = (theta / (2 * slope)) ** 0.5 * 219**-0.25 * (n - 1) ** -0.25
-        found = safe_radius(norm(weights), norm(way), 219, images)
+        rho = (theta / (2 * gradient)) ** 0.5 * 219**-0.25 * (n - 1) ** -0.25
+        found = safe_radius(norm(weights), norm(direction), 219, images)
         assert found.item() == pytest.approx(rho, rel=1e-12)
-        offset = PerturbationRadius(0.01, cap=1.0).offset(weights, way, images)
-        assert norm(offset).item() == pytest.approx(219**0.5 * 0.01 * rho, rel=1e-9)
-        assert_close(scaled(offset, 1.0), scaled(way, 1.0))
-    capped = PerturbationRadius(100.0, cap=0.05).offset(weights, way, 2)
+        perturbation = PerturbationRadius(0.01, cap=1.0).perturbation(weights, direction, images)
+        assert norm(perturbation).item() == pytest.approx(219**0.5 * 0.01 * rho, rel=1e-9)
+        assert_close(scaled(perturbation, 1.0), scaled(direction, 1.0))
+    capped = PerturbationRadius(100.0, cap=0.05).perturbation(weights, direction, 2)
     assert norm(capped).item() == pytest.approx(0.05 * theta, rel=1e-9)
 
 
 def test_the_adaptive_metric_and_the_bounds_of_the_release():
-    weights, way = {"a": torch.tensor([1.0, -2.0, 0.5])}, {"a": torch.tensor([3.0, 1.0, -2.0])}
+    weights, direction = (
+        {"a": torch.tensor([1.0, -2.0, 0.5])},
+        {"a": torch.tensor([3.0, 1.0, -2.0])},
+    )
     for least, most, rho in ((0.5, 1.0, 0.5), (0.0, 1e-3, 1e-3)):
         reach = PerturbationRadius(1e-9 if least else 1e9, 1e9, least, most, adaptive=True)
-        offset = reach.offset(weights, way, 10)["a"]
-        w, g = weights["a"], way["a"]
-        torch.testing.assert_close(offset, 3**0.5 * rho * w**2 * g / (w.abs() * g).norm())
+        perturbation = reach.perturbation(weights, direction, 10)["a"]
+        w, g = weights["a"], direction["a"]
+        torch.testing.assert_close(perturbation, 3**0.5 * rho * w**2 * g / (w.abs() * g).norm())
 
 
-def expected_offsets(step, direction, scale):
+def expected_perturbations(step, direction, scale):
     """Eq. 11-14, written out on flat vectors."""
     members = GROUPS[TARGETS]
     parameters = dict(step.network.named_parameters())
@@ -148,27 +153,27 @@ def expected_offsets(step, direction, scale):
 
     whole = gradient(losses.mean())
     theta = torch.cat([p.detach().flatten() for p in parameters.values()])
-    offsets = []
+    perturbations = []
     for group in range(4):
         own = gradient(losses[members == group].mean())
         projected = (own @ whole) / (whole @ whole) * whole
-        way = {"residual": own - projected, "projected": projected, "gradient": own}[direction]
+        along = {"residual": own - projected, "projected": projected, "gradient": own}[direction]
         images = sum(n for n, g in zip(COUNTS, GROUPS.tolist(), strict=True) if g == group)
-        rho = (theta.norm() / (2 * way.norm())) ** 0.5 * (len(theta) * (images - 1)) ** -0.25
-        flat = scale * len(theta) ** 0.5 * rho * way / way.norm()
+        rho = (theta.norm() / (2 * along.norm())) ** 0.5 * (len(theta) * (images - 1)) ** -0.25
+        flat = scale * len(theta) ** 0.5 * rho * along / along.norm()
         parts = flat.split([p.numel() for p in parameters.values()])
         shaped = zip(parameters.items(), parts, strict=True)
-        offsets.append({name: part.view(p.shape) for (name, p), part in shaped})
-    return offsets
+        perturbations.append({name: part.view(p.shape) for (name, p), part in shaped})
+    return perturbations
 
 
 @pytest.mark.parametrize("direction", ["residual", "projected", "gradient"])
-def test_the_step_is_the_gradient_at_the_groups_offsets(direction):
+def test_the_step_is_the_gradient_at_the_groups_perturbations(direction):
     specification = f"ce+gsa(direction='{direction}', scale=0.01, cap=10.0)"
     found = filled(step_of(specification))
     step = step_of(specification)
-    offsets = expected_offsets(step, direction, 0.01)
-    value = step.losses(step.forward(Segments(offsets, GROUPS[TARGETS]))).mean()
+    perturbations = expected_perturbations(step, direction, 0.01)
+    value = step.losses(step.forward(Segments(perturbations, GROUPS[TARGETS]))).mean()
     assert_close(found, step.gradients(value))
     plain = filled(step_of("ce+gsa(scale=0.0)"))
     assert norm(combined([found, plain], [1.0, -1.0])) > 1e-3 * norm(plain)
@@ -183,8 +188,10 @@ def test_the_step_is_one_full_pass_a_group_where_statistics_are_fixed():
     again.network.eval()
     members = GROUPS[TARGETS]
     total = 0
-    for group, offset in enumerate(expected_offsets(again, "residual", 0.02)):
-        total = total + again.losses(again.forward(offset))[members == group].sum() / len(members)
+    for group, perturbation in enumerate(expected_perturbations(again, "residual", 0.02)):
+        total = total + again.losses(again.forward(perturbation))[members == group].sum() / len(
+            members
+        )
     assert_close(found, again.gradients(total))
 
 
@@ -236,11 +243,14 @@ def test_parallel_gradients_have_no_residual_direction():
     gsa = gsa_of(build("ce+gsa"))
     gsa.setup(Task(torch.tensor(COUNTS)))
     gsa.state["groups"] = GROUPS
-    slope = {"a": torch.randn(50, generator=torch.Generator().manual_seed(0))}
+    gradient = {"a": torch.randn(50, generator=torch.Generator().manual_seed(0))}
     network = torch.nn.Module()
     network.a = torch.nn.Parameter(torch.ones(50))
     step = Step(gsa, network, None, CLOCK)
-    assert gsa._offsets(step, {0: slope, 1: combined([slope], [3.0])}, [0.5, 0.5]) == [{}] * 4
+    assert (
+        gsa._perturbations(step, {0: gradient, 1: combined([gradient], [3.0])}, [0.5, 0.5])
+        == [{}] * 4
+    )
 
 
 def test_gradients_that_are_not_finite_are_refused_by_name():
@@ -277,9 +287,9 @@ def test_displacing_the_head_on_kept_features_is_displacing_it_in_a_pass(base):
     assert step.notes["mean"].keys() <= {"classifier.weight", "classifier.bias"}
     again = step_of(f"{base}+gsa(perturbed='head', scale=0.3, cap=1.0)")
     gsa = gsa_of(again.method)
-    _, slopes = exact_gradients(again, GROUPS[TARGETS], "classifier.")
+    _, gradients = exact_gradients(again, GROUPS[TARGETS], "classifier.")
     sizes = GROUPS[TARGETS].bincount(minlength=4) / len(TARGETS)
-    segments = Segments(gsa._offsets(again, slopes, sizes.tolist()), GROUPS[TARGETS])
+    segments = Segments(gsa._perturbations(again, gradients, sizes.tolist()), GROUPS[TARGETS])
     assert_close(found, again.gradients(again.objective(segments)))
 
 
@@ -315,14 +325,14 @@ def test_the_release_is_a_friendly_adaptive_sam():
         step = Step(step.method, step.network, step.batch, CLOCK)
         found = filled(step)
         gradient = step.gradients(step.losses(step.forward()).mean())
-        way = gradient if mean is None else combined([gradient, mean], [1.0, -1.0])
+        direction = gradient if mean is None else combined([gradient, mean], [1.0, -1.0])
         mean = gradient if mean is None else combined([mean, gradient], [0.9, 0.1])
-        rho = 0.1 * safe_radius(norm(weights), norm(way), size, sum(COUNTS))
+        rho = 0.1 * safe_radius(norm(weights), norm(direction), size, sum(COUNTS))
         rho = float(rho.clamp(2e-3, 3e-3))
-        metric = norm({n: p.detach() * way[n] for n, p in weights.items()})
+        metric = norm({n: p.detach() * direction[n] for n, p in weights.items()})
         length = size**0.5 * rho / metric
-        offset = {n: length * p.detach() ** 2 * way[n] for n, p in weights.items()}
-        expected = step.gradients(step.losses(step.forward(offset)).mean())
+        perturbation = {n: length * p.detach() ** 2 * direction[n] for n, p in weights.items()}
+        expected = step.gradients(step.losses(step.forward(perturbation)).mean())
         assert_close(found, expected, 1e-8)
         step.method.after_step(step)
         with torch.no_grad():

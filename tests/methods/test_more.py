@@ -104,10 +104,10 @@ def test_objective_and_gradient_are_the_equations(specification, clock):
     batch = batch_of()
     expected, _ = by_the_equations(specification, network, batch, clock)
     trained = dict(network.named_parameters())
-    slopes = torch.autograd.grad(expected, list(trained.values()))
+    gradients = torch.autograd.grad(expected, list(trained.values()))
     method.backward(Step(method, network, batch, clock))
-    for (name, parameter), slope in zip(trained.items(), slopes, strict=True):
-        torch.testing.assert_close(parameter.grad, slope, rtol=1e-6, atol=1e-9, msg=name)
+    for (name, parameter), gradient in zip(trained.items(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-9, msg=name)
 
 
 def test_the_general_pass_does_not_see_the_low_rank_part():
@@ -255,10 +255,10 @@ def test_per_logit_weighs_every_logit_by_its_class():
     gaps = (full - general) ** 2
     rebalancing = sum(priors[c] * gaps[i, c] for i in range(6) for c in range(4)) / 6
     expected = F.cross_entropy(full, batch.targets) + 8 * rebalancing
-    slope = torch.autograd.grad(expected, network.classifier.weight)[0]
+    gradient = torch.autograd.grad(expected, network.classifier.weight)[0]
     step = Step(method, network, batch, HALF)
     method.backward(step)
-    torch.testing.assert_close(network.classifier.weight.grad, slope, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(network.classifier.weight.grad, gradient, rtol=1e-6, atol=1e-9)
     method.after_step(step)
     many, _, few = gaps[:, 0].mean(), gaps[:, 1].mean(), gaps[:, 2:].mean()
     assert method.curves()["discrepancy_many"] == pytest.approx(many.item())
@@ -304,10 +304,10 @@ def test_detached_the_general_path_gets_no_gradient():
     d = ((full - general) ** 2).sum(1)
     expected = F.cross_entropy(full, batch.targets) + 8 * (priors * d).mean()
     trained = list(network.parameters())
-    slopes = torch.autograd.grad(expected, trained)
+    gradients = torch.autograd.grad(expected, trained)
     method.backward(Step(method, network, batch, HALF))
-    for parameter, slope in zip(trained, slopes, strict=True):
-        torch.testing.assert_close(parameter.grad, slope, rtol=1e-6, atol=1e-9)
+    for parameter, gradient in zip(trained, gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=1e-9)
 
 
 def test_a_base_of_several_views_keeps_them():

@@ -27,5 +27,5 @@ def test_classes_are_drawn_by_a_power_of_their_counts(specification, power):
 
 def test_the_control_is_plain_training():
     method = build("resampling(sampler='instance_balanced')")
-    assert method.stages(RECIPE) == (Stage("train", RECIPE),)
+    assert method.stages(RECIPE) == (Stage(name="train", recipe=RECIPE),)
     assert overrides(method) == {"stages"}

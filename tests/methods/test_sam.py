@@ -112,16 +112,16 @@ def test_batch_statistics_move_once_and_at_the_weights_themselves(specification)
 
 def test_the_ascent_is_one_step_of_length_rho_over_all_parameters_together():
     method, network, batch = set_up("sam(rho=0.3)")
-    offsets = []
+    perturbations = []
 
     class Spying(Step):
-        def objective(self, offset=None):
-            offsets.append(offset)
-            return super().objective(offset)
+        def objective(self, perturbation=None):
+            perturbations.append(perturbation)
+            return super().objective(perturbation)
 
     plain = gradients_of("ce")
     method.backward(Spying(method, network, batch, EARLY))
-    first, second = offsets
+    first, second = perturbations
     assert first is None
     assert second.keys() == dict(network.named_parameters()).keys()
     length = sum(part.square().sum() for part in second.values()).sqrt().item()
@@ -132,7 +132,7 @@ def test_the_ascent_is_one_step_of_length_rho_over_all_parameters_together():
 
 def test_frozen_parameters_take_no_part_in_the_ascent():
     method, network, batch = set_up("sam(rho=0.3)")
-    optimiser_for(network, Stage("head", RECIPE, trainable=("classifier",)))
+    optimiser_for(network, Stage(name="head", recipe=RECIPE, trainable=("classifier",)))
     method.backward(Step(method, network, batch, EARLY))
     filled = {name for name, p in network.named_parameters() if p.grad is not None}
     assert filled == {"classifier.weight", "classifier.bias"}
@@ -158,7 +158,7 @@ def test_weight_decay_acts_on_the_weights_and_not_in_the_ascent(specification):
     """The optimiser's step is w - lr (g(w + e) + decay w), with e from the plain gradient."""
     method, network, batch = set_up(specification)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    optimiser = optimiser_for(network, Stage("train", RECIPE))
+    optimiser = optimiser_for(network, Stage(name="train", recipe=RECIPE))
     optimiser.zero_grad()
     method.backward(Step(method, network, batch, EARLY))
     optimiser.step()

@@ -8,9 +8,9 @@ import pytest
 from ltbench.data.catalog import dataset
 from ltbench.planning.candidates import Candidate, Target
 from ltbench.planning.planner import commands
-from ltbench.planning.schedule import PaidTrainings, order, worth
+from ltbench.planning.schedule import order, worth
 from ltbench.runs import plan as runs_plan
-from ltbench.runs.cost import CostEstimate
+from ltbench.runs.cost import CostEstimate, PaidTrainings
 from ltbench.runs.execute import Workspace
 from ltbench.runs.store import Store
 

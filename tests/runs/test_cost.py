@@ -9,7 +9,7 @@ from ltbench.runs import plan
 from ltbench.runs.cost import CostModel
 from ltbench.runs.environment import device_name
 from ltbench.runs.execute import Workspace
-from ltbench.runs.step_time import StepTime, TrainingSize
+from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
 
 
@@ -27,7 +27,7 @@ def workspace(tmp_path):
 
 @pytest.fixture
 def made_here(make_record):
-    """A record of this machine: 60 epochs of 13 steps, 13 looks."""
+    """A record of this machine: 60 epochs of 13 steps, 13 evaluations."""
 
     def make(**changes):
         record = make_record(protocol="fast", settings=SETTINGS, **changes)
@@ -55,8 +55,8 @@ def never(words):
 def test_sizes_are_what_the_records_of_real_runs_counted(tmp_path):
     counted = {"ce": 780, "ldam_drw+sam": 780}
     for method, steps in counted.items():
-        size = TrainingSize.of(job_of(tmp_path, method))
-        assert (size.steps, size.images, size.looks) == (steps, 60 * 405, 13)
+        size = job_of(tmp_path, method).size
+        assert (size.steps, size.images, size.evaluations) == (steps, 60 * 405, 13)
 
 
 def test_sizes_of_the_committed_records(tmp_path):
@@ -72,7 +72,7 @@ def test_sizes_of_the_committed_records(tmp_path):
             sets, [record.method], [0], Store(tmp_path / "none"),
             protocol_name=record.protocol, network=record.network,
         ).jobs  # fmt: skip
-        assert TrainingSize.of(job).steps == record.cost.steps
+        assert job.size.steps == record.cost.steps
         seen += 1
     assert seen > 20
 
@@ -90,9 +90,7 @@ def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
     assert longer.basis == "steps of records"
     assert longer.seconds == pytest.approx(2 * 7.8 + 0.1 * 25)
     flatter = job_of(tmp_path, imbalance=10.0)
-    assert prices.price(flatter).seconds == pytest.approx(
-        0.01 * TrainingSize.of(flatter).steps + 1.3
-    )
+    assert prices.price(flatter).seconds == pytest.approx(0.01 * flatter.size.steps + 1.3)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +109,7 @@ def test_other_batches_and_networks_tell_nothing(tmp_path, workspace, made_here,
 def test_another_methods_records_say_how_much_slower_the_machine_is_now(
     tmp_path, workspace, made_here, monkeypatch
 ):
-    """Steps seem four times too long: its records have 10 ms a step and 100 ms a look."""
+    """Steps seem four times too long: its records have 10 ms a step and 100 ms an evaluation."""
     busy = {"ce": StepTime(0.04, 0.0, 0.4), "focal": StepTime(0.08, 0.0, 0.4)}
     said = []
     monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: busy[job.trained])
@@ -154,7 +152,7 @@ def test_one_probe_serves_all_ratios_and_seeds(tmp_path, workspace, monkeypatch)
     first = prices.price(job_of(tmp_path))
     assert first.seconds == 780 + 2 * 13
     other = job_of(tmp_path, imbalance=10.0)
-    assert prices.price(other).seconds == TrainingSize.of(other).steps + 2 * 13
+    assert prices.price(other).seconds == other.size.steps + 2 * 13
     assert len(timed) == 1
 
 

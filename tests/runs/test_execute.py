@@ -12,15 +12,16 @@ import pytest
 import torch
 
 from ltbench.api.registry import build
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
-from ltbench.runs import cost, plan
+from ltbench.runs import cost, identity
 from ltbench.runs.cost import estimate
 from ltbench.runs.execute import Workspace, run_job, split_of, training_of
 from ltbench.runs.executors.local import run_here
 from ltbench.runs.files import read_failure, write_file
+from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Cell, Store
 from ltbench.testing.conformance import equal
 
@@ -69,7 +70,7 @@ def test_a_record_names_its_cell_and_everything_resolved(done):
     assert plain.settings["epochs"] == 3
     assert plain.trained == "ce"
     assert plain.parameters == {"ce": {}}
-    assert plain.fingerprint == plan.cell_fingerprint(job.cells[0], build("ce"), job.protocol)
+    assert plain.fingerprint == identity.cell_fingerprint(job.cells[0], build("ce"), job.protocol)
     (stage,) = plain.stages
     assert stage["recipe"]["epochs"] == 3
     assert stage["recipe"]["learning_rate"] == plain.settings["learning_rate"]
@@ -536,12 +537,17 @@ def test_an_estimate_writes_nothing(workspace, jobs_of):
 
 def test_an_estimate_times_each_training_once_whatever_its_seed(workspace, jobs_of, monkeypatch):
     timed = []
-    monkeypatch.setattr(cost, "_seconds", lambda job, workspace: timed.append(job.trained) or 3.0)
+
+    def three_seconds(job, workspace):
+        timed.append(job.trained)
+        return StepTime(3.0 / job.size.steps, 0.0, 0.0)
+
+    monkeypatch.setattr(cost, "measure_step_time", three_seconds)
     jobs = jobs_of(workspace.results, ["ce", "ce+posthoc_logit_adjustment", "sam"], seeds=[0, 1, 2])
-    assert estimate(jobs, workspace) == 18.0
+    assert estimate(jobs, workspace) == pytest.approx(18.0)
     assert timed == ["ce", "sam"]
-    assert estimate(jobs, workspace, workers=2) == 9.0
-    assert estimate(jobs, workspace, workers=100) == 3.0
+    assert estimate(jobs, workspace, workers=2) == pytest.approx(9.0)
+    assert estimate(jobs, workspace, workers=100) == pytest.approx(3.0)
 
 
 def test_an_estimate_leaves_the_checkpoint_of_the_real_run_alone(checkpointed):

@@ -2,19 +2,20 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from ltbench.api.registry import build, describe, load_file
 from ltbench.errors import LtbenchError
+from ltbench.runs import cost
 from ltbench.runs.cost import estimate, first_stage_sources, is_kept
 from ltbench.runs.execute import run_job, training_of
 from ltbench.runs.executors.local import run_here
 from ltbench.runs.plan import shared_first_stage
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record
+from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
 
 PROTOCOL = "fast(epochs=4, evaluate_every=3)"
@@ -57,7 +58,7 @@ def test_the_first_stage_of_a_method_is_plain_training_with_its_modifiers(jobs, 
     assert (job.first_stage and job.first_stage.trained) == first
     if first is not None:
         (plain,) = jobs(first)
-        assert job.first_stage == replace(plain, cells=())
+        assert job.first_stage == replace(plain, cells=(), fingerprints=())
 
 
 def test_a_post_hoc_part_does_not_hide_the_first_stage(jobs):
@@ -81,7 +82,8 @@ STAGES = """
         from dataclasses import replace
         from ltbench import Stage
         first = replace(recipe, {change})
-        return (Stage("{name}", first), Stage("second", recipe, trainable=("classifier",)))
+        second = Stage(name="second", recipe=recipe, trainable=("classifier",))
+        return (Stage(name="{name}", recipe=first), second)
 """
 
 
@@ -279,14 +281,26 @@ def test_the_plan_says_where_each_first_stage_comes_from(workspace, jobs):
 
 
 def test_the_estimate_counts_a_shared_first_stage_once(workspace, jobs, monkeypatch):
-    from ltbench.runs import cost
 
     costs = {"ce": 10.0, "crt": 13.0, "lws": 12.0}
-    monkeypatch.setattr(cost, "_seconds", lambda job, workspace: costs[job.trained])
-    assert estimate(jobs("crt", "lws"), workspace) == 13 + 2
-    assert estimate(jobs("ce", "crt", "lws"), workspace) == 10 + 3 + 2
-    assert estimate(jobs("lws", "ce"), workspace) == 12
-    (plain,) = jobs("ce")
-    run_job(plain, workspace, quiet)
-    assert estimate(jobs("crt"), workspace) == 3
-    assert Path(workspace.results / "work").exists()
+
+    def timed(job, workspace):
+        return StepTime(costs[job.trained] / job.size.steps, 0.0, 0.0)
+
+    monkeypatch.setattr(cost, "measure_step_time", timed)
+    assert estimate(jobs("crt", "lws"), workspace) == pytest.approx(13 + 2)
+    assert estimate(jobs("ce", "crt", "lws"), workspace) == pytest.approx(10 + 3 + 2)
+    assert estimate(jobs("lws", "ce"), workspace) == pytest.approx(12)
+
+
+def test_the_estimate_counts_nothing_for_a_first_stage_at_hand(workspace, jobs):
+    plain, two_stage = jobs("ce", "crt")
+    (record,) = run_job(plain, workspace, quiet)
+    took = record.cost.train_seconds + record.cost.evaluate_seconds
+    (crt,) = run_job(two_stage, workspace, quiet)
+    whole = crt.cost.train_seconds + crt.cost.evaluate_seconds
+    Store(workspace.results).path(two_stage.cells[0]).unlink()
+    assert estimate([two_stage], workspace) == 0  # its network is there still
+    Store(workspace.results).checkpoint_path(two_stage.fingerprint).unlink()
+    Store(workspace.results).write(crt)  # of the price
+    assert estimate([two_stage], workspace) == pytest.approx(max(whole - took, 0))

@@ -1,4 +1,4 @@
-from ltbench.runs.store import Cell, protocols, seeds
+from ltbench.runs.store import Cell
 
 
 def test_seeds_and_protocols_of_a_cell_are_those_with_a_record(store, make_record):
@@ -8,9 +8,9 @@ def test_seeds_and_protocols_of_a_cell_are_those_with_a_record(store, make_recor
     cell = Cell.of(make_record(protocol="paper", seed=0))
     store.curves_path(cell).write_text("")
     store.failure_path(cell).write_text("{}")
-    assert seeds(store, cell) == [2, 10]
-    assert protocols(store, cell) == ["fast", "fast(epochs=20)", "paper"]
+    assert store.seeds(cell) == [2, 10]
+    assert store.protocols(cell) == ["fast", "fast(epochs=20)", "paper"]
     store.path(Cell.of(make_record(protocol="paper", seed=2))).write_text("{")
-    assert protocols(store, cell) == ["fast", "fast(epochs=20)", "paper"]
+    assert store.protocols(cell) == ["fast", "fast(epochs=20)", "paper"]
     store.path(Cell.of(make_record(protocol="fast", seed=0))).write_text("{")
-    assert protocols(store, cell) == ["fast(epochs=20)", "paper"]
+    assert store.protocols(cell) == ["fast(epochs=20)", "paper"]

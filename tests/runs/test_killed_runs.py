@@ -13,6 +13,8 @@ from ltbench.runs.files import write_file
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(__file__).with_name("kill_driver.py")
 
 

@@ -12,7 +12,7 @@ from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import build, describe
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.runs import plan
+from ltbench.runs import commands, identity, plan
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.store import Cell
 
@@ -22,7 +22,7 @@ DIGITS = [dataset("digits_lt")]
 def finish(store, cell, make_record):
     """Write the record that a run of this cell would leave."""
     info = dataset(cell.dataset).info
-    mark = plan.cell_fingerprint(cell, build(cell.method), protocol_of(cell.protocol, info))
+    mark = identity.cell_fingerprint(cell, build(cell.method), protocol_of(cell.protocol, info))
     return store.write(
         make_record(
             dataset=cell.dataset, protocol=cell.protocol, network=cell.network,
@@ -48,22 +48,22 @@ def finish(store, cell, make_record):
     ],
 )
 def test_seeds_are_a_count_or_a_list(text, seeds):
-    assert plan.seeds_of(text) == seeds
+    assert commands.seeds_of(text) == seeds
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", ",", "0", "-1", "a", "1.5", "1-3", "0;4", "1 2", "٣", "²", "9" * 20, "nan"]
 )
 def test_seeds_that_are_none_are_refused_with_an_example(text):
-    with pytest.raises(UsageError, match=r"such as .*0,4\.") as caught:
-        plan.seeds_of(text)
+    with pytest.raises(UsageError, match=r"such as .*0,4|write 1,2,3 for that") as caught:
+        commands.seeds_of(text)
     assert f"--seeds {text}: " in str(caught.value)
 
 
 @given(st.text(st.characters()) | st.text("0123456789, -"))
 def test_no_text_for_seeds_raises_anything_but_a_usage_error(text):
     try:
-        seeds = plan.seeds_of(text)
+        seeds = commands.seeds_of(text)
     except UsageError:
         return
     assert seeds
@@ -74,7 +74,7 @@ def test_no_text_for_seeds_raises_anything_but_a_usage_error(text):
 @given(st.integers(1, 20_000))
 def test_a_count_of_seeds_gives_that_many(count):
     try:
-        seeds = plan.seeds_of(str(count))
+        seeds = commands.seeds_of(str(count))
     except UsageError:
         assert count > 1000  # too many is refused, never cut short
         return
@@ -202,7 +202,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
 
 @pytest.mark.parametrize("name", ["ce", "cc_sam", "disalign", "mislas", "bbn"])
 def test_stages_are_as_json_gives_them_back(name):
-    rows = plan.stages_of(build(name), protocol_of("fast", DIGITS[0].info))
+    rows = identity.stages_of(build(name), protocol_of("fast", DIGITS[0].info))
     assert json.loads(json.dumps(rows)) == rows
 
 

@@ -120,8 +120,10 @@ def test_a_record_of_a_later_version_is_not_trained_over(workspace, jobs_of, mak
     path = Store(workspace.results).path(cell)
     write_text(path, json.dumps({"schema_version": 2, "of": "tomorrow"}))
     before = path.read_bytes()
-    with pytest.raises(LtbenchError, match="its schema version is 2"):
+    with pytest.raises(LtbenchError, match="its schema version is 2") as caught:
         jobs_of(workspace.results)
+    assert str(caught.value).endswith("update ltbench.")
+    assert "delete" not in str(caught.value)
     with pytest.raises(LtbenchError, match="its schema version is 2"):
         run_job(job, workspace, lambda _: None)
     assert path.read_bytes() == before
@@ -159,7 +161,7 @@ def test_a_clock_that_goes_back_during_a_run_leaves_its_times_and_its_record_sou
             told[0] -= timedelta(hours=1)
             return told[0]
 
-    monkeypatch.setattr("ltbench.runs.execute.datetime", Backwards)
+    monkeypatch.setattr("ltbench.runs.recording.datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: told[0].timestamp())  # noqa: PLW0108  (it changes)
     elsewhere = type(workspace)(workspace.results.with_name("later"), workspace.data, "cpu")
     (record,) = run_job(job, elsewhere, lambda _: None)

@@ -1,6 +1,5 @@
 """The conformance checks: our methods pass them, and every clause of every rule can fail."""
 
-import sys
 from textwrap import dedent, indent
 
 import pytest
@@ -51,11 +50,10 @@ class Mine(Method):
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
+def _forget():
     """What a test loads is forgotten after it."""
-    monkeypatch.setattr(registry, "_loaded", {})
-    yield
-    sys.modules.pop("ltbench_loaded_mine", None)
+    with registry.loaded():
+        yield
 
 
 @pytest.fixture
@@ -97,9 +95,10 @@ def test_a_method_with_everything_allowed_holds_to_the_protocol(load):
     views = ("standard", "contrastive")
 
     def stages(self, recipe):
-        return (Stage("first", recipe),
-                Stage("second", replace(recipe, epochs=1), "class_balanced", ("classifier",),
-                      ("classifier",)))
+        second = replace(recipe, epochs=1)
+        return (Stage(name="first", recipe=recipe),
+                Stage(name="second", recipe=second, sampler="class_balanced",
+                      trainable=("classifier",), reset=("classifier",)))
 
     def forward(self, network, batch, clock):
         both = torch.cat(batch.views)
@@ -231,7 +230,7 @@ BROKEN = {
         "gradient rule",
         """
         def stages(self, recipe):
-            return (Stage("head", recipe, trainable=("classifier",)),)
+            return (Stage(name="head", recipe=recipe, trainable=("classifier",)),)
 
         def backward(self, step):
             super().backward(step)
@@ -252,8 +251,8 @@ BROKEN = {
         "gradient rule",
         """
         def backward(self, step):
-            offset = {name: 0 * p.detach() for name, p in step.network.named_parameters()}
-            step.descend(step.objective(offset))
+            perturbation = {name: 0 * p.detach() for name, p in step.network.named_parameters()}
+            step.descend(step.objective(perturbation))
         """,
         "batch statistics moved 0 times in a step, not once",
     ),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from ltbench.data.augment.filters import sharpness
 from ltbench.data.augment.pixels import (
     Draws,
     Operation,
@@ -27,7 +28,6 @@ from ltbench.data.augment.pixels import (
     invert,
     posterize,
     saturation,
-    sharpness,
     solarize,
 )
 

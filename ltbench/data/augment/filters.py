@@ -1,6 +1,6 @@
 """Filters and enlargement on batches of images, each image with its own amount, equal to Pillow's.
 
-Images and amounts are as in `colour`; every operation gives the bytes of Pillow's `ImageFilter` or
+Images and amounts are as in `pixels`; every operation gives the bytes of Pillow's `ImageFilter` or
 `Image.resize`. Sources: `Filter.c`, `BoxBlur.c` and `Resample.c` of its C library.
 """
 
@@ -8,12 +8,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ltbench.data.augment.pixels import per_image, sharpness, solarize
+from ltbench.data.augment.pixels import blend, per_image, solarize
 
 PASSES = 3  # of the box filter that stands for a Gaussian
 _BLUR_BITS = 24  # of the weights in `BoxBlur.c`
 _RESIZE_BITS = 22  # and in `Resample.c`
 _LOBES = 3  # of the Lanczos kernel
+
+
+def sharpness(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend with the image smoothed by (1 1 1, 1 5 1, 1 1 1) / 13; the border stays as it is."""
+    values = images.float()
+    inner = values[..., 1:-1, 1:-1]
+    rows = values[..., :-2, :] + values[..., 1:-1, :] + values[..., 2:, :]
+    box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    # (2 * sum + 13) / 26 is never closer than 1/26 to a whole number: any rounding gives Pillow's.
+    smooth = box.add_(inner, alpha=4).div_(13).add_(0.5).floor_()
+    sharpened = images.clone()
+    sharpened[..., 1:-1, 1:-1] = blend(smooth, inner, factors)
+    return sharpened
 
 
 def edge_enhance(images: Tensor, _: Tensor) -> Tensor:

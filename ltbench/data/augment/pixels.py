@@ -110,19 +110,6 @@ def saturation(images: Tensor, factors: Tensor) -> Tensor:
     return blend(luma(images), images.float(), factors)
 
 
-def sharpness(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with the image smoothed by (1 1 1, 1 5 1, 1 1 1) / 13; the border stays as it is."""
-    values = images.float()
-    inner = values[..., 1:-1, 1:-1]
-    rows = values[..., :-2, :] + values[..., 1:-1, :] + values[..., 2:, :]
-    box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
-    # (2 * sum + 13) / 26 is never closer than 1/26 to a whole number: any rounding gives Pillow's.
-    smooth = box.add_(inner, alpha=4).div_(13).add_(0.5).floor_()
-    sharpened = images.clone()
-    sharpened[..., 1:-1, 1:-1] = blend(smooth, inner, factors)
-    return sharpened
-
-
 def grayscale(images: Tensor, _: Tensor) -> Tensor:
     """Replace every channel by the grey level."""
     if images.shape[1] == 1:

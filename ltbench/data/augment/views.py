@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ltbench.data.augment.autoaugment import autoaugment, cutout, draw_holes, draw_steps
-from ltbench.data.augment.graded import Grading, draw_chains, graded
 from ltbench.data.augment.pixels import Draws, chunk_size
 from ltbench.data.augment.simclr import draw_boxes, draw_jitter, jitter, resized_crop
 
@@ -27,7 +26,11 @@ class Augment:
     flip: bool = True  # whether a mirrored image keeps its label (digits: no)
 
 
-Part = Callable[[Tensor, Augment, Generator], Tensor]  # draws, then changes the images
+Part = Callable[[Tensor, Augment, Generator], Tensor]
+"""Uint8 images [N, C, H, H] to as many of the same shape: draws, then changes the images."""
+
+View = tuple[Part, ...]
+"""What is done to the images, in order."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def colour_jitter(images: Tensor, _: Augment, generator: Generator) -> Tensor:
     return jitter(images, draw_jitter(len(images), generator))
 
 
-VIEWS: dict[str, tuple[Part, ...]] = {
+VIEWS: dict[str, View] = {
     "clean": (),
     "standard": (random_crop,),
     "autoaugment": (random_crop, auto_augment, random_cutout),
@@ -94,20 +97,19 @@ VIEWS: dict[str, tuple[Part, ...]] = {
 }
 
 
-def render(
-    view: str,
-    images: Tensor,
-    augment: Augment,
-    generator: Generator,
-    grading: Grading | None = None,
-) -> Tensor:
+def view_of(name: str) -> View:
+    """Return the parts of a named view; raises ValueError for a name that is not in `VIEWS`."""
+    if name not in VIEWS:
+        raise ValueError(f"unknown view '{name}'; known: {', '.join(VIEWS)}.")
+    return VIEWS[name]
+
+
+def render(view: str | View, images: Tensor, augment: Augment, generator: Generator) -> Tensor:
     """Return a view of uint8 images [N, C, H, H], C = 1 or 3, of their shape and on their device.
 
-    `generator` is a CPU generator; the clean view does not draw from it. `grading` adds operations
-    at each image's level to the view, before Cutout where it ends so.
+    `generator` is a CPU generator, from which the parts draw in order. Raises ValueError for other
+    images, and for a part that gives other bytes than it gets.
     """
-    if view not in VIEWS:
-        raise ValueError(f"unknown view '{view}'; known: {', '.join(VIEWS)}.")
     shape = images.shape
     square = len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3]
     if images.dtype != torch.uint8 or not square:
@@ -115,26 +117,16 @@ def render(
             "views are made of uint8 images [N, C, H, H] with C = 1 or 3; these are "
             f"{images.dtype} {list(shape)}."
         )
-    if grading is not None and len(grading.levels) != len(images):
-        raise ValueError(f"{len(grading.levels)} levels for {len(images)} images; give one each.")
     images = images.contiguous()
-    for part in _parts(view, grading):
+    for part in view_of(view) if isinstance(view, str) else view:
         images = part(images, augment, generator)
+        if images.dtype != torch.uint8 or images.shape != shape:
+            name = getattr(part, "__name__", type(part).__name__)
+            raise ValueError(
+                f"{name} makes {images.dtype} {list(images.shape)} of uint8 images {list(shape)}; "
+                "a part of a view keeps type and shape."
+            )
     return images
-
-
-def _parts(view: str, grading: Grading | None) -> tuple[Part, ...]:
-    """Return what makes a view, in order."""
-    parts = VIEWS[view]
-    if grading is None:
-        return parts
-    levels = grading.levels
-
-    def more(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
-        return graded(images, draw_chains(levels, images.shape[-1], augment.flip, generator))
-
-    last = (random_cutout,) if grading.cutout or random_cutout in parts else ()
-    return (*(part for part in parts if part is not random_cutout), more, *last)
 
 
 def _in_chunks(images: Tensor, apply: Callable[[Tensor, slice], Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ from torchvision.transforms import (
 from torchvision.transforms import autoaugment as torchvision_autoaugment
 from torchvision.transforms import functional as TF
 
-from ltbench.data.augment import autoaugment, filters, graded, views
+from ltbench.data.augment import autoaugment, filters, views
 from ltbench.data.augment import pixels as colour
 from ltbench.data.augment import simclr as contrastive
 from ltbench.data.augment.views import VIEWS, Augment, render
@@ -92,7 +92,7 @@ OPERATIONS = {
     "brightness": (colour.brightness, TF.adjust_brightness, (0.0, 2.0)),
     "contrast": (colour.contrast, TF.adjust_contrast, (0.0, 2.0)),
     "saturation": (colour.saturation, TF.adjust_saturation, (0.0, 2.0)),
-    "sharpness": (colour.sharpness, TF.adjust_sharpness, (0.0, 2.0)),
+    "sharpness": (filters.sharpness, TF.adjust_sharpness, (0.0, 2.0)),
     "hue": (colour.hue, TF.adjust_hue, (-0.5, 0.5)),
     "grayscale": (
         colour.grayscale,
@@ -109,8 +109,6 @@ OPERATIONS = {
     "shear_y": (autoaugment.shear_y, lambda p, a: shear(p, 0.0, a), (-0.6, 0.6)),
     "translate_x": (autoaugment.translate_x, lambda p, a: translate(p, a, 0.0), (-40.0, 40.0)),
     "translate_y": (autoaugment.translate_y, lambda p, a: translate(p, 0.0, a), (-40.0, 40.0)),
-    "flip": (graded.flip, lambda p, _: ImageOps.flip(p), (0.0, 0.0)),
-    "mirror": (graded.mirror, lambda p, _: ImageOps.mirror(p), (0.0, 0.0)),
     "edge_enhance": (
         filters.edge_enhance,
         lambda p, _: p.filter(ImageFilter.EDGE_ENHANCE),

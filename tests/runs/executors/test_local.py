@@ -15,6 +15,8 @@ from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 
+pytestmark = pytest.mark.slow
+
 DIES = """
 def losses(self, outputs, batch, clock):
     if clock.epoch == 1:
@@ -28,6 +30,11 @@ def two_cores(monkeypatch):
     """Workers share the machine's cores; with two of each, every worker has one thread."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
+
+KILLED = """
+def losses(self, outputs, batch, clock):
+    os.kill(os.getpid(), 9)
+"""
 
 ERRS = """
 def penalty(self, network, clock):
@@ -71,6 +78,14 @@ def test_two_workers_give_the_bits_of_one_process_and_a_death_costs_one_job(
         for name, weights in one["network"].items():
             assert weights.equal(two["network"][name])
     assert not list(workspace.results.rglob("*.tmp"))
+
+
+def test_a_worker_that_is_killed_says_so(workspace, jobs_of, method_file, listener, two_cores):
+    path = method_file("killed", KILLED)
+    load_file(path)
+    outcome = run_in_workers(jobs_of(workspace.results, "killed"), workspace, listener, 2, [path])
+    (reason,) = outcome.failures.values()
+    assert reason == ("its process was killed by signal 9, perhaps for memory; try fewer --jobs.")
 
 
 def test_a_worker_that_dies_between_jobs_does_not_end_the_run(

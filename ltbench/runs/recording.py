@@ -1,0 +1,133 @@
+"""What a training leaves in the store: records with curves and logits, or why it stopped."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import torch
+
+from ltbench.api.method import Method
+from ltbench.api.registry import completed, parts_of
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
+from ltbench.data.readers import Split
+from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.engine.fit import Training
+from ltbench.engine.train import DivergedError
+from ltbench.errors import LtbenchError
+from ltbench.evaluation.metrics import scores_of
+from ltbench.runs.artifacts import write_curves, write_logits
+from ltbench.runs.environment import environment
+from ltbench.runs.identity import Identity
+from ltbench.runs.plan import Job
+from ltbench.runs.protocol import Protocol
+from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record
+from ltbench.runs.store import Cell, Store
+
+
+def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: Store) -> Record:
+    """Evaluate a trained network for one cell; write curves, logits and the record."""
+    method = completed(training.method, cell.method)
+    post_hoc = method is not training.method
+    if post_hoc:
+        method.setup(training.task)  # the post-hoc parts only; what was trained keeps its state
+    feed, held, progress = training.test, training.validation, training.progress
+    network = finalised(method, training.network)
+    logits = logits_of(method, network, feed, training.autocast)
+    sessions = progress.environments or [environment(training.settings.device).model_dump()]
+    own = Identity.of(method, job.protocol)
+    record = Record(
+        dataset=cell.dataset,
+        network=cell.network,
+        method=cell.method,
+        trained=job.trained,
+        protocol=cell.protocol,
+        seed=cell.seed,
+        fingerprint=job.fingerprint_of(cell),
+        parameters=own.parameters,
+        sources=own.sources,
+        versions=own.versions,
+        code=own.code,
+        settings=job.protocol.model_dump(),
+        stages=own.stages,
+        first_stage=_first_stage(job, training),
+        data=_data(split),
+        last=scores_of(logits, feed.subset.labels, training.task, progress.epochs_done),
+        # What was seen during training was seen without the post-hoc parts.
+        best=None if post_hoc else training.scores("best"),
+        selected=None if post_hoc else training.scores("selected"),
+        cost=_cost(training, network),
+        environment=Environment(**sessions[-1]),
+        deviations=_deviations(method, job.protocol, len(sessions)),
+        finished=_now(),
+    )
+    held_out = None
+    if held is not None:
+        held_out = logits_of(method, network, held, training.autocast), held.subset.labels
+    write_curves(store.curves_path(cell), progress.curves)
+    write_logits(store.logits_path(record.fingerprint), (logits, feed.subset.labels), held_out)
+    store.write(record)
+    return record
+
+
+def record_failure(
+    error: Exception, cells: Iterable[Cell], device: torch.device, store: Store
+) -> None:
+    """Leave word why cells have no record; the error itself is raised on."""
+    diverged = error if isinstance(error, DivergedError) else None
+    for cell in cells:
+        store.write_failure(
+            Failure(
+                dataset=cell.dataset,
+                network=cell.network,
+                method=cell.method,
+                protocol=cell.protocol,
+                seed=cell.seed,
+                error=str(error) if isinstance(error, LtbenchError) else repr(error),
+                epoch=diverged.epoch if diverged else None,
+                step=diverged.step if diverged else None,
+                environment=environment(device),
+                finished=_now(),
+            )
+        )
+
+
+def _data(split: Split) -> Data:
+    return Data(
+        class_counts=split.class_counts,
+        indices_sha256=split.indices_sha256,
+        many_above=MANY_ABOVE,
+        few_below=FEW_BELOW,
+        test_images=len(split.test.labels),
+    )
+
+
+def _cost(training: Training, network: torch.nn.Module) -> Cost:
+    progress = training.progress
+    return Cost(
+        train_seconds=progress.train_seconds,
+        first_stage_seconds=progress.first_stage_seconds,
+        evaluate_seconds=progress.evaluate_seconds,
+        steps=progress.steps,
+        images_per_second=progress.images / progress.train_seconds,
+        peak_memory_mib=progress.peak_memory_mib or None,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def _first_stage(job: Job, training: Training) -> FirstStage | None:
+    if job.first_stage is None or not training.progress.first_stage_seconds:
+        return None
+    return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
+
+
+def _deviations(method: Method, protocol: Protocol, environments: int) -> list[str]:
+    """Return where this run departs from the papers, harness and method."""
+    ours = []
+    if protocol.precision == "bfloat16":
+        ours.append("forward passes in bfloat16 autocast over float32 weights")
+    if environments > 1:
+        ours.append(f"trained in {environments} environments; the last one is recorded")
+    return ours + [line for part in parts_of(method) for line in part.deviations]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,32 @@
+"""How much a training has to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ltbench.api.recipe import Stage
+from ltbench.data.catalog import Dataset
+from ltbench.data.feed import batches_of
+from ltbench.data.samplers import DRAWS
+from ltbench.runs.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class TrainingSize:
+    """Steps, images seen in training and evaluations on the test set, over all stages."""
+
+    steps: int
+    images: int
+    evaluations: float
+
+    @classmethod
+    def of(cls, stages: Sequence[Stage], protocol: Protocol, dataset: Dataset) -> "TrainingSize":
+        """Return the size of a training of these stages; reads no data."""
+        counts = dataset.class_counts(fraction=protocol.fraction, validation=protocol.validation)
+        images = sum(counts)
+        steps = seen = epochs = 0
+        for stage in stages:
+            drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
+            steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
+            seen += stage.recipe.epochs * drawn
+            epochs += stage.recipe.epochs
+        return cls(steps, seen, epochs / protocol.evaluate_every + 1)

@@ -1,0 +1,96 @@
+"""Training from Python, for scripts and notebooks: what `ltbench run` does, as a function."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltbench.api.registry import load_file
+from ltbench.cli.views.progress import listening
+from ltbench.data.catalog import dataset as dataset_of
+from ltbench.data.readers import data_root as root_of
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.exchange.frame import frame
+from ltbench.runs.commands import seeds_of
+from ltbench.runs.execute import Workspace
+from ltbench.runs.executors.local import run_here, run_in_workers
+from ltbench.runs.plan import make
+from ltbench.runs.preflight import rehearse
+from ltbench.runs.step_time import check_data
+from ltbench.runs.store import Cell, Store
+from ltbench.specification import split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Names = str | Sequence[str]
+
+
+def run(
+    methods: Names,
+    dataset: Names,
+    *,
+    imbalance: float | None = None,
+    seeds: int | Sequence[int] = 3,
+    protocol: str | None = None,
+    network: str | None = None,
+    validation: int | None = None,
+    results: str | Path = "results",
+    data_root: str | Path | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    load: str | Path | Sequence[str | Path] = (),
+    force: bool = False,
+    quiet: bool = False,
+    debug: bool = False,
+) -> "pd.DataFrame":
+    """Train methods on data sets over seeds, and return their records as `records` does.
+
+    The arguments are the options of `ltbench run`: `methods` and `dataset` are specifications, in
+    one text with commas or one each in a list; `seeds` is a count or a list; `load` is the file of
+    a method of your own, or several. Finished cells are not trained again, and their records are
+    among those returned, in the order asked for; an interrupted training goes on when called again.
+
+    Raises UsageError, before anything is trained, for what does not exist or does not fit, and
+    LtbenchError, after all else is trained, with the reason of every training that failed; with
+    `debug` the first unforeseen error in a training comes through as it is.
+    """
+    files = [Path(each) for each in ([load] if isinstance(load, str | Path) else load)]
+    for file in files:
+        load_file(file)
+    names, sets = _listed(methods), [dataset_of(name, imbalance) for name in _listed(dataset)]
+    if not names or not sets:
+        raise UsageError("nothing to run; give methods and dataset at least one name each.")
+    if jobs < 1:
+        raise UsageError(f"jobs = {jobs} is not allowed; give at least 1.")
+    store = Store(results)
+    plan = make(
+        sets, names, _seeds(seeds), store,
+        protocol_name=protocol, network=network, validation=validation, force=force,
+    )  # fmt: skip
+    root = None if data_root is None else Path(data_root)
+    workspace = Workspace(store.root, root_of(root), device, force=force)
+    check_data(plan.jobs, workspace)
+    rehearse(plan.jobs, workspace)
+    store.check_writable()
+    with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
+        if jobs == 1:
+            outcome = run_here(plan.jobs, workspace, listener, debug)
+        else:
+            outcome = run_in_workers(plan.jobs, workspace, listener, jobs, files)
+    if outcome.failures:
+        reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
+        raise LtbenchError(
+            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed: {reasons}"
+        )
+    position = {cell: index for index, cell in enumerate(plan.cells)}
+    found = [*plan.finished, *outcome.records]
+    return frame(sorted(found, key=lambda record: position[Cell.of(record)]))
+
+
+def _listed(names: Names) -> list[str]:
+    return split(names) if isinstance(names, str) else [n for text in names for n in split(text)]
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    """Return seeds as `--seeds` reads them; a list of one is that seed, not a count."""
+    return seeds_of(str(seeds) if isinstance(seeds, int) else ",".join(map(str, [*seeds, ""])))

@@ -1,0 +1,145 @@
+"""What is executed for a method of somebody's own: importable, hashed, and forgotten on demand."""
+
+import importlib
+import sys
+from textwrap import dedent
+
+import pytest
+
+from ltbench.api.registry import build, load_file, loaded, names, sources
+from ltbench.errors import UsageError
+
+MINE = '''
+"""Mine."""
+{imports}
+from ltbench import Method
+
+
+class Mine(Method):
+    """Mine."""
+
+    def losses(self, outputs, batch, clock):
+        {lazy}
+        return super().losses(outputs, batch, clock)
+'''
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    with loaded():
+        yield
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a method that imports something, or any text, under a path; return the path."""
+
+    def write(name, imports="", lazy="", text=None, folder=""):
+        path = tmp_path / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = MINE.format(imports=imports, lazy=lazy or "pass")
+        path.write_text(dedent(body if text is None else text))
+        return path
+
+    return write
+
+
+def identity(path):
+    return sources(build(load_file(path)))
+
+
+def test_a_helper_beside_a_file_can_be_imported_and_counts(write):
+    mine = write("mine.py", "from helper import STRENGTH")
+    helper = write("helper.py", text="STRENGTH = 1.0")
+    before = identity(mine)
+    assert set(before) == {"mine", "mine:helper"}
+    helper.write_text("STRENGTH = 2.0")  # of the same length, within the same second
+    after = identity(mine)
+    assert after["mine"] == before["mine"]
+    assert after["mine:helper"] != before["mine:helper"]
+    assert sys.modules["helper"].STRENGTH == 2.0
+
+
+def test_a_method_without_helpers_is_what_it_was_before_they_counted(write):
+    write("other.py", text="x = 1")
+    assert set(identity(write("mine.py", "import math\nimport torch"))) == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("imports", "lazy"),
+    [("import parts.inner", ""), ("from parts import inner", ""), ("", "import parts.inner"),
+     ("from parts.inner import X", ""), ("import importlib",
+     "importlib.import_module('parts.inner')"), ("from parts import outer", "")],
+)  # fmt: skip
+def test_modules_count_however_they_are_imported(write, imports, lazy):
+    write("__init__.py", text="", folder="parts")
+    write("outer.py", text="from .inner import X", folder="parts")
+    inner = write("inner.py", text="from .deep import Y as X", folder="parts")
+    deep = write("deep.py", text="Y = 1", folder="parts")
+    mine = write("mine.py", imports, lazy)
+    seen = [identity(mine)]
+    assert {"mine", "mine:parts", "mine:parts.inner", "mine:parts.deep"} <= set(seen[0])
+    for path in (inner, deep):
+        path.write_text(path.read_text() + "\nZ = 3")
+        seen.append(identity(mine))
+    assert len({tuple(each.items()) for each in seen}) == 3
+
+
+def test_a_circle_of_helpers_ends(write):
+    write("one.py", text="import two")
+    write("two.py", text="import one")
+    assert set(identity(write("mine.py", "import one"))) == {"mine", "mine:one", "mine:two"}
+
+
+def test_what_was_executed_counts_and_not_what_the_file_has_become(write):
+    mine = write("mine.py", "import helper")
+    helper = write("helper.py", text="X = 1")
+    before = identity(mine)
+    helper.write_text("X = 2")
+    mine.write_text(mine.read_text() + "\n")
+    assert sources(build("mine")) == before
+
+
+def test_nothing_is_left_beside_the_files(write, tmp_path):
+    write("helper.py", text="X = 1")
+    identity(write("mine.py", "import helper"))
+    assert {path.name for path in tmp_path.rglob("*")} == {"mine.py", "helper.py"}
+
+
+def test_two_folders_may_not_each_have_a_helper_of_one_name(write):
+    for folder in ("a", "b"):
+        write("helper.py", text=f"X = '{folder}'", folder=folder)
+    load_file(write("first.py", "import helper", folder="a"))
+    second = write("second.py", "import helper", folder="b")
+    with pytest.raises(UsageError, match=r"it imports helper, and that is .*give yours another"):
+        load_file(second)
+    assert "second" not in names()
+    assert sys.modules["helper"].X == "a"
+
+
+def test_a_helper_does_not_hide_a_module_that_is_there(write):
+    write("json.py", text="X = 1")
+    with pytest.raises(UsageError, match="it imports json, and that is"):
+        load_file(write("mine.py", "import json"))
+
+
+def test_loaded_files_and_their_helpers_are_forgotten(write):
+    write("helper.py", text="X = 1")
+    mine, path = write("mine.py", "import helper"), list(sys.path)
+    with loaded(mine) as found:
+        assert found == ["mine"]
+        assert "helper" in sys.modules
+    assert "mine" not in names()
+    assert "helper" not in sys.modules
+    assert "ltbench_loaded_mine" not in sys.modules
+    assert sys.path == path
+
+
+def test_an_installed_method_is_its_package_and_nothing_beside_it(write, tmp_path, monkeypatch):
+    write("__init__.py", text="", folder="stranger_package")
+    write("inner.py", text="X = 1", folder="stranger_package")
+    write("beside.py", text="X = 1")
+    write("method.py", "import beside\nfrom . import inner", folder="stranger_package")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = sources(importlib.import_module("stranger_package.method").Mine())
+    assert set(found) == {"Mine", "Mine:stranger_package", "Mine:stranger_package.inner"}

@@ -1,0 +1,62 @@
+"""What the shell offers after a Tab."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def offered(home):
+    """Ask as bash does: the words so far, the last of them unfinished."""
+
+    def call(*words: str) -> list[str]:
+        script = (
+            "import sys\n"
+            "from ltbench.cli import main\n"
+            "try:\n    main()\n"
+            "finally:\n    assert 'torch' not in sys.modules\n"
+        )
+        asked = {
+            "_LTBENCH_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(["ltbench", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.argv[0] = 'ltbench'\n{script}"],
+            env=os.environ | asked, cwd=home, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return call
+
+
+def test_methods_are_completed_part_by_part(offered):
+    assert "ldam_drw" in offered("run", "--methods", "ldam")
+    assert offered("run", "--methods", "ce,mixu") == ["ce,mixup"]
+    assert offered("run", "--methods", "ce,ldam_drw+sa") == ["ce,ldam_drw+sam"]
+    assert offered("run", "--load", "ideas/mine.py", "--methods", "ce,min") == ["ce,mine"]
+
+
+def test_data_sets_and_their_protocols_are_completed(offered):
+    assert offered("run", "--dataset", "digits_lt,cifar1") == [
+        "digits_lt,cifar100_lt", "digits_lt,cifar10_lt",
+    ]  # fmt: skip
+    assert offered("run", "--dataset", "digits_lt", "--protocol", "") == ["fast", "smoke"]
+    assert "paper" in offered("table", "1", "--protocol", "")
+
+
+def test_tables_figures_and_files_are_completed(offered, home):
+    (home / "ideas").mkdir()
+    for name in ("mine.yaml", "ideas/mine.py", ".hidden.yaml"):
+        (home / name).write_text("")
+    assert "cc_sam/1" in offered("table", "cc")
+    assert offered("table", "m") == ["mine.yaml"]
+    assert "ideas/" in offered("table", "")
+    assert offered("check", "ideas/m") == ["ideas/mine.py"]
+    assert offered("check", "./ideas/m") == ["./ideas/mine.py"]
+    assert offered("figure", "per_class_") == ["per_class_digits"]
+    assert offered("show", "digits") == ["digits_lt"]
+    assert offered("table", "nowhere/") == []
