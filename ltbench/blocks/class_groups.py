@@ -21,6 +21,8 @@ from ltbench.data.batch import Batch
 from ltbench.errors import LtbenchError, UsageError
 
 Data = Callable[[], Iterable[Batch]]
+"""Gives the clean training images in order, in batches."""
+
 CHUNK = 256  # images a forward pass of the quality
 
 
