@@ -18,14 +18,16 @@ from rich.progress import track
 
 from ltbench.api.registry import baseline, build, find, names, role
 from ltbench.data.catalog import dataset
+from ltbench.data.profile import class_counts
 from ltbench.data.readers import Split, Subset
-from ltbench.data.splits import class_counts
 from ltbench.engine.fit import Settings, Training
 from ltbench.runs.files import write_text
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Store
+from ltbench.tables.relative_cost import Timing, relative_cost
 
 HEAD, EPOCHS = 403, 3
+HERE = ("cpu", torch.get_num_threads())
 ROOT = Path(__file__).resolve().parent.parent
 COSTS = ROOT / "results" / "costs.csv"
 
@@ -63,9 +65,10 @@ if __name__ == "__main__":
     chosen = specifications()
     plainly = [seconds(chosen[0]) for _ in range(3)][1:]  # the first finds everything cold
     took = {name: seconds(name) for name in track(chosen, "trainings")}
-    base = min(*plainly, took[chosen[0]], seconds(chosen[0]))
+    base = [Timing(HERE, each) for each in (*plainly, took[chosen[0]], seconds(chosen[0]))]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["method", "cost"])
-    writer.writerows([name, f"{took[name] / base:.2f}"] for name in chosen)
+    for name in chosen:
+        writer.writerow([name, f"{relative_cost([Timing(HERE, took[name])], base):.2f}"])
     write_text(COSTS, table.getvalue())

@@ -10,7 +10,7 @@ import pytest
 
 from ltbench.api.parameters import fields_of
 from ltbench.api.registry import build, describe, find, names
-from ltbench.data.catalog import CATALOG, PLANNED, dataset
+from ltbench.data.catalog import KNOWN, dataset
 from ltbench.networks import NETWORKS
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
@@ -34,7 +34,7 @@ def public_names():
             yield f"method {name} parameter {field.name} = {field.default!r}"
         for variant, values in found.variants.items():
             yield f"method {name} variant {variant} = {sorted(values.items())!r}"
-    for name, info in (CATALOG | PLANNED).items():
+    for name, info in KNOWN.items():
         yield f"data set {name} default imbalance = {info.imbalance}"
     for family, protocols in PROTOCOLS.items():
         for name, values in protocols.items():

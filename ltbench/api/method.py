@@ -30,7 +30,7 @@ Outputs = dict[str, Tensor]
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `setup`, `build`, `stages`; every epoch `augment`; every step `mix`,
+    Hooks run in this order: `setup`, `stages`, `build`; every epoch `augment`; every step `mix`,
     `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
     every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
     `predict`, `adjust_logits`. Only training data reaches a hook.
@@ -39,6 +39,7 @@ class Method:
     views: ClassVar[tuple[str, ...]] = ("standard",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
+    version: ClassVar[int] = 1  # raised by a change that makes runs of before another method's
 
     task: Task = field(init=False, repr=False, compare=False)
     state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)

@@ -12,19 +12,18 @@ from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from ltbench.api.method import Method
 from ltbench.errors import UsageError
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _OUT_OF_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 
 
-def fields_of(cls: type[Method]) -> list[dataclasses.Field[Any]]:
+def fields_of(cls: type) -> list[dataclasses.Field[Any]]:
     """Return the parameters of a method."""
     return [f for f in dataclasses.fields(cls) if f.init]
 
 
-def types_of(cls: type[Method]) -> dict[str, Any]:
+def types_of(cls: type) -> dict[str, Any]:
     """Return the type of every field of a method, with its range."""
     return typing.get_type_hints(cls, include_extras=True)
 

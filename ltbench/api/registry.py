@@ -7,7 +7,6 @@ expanded to a composition that keeps its name.
 """
 
 import importlib
-import pkgutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +16,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ltbench.methods
+from ltbench.api import signatures
 from ltbench.api.alias import Alias, expanded
 from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
+from ltbench.api.declarations import Parameter
 from ltbench.api.method import Method
-from ltbench.api.parameters import fields_of, types_of, validated
+from ltbench.api.parameters import fields_of, types_of
+from ltbench.api.signatures import Signature
 from ltbench.api.sources import execute, forgotten_after, hashes_of
 from ltbench.errors import UsageError, first_line, unknown
 from ltbench.specification import Term, parse
@@ -31,14 +32,14 @@ _loaded: dict[str, type[Method]] = {}  # by `load_file`
 
 def names() -> list[str]:
     """Return every method name there is, sorted."""
-    return sorted({*_own(), *_installed(), *_loaded})
+    return sorted({*signatures.own(), *signatures.installed(), *_loaded})
 
 
 def find(name: str) -> type[Method]:
     """Return the class of a method; raises UsageError with near matches for an unknown name."""
-    if name in _own():
+    if name in signatures.own():
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
-    if name in _installed():
+    if name in signatures.installed():
         return _entry_point(name)
     if name in _loaded:
         return _loaded[name]
@@ -51,13 +52,9 @@ def load_file(path: Path) -> str:
     What lies beside the file can be imported from it. Raises UsageError for a file that is
     missing, does not run, or defines no method.
     """
-    name = path.stem
-    if not path.is_file() or not name.isidentifier():
-        raise UsageError(f"--load {path}: give an existing Python file named like a method.")
-    if name in _own() or name in _installed():
-        raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
+    name = signatures.checked_name(path)
     _loaded[name] = _class_of(execute(path), name)
-    return name
+    return signatures.load_file(path)
 
 
 @contextmanager
@@ -67,12 +64,12 @@ def loaded(*paths: Path) -> Iterator[list[str]]:
     What is installed is looked up anew, in the block and after it.
     """
     before = dict(_loaded)
-    with forgotten_after():
+    with forgotten_after(), signatures.loaded():
         try:
-            _forget_installed()
+            _entry_point.cache_clear()
             yield [load_file(path) for path in paths]
         finally:
-            _forget_installed()
+            _entry_point.cache_clear()
             _loaded.clear()
             _loaded.update(before)
 
@@ -105,14 +102,7 @@ def parts(specification: str) -> list[Method]:
 def make(term: Term) -> Method:
     """Return one part of a specification; raises UsageError as `build` does."""
     cls = find(term.name)
-    if term.variant and term.variant not in cls.variants:
-        raise unknown(f"variant of {term.name}", term.variant, cls.variants or {"(none)": {}})
-    known, types = {f.name for f in fields_of(cls)}, types_of(cls)
-    values = dict(cls.variants.get(term.variant, {}))
-    for key, value in term.parameters.items():
-        if key not in known:
-            raise unknown(f"parameter of {term.name}", key, known or {"(it takes none)"})
-        values[key] = validated(term.name, key, value, types[key])
+    values = signature_of(cls, term.name).given(term)
     try:
         part = cls(**values)
     except ValueError as error:
@@ -126,7 +116,7 @@ def make(term: Term) -> Method:
 
 def baseline() -> str:
     """Return the name of the method that changes nothing: what to train before a post-hoc part."""
-    return next(name for name in sorted(_own()) if not overrides(find(name)))
+    return next(name for name in sorted(signatures.own()) if not overrides(find(name)))
 
 
 def describe(method: Method) -> str:
@@ -201,21 +191,6 @@ def role(method_class: type[Method]) -> str:
 
 
 @cache
-def _own() -> frozenset[str]:
-    return frozenset(module.name for module in pkgutil.iter_modules(ltbench.methods.__path__))
-
-
-@cache
-def _installed() -> frozenset[str]:
-    return frozenset(point.name for point in entry_points(group="ltbench.methods"))
-
-
-def _forget_installed() -> None:
-    _installed.cache_clear()
-    _entry_point.cache_clear()
-
-
-@cache
 def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
@@ -244,6 +219,12 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
 def _term(part: Method) -> Term:
     name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    usual = {f.name: f.default for f in fields_of(type(part))} | part.variants.get(variant, {})
-    changed = {key: getattr(part, key) for key in usual if getattr(part, key) != usual[key]}
-    return Term(name, variant, changed)
+    taken = signature_of(type(part), name)
+    return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
+
+
+def signature_of(cls: type[Method], name: str) -> Signature:
+    """Return what the class of a method takes, as `signatures.signature` reads it off the file."""
+    types = types_of(cls)
+    parameters = {f.name: Parameter(types[f.name], f.default) for f in fields_of(cls)}
+    return Signature(name, parameters, cls.variants)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.batch import seed_of
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,12 @@ class Task:
     @cached_property
     def shots(self) -> dict[str, Tensor]:
         """Return boolean masks [C] of the many-, medium- and few-shot classes."""
-        counts = self.class_counts + self.held_out
-        many, few = counts > self.many_above, counts < self.few_below
-        return {"many": many, "medium": ~many & ~few, "few": few}
+        counts: list[int] = self.class_counts.tolist()
+        groups = shot_groups(counts, self.held_out, self.many_above, self.few_below)
+        device = self.class_counts.device
+        return {
+            name: torch.tensor([group == name for group in groups], device=device) for name in SHOTS
+        }
 
 
 @dataclass(frozen=True)

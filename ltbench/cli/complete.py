@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import typer
@@ -10,10 +9,9 @@ import typer
 
 def methods(context: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield specifications whose last part is completed: `ce,ldam` and `ce+s` go on as written."""
-    from ltbench.tables.missing import implemented
+    from ltbench.api.signatures import names
 
-    known = {*implemented(), *(point.name for point in entry_points(group="ltbench.methods"))}
-    known |= {Path(file).stem for file in context.params.get("load") or ()}
+    known = {*names(), *(Path(file).stem for file in context.params.get("load") or ())}
     return _last(incomplete, known, ",+")
 
 

@@ -39,8 +39,9 @@ def prepare(
 def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
-    from ltbench.data.catalog import CATALOG, FEW_BELOW, MANY_ABOVE
+    from ltbench.data.catalog import CATALOG
     from ltbench.data.catalog import dataset as dataset_of
+    from ltbench.data.profile import SHOTS, shot_groups
     from ltbench.data.readers import data_root, load
     from ltbench.errors import LtbenchError, UsageError
 
@@ -56,12 +57,11 @@ def _visit(
             print(f"FAIL  {error}", file=sys.stderr)
             continue
         counts = split.class_counts
-        many = sum(count > MANY_ABOVE for count in counts)
-        few = sum(count < FEW_BELOW for count in counts)
+        groups = shot_groups(counts)
+        grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
             f"  ok  {dataset}: {sum(counts)} training images in {len(counts)} classes "
-            f"({counts[0]} to {counts[-1]}; {many} many, {len(counts) - many - few} medium, "
-            f"{few} few), {len(split.test.labels)} test images, "
+            f"({counts[0]} to {counts[-1]}; {grouped}), {len(split.test.labels)} test images, "
             f"indices SHA-256 {split.indices_sha256[:16]}"
         )
     if failed:

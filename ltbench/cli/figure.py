@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Results
+from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
 
 
@@ -27,12 +28,14 @@ def figure(
         Selection | None, typer.Option(help="Draw scores of another epoch, in files of its own.")
     ] = None,
     results: Results = Path("results"),
+    load: Load = None,
 ) -> None:
     """Draw a figure as PDF, SVG and PNG, with its data as CSV beside it."""
     from ltbench.figures.definition import figures
     from ltbench.figures.make import make
     from ltbench.runs.store import Store
 
+    read_files(load)
     console = Console(highlight=False)
     for each in figures(name):
         made = make(each, Store(results), protocol, select)

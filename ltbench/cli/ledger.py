@@ -1,6 +1,7 @@
 """`ltbench ledger`: does what papers report hold? Reads records; imports no torch."""
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Results
+from ltbench.cli.views.rows import read_files
 
 
 class Format(StrEnum):
@@ -16,6 +18,13 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSON = "json"
+
+
+class Epoch(StrEnum):
+    """Whose scores are judged; protocol `paper` holds no training images out to select on."""
+
+    LAST = "last"
+    BEST_TEST = "best_test"
 
 
 def ledger(
@@ -26,22 +35,34 @@ def ledger(
         str | None,
         typer.Option(metavar="PROTOCOL", help="Instead, rank methods over its data sets."),
     ] = None,
+    select: Annotated[
+        Epoch,
+        typer.Option(help="best_test: as most papers report, and optimistic as they are."),
+    ] = Epoch.LAST,
     results: Results = Path("results"),
+    load: Load = None,
 ) -> None:
     """Say cell by cell and claim by claim whether what the papers report holds."""
+    read_files(load)
     if ranks is not None:
         _rank(ranks, results)
         return
+    from ltbench.api.signatures import names
     from ltbench.cli.views.ledger import print_ledger
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
-    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.definition import load as table_of
+    from ltbench.tables.definition import selecting, shipped
     from ltbench.tables.ledger import build
-    from ltbench.tables.missing import implemented
+    from ltbench.tables.selection import Selection
     from ltbench.tables.write.ledger import as_csv, as_json
 
-    tables = [load(name) for name in sorted(shipped())]
-    filled = build(tables, load_claims(tables), Store(results), implemented())
+    shipped_tables = [table_of(name) for name in sorted(shipped())]
+    claims = load_claims(shipped_tables)
+    tables = [
+        replace(selecting(table, Selection(select)), name=table.name) for table in shipped_tables
+    ]
+    filled = build(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))
     else:

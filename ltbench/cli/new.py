@@ -4,7 +4,6 @@ import csv
 import io
 import keyword
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -124,12 +123,12 @@ def _path(name: Path, suffix: str) -> Path:
 
 
 def _refuse_bad_method_name(path: Path) -> None:
-    from ltbench.tables.missing import implemented
+    from ltbench.api.signatures import installed, own
 
     name = path.stem
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise _bad_name("method", name, re.sub("[^a-z0-9]+", "_", name.lower()).strip("_"))
-    if name in implemented() or entry_points(group="ltbench.methods", name=name):
+    if name in own() | installed():
         raise UsageError(
             f"a method {name} exists already (`ltbench show {name}`); choose another name."
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import AsJson, DataRoot, Results
+from ltbench.cli.options import AsJson, DataRoot, Load, Results
+from ltbench.cli.views.rows import load_files
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def table(
     results: Results = Path("results"),
     data_root: DataRoot = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    load: Load = None,
     as_json: AsJson = False,
 ) -> None:
     """Order the runs that a table lacks, most decided cells for the time first."""
@@ -47,10 +49,11 @@ def table(
     from ltbench.planning.planner import plan
     from ltbench.runs.commands import seeds_of
     from ltbench.runs.execute import Workspace
-    from ltbench.tables.definition import load
+    from ltbench.tables.definition import load as table_of
 
+    load_files(load)
     planned: TablePlan = plan(
-        load(name), seeds_of(seeds), _seconds(budget), protocol,
+        table_of(name), seeds_of(seeds), _seconds(budget), protocol,
         Workspace(results, root_of(data_root), device), at_least=_AT_LEAST,
         say=lambda words: print(f"ltbench: {words} …", file=sys.stderr, flush=True),
     )  # fmt: skip

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Results
+from ltbench.cli.views.rows import read_files
 
 
 def report(
@@ -15,12 +16,14 @@ def report(
         typer.Option(metavar="FILE", help="\\[default: report.html in the results folder]"),
     ] = None,
     results: Results = Path("results"),
+    load: Load = None,
 ) -> None:
     """Write verdicts, tables, figures and the records behind them as one HTML file."""
     from ltbench.errors import UsageError
     from ltbench.report.page import render
     from ltbench.runs.store import Store
 
+    read_files(load)
     path = output or results / "report.html"
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give a file, such as {path / 'report.html'}.")

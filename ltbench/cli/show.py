@@ -57,14 +57,13 @@ def show(
 
 
 def _dataset_facts(name: str) -> Row:
-    from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-    from ltbench.data.splits import class_counts
+    from ltbench.data.catalog import dataset
+    from ltbench.data.profile import SHOTS, shot_groups
 
     data = dataset(name)
-    counts = class_counts(data.info.head_count, data.info.classes, data.imbalance)
-    many, few = sum(n > MANY_ABOVE for n in counts), sum(n < FEW_BELOW for n in counts)
-    facts = {"data set": str(data), "training images": sum(counts), "class counts": counts}
-    facts |= {"many / medium / few classes": [many, len(counts) - many - few, few]}
+    counts, groups = data.class_counts(), shot_groups(data.class_counts())
+    facts: Row = {"data set": str(data), "training images": sum(counts), "class counts": counts}
+    facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}
     facts |= {"test images": data.info.test_count * data.info.classes}
     return facts | {"network": data.info.network, "protocol": data.info.protocol}
 
@@ -96,8 +95,8 @@ def _costs(method: str, results: Path) -> list[str]:
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
         f"{line.cost:.2f}x the time of {baseline()} on {found.dataset}, {found.network}, "
-        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each; "
-        "a busy machine makes them longer)"
+        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each on one "
+        "machine; a busy one makes them longer)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
         if line.method == method != found.lines[0].method and line.cost is not None

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Results
+from ltbench.cli.options import Load, Results
+from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
 
 
@@ -39,24 +40,26 @@ def table(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Say which rows can be run, and why others cannot.")
     ] = False,
+    load: Load = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, show nothing.")] = False,
 ) -> None:
     """Write a table as CSV, LaTeX and Markdown, and show it."""
+    from ltbench.api.signatures import names
     from ltbench.cli.views.table import print_table
     from ltbench.runs.store import Store
-    from ltbench.tables.definition import load
+    from ltbench.tables.definition import load as table_of
+    from ltbench.tables.definition import selecting
     from ltbench.tables.grid import build
-    from ltbench.tables.missing import implemented
-    from ltbench.tables.selection import selecting
     from ltbench.tables.write.files import write
 
+    read_files(load)
     console = Console(highlight=False)
     if coverage:
         from ltbench.cli.views.coverage import print_coverage
 
-        print_coverage(load(name), implemented(), console)
+        print_coverage(table_of(name), names(), console)
         return
-    chosen, store = load(name), Store(results)
+    chosen, store = table_of(name), Store(results)
     if select is not None:
         chosen = selecting(chosen, select, protocol)
     if details:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ltbench.data.profile import class_counts
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
-MANY_ABOVE = 100  # classes with more training images than this are "many" (Liu et al. 2019)
-FEW_BELOW = 20  # and with fewer than this "few"; the rest are "medium"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """What is fixed about a data set before any image is read."""
 
@@ -28,60 +26,73 @@ class DatasetInfo:
     network: str
     protocol: str
     family: str  # which protocols apply
-    padding: int  # of the random crop, in pixels
-    flip: bool  # whether a mirrored image keeps its label
-    source: str
+    padding: int = 0  # of the random crop, in pixels
+    flip: bool = True  # whether a mirrored image keeps its label
+    source: str  # where its images come from, in words
+    reader: str | None  # its reader in `data.readers`; None: only papers have it, nothing runs it
+    listed: bool = False  # it comes as a list of images, at one ratio; else subsets are drawn
+    counts: tuple[int, ...] | None = None  # images of each class in the list
 
 
 # Both CIFARs are normalised by CIFAR-10's constants, as every LDAM-DRW descendant does.
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-
-CATALOG: dict[str, DatasetInfo] = {
-    info.name: info
-    for info in (
-        DatasetInfo(
-            "cifar10_lt", "CIFAR-10-LT", 10, 5000, 1000, (3, 32, 32), _CIFAR_MEAN, _CIFAR_STD,
-            100, "resnet32", "paper", "cifar", 4, True, "downloaded by torchvision (163 MB)",
-        ),
-        DatasetInfo(
-            "cifar100_lt", "CIFAR-100-LT", 100, 500, 100, (3, 32, 32), _CIFAR_MEAN, _CIFAR_STD,
-            100, "resnet32", "paper", "cifar", 4, True, "downloaded by torchvision (161 MB)",
-        ),
-        DatasetInfo(
-            "fashion_mnist_lt", "Fashion-MNIST-LT", 10, 6000, 1000, (1, 28, 28), (0.2860,),
-            (0.3530,), 100, "resnet8", "fast", "fashion", 4, True,
-            "downloaded by torchvision (30 MB)",
-        ),
-        DatasetInfo(
-            "digits_lt", "Digits-LT", 10, 120, 50, (1, 8, 8), (0.3053,), (0.3760,),
-            20, "resnet8", "fast", "digits", 1, False,
-            "1,797 handwritten 8 x 8 digits that come with scikit-learn; no download",
-        ),
-    )
-}  # fmt: skip
-
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _UNREAD = "ltbench cannot read it yet"
 
-# What papers report on and ltbench cannot train on yet: tables name them, nothing runs them.
-PLANNED: dict[str, DatasetInfo] = {
+# All that tables may name.
+KNOWN: dict[str, DatasetInfo] = {
     info.name: info
     for info in (
         DatasetInfo(
-            "imagenet_lt", "ImageNet-LT", 1000, 1280, 50, (3, 224, 224), *_IMAGENET,
-            256, "resnet50", "paper", "large", 0, True, _UNREAD,
+            name="cifar10_lt", title="CIFAR-10-LT", classes=10, head_count=5000, test_count=1000,
+            shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
+            network="resnet32", protocol="paper", family="cifar", padding=4,
+            source="downloaded by torchvision (163 MB)", reader="cifar10",
         ),
         DatasetInfo(
-            "places_lt", "Places-LT", 365, 4980, 100, (3, 224, 224), *_IMAGENET,
-            996, "resnet152", "paper", "large", 0, True, _UNREAD,
+            name="cifar100_lt", title="CIFAR-100-LT", classes=100, head_count=500, test_count=100,
+            shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
+            network="resnet32", protocol="paper", family="cifar", padding=4,
+            source="downloaded by torchvision (161 MB)", reader="cifar100",
         ),
         DatasetInfo(
-            "inaturalist2018", "iNaturalist 2018", 8142, 1000, 3, (3, 224, 224),
-            (0.466, 0.471, 0.380), (0.195, 0.194, 0.192),
-            500, "resnet50", "paper", "large", 0, True, _UNREAD,
+            name="fashion_mnist_lt", title="Fashion-MNIST-LT", classes=10, head_count=6000,
+            test_count=1000, shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,), imbalance=100,
+            network="resnet8", protocol="fast", family="fashion", padding=4,
+            source="downloaded by torchvision (30 MB)", reader="fashion_mnist",
+        ),
+        DatasetInfo(
+            name="digits_lt", title="Digits-LT", classes=10, head_count=120, test_count=50,
+            shape=(1, 8, 8), mean=(0.3053,), std=(0.3760,), imbalance=20,
+            network="resnet8", protocol="fast", family="digits", padding=1, flip=False,
+            source="1,797 handwritten 8 x 8 digits that come with scikit-learn; no download",
+            reader="digits",
+        ),
+        DatasetInfo(
+            name="imagenet_lt", title="ImageNet-LT", classes=1000, head_count=1280, test_count=50,
+            shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=256,
+            network="resnet50", protocol="paper", family="large", source=_UNREAD, reader=None,
+            listed=True,
+        ),
+        DatasetInfo(
+            name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
+            shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=996,
+            network="resnet152", protocol="paper", family="large", source=_UNREAD, reader=None,
+            listed=True,
+        ),
+        DatasetInfo(
+            name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,
+            test_count=3, shape=(3, 224, 224), mean=(0.466, 0.471, 0.380),
+            std=(0.195, 0.194, 0.192), imbalance=500, network="resnet50", protocol="paper",
+            family="large", source=_UNREAD, reader=None, listed=True,
         ),
     )
 }  # fmt: skip
+
+# What runs: those that this version can read.
+CATALOG: dict[str, DatasetInfo] = {
+    name: info for name, info in KNOWN.items() if info.reader is not None
+}
 
 
 @dataclass(frozen=True)
@@ -92,43 +103,52 @@ class Dataset:
     imbalance: float
 
     def __str__(self) -> str:
-        return f"{self.info.name}(imbalance={self.ratio})"
+        return self.info.name if self.info.listed else f"{self.info.name}(imbalance={self.ratio})"
 
     @property
     def ratio(self) -> str:
-        """Return the imbalance ratio as people write it; it reads back as the same number."""
-        return _shortest(self.imbalance)
+        """Return the imbalance ratio as people write it; nothing where there is only one.
+
+        It reads back as the same number.
+        """
+        return "" if self.info.listed else _shortest(self.imbalance)
 
     @cached_property
     def title(self) -> str:
-        """Return the name as papers print it, with the ratio."""
-        return f"{self.info.title}, r = {self.ratio}"
+        """Return the name as papers print it, with the ratio where there are several."""
+        return self.info.title if self.info.listed else f"{self.info.title}, r = {self.ratio}"
 
     @property
     def reported_imbalance(self) -> float | None:
         """Return the ratio by which papers tell it apart, if they do."""
-        return self.imbalance
+        return None if self.info.listed else self.imbalance
 
     @property
     def available(self) -> bool:
         """Return whether this version can read it."""
-        return True
+        return self.info.reader is not None
 
+    def class_counts(self, *, fraction: float = 1.0, validation: int = 0) -> tuple[int, ...]:
+        """Return the training images of each class, [C].
 
-class Planned(Dataset):
-    """A data set that exists at one ratio only and that this version cannot read."""
+        `fraction` of each class is kept, at least one image, and of those `validation` are held
+        out. Raises UsageError where that leaves a class without any, or the list is not here.
+        """
+        info = self.info
+        if info.listed and info.counts is None:
+            raise UsageError(f"ltbench does not have the list of {info.title}; it cannot run.")
+        whole = info.counts or class_counts(info.head_count, info.classes, self.imbalance)
+        kept = [max(1, round(count * fraction)) for count in whole]
+        if min(kept) <= validation:
+            raise UsageError(
+                f"validation={validation} leaves class {kept.index(min(kept))} with no training "
+                f"image of its {min(kept)}; hold out fewer or choose a smaller imbalance."
+            )
+        return tuple(count - validation for count in kept)
 
-    def __str__(self) -> str:
-        return self.info.name
-
-    @cached_property
-    def title(self) -> str:
-        """Return the name as papers print it; there is one ratio, so they print none."""
-        return self.info.title
-
-    ratio = ""
-    reported_imbalance = None
-    available = False
+    def test_count(self, fraction: float = 1.0) -> int:
+        """Return the test images of each class, of which `fraction` is kept, at least one."""
+        return max(1, round(self.info.test_count * fraction))
 
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:
@@ -138,26 +158,33 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
     Raises UsageError for an unknown name or parameter, or a ratio that is not at least 1.
     """
     term = parse_one(specification, "data set")
-    if term.name in PLANNED:
-        title, others = PLANNED[term.name].title, ", ".join(CATALOG)
+    if term.name in KNOWN and term.name not in CATALOG:
+        title, others = KNOWN[term.name].title, ", ".join(CATALOG)
         raise UsageError(f"{title} cannot be read by this version of ltbench; it has {others}.")
     if term.name not in CATALOG:
         raise unknown("data set", term.name, CATALOG)
-    usual = CATALOG[term.name].imbalance if imbalance is None else imbalance
-    ratio = _parameters(term).get("imbalance", usual)
-    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
-        raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
-    return Dataset(CATALOG[term.name], float(ratio))
+    return _at(CATALOG[term.name], term, imbalance)
 
 
 def known(specification: str) -> Dataset:
     """Return the data set of a specification, also one that papers report on and nothing runs."""
     term = parse_one(specification, "data set")
-    if term.name not in PLANNED:
+    if term.name not in KNOWN:
         return dataset(specification)
-    if term.parameters or term.variant:
-        raise UsageError(f"data set {term.name} takes no parameter; write its name alone.")
-    return Planned(PLANNED[term.name], PLANNED[term.name].imbalance)
+    return _at(KNOWN[term.name], term, None)
+
+
+def _at(info: DatasetInfo, term: Term, imbalance: float | None) -> Dataset:
+    """Return a data set at the ratio of its specification, else that given, else its own."""
+    if info.listed:
+        if term.parameters or term.variant:
+            raise UsageError(f"data set {term.name} takes no parameter; write its name alone.")
+        return Dataset(info, info.imbalance)
+    usual = info.imbalance if imbalance is None else imbalance
+    ratio = _parameters(term).get("imbalance", usual)
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
+        raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
+    return Dataset(info, float(ratio))
 
 
 def _parameters(term: Term) -> Mapping[str, Any]:

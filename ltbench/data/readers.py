@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.catalog import Dataset, DatasetInfo
-from ltbench.data.splits import Indices, class_counts, draw, fingerprint, hold_out
+from ltbench.data.splits import Indices, draw, fingerprint, hold_out
 from ltbench.errors import LtbenchError, first_line
 
 Images = npt.NDArray[np.uint8]  # [N, height, width, channels]
@@ -74,24 +74,22 @@ def load(
     Raises LtbenchError for missing or damaged files, UsageError for an impossible split.
     """
     info = dataset.info
-    counts = class_counts(info.head_count, info.classes, dataset.imbalance)
+    counts = dataset.class_counts(fraction=fraction, validation=validation)
     arrays = read(info, root, download)
     _check_sizes(info, root, arrays)
-    counts = [max(1, round(count * fraction)) for count in counts]
-    drawn = draw(arrays.train_labels, counts, subset_seed)
+    drawn = draw(arrays.train_labels, [count + validation for count in counts], subset_seed)
     held: Indices | None = None
     if validation:
         kept_at, held_at = hold_out(arrays.train_labels[drawn], validation)
         drawn, held = drawn[kept_at], drawn[held_at]
-        counts = [count - validation for count in counts]
-    tested = _leading(arrays.test_labels, max(1, round(info.test_count * fraction)))
+    tested = _leading(arrays.test_labels, dataset.test_count(fraction))
     return Split(
         train=_subset(arrays.train_images, arrays.train_labels, drawn),
         test=_subset(arrays.test_images, arrays.test_labels, tested),
         validation=None
         if held is None
         else _subset(arrays.train_images, arrays.train_labels, held),
-        class_counts=tuple(counts),
+        class_counts=counts,
         indices_sha256=fingerprint(drawn),
     )
 
@@ -101,13 +99,14 @@ def read(info: DatasetInfo, root: Path, download: bool = True) -> Arrays:
 
     Raises LtbenchError, with the command that mends it, for files that are missing or damaged.
     """
-    return _READERS[info.name](info, root, download)
+    assert info.reader is not None
+    return _READERS[info.reader](info, root, download)
 
 
 def _cifar(info: DatasetInfo, root: Path, download: bool) -> Arrays:
     from torchvision.datasets import CIFAR10, CIFAR100  # noqa: PLC0415  (slow: only when used)
 
-    reader = {"cifar10_lt": CIFAR10, "cifar100_lt": CIFAR100}[info.name]
+    reader = {"cifar10": CIFAR10, "cifar100": CIFAR100}[info.reader or ""]
     train, test = _torchvision(info, root, download, reader)
     return Arrays(
         train.data, np.asarray(train.targets, np.int64),
@@ -160,11 +159,16 @@ def _digits(info: DatasetInfo, root: Path, download: bool) -> Arrays:
 
 
 _READERS: dict[str, Callable[[DatasetInfo, Path, bool], Arrays]] = {
-    "cifar10_lt": _cifar,
-    "cifar100_lt": _cifar,
-    "fashion_mnist_lt": _fashion_mnist,
-    "digits_lt": _digits,
+    "cifar10": _cifar,
+    "cifar100": _cifar,
+    "fashion_mnist": _fashion_mnist,
+    "digits": _digits,
 }
+
+
+def readers() -> list[str]:
+    """Return the readers that a data set of the catalogue may name."""
+    return sorted(_READERS)
 
 
 def _check_sizes(info: DatasetInfo, root: Path, arrays: Arrays) -> None:

@@ -1,8 +1,7 @@
-"""Long-tailed subsets by the field's rule: Cui et al. 2019's exponential profile, drawn as in
-the LDAM-DRW code (Cao et al., NeurIPS 2019).
-"""
+"""Long-tailed subsets, drawn as in the LDAM-DRW code (Cao et al., NeurIPS 2019)."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +11,7 @@ from ltbench.errors import UsageError
 Indices = npt.NDArray[np.int64]
 
 
-def class_counts(head_count: int, classes: int, imbalance: float) -> list[int]:
-    """Return n_c = int(n_max * (1 / r)^(c / (C - 1))) for c = 0 … C - 1: class 0 is the head.
-
-    Raises UsageError if a class would be left without images.
-    """
-    share = 1.0 / imbalance
-    counts = [int(head_count * share ** (c / (classes - 1.0))) for c in range(classes)]
-    if min(counts) < 1:
-        raise UsageError(
-            f"imbalance {imbalance:g} leaves class {counts.index(0)} of {classes} without images "
-            f"(the head has {head_count}); choose at most {head_count}."
-        )
-    return counts
-
-
-def draw(labels: Indices, counts: list[int], seed: int) -> Indices:
+def draw(labels: Indices, counts: Sequence[int], seed: int) -> Indices:
     """Return indices of the subset with `counts[c]` images of class c, class by class.
 
     One legacy NumPy stream walks the classes in ascending order and shuffles each class's indices

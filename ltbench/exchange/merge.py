@@ -9,16 +9,16 @@ from statistics import fmean
 from typing import Literal
 
 from ltbench.api.registry import build, describe, names, sources
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
+from ltbench.api.signatures import lacking
+from ltbench.data.catalog import dataset
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.source import BundledRecord, Source
 from ltbench.runs.files import record_in, write_file
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
-from ltbench.runs.size import training_counts
 from ltbench.runs.store import Cell, Store
-from ltbench.specification import parse
 
 Word = Literal["added", "already there", "conflict", "refused"]
 WORDS: tuple[Word, ...] = ("added", "already there", "conflict", "refused")
@@ -97,14 +97,14 @@ def _check(record: Record) -> str:
         )
     if {len(record.last.correct), len(record.last.total)} != {len(record.data.class_counts)}:
         raise ValueError("its scores are of another number of classes than its training images")
-    _check_shots(record)
     try:
         protocol = protocol_of(record.protocol, dataset(record.dataset).info)
-        strange = sorted({term.name for term in parse(record.method)} - set(names()))
+        strange = lacking([record.method], names())
         method = None if strange else build(record.method)
     except UsageError as error:
         raise ValueError(f"this version cannot run it: {error}") from None
     _check_images(record, protocol)
+    _check_shots(record)
     same = Protocol(**record.settings) == protocol
     if method is not None:
         same &= describe(method) == record.method and sources(method) == record.sources
@@ -122,12 +122,11 @@ def _check(record: Record) -> str:
 def _check_shots(record: Record) -> None:
     """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
     data, held_out = record.data, Protocol(**record.settings).validation
-    counts = [count + held_out for count in data.class_counts]
-    many = [c for c, count in enumerate(counts) if count > data.many_above]
-    few = [c for c, count in enumerate(counts) if count < data.few_below]
+    groups = shot_groups(data.class_counts, held_out, data.many_above, data.few_below)
     for scores in filter(None, (record.last, record.best, record.selected)):
-        for group, member in (("many", many), ("few", few)):
-            own = [100 * scores.correct[c] / scores.total[c] for c in member if scores.total[c]]
+        for group in SHOTS:
+            member = [c for c, each in enumerate(groups) if each == group and scores.total[c]]
+            own = [100 * scores.correct[c] / scores.total[c] for c in member]
             expected, found = fmean(own) if own else None, getattr(scores, group)
             if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
                 raise ValueError(f"{group} does not follow from correct and total")
@@ -135,7 +134,10 @@ def _check_shots(record: Record) -> None:
 
 def _check_images(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the training images are as many as the draw's rule says."""
-    if record.data.class_counts != training_counts(dataset(record.dataset), protocol):
+    expected = dataset(record.dataset).class_counts(
+        fraction=protocol.fraction, validation=protocol.validation
+    )
+    if record.data.class_counts != expected:
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
     if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
         raise ValueError("its shot groups are of other thresholds")

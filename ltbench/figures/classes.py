@@ -6,21 +6,22 @@ import shlex
 from dataclasses import dataclass
 
 from ltbench.data.catalog import dataset
+from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
 from ltbench.runs.protocol import protocol_of as resolved
-from ltbench.runs.record import Data, Record
+from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
 from ltbench.tables.cells import Reader
-from ltbench.tables.metrics import Select
-from ltbench.tables.selection import check_held_out
+from ltbench.tables.definition import check_held_out
+from ltbench.tables.metrics import scores_at
+from ltbench.tables.selection import Selection
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
     "accuracy", "ci95", "n", "seeds",
 )  # fmt: skip
-SHOTS = ("many", "medium", "few")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class PerClass:
     figure: Figure
     cell: Cell  # of the first method; its method and seed say nothing
     exact: bool
-    select: Select
+    select: Selection
     order: tuple[int, ...]  # classes, most images first
     counts: tuple[int, ...]  # training images, in that order
     shots: tuple[str, ...]  # the group of each, in that order
@@ -51,7 +52,7 @@ class PerClass:
 
 
 def per_class(
-    figure: Figure, store: Store, protocol: str | None = None, select: Select = "last"
+    figure: Figure, store: Store, protocol: str | None = None, select: Selection = Selection.LAST
 ) -> PerClass:
     """Return a figure's bars; methods without records are left out and named.
 
@@ -62,7 +63,7 @@ def per_class(
     assert isinstance(definition, Classes)
     data = dataset(definition.dataset)
     used = resolved(protocol or definition.protocol, data.info)
-    if select == "selected":
+    if select is Selection.VALIDATION:
         check_held_out([used])
     place = (str(data), used.specification, definition.network or data.info.network)
     reader = Reader(store)
@@ -70,7 +71,7 @@ def per_class(
     for method in definition.methods:
         cells = [Cell(*place, method, seed) for seed in definition.seeds]
         read = ((cell.seed, reader.record(cell)) for cell in cells)
-        records = {s: r for s, r in read if r is not None and getattr(r, select) is not None}
+        records = {s: r for s, r in read if r is not None and scores_at(r, select) is not None}
         if records:
             found[method] = records
     if not found:
@@ -84,24 +85,28 @@ def per_class(
             f"figure {figure.name}: the records are of different training images; run them anew."
         )
     counts = drawn[0].class_counts
+    groups = shot_groups(counts, used.validation, drawn[0].many_above, drawn[0].few_below)
     seen = [s.last.total for records in found.values() for s in records.values()]
     tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
     order = tuple(sorted(tested, key=lambda label: -counts[label]))
-    named = {"last": "", "selected": "_validation", "best": "_best_test"}[select]
+    named = "" if select is Selection.LAST else f"_{select}"
     own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(
         definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
         Cell(*place, definition.methods[0], 0), used.exact, select, order,
         tuple(counts[label] for label in order),
-        tuple(_shots(drawn[0], label) for label in order),
+        tuple(groups[label] for label in order),
         tuple(_bars(method, records, order, select) for method, records in found.items()),
         tuple(method for method in definition.methods if method not in found),
         tuple(reader.problems),
     )  # fmt: skip
 
 
-def _bars(method: str, records: dict[int, Record], order: tuple[int, ...], select: Select) -> Bars:
-    scores = [getattr(record, select) for record in records.values()]
+def _bars(
+    method: str, records: dict[int, Record], order: tuple[int, ...], select: Selection
+) -> Bars:
+    found = (scores_at(record, select) for record in records.values())
+    scores = [each for each in found if each is not None]
     accuracy = tuple(
         mean_interval([100 * each.correct[label] / each.total[label] for each in scores])
         for label in order
@@ -112,11 +117,6 @@ def _bars(method: str, records: dict[int, Record], order: tuple[int, ...], selec
         if values:
             groups[group] = mean_interval(values).mean
     return Bars(method, tuple(records), accuracy, groups)
-
-
-def _shots(data: Data, label: int) -> str:
-    count = data.class_counts[label]
-    return "many" if count > data.many_above else "few" if count < data.few_below else "medium"
 
 
 def _command(definition: Classes, place: tuple[str, str, str]) -> str:

@@ -8,15 +8,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from ltbench.figures.classes import SHOTS, Bars, PerClass
-from ltbench.figures.curves import Curves, Point, Series
+from ltbench.data.profile import SHOTS
+from ltbench.figures.classes import Bars, PerClass
+from ltbench.figures.line_chart import LineChart, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, tier
 from ltbench.tables.grid import EPOCH
 
 _BESIDE = 3.5  # points, by which what is reproduced stands to the right of what is reported
 
 
-def draw_curves(found: Curves) -> Figure:
+def draw_lines(found: LineChart) -> Figure:
     """Return reported values in grey and hollow, and reproduced ones filled, with intervals."""
     grid = found.grid
     paper = grid.table.definition.paper
@@ -39,7 +40,7 @@ def draw_curves(found: Curves) -> Figure:
     return figure
 
 
-def _caption(found: Curves, exact: bool) -> str:
+def _caption(found: LineChart, exact: bool) -> str:
     """Return how the reproduced values came about, if there are any."""
     counts = [len(point.entry.seeds) for point in found.points if point.entry.seeds]
     if not counts:
@@ -52,7 +53,7 @@ def _caption(found: Curves, exact: bool) -> str:
     return f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{warning}"
 
 
-def _handle(found: Curves, place: int) -> Line2D:
+def _handle(found: LineChart, place: int) -> Line2D:
     """Return a legend's line: filled where anything of that series is reproduced."""
     series = [panel.series[place] for panel in found.panels]
     filled = any(point.entry.reproduced for each in series for point in each.points)
@@ -63,7 +64,7 @@ def _handle(found: Curves, place: int) -> Line2D:
     )  # fmt: skip
 
 
-def _scale(ax: Axes, ticks: Sequence[float], found: Curves) -> None:
+def _scale(ax: Axes, ticks: Sequence[float], found: LineChart) -> None:
     ax.set_xlabel(found.axis)
     if found.log:
         ax.set_xscale("log")

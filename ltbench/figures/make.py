@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.figures import classes, curves
+from ltbench.api.signatures import names
+from ltbench.figures import classes, line_chart
 from ltbench.figures.definition import Figure
-from ltbench.figures.draw import draw_classes, draw_curves
+from ltbench.figures.draw import draw_classes, draw_lines
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
+from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
-from ltbench.tables.missing import commands, implemented
-from ltbench.tables.selection import EPOCHS, Selection, selecting
+from ltbench.tables.missing import commands
+from ltbench.tables.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ def make(
     """
     with style():
         if figure.table is None:
-            bars = classes.per_class(figure, store, protocol, EPOCHS[select or Selection.LAST])
+            bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = _left_out(bars.missing), bars.problems
         else:
             table = selecting(figure.table, select, protocol) if select else figure.table
-            points = curves.curves(figure, build(table, store, protocol))
-            drawn, name, data = draw_curves(points), points.name, curves.as_csv(points)
+            points = line_chart.line_chart(figure, build(table, store, protocol))
+            drawn, name, data = draw_lines(points), points.name, line_chart.as_csv(points)
             remarks, problems = _unreproduced(points), points.grid.problems
         files = save(drawn, data, name, store.root / "figures")
     return Made(tuple(files), remarks, problems)
@@ -50,7 +52,7 @@ def _left_out(methods: tuple[str, ...]) -> tuple[str, ...]:
     return (f"Without records, hence left out: {', '.join(methods)}.",) if methods else ()
 
 
-def _unreproduced(points: curves.Curves) -> tuple[str, ...]:
+def _unreproduced(points: line_chart.LineChart) -> tuple[str, ...]:
     """Return how many points have records, and the commands that make the others."""
     grid = points.grid
     done = sum(point.entry.reproduced is not None for point in points.points)
@@ -61,5 +63,5 @@ def _unreproduced(points: curves.Curves) -> tuple[str, ...]:
         first = f"{done} of {len(points.points)} points have records of protocol {protocols}."
     else:
         first = f"Nothing is reproduced under protocol {protocols} yet: reported values only."
-    missing = [f"  {command}" for command in commands(grid, implemented())]
+    missing = [f"  {command}" for command in commands(grid, names())]
     return (first, "Missing points are made by:", *missing) if missing else (first,)

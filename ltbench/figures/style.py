@@ -1,4 +1,4 @@
-"""How figures look, and their files: the same records give the same bytes."""
+"""The style of every figure, the report's too, and their files: same records, same bytes."""
 
 import io
 import textwrap
@@ -14,9 +14,9 @@ from ltbench.runs.files import write_file
 
 GREY = "0.55"
 # Okabe and Ito's, told apart by the colour-blind; in an order whose luminance differs in print.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 # Tol's: from dark to light, so that shot groups are told apart in print too.
-SHOT_COLOURS = {"many": "#332288", "medium": "#44AA99", "few": "#DDCC77"}
+SHOT_COLOURS = {"many": "#332288", "medium": "#44aa99", "few": "#ddcc77"}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 _DOTS = 200  # an inch, of the PNG
 _SMALL = 7.0  # points, of the caption
@@ -44,11 +44,12 @@ _METADATA: dict[str, dict[str, str | None]] = {
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """Draw with ltbench's settings and leave the user's own alone."""
+def style(more: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Draw with ltbench's settings, and more on top; the user's own are left alone."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams.update(more or {})
         yield
 
 

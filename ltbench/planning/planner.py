@@ -4,8 +4,10 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ltbench.api.signatures import names
 from ltbench.planning.candidates import Candidate, groups
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, worth
 from ltbench.planning.spread import Deviation, Deviations
@@ -16,7 +18,6 @@ from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
-from ltbench.tables.missing import implemented
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TablePlan:
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
     worth: tuple[SeedCount, ...]  # by the number of seeds
     deviations: dict[tuple[str, Metric], Deviation]  # by data set and metric
+    families: dict[tuple[str, Metric], int]  # most values of a column that are judged together
     problems: tuple[str, ...]
 
     @property
@@ -67,22 +69,29 @@ def plan(
     store = Store(workspace.results)
     records = list(store.records())
     deviations, prices = Deviations(records), CostModel(records, workspace, say)
-    given: Any = {"protocol": protocol, "methods": implemented(), "deviations": deviations}
-    made, left = groups(table, store, seeds, **given)
+    candidates = partial(
+        groups, table, store, protocol=protocol, methods=names(), deviations=deviations
+    )
+    made, left = candidates(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
-    wide = groups(table, store, more, **given)[0]
+    wide, _ = candidates(more, wanted=0)
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
     used = {
         (group.data.info.title, each.metric): deviations.of(group.data.info.name, each.metric)
         for group in made
         for each in group.asked
     }
+    families: dict[tuple[str, Metric], int] = {}
+    for group in made:
+        for each in group.asked:
+            key = (group.data.info.title, each.metric)
+            families[key] = max(each.family, families.get(key, 0))
     return TablePlan(
         table, tuple(seeds), budget, prices.machine, *_load(), workspace, tuple(made), left,
         tuple(chosen), tuple(beyond),
         tuple(worth(wide, PaidTrainings.of(_jobs(wide), prices, store))),
-        used, tuple(store.problems),
+        used, families, tuple(store.problems),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from statistics import variance
 
 from ltbench.runs.record import Record
 from ltbench.tables.metrics import METRICS, Metric
+from ltbench.tables.selection import Selection
 
 # docs/verdicts.md: accuracies of one recipe differ between seeds by about 0.3 to 0.6 points. A shot
 # group is about a third of the classes, so it spreads by the root of three more.
@@ -41,7 +42,11 @@ class Deviations:
         for record in records:
             key = (record.dataset, record.protocol, record.network, record.method)
             for metric, quantity in METRICS.items():
-                found = quantity.read(record, "last") if quantity.tolerance is not None else None
+                found = (
+                    quantity.read(record, Selection.LAST)
+                    if quantity.tolerance is not None
+                    else None
+                )
                 if found is not None:
                     groups.setdefault(key, {}).setdefault(metric, []).append(found)
         squares: dict[tuple[str, Metric], list[tuple[float, int]]] = {}

@@ -7,10 +7,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ltbench.report import overlays, rows
-from ltbench.report.curves import curves
-from ltbench.report.evidence import Setting, gather
-from ltbench.report.svg import Plot, drawing
+from ltbench.api.signatures import names
+from ltbench.report import line_plots, method_plots
+from ltbench.report.settings import Setting, gather
+from ltbench.report.svg import PALETTE, Plot, drawing
+from ltbench.report.training_curves import curves
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
@@ -18,14 +19,14 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build as ledger
-from ltbench.tables.missing import commands, implemented
+from ltbench.tables.missing import commands
 from ltbench.tables.write.ledger import CAPTION
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
-class Report:
+class Page:
     """A finished page."""
 
     text: str
@@ -37,45 +38,45 @@ class Report:
         write_file(path, lambda file: file.write(self.text.encode()), option)
 
 
-def render(store: Store) -> Report:
+def render(store: Store) -> Page:
     """Return the report on a store; the same files give the same text."""
     tables = [load(name) for name in sorted(shipped())]
-    methods = implemented()
+    methods = names()
     filled = ledger(tables, load_claims(tables), store, methods)
     order = _order(tables)
-    evidence = gather(store, order)
-    cells = entries(filled.cells, evidence, tables)
-    laid_out = sheets(tables, cells, evidence)
+    runs = gather(store, order)
+    cells = entries(filled.cells, runs, tables)
+    laid_out = sheets(tables, cells, runs)
     root = f"{store.root}/"
     problems = tuple(
-        each.removeprefix(root) for each in dict.fromkeys([*evidence.problems, *filled.problems])
+        each.removeprefix(root) for each in dict.fromkeys([*runs.problems, *filled.problems])
     )
     lacking = [
         (table, commands(grid(table, Store(store.root)), methods))
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]
-    records = sum(len(group.records) for group in evidence.groups)
+    records = sum(len(group.records) for group in runs.groups)
     text = _environment().get_template("report.html").render(
-        records=records, evidence=evidence, counts=counts(tables, filled), cells=cells,
-        claims=entries(filled.claims, evidence, tables), sheets=laid_out, lacking=lacking,
-        plots={setting.key: _plots(store, setting) for setting in evidence.settings},
-        problems=problems, meanings=MEANINGS, caption=CAPTION,
+        records=records, runs=runs, counts=counts(tables, filled), cells=cells,
+        claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
+        plots={setting.key: _plots(store, setting) for setting in runs.settings},
+        problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,
         first=[method for method in order if method in methods][:2],
     )  # fmt: skip
-    return Report(text, records, problems)
+    return Page(text, records, problems)
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:
-    found = [curves(store, group) for group in overlays.overlaid(setting)]
+    found = [curves(store, group) for group in line_plots.overlaid(setting)]
     with drawing():
         made = [
-            rows.seeds(setting),
-            rows.shots(setting),
-            rows.calibration(setting),
-            overlays.classes(setting),
-            overlays.training(setting, found),
-            overlays.cost(setting),
+            method_plots.seeds(setting),
+            method_plots.shots(setting),
+            method_plots.calibration(setting),
+            line_plots.classes(setting),
+            line_plots.training(setting, found),
+            line_plots.cost(setting),
         ]
     return [plot for plot in made if plot is not None]
 

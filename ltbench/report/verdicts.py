@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from ltbench.report.evidence import MethodRuns, ReportData
+from ltbench.report.settings import MethodRuns, ReportRuns
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.verdict import Word
 from ltbench.tables.definition import Column, Row, Table
@@ -26,7 +26,7 @@ MEANINGS: dict[Word, str] = {
 
 
 @dataclass(frozen=True)
-class Count:
+class VerdictCount:
     """How many of a table's reported values got which verdict."""
 
     paper: str
@@ -47,7 +47,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PageCell:
     """A reported value, or an empty place of a table, as text and as what columns sort by."""
 
     reported: str = ""
@@ -63,11 +63,11 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PageLine:
     """A line of the ledger with its cell."""
 
     line: LedgerRow
-    cell: Cell
+    cell: PageCell
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Sheet:
     """A table as the paper lays it out."""
 
     table: Table
-    rows: tuple[tuple[Row, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[Row, tuple[PageCell, ...]], ...]
 
     @property
     def key(self) -> str:
@@ -89,31 +89,36 @@ class Sheet:
         return [(title, len(list(members))) for title, members in groupby(titles)]
 
 
-def counts(tables: Sequence[Table], ledger: Ledger) -> list[Count]:
+def counts(tables: Sequence[Table], ledger: Ledger) -> list[VerdictCount]:
     """Return the verdicts on every table's cells, and last on the claims."""
     found = []
     for table in tables:
         lines = [line for line in ledger.cells if line.table == table.short]
         definition = table.definition
         found.append(
-            Count(definition.paper or "", table.short, definition.title, _run(lines), _words(lines))
+            VerdictCount(
+                definition.paper or "", table.short, definition.title, _run(lines), _words(lines)
+            )
         )
     claims = _words(ledger.claims)
-    return [*found, Count("all papers", CLAIMS, "Claims about gains", bool(ledger.claims), claims)]
+    return [
+        *found,
+        VerdictCount("all papers", CLAIMS, "Claims about gains", bool(ledger.claims), claims),
+    ]
 
 
 def entries(
-    lines: Sequence[LedgerRow], evidence: ReportData, tables: Sequence[Table]
-) -> list[Entry]:
+    lines: Sequence[LedgerRow], runs: ReportRuns, tables: Sequence[Table]
+) -> list[PageLine]:
     """Return lines of the ledger with what the page shows of them."""
-    groups = _placed(evidence)
+    groups = _placed(runs)
     first = {table.short: table.definition.rows[0] for table in tables}
-    return [Entry(line, _cell(line, groups, first[line.table])) for line in lines]
+    return [PageLine(line, _cell(line, groups, first[line.table])) for line in lines]
 
 
-def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: ReportData) -> list[Sheet]:
+def sheets(tables: Sequence[Table], found: Sequence[PageLine], runs: ReportRuns) -> list[Sheet]:
     """Return the tables of which at least one reported cell has records."""
-    groups = _placed(evidence)
+    groups = _placed(runs)
     made = []
     for table in tables:
         own = [entry for entry in found if entry.line.table == table.short]
@@ -129,10 +134,10 @@ def sheets(tables: Sequence[Table], found: Sequence[Entry], evidence: ReportData
 
 
 _Groups = dict[tuple[str, str, str, str], MethodRuns]
-_Cells = dict[tuple[str, str, str, str], Cell]
+_Cells = dict[tuple[str, str, str, str], PageCell]
 
 
-def _at(table: Table, row: Row, column: Column, cells: _Cells, groups: _Groups) -> Cell:
+def _at(table: Table, row: Row, column: Column, cells: _Cells, groups: _Groups) -> PageCell:
     corner = (row.label, column.dataset, table.network(column), column.metric)
     return cells[corner] if corner in cells else _unreported(table, row, column, groups)
 
@@ -150,8 +155,8 @@ def _words(lines: Sequence[LedgerRow]) -> dict[Word, int]:
     return {word: found[word] for word in WORDS}
 
 
-def _placed(evidence: ReportData) -> _Groups:
-    firsts = [(group, group.records[0]) for group in evidence.groups]
+def _placed(runs: ReportRuns) -> _Groups:
+    firsts = [(group, group.records[0]) for group in runs.groups]
     return {(r.dataset, r.network, r.protocol, r.method): group for group, r in firsts}
 
 
@@ -159,10 +164,10 @@ def _corner(line: LedgerRow) -> tuple[str, str, str, str]:
     return line.row, line.dataset, line.network, line.metric
 
 
-def _cell(line: LedgerRow, groups: _Groups, first: Row) -> Cell:
+def _cell(line: LedgerRow, groups: _Groups, first: Row) -> PageCell:
     gain = line.kind == "claim"
     keys = {"reported": line.reported}
-    cell = Cell(
+    cell = PageCell(
         reported=f"{line.reported:{'+' if gain else ''}.{line.decimals}f}",
         word=line.verdict.word,
         verdict=f"proxy ({line.protocol})" if line.tier == "proxy" else str(line.verdict),
@@ -187,23 +192,23 @@ def _cell(line: LedgerRow, groups: _Groups, first: Row) -> Cell:
     )  # fmt: skip
 
 
-def _unreported(table: Table, row: Row, column: Column, groups: _Groups) -> Cell:
+def _unreported(table: Table, row: Row, column: Column, groups: _Groups) -> PageCell:
     """Return what the records of the table's protocol say where the paper says nothing."""
     metric = METRICS[column.metric]
     method = row.method_on(column.data) or ""
     place = (column.dataset, table.network(column), table.protocol_name(column), method)
     group = groups.get(place)
     if group is None or metric.over is not None:
-        return Cell()
+        return PageCell()
     values = {
         record.seed: value
         for record in group.records
         if (value := metric.read(record, table.definition.select)) is not None
     }
     if not values:
-        return Cell()
+        return PageCell()
     estimate = mean_interval(list(values.values()))
-    return Cell(
+    return PageCell(
         reproduced=estimate.text(table.decimals(column)), seeds=tuple(values), groups=(group,),
         about=f"{row.label}, {column.title}", keys={"reproduced": estimate.mean},
     )  # fmt: skip

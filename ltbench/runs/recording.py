@@ -7,7 +7,7 @@ import torch
 
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.data.readers import Split
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
@@ -44,6 +44,8 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
         fingerprint=job.fingerprint_of(cell),
         parameters=own.parameters,
         sources=own.sources,
+        versions=own.versions,
+        code=own.code,
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),

@@ -7,14 +7,7 @@ from ltbench.api.recipe import Stage
 from ltbench.data.catalog import Dataset
 from ltbench.data.feed import batches_of
 from ltbench.data.samplers import DRAWS
-from ltbench.data.splits import class_counts
 from ltbench.runs.protocol import Protocol
-
-
-def training_counts(dataset: Dataset, protocol: Protocol) -> tuple[int, ...]:
-    """Return the training images of each class under a protocol, those held out left out."""
-    counts = class_counts(dataset.info.head_count, dataset.info.classes, dataset.imbalance)
-    return tuple(max(1, round(n * protocol.fraction)) - protocol.validation for n in counts)
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,8 @@ class TrainingSize:
     @classmethod
     def of(cls, stages: Sequence[Stage], protocol: Protocol, dataset: Dataset) -> "TrainingSize":
         """Return the size of a training of these stages; reads no data."""
-        images = sum(training_counts(dataset, protocol))
+        counts = dataset.class_counts(fraction=protocol.fraction, validation=protocol.validation)
+        images = sum(counts)
         steps = seen = epochs = 0
         for stage in stages:
             drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size

@@ -1,6 +1,6 @@
 """Scores by seed: what the records of a row say in a column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
@@ -8,7 +8,9 @@ from ltbench.runs.protocol import PAPER
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
-from ltbench.tables.metrics import METRICS, SELECTS, Metric, Select
+from ltbench.tables.metrics import METRICS, Metric
+from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
+from ltbench.tables.selection import Selection
 
 Scores = dict[int, float]  # by seed
 
@@ -21,27 +23,47 @@ class ResolvedColumn:
     network: str
     protocol: str
 
+    @classmethod
+    def of(cls, table: Table, column: Column, protocol: str | None = None) -> "ResolvedColumn":
+        """Return a table's column under its protocol, or another.
+
+        Raises UsageError where the data set does not have that protocol.
+        """
+        return cls(column, table.network(column), table.protocol_name(column, protocol))
+
     @property
     def exact(self) -> bool:
         """Return whether it is the paper's own protocol, which alone confirms or contradicts."""
         return self.protocol == PAPER
 
+    def method(self, row: Row) -> str | None:
+        """Return the specification of a row's cells; None where nothing can run."""
+        data = self.column.data
+        return row.method_on(data) if data.available else None
+
     def cells(self, row: Row, seeds: Sequence[int]) -> list[Cell]:
         """Return the cells of a row; none where nothing can run."""
-        data = self.column.data
-        method = row.method_on(data) if data.available else None
+        method = self.method(row)
         if method is None:
             return []
         place = (self.column.dataset, self.protocol, self.network, method)
         return [Cell(*place, seed) for seed in seeds]
 
 
+def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, Row]]:
+    """Yield every row of every column of a table, column by column."""
+    for column in table.definition.columns:
+        head = ResolvedColumn.of(table, column, protocol)
+        for row in table.definition.rows:
+            yield head, row
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What tables need of a record; thousands of whole ones would fill the memory."""
 
-    values: dict[tuple[Metric, Select], float]
-    machine: tuple[str, int]  # device and threads
+    values: dict[tuple[Metric, Selection], float]
+    timing: Timing
 
     @classmethod
     def of(cls, record: Record) -> "Run":
@@ -49,10 +71,10 @@ class Run:
         values = {
             (metric, select): value
             for metric, quantity in METRICS.items()
-            for select in SELECTS
+            for select in Selection
             if (value := quantity.read(record, select)) is not None
         }
-        return cls(values, (record.environment.device, record.environment.threads))
+        return cls(values, timing_of(record))
 
 
 @dataclass
@@ -96,17 +118,16 @@ def scores(
 ) -> Scores:
     """Return a row's scores; none of a run without such an epoch or of data without such classes.
 
-    A ratio is to the table's first row, of the same seed and from the same machine.
+    A relative cost is to the table's first row, of the same seed.
     """
     key = head.column.metric, table.definition.select
     runs = reader.runs(head.cells(row, seeds))
-    own = {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     if METRICS[head.column.metric].over is None:
-        return own
+        return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     first = reader.runs(head.cells(table.definition.rows[0], seeds))
-    base = {seed: run.values[key] for seed, run in first.items() if key in run.values}
-    return {
-        seed: value / base[seed]
-        for seed, value in own.items()
-        if base.get(seed, 0) > 0 and runs[seed].machine == first[seed].machine
+    costs = {
+        seed: relative_cost([runs[seed].timing], [first[seed].timing])
+        for seed in runs
+        if seed in first
     }
+    return {seed: cost for seed, cost in costs.items() if cost is not None}

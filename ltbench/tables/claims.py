@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Column, Row, Specification, Table, Text, folder
-from ltbench.tables.validation import explain, read_yaml
+from ltbench.tables.definition import Column, Row, Table, folder
+from ltbench.tables.validation import Specification, Text, explain, read_yaml
 
 
 def _not_zero(gain: float) -> float:

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -15,38 +15,20 @@ from ltbench.data.catalog import Dataset, known
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Model
-from ltbench.specification import parse, parse_one
-from ltbench.tables.metrics import METRICS, Metric, Select
+from ltbench.specification import parse_one
+from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
-from ltbench.tables.validation import explain, read_yaml
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise PydanticCustomError("text", "it holds a character that does not print; remove it")
-    return text
-
-
-def _canonical(read: Callable[[str], str]) -> AfterValidator:
-    def check(text: str) -> str:
-        try:
-            return read(text)
-        except UsageError as error:
-            raise PydanticCustomError("usage", "{reason}", {"reason": str(error)}) from None
-
-    return AfterValidator(check)
-
-
-def _distinct(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) < len(seeds):
-        raise PydanticCustomError("seeds", "it gives a seed twice; keep one")
-    return seeds
-
-
-Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-Network = Annotated[str, _canonical(lambda text: str(parse_one(text, "network")))]
-Specification = Annotated[str, _canonical(lambda text: "+".join(map(str, parse(text))))]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+from ltbench.tables.selection import Selection
+from ltbench.tables.validation import (
+    Network,
+    Seed,
+    Specification,
+    Text,
+    canonical_text,
+    distinct,
+    explain,
+    read_yaml,
+)
 
 
 class Column(Model):
@@ -54,7 +36,7 @@ class Column(Model):
 
     header: Text
     group: Text | None = None  # printed once above neighbours that share it
-    dataset: Annotated[str, _canonical(lambda text: str(known(text)))]
+    dataset: Annotated[str, canonical_text(lambda text: str(known(text)))]
     network: Network | None = None  # where it is not the table's
     metric: Metric = "top1"
 
@@ -102,9 +84,9 @@ class Definition(Model):
     paper: Text | None = None
     network: Network | None = None
     protocol: Text | None = None  # like network: of each data set where there is none
-    select: Select = "last"  # which epoch's scores count
+    select: Annotated[Selection, Field(strict=False)] = Selection.LAST
     decimals: Annotated[int, Field(ge=0, le=4)] | None = None  # as the paper prints them
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
     reported: Text | None = None  # CSV of the paper's values, beside the YAML file
     notes: list[Text] = Field(default=[])
     columns: list[Column] = Field(min_length=1)
@@ -196,6 +178,30 @@ def load(name: str) -> Table:
         except UsageError as error:
             raise UsageError(f"{path}, protocol: {error}") from None
     return table
+
+
+def check_held_out(protocols: Sequence[Protocol]) -> None:
+    """Raise UsageError unless one of at least one protocol holds training images out."""
+    if not any(each.validation for each in protocols):
+        raise UsageError(
+            f"protocol {protocols[0].specification} holds no training images out, so nothing was "
+            f"selected on them; run with --validation 2 and add "
+            f"--protocol '{protocols[0].name}(validation=2)'."
+        )
+
+
+def selecting(table: Table, selection: Selection, protocol: str | None = None) -> Table:
+    """Return a table that shows another epoch, and whose files are named after it.
+
+    Raises UsageError for a choice on held-out images under a protocol that holds none out.
+    """
+    columns = [each for each in table.definition.columns if each.data.available]
+    if selection is Selection.VALIDATION and columns:
+        check_held_out([table.protocol(column, protocol) for column in columns])
+    if selection is table.definition.select:
+        return table
+    definition = table.definition.model_copy(update={"select": selection})
+    return replace(table, name=f"{table.name}_{selection}", definition=definition)
 
 
 _NAME = re.compile(r"(?:(\w+)_)?(?:table(\d+)|(figure\d+))")  # cc_sam_table1, figure5

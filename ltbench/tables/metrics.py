@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ltbench.runs.record import Record, Scores
+from ltbench.tables.selection import Selection
 
 Metric = Literal["top1", "many", "medium", "few", "open_set_f", "hours", "cost"]
-Select = Literal["last", "best", "selected"]  # the epoch whose scores count
-SELECTS: tuple[Select, ...] = ("last", "best", "selected")
-_Read = Callable[[Record, Select], float | None]
+_Read = Callable[[Record, Selection], float | None]
 
 
 @dataclass(frozen=True)
@@ -26,20 +25,29 @@ class Quantity:
     over: Metric | None = None  # what it is the ratio of, to the table's first row
 
 
+def scores_at(record: Record, select: Selection) -> Scores | None:
+    """Return a record's scores at the epoch that a rule chooses; None where it chose none."""
+    return {
+        Selection.LAST: record.last,
+        Selection.VALIDATION: record.selected,
+        Selection.BEST_TEST: record.best,
+    }[select]
+
+
 def _score(name: str) -> _Read:
-    def read(record: Record, select: Select) -> float | None:
-        scores: Scores | None = getattr(record, select)
+    def read(record: Record, select: Selection) -> float | None:
+        scores = scores_at(record, select)
         value: float | None = None if scores is None else getattr(scores, name)
         return value
 
     return read
 
 
-def _hours(record: Record, select: Select) -> float:
+def _hours(record: Record, select: Selection) -> float:
     return record.cost.train_seconds / 3600
 
 
-def _unrecorded(record: Record, select: Select) -> None:
+def _unrecorded(record: Record, select: Selection) -> None:
     """Return nothing: no record holds this metric."""
 
 

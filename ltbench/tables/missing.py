@@ -1,29 +1,19 @@
 """What a table lacks, as the commands that fill it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
+from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
 from ltbench.runs.commands import run_command
-from ltbench.specification import parse
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.grid import Grid
 
 
-def implemented() -> frozenset[str]:
-    """Return the methods that come with ltbench, by their files: importing them takes torch."""
-    # As with tables: a wheel holds them inside the package, in a checkout they lie beside it.
-    inside = Path(__file__).parents[1] / "methods"
-    folder = inside if inside.is_dir() else Path(__file__).parents[2] / "methods"
-    return frozenset(path.stem for path in folder.glob("[!_]*.py"))
-
-
 def unavailable(grid: Grid, methods: Collection[str]) -> list[str]:
     """Return the methods that missing entries need and that are not among `methods`."""
-    names = (term.name for method, _ in _lacking(grid) for term in parse(method))
-    return [name for name in dict.fromkeys(names) if name not in methods]
+    return lacking((method for method, _ in _absent(grid)), methods)
 
 
 def commands(grid: Grid, methods: Collection[str]) -> list[str]:
@@ -33,8 +23,8 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     that are finished are skipped.
     """
     groups: dict[tuple[Dataset, str, str], list[str]] = {}
-    for method, head in _lacking(grid):
-        if all(term.name in methods for term in parse(method)):
+    for method, head in _absent(grid):
+        if not lacking([method], methods):
             groups.setdefault((head.column.data, head.network, head.protocol), []).append(method)
     seeds = grid.table.definition.seeds
     return [
@@ -43,12 +33,12 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     ]
 
 
-def _lacking(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
+def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
     return [
         (method, head)
         for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
         for row, entry in zip(grid.rows, entries, strict=True)
-        if entry.absent and (method := row.method_on(head.column.data)) is not None
+        if entry.absent and (method := head.method(row)) is not None
     ]
 
 
@@ -64,6 +54,12 @@ class Coverage:
     def runnable(self) -> bool:
         """Return whether this version has every part of the row's specifications."""
         return not self.reason
+
+
+def not_here(specifications: Iterable[str], methods: Collection[str]) -> str:
+    """Return why specifications cannot run, in words; nothing where all their parts are here."""
+    names = lacking(specifications, methods)
+    return f"this version has no {', '.join(names)}" if names else ""
 
 
 def coverage(table: Table, methods: Collection[str]) -> list[Coverage]:
@@ -82,7 +78,4 @@ def _row(row: Row, table: Table, methods: Collection[str]) -> Coverage:
         return Coverage(row.label, (), row.reason or "")
     wanted = [row.method_on(column.data) for column in table.definition.columns]
     specifications = tuple(dict.fromkeys(each for each in wanted if each is not None))
-    names = dict.fromkeys(term.name for each in specifications for term in parse(each))
-    lacking = [name for name in names if name not in methods]
-    reason = f"this version has no {', '.join(lacking)}" if lacking else ""
-    return Coverage(row.label, specifications, reason)
+    return Coverage(row.label, specifications, not_here(specifications, methods))

@@ -1,54 +1,11 @@
-"""Which epoch's scores a whole table shows, other than its own choice.
+"""Which epoch's scores count. Imports nothing heavy: the command line names them in its help."""
 
-Light to import, for the command line names the choices in its help.
-"""
-
-from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-from ltbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from ltbench.runs.protocol import Protocol
-    from ltbench.tables.definition import Table
-    from ltbench.tables.metrics import Select
 
 
 class Selection(StrEnum):
-    """The rules of choosing an epoch, as users name them."""
+    """The rules of choosing the epoch whose scores count."""
 
     LAST = "last"
     VALIDATION = "validation"
     BEST_TEST = "best_test"
-
-
-EPOCHS: "dict[Selection, Select]" = {
-    Selection.LAST: "last", Selection.VALIDATION: "selected", Selection.BEST_TEST: "best",
-}  # fmt: skip
-
-
-def check_held_out(protocols: Sequence["Protocol"]) -> None:
-    """Raise UsageError unless one of at least one protocol holds training images out."""
-    if not any(each.validation for each in protocols):
-        raise UsageError(
-            f"protocol {protocols[0].specification} holds no training images out, so nothing was "
-            f"selected on them; run with --validation 2 and add "
-            f"--protocol '{protocols[0].name}(validation=2)'."
-        )
-
-
-def selecting(table: "Table", selection: Selection, protocol: str | None = None) -> "Table":
-    """Return a table that shows another epoch, and whose files are named after it.
-
-    Raises UsageError for a choice on held-out images under a protocol that holds none out.
-    """
-    select = EPOCHS[selection]
-    columns = [each for each in table.definition.columns if each.data.available]
-    if select == "selected" and columns:
-        check_held_out([table.protocol(column, protocol) for column in columns])
-    if select == table.definition.select:
-        return table
-    definition = table.definition.model_copy(update={"select": select})
-    return replace(table, name=f"{table.name}_{selection}", definition=definition)

@@ -1,14 +1,48 @@
-"""YAML as plain data, every mistake one sentence."""
+"""YAML as plain data, the types of its values, every mistake one sentence."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
+from ltbench.api.signatures import canonical
 from ltbench.errors import UsageError, unknown
+from ltbench.specification import parse_one
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("text", "it holds a character that does not print; remove it")
+    return text
+
+
+def canonical_text(read: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that writes a text in its canonical form, or says why it has none."""
+
+    def check(text: str) -> str:
+        try:
+            return read(text)
+        except UsageError as error:
+            raise PydanticCustomError("usage", "{reason}", {"reason": str(error)}) from None
+
+    return AfterValidator(check)
+
+
+def distinct(seeds: list[int]) -> list[int]:
+    """Return seeds of which none is given twice."""
+    if len(set(seeds)) < len(seeds):
+        raise PydanticCustomError("seeds", "it gives a seed twice; keep one")
+    return seeds
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+Network = Annotated[str, canonical_text(lambda text: str(parse_one(text, "network")))]
+Specification = Annotated[str, canonical_text(canonical)]  # as its records are filed
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class _Loader(yaml.SafeLoader):

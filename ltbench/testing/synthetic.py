@@ -21,8 +21,9 @@ from ltbench.engine.train import ProgressEvent, optimiser_for
 CLASSES, SIDE, EPOCHS = 6, 8, 3
 COUNTS = (40, 20, 10, 6, 3, 1)  # one class has a single image, as tails do
 INFO = DatasetInfo(
-    "synthetic", "Synthetic", CLASSES, COUNTS[0], 8, (3, SIDE, SIDE), (0.5,) * 3, (0.25,) * 3,
-    40, "resnet8", "smoke", "synthetic", 1, False, "made here",
+    name="synthetic", title="Synthetic", classes=CLASSES, head_count=COUNTS[0], test_count=8,
+    shape=(3, SIDE, SIDE), mean=(0.5,) * 3, std=(0.25,) * 3, imbalance=40, network="resnet8",
+    protocol="smoke", family="synthetic", padding=1, flip=False, source="made here", reader=None,
 )  # fmt: skip
 
 

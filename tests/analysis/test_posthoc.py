@@ -14,7 +14,7 @@ from ltbench.analysis.posthoc import (
 )
 from ltbench.api.task import Task
 from ltbench.data.catalog import dataset
-from ltbench.data.splits import class_counts
+from ltbench.data.profile import class_counts
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.label_shift import prior
 from ltbench.runs import plan

@@ -535,7 +535,8 @@ def test_every_hook_has_one_rule_of_composition_and_a_method_of_the_composition(
 
 def test_the_page_about_methods_lists_every_hook_with_its_arguments():
     page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
-    cells = re.findall(r"^\| (`.*?) \|", page[page.index("## Hooks") :], re.MULTILINE)
+    table = page[page.index("## Hooks") : page.index("## What hooks are given")]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     listed = {}
     for name, arguments in re.findall(r"(\w+)(?:\(([^)]*)\))?`", " ".join(cells)):
         listed[name] = arguments

@@ -19,8 +19,8 @@ from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.feature_quality import encoder_of
 from ltbench.data.catalog import CATALOG
 from ltbench.data.feed import Feed
+from ltbench.data.profile import class_counts
 from ltbench.data.readers import Subset
-from ltbench.data.splits import class_counts
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch

@@ -4,10 +4,7 @@ import pytest
 
 
 @pytest.mark.parametrize("name", ["my_loss", "my_loss.py", "ideas/my_loss"])
-def test_a_new_method_holds_to_the_protocol(ltbench, home, monkeypatch, name):
-    from ltbench.api import registry
-
-    monkeypatch.setattr(registry, "_loaded", {})
+def test_a_new_method_holds_to_the_protocol(ltbench, home, name):
     (home / "ideas").mkdir()
     path = f"{name.removesuffix('.py')}.py"
     answer = ltbench("new", "method", name)
@@ -19,15 +16,14 @@ def test_a_new_method_holds_to_the_protocol(ltbench, home, monkeypatch, name):
     assert "my_loss holds to the method protocol." in checked.out
 
 
-def test_a_new_methods_parameter_and_modifiers_work(ltbench, home, monkeypatch):
+def test_a_new_methods_parameter_and_modifiers_work(ltbench, home):
     from ltbench.api import registry
 
-    monkeypatch.setattr(registry, "_loaded", {})
     ltbench("new", "method", "my_loss")
-    name = registry.load_file(home / "my_loss.py")
-    method = registry.build(f"{name}(tau=2.0)+sam")
-    assert registry.describe(method) == "my_loss(tau=2.0)+sam"
-    assert registry.find(name).__name__ == "MyLoss"
+    with registry.loaded(home / "my_loss.py") as (name,):
+        method = registry.build(f"{name}(tau=2.0)+sam")
+        assert registry.describe(method) == "my_loss(tau=2.0)+sam"
+        assert registry.find(name).__name__ == "MyLoss"
 
 
 def test_a_new_table_is_shown_with_its_reported_values(ltbench, home):

@@ -1,6 +1,10 @@
 """`ltbench table`: its options, on an empty store."""
 
+import shutil
+
 import pytest
+
+from ltbench.runs.store import Store
 
 
 def test_select_writes_files_of_its_own(ltbench, home):
@@ -30,3 +34,33 @@ def test_selection_that_cannot_be_is_refused(refused):
     assert "holds no training images out" in sentence
     assert "--validation 2" in sentence
     refused("table", "5", "--select", "validation", "--protocol", "slow")
+
+
+TABLE = """
+title: Mine
+protocol: paper
+seeds: [0]
+columns: [{header: all, dataset: cifar100_lt}]
+rows: [{label: CE, method: ce}, {label: Mine, method: mine(size=1)+sam}]
+"""
+
+
+def test_a_method_of_ones_own_counts(ltbench, home, method_file, make_record):
+    (home / "mine.yaml").write_text(TABLE)
+    path = method_file("mine", "size: float = 2.0")
+    bare = ltbench("table", "mine.yaml", "--coverage").out
+    assert "this version has no mine" in bare
+    assert "1 of 2 rows have a specification that runs." in bare
+    given = ltbench("table", "mine.yaml", "--coverage", "--load", path).out
+    assert "2 of 2 rows have a specification that runs." in given
+    Store(home / "results").write(make_record("mine(size=1.0)+sam", 0, 38.0))
+    shown = ltbench("table", "mine.yaml", "--load", path).out
+    assert "Cells: 1 complete, 1 not run." in shown
+    assert "does not have" not in shown
+    for words in (("ledger",), ("report",), ("figure", "5")):
+        assert ltbench(*words, "--load", path).code == 0
+    shutil.rmtree(home / "results")
+    assert (
+        '"method": "mine(size=1.0)+sam"'
+        in ltbench("plan", "table", "mine.yaml", "--json", "--load", path, "--seeds", "2").out
+    )

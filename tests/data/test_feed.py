@@ -10,8 +10,9 @@ from ltbench.data.feed import CLEAN_BATCH, Feed
 from ltbench.data.readers import Subset
 
 RGB = DatasetInfo(
-    "made_up", "Made up", 4, 10, 1, (3, 8, 8), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010),
-    10, "resnet8", "smoke", "made_up", 2, True, "made here",
+    name="made_up", title="Made up", classes=4, head_count=10, test_count=1, shape=(3, 8, 8),
+    mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010), imbalance=10, network="resnet8",
+    protocol="smoke", family="made_up", padding=2, source="made here", reader=None,
 )  # fmt: skip
 
 

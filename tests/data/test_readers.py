@@ -18,8 +18,9 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
 from ltbench.data.catalog import CATALOG, Dataset, dataset
+from ltbench.data.profile import class_counts
 from ltbench.data.readers import data_root, load, read
-from ltbench.data.splits import class_counts, draw, fingerprint
+from ltbench.data.splits import draw, fingerprint
 from ltbench.errors import LtbenchError, UsageError
 
 NOWHERE = Path("no-such-folder")

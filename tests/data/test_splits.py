@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ltbench.api.task import Task
 from ltbench.data.catalog import CATALOG
-from ltbench.data.splits import class_counts, draw, fingerprint, hold_out
+from ltbench.data.profile import class_counts
+from ltbench.data.splits import draw, fingerprint, hold_out
 from ltbench.errors import UsageError
 
 HEADS = {10: 5000, 100: 500}  # classes -> images of the largest

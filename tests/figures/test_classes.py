@@ -2,14 +2,21 @@
 
 import csv
 import io
+from statistics import fmean
 
 import pytest
+import torch
+import torch.nn.functional as F
 
+from ltbench.api.task import Task
+from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.evaluation.metrics import scores_of as measured
 from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
 from ltbench.runs.record import Data
 from ltbench.statistics.estimates import mean_interval
+from ltbench.tables.selection import Selection
 
 
 @pytest.fixture
@@ -52,6 +59,39 @@ def test_name_and_tier_tell_the_protocol(figure, store, make_record):
     assert (found.name, found.exact) == ("per_class_fast", False)
 
 
+def test_shot_groups_are_those_of_the_record_under_a_protocol_that_holds_images_out(
+    figure, store, make_record
+):
+    protocol = "paper(validation=2)"
+    counts = dataset("cifar100_lt").class_counts(validation=2)
+    record = make_record("ce", 0, 50.0, protocol=protocol)
+    hits, total = (10,) * 30 + (4,) * 70, (20,) * 100
+    last = scores_of(hits, total, counts, held_out=2)
+    data = record.data.model_copy(update={"class_counts": counts})
+    store.write(record.model_copy(update={"data": data, "last": last}))
+    found = per_class(figure, store, protocol)
+    shots = dict(zip(found.order, found.shots, strict=True))
+    assert [shots[34], shots[35], shots[68], shots[69], shots[70]] == [
+        "many", "medium", "medium", "medium", "few",
+    ]  # fmt: skip
+    drawn = {name: [c for c in shots if shots[c] == name] for name in ("many", "medium", "few")}
+    assert {name: len(classes) for name, classes in drawn.items()} == {
+        "many": 35, "medium": 35, "few": 30,
+    }  # fmt: skip
+    (bars,) = found.bars
+    for name, classes in drawn.items():
+        mean = fmean(100 * hits[c] / total[c] for c in classes)
+        assert bars.groups[name] == pytest.approx(mean)
+
+
+def scores_of(hits, total, counts, held_out):
+    """Return scores as a run has them, of logits with so many hits of each class."""
+    labels = torch.arange(len(hits)).repeat_interleave(torch.tensor(total))
+    right = torch.cat([torch.arange(n) < hit for hit, n in zip(hits, total, strict=True)])
+    logits = F.one_hot(torch.where(right, labels, (labels + 1) % len(hits))).float()
+    return measured(logits, labels, Task(torch.tensor(counts), held_out), 200)
+
+
 def test_no_record_at_all_says_what_makes_them(figure, store):
     with pytest.raises(LtbenchError, match="`ltbench run --methods ce,ldam_drw,bcl,gkp_gsa"):
         per_class(figure, store)
@@ -60,7 +100,7 @@ def test_no_record_at_all_says_what_makes_them(figure, store):
 def test_a_choice_on_held_out_images_needs_some(figure, store, make_record):
     store.write(with_classes(make_record("ce", 0, 50.0), (1, 2, 3)))
     with pytest.raises(UsageError, match="protocol paper holds no training images out"):
-        per_class(figure, store, select="selected")
+        per_class(figure, store, select=Selection.VALIDATION)
 
 
 def test_other_training_images_are_refused(figure, store, make_record):

@@ -11,9 +11,9 @@ from PIL import Image
 
 from ltbench.errors import LtbenchError
 from ltbench.figures import style
-from ltbench.figures.curves import curves
 from ltbench.figures.definition import figures
-from ltbench.figures.draw import draw_classes, draw_curves
+from ltbench.figures.draw import draw_classes, draw_lines
+from ltbench.figures.line_chart import line_chart
 from ltbench.figures.make import make
 from ltbench.tables.grid import build
 
@@ -30,7 +30,7 @@ def texts(drawn):
 def drawn(name, store, protocol=None):
     (figure,) = figures(name)
     with style.style():
-        return draw_curves(curves(figure, build(figure.table, store, protocol)))
+        return draw_lines(line_chart(figure, build(figure.table, store, protocol)))
 
 
 @pytest.mark.parametrize("name", FROM_TABLES)

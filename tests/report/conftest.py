@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.evaluation.scores import Scores
-from ltbench.report.page import Report, render
+from ltbench.report.page import Page, render
 from ltbench.runs.record import Cost, Data, Environment, Record
 from ltbench.runs.store import Cell, Store
 
@@ -84,7 +84,7 @@ def filled(tmp_path_factory) -> Store:
 
 
 @pytest.fixture(scope="package")
-def made(filled) -> Report:
+def made(filled) -> Page:
     """The report on it."""
     return render(filled)
 

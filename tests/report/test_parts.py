@@ -2,11 +2,12 @@
 
 import pytest
 
-from ltbench.report.curves import BINS, MOST, by_count, curves
-from ltbench.report.evidence import gather
-from ltbench.report.overlays import cost, overlaid, round_ticks
-from ltbench.report.rows import seeds
-from ltbench.report.svg import SERIES, canvas, drawing, short
+from ltbench.figures.style import COLOURS
+from ltbench.report.line_plots import cost, overlaid, round_ticks
+from ltbench.report.method_plots import seeds
+from ltbench.report.settings import gather
+from ltbench.report.svg import canvas, drawing, short
+from ltbench.report.training_curves import BINS, MOST, by_count, curves
 from ltbench.runs.record import Data
 from ltbench.runs.store import Cell
 
@@ -104,7 +105,7 @@ def test_large_settings_are_cut_and_say_so(store, keep):
     for number in range(45):
         keep(f"m{number}", 0, number)
     found = setting(store)
-    assert len(overlaid(found)) == len(SERIES)
+    assert len(overlaid(found)) == len(COLOURS)
     with drawing():
         plot = seeds(found)
     assert "The 40 best; 5 others are in the table." in plot.caption

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ltbench.api.registry import build
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error

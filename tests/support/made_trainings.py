@@ -13,8 +13,9 @@ from ltbench.engine.fit import Settings, Training
 
 COUNTS = (24, 12, 6, 3)
 INFO = DatasetInfo(
-    "made_up", "Made up", 4, 24, 5, (3, 8, 8), (0.5,) * 3, (0.25,) * 3,
-    8, "resnet8", "smoke", "made_up", 1, False, "made here",
+    name="made_up", title="Made up", classes=4, head_count=24, test_count=5, shape=(3, 8, 8),
+    mean=(0.5,) * 3, std=(0.25,) * 3, imbalance=8, network="resnet8", protocol="smoke",
+    family="made_up", padding=1, flip=False, source="made here", reader=None,
 )  # fmt: skip
 
 

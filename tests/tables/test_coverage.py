@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ltbench.api import signatures
+from ltbench.api.signatures import names
 from ltbench.cli.views.coverage import print_coverage
 from ltbench.tables.definition import load, shipped
-from ltbench.tables.missing import coverage, implemented
+from ltbench.tables.missing import coverage
 
 METHODS = {"ce", "sam"}
 
@@ -38,13 +40,20 @@ def test_every_specification_of_a_row_counts(mine):
     assert row.reason == "this version has no not_yet"
 
 
+def test_what_another_package_brings_counts(mine, monkeypatch):
+    mine.write_text(mine.read_text().replace("not_written", "strangers"))
+    assert not coverage(load(str(mine)), names())[2].runnable
+    monkeypatch.setattr(signatures, "installed", lambda: frozenset({"strangers"}))
+    assert coverage(load(str(mine)), names())[2].runnable
+
+
 def test_data_sets_that_nothing_reads_are_named():
     assert "cannot read: ImageNet-LT, iNaturalist 2018." in screen(load("2"))
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_every_row_has_a_specification_or_a_reason(name):
-    rows = coverage(load(name), implemented())
+    rows = coverage(load(name), names())
     assert all(row.specifications or row.reason for row in rows)
     assert any(row.runnable for row in rows)
 

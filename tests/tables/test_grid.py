@@ -1,5 +1,7 @@
 import pytest
 
+from ltbench.api.registry import build as build_method
+from ltbench.api.registry import describe
 from ltbench.errors import UsageError
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import mean_interval
@@ -35,6 +37,25 @@ def test_other_cells_do_not_count(table, store, make_record):
     assert str(entry) == "38.0 (1)"
 
 
+@pytest.mark.parametrize(
+    ("written", "filed"),
+    [
+        ("ce+sam(rho=1)", "ce+sam(rho=1.0)"),
+        ("ce+sam(rho=0.05)", "ce+sam"),
+        ("ldam_drw(scale=20.0, max_margin=0.3)", "ldam_drw(max_margin=0.3, scale=20.0)"),
+        ("gkp_gsa(cap=0.05, groups=4)", "gkp_gsa"),
+    ],
+)
+def test_a_row_finds_its_records_however_its_method_is_written(
+    mine, store, make_record, written, filed
+):
+    mine.write_text(mine.read_text().replace("ce + sam(rho=0.10)", written))
+    store.write(make_record(describe(build_method(written)), 0, 38.0))
+    table = load(str(mine))
+    assert table.definition.rows[1].method == filed
+    assert build(table, store).lines[1][0].reproduced == mean_interval([38.0])
+
+
 def test_other_protocol_is_a_proxy(table, store, make_record):
     for seed in range(3):
         store.write(make_record("ce", seed, 30.0, protocol="fast(epochs=20)"))
@@ -56,8 +77,8 @@ def test_protocol_that_a_data_set_lacks(table, store):
     ("select", "expected"),
     [
         ("last", ((0, 1), mean_interval([38.0, 39.0]), "partial (2 of 3 seeds)")),
-        ("best", ((1,), mean_interval([44.0]), "partial (1 of 3 seeds)")),
-        ("selected", ((), None, "no score")),
+        ("best_test", ((1,), mean_interval([44.0]), "partial (1 of 3 seeds)")),
+        ("validation", ((), None, "no score")),
     ],
 )
 def test_selection(mine, store, make_record, select, expected):
@@ -67,7 +88,7 @@ def test_selection(mine, store, make_record, select, expected):
     grid = build(load(str(mine)), store)
     entry = grid.lines[0][0]
     assert (entry.seeds, entry.reproduced, entry.status) == expected
-    assert ("optimistic" in grid.caption) == (select == "best")
+    assert ("optimistic" in grid.caption) == (select == "best_test")
 
 
 def test_group_without_classes_is_not_missing(table, store, make_record):

@@ -3,9 +3,9 @@
 import pytest
 
 from ltbench.errors import UsageError
-from ltbench.tables.definition import load
+from ltbench.tables.definition import load, selecting
 from ltbench.tables.grid import build
-from ltbench.tables.selection import Selection, selecting
+from ltbench.tables.selection import Selection
 from ltbench.tables.write.files import long_csv, markdown
 
 VALIDATED = "paper(validation=2)"
@@ -19,7 +19,7 @@ def test_best_on_test_is_another_file_and_says_optimistic(table, store, make_rec
     assert "best epoch on the test set (optimistic)" in best.caption
     assert "last epoch" in last.caption
     assert "optimistic" in markdown(best)
-    assert ",best," in long_csv(best)
+    assert ",best_test," in long_csv(best)
 
 
 def test_its_name_also_tells_the_protocol(table, store):

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from ltbench.api.registry import build as method
 from ltbench.api.registry import describe
+from ltbench.api.signatures import lacking, names
 from ltbench.cli.views.table import print_table
-from ltbench.specification import parse
 from ltbench.tables.definition import load, shipped
 from ltbench.tables.grid import build
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.missing import commands, implemented
+from ltbench.tables.missing import commands
 from ltbench.tables.write.files import long_csv
 from ltbench.tables.write.latex import latex
 
@@ -63,7 +63,7 @@ def test_reported_values_are_printed_as_the_paper_prints_them(name, store):
 def test_specifications_are_those_that_show_prints(name):
     for row in load(name).definition.rows:
         for text in filter(None, [row.method, *row.by_dataset.values()]):
-            if {term.name for term in parse(text)} <= implemented():
+            if not lacking([text], names()):
                 assert describe(method(text)) == text
 
 
@@ -73,7 +73,7 @@ def test_renders_and_names_the_commands_that_fill_it(name, store, tmp_path):
     with (tmp_path / "screen").open("w", encoding="utf-8") as file:
         print_table(grid, Console(file=file, width=100))
     screen = (tmp_path / "screen").read_text()
-    for command in commands(grid, implemented())[:6]:
+    for command in commands(grid, names())[:6]:
         assert command in screen
     assert len(long_csv(grid).splitlines()) == 1 + len(grid.rows) * len(grid.heads)
 

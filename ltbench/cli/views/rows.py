@@ -19,6 +19,14 @@ def load_files(paths: list[Path] | None) -> None:
         load_file(path)
 
 
+def read_files(paths: list[Path] | None) -> None:
+    """Make the methods of `--load` known to tables, which need not run them."""
+    from ltbench.api.signatures import load_file
+
+    for path in paths or []:
+        load_file(path)
+
+
 def print_rows(rows: list[Row], title: str | None = None) -> None:
     """Print rows as a table, one column a key."""
     if not rows:

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ltbench.api.signatures import names
 from ltbench.tables.grid import Grid, TableCell
-from ltbench.tables.missing import commands, implemented, unavailable, unreadable
+from ltbench.tables.missing import commands, unavailable, unreadable
 
 _SHOWN = 6  # commands; more of them push the table off the screen
 _Lines = dict[str, Callable[[TableCell], str]]
@@ -40,7 +41,7 @@ def _show_missing(grid: Grid, console: Console) -> None:
     counts = Counter(entry.status for entries in grid.lines for entry in entries)
     cells = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     console.print(Text(f"Cells: {cells}."))
-    methods = implemented()
+    methods = names()
     later = unavailable(grid, methods)
     if later:
         console.print(Text(f"Methods that this version does not have: {', '.join(later)}."))

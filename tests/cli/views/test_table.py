@@ -65,7 +65,7 @@ def test_commands_stay_on_one_line(store):
     assert len(commands) == 6
     assert all("--imbalance" in line and "--results" in line for line in commands)
     assert any("does not have: " in line and "gkp_gsa" in line for line in lines) == (
-        "gkp_gsa" not in module.implemented()
+        "gkp_gsa" not in module.names()
     )
 
 

@@ -82,17 +82,12 @@ class Setting:
         return self.comparison.lines[self.groups.index(group)]
 
     def cost(self, group: MethodRuns) -> float | None:
-        """Return the shortest training time relative to the base's; None without a common machine.
-
-        A machine is a device and its number of threads.
-        """
-        ours, base = _seconds(group), _seconds(self.base)
-        common = [machine for machine in ours if ours[machine] > 0 and base.get(machine, 0) > 0]
-        return ours[common[0]] / base[common[0]] if common else None
+        """Return the training time relative to the base's, on one machine."""
+        return self.line(group).cost
 
 
 @dataclass(frozen=True)
-class ReportData:
+class ReportRuns:
     """Everything that a store holds, and what of it does not read."""
 
     settings: tuple[Setting, ...]
@@ -105,7 +100,7 @@ class ReportData:
         return [group for setting in self.settings for group in setting.groups]
 
 
-def gather(store: Store, order: Sequence[str]) -> ReportData:
+def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in store.records():
@@ -119,7 +114,7 @@ def gather(store: Store, order: Sequence[str]) -> ReportData:
         for line in overview(store)
         for reason in line.reasons
     )
-    return ReportData(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
+    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
 
 
 def _setting(
@@ -149,13 +144,3 @@ def _described(at: Environment) -> str:
     cuda = [] if at.cuda is None else [f"CUDA {at.cuda}"]
     software = [f"torch {at.torch}", *cuda, f"Python {at.python}", f"ltbench {at.ltbench}"]
     return ", ".join([at.device, threads, *software, at.platform])
-
-
-def _seconds(group: MethodRuns) -> dict[tuple[str, int], float]:
-    """Return the training time by machine, in seconds: of the least disturbed run."""
-    found: dict[tuple[str, int], float] = {}
-    for record in group.records:
-        machine = record.environment.device, record.environment.threads
-        seconds = record.cost.train_seconds
-        found[machine] = min(seconds, found.get(machine, seconds))
-    return found

@@ -51,7 +51,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Curves:
+class LineChart:
     """The panels of a figure and the grid they are drawn from."""
 
     name: str
@@ -72,16 +72,16 @@ class Curves:
         return any(point.entry.reproduced is not None for point in self.points)
 
 
-def curves(figure: Figure, grid: Grid) -> Curves:
+def line_chart(figure: Figure, grid: Grid) -> LineChart:
     """Return a figure's points; raises UsageError where rows and columns do not give any."""
     definition, table = figure.definition, figure.table
     assert table is not None
     name = definition.name + grid.name.removeprefix(table.name)
     if isinstance(definition, Sweep):
-        return Curves(name, figure, grid, definition.axis, definition.log, _sweep(figure, grid))
+        return LineChart(name, figure, grid, definition.axis, definition.log, _sweep(figure, grid))
     assert isinstance(definition, Imbalance)
     drawn, panels = _imbalance(definition, grid)
-    return Curves(name, figure, drawn, "imbalance ratio r", True, panels)
+    return LineChart(name, figure, drawn, "imbalance ratio r", True, panels)
 
 
 def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
@@ -158,7 +158,7 @@ def _line(grid: Grid, row: int, places: Sequence[int]) -> Series:
     return Series(grid.rows[row].label, tuple(sorted(points, key=lambda point: point.x)))
 
 
-def as_csv(found: Curves) -> str:
+def as_csv(found: LineChart) -> str:
     """Return one line for each point; four decimals, for more differ between machines."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

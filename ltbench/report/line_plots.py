@@ -7,21 +7,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ltbench.report.curves import Curves, by_count
-from ltbench.report.evidence import MethodRuns, Setting
+from ltbench.figures.style import COLOURS, MARKERS
+from ltbench.report.settings import MethodRuns, Setting
 from ltbench.report.svg import (
     LINE,
-    MARKERS,
     MUTED,
     PAPER,
     POINTS,
-    SERIES,
     WIDTH,
     Plot,
     canvas,
     inline,
     short,
 )
+from ltbench.report.training_curves import TrainingCurves, by_count
 
 _STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse ones first
 
@@ -29,7 +28,7 @@ _STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse on
 def overlaid(setting: Setting) -> list[MethodRuns]:
     """Return the methods that figures lay over each other: the base and the best."""
     others = [group for group in setting.groups if group is not setting.base]
-    return [setting.base, *others[: len(SERIES) - 1]]
+    return [setting.base, *others[: len(COLOURS) - 1]]
 
 
 def classes(setting: Setting) -> Plot:
@@ -37,7 +36,9 @@ def classes(setting: Setting) -> Plot:
     figure, axes = canvas(2.9, left=30)
     curves = {group.method: by_count(group) for group in overlaid(setting)}
     for place, points in enumerate(curves.values()):
-        axes.plot(*zip(*points, strict=True), marker=MARKERS[place], color=SERIES[place], alpha=0.9)
+        axes.plot(
+            *zip(*points, strict=True), marker=MARKERS[place], color=COLOURS[place], alpha=0.9
+        )
     counts = [count for count, _ in curves[setting.base.method]]
     axes.set_xscale("log")
     axes.invert_xaxis()
@@ -63,7 +64,7 @@ def classes(setting: Setting) -> Plot:
     )  # fmt: skip
 
 
-def training(setting: Setting, found: Sequence[Curves]) -> Plot | None:
+def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     """Return training loss and test accuracy by epoch; None where there are no curves."""
     if not any(found):
         return None
@@ -74,7 +75,7 @@ def training(setting: Setting, found: Sequence[Curves]) -> Plot | None:
     for place, curve in enumerate(found):
         for axes, points in ((upper, curve.loss), (lower, curve.top1)):
             if points:
-                axes.plot(*zip(*points, strict=True), color=SERIES[place], alpha=0.9)
+                axes.plot(*zip(*points, strict=True), color=COLOURS[place], alpha=0.9)
         if curve.top1:
             told.append(f"{curve.method} ends at {curve.top1[-1][1]:.1f}")
     losses = [loss for curve in found for _, loss in curve.loss]
@@ -116,7 +117,7 @@ def cost(setting: Setting) -> Plot | None:
     middle = math.sqrt(min(times) * max(times))
     axes.set_xlim(min(*times, middle / 1.5) / 1.15, max(*times, middle * 1.5) * 1.15)
     others = [point for point in points if point not in front]
-    for members, colour in ((others, MUTED), (front, SERIES[0])):
+    for members, colour in ((others, MUTED), (front, COLOURS[0])):
         for value, accuracy, *_ in members:
             axes.plot(value, accuracy, "o", color=colour, markeredgecolor=PAPER, markersize=5)
     round_ticks(axes, "x", axes.get_xlim())
@@ -185,6 +186,6 @@ def _upright(axes: Axes) -> None:
 
 
 def _which(setting: Setting) -> str:
-    if len(setting.groups) <= len(SERIES):
+    if len(setting.groups) <= len(COLOURS):
         return ""
-    return f" Shown are {setting.base.method} and the {len(SERIES) - 1} best of the others."
+    return f" Shown are {setting.base.method} and the {len(COLOURS) - 1} best of the others."

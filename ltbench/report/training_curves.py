@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
-from ltbench.report.evidence import MethodRuns
+from ltbench.report.settings import MethodRuns
 from ltbench.runs.store import Cell, Store
 
 MOST = 60  # points of a curve; more of them no figure of this size can show
@@ -16,7 +16,7 @@ _Curve = dict[int, float]  # by epoch
 
 
 @dataclass(frozen=True)
-class Curves:
+class TrainingCurves:
     """One method's curves, means over the seeds that have them."""
 
     method: str
@@ -27,10 +27,10 @@ class Curves:
         return bool(self.loss or self.top1)
 
 
-def curves(store: Store, group: MethodRuns) -> Curves:
+def curves(store: Store, group: MethodRuns) -> TrainingCurves:
     """Return a method's curves; empty where no file beside the records reads."""
     read = [_read(store.curves_path(Cell.of(record))) for record in group.records]
-    return Curves(
+    return TrainingCurves(
         group.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
     )
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ltbench.report.evidence import MethodRuns, Setting
-from ltbench.report.svg import INK, MARKERS, SERIES, Plot, canvas, inline, short
+from ltbench.figures.style import COLOURS, MARKERS
+from ltbench.report.settings import MethodRuns, Setting
+from ltbench.report.svg import INK, Plot, canvas, inline, short
 from ltbench.statistics.estimates import Estimate, mean_interval
 
 MOST = 40  # methods
@@ -18,7 +19,7 @@ def seeds(setting: Setting) -> Plot:
     groups = setting.groups[:MOST]
     figure, axes = _rows(groups)
     for row, group in enumerate(groups):
-        _interval(axes, row, mean_interval(group.top1), SERIES[0])
+        _interval(axes, row, mean_interval(group.top1), COLOURS[0])
         axes.plot(
             group.top1, [row] * len(group.top1), "o", markersize=3, markerfacecolor="none",
             markeredgecolor=INK, markeredgewidth=0.7, alpha=0.75,
@@ -43,7 +44,7 @@ def shots(setting: Setting) -> Plot:
         means = []
         for place, name in enumerate(SHOTS):
             if (found := group.shot(name)) is not None:
-                axes.plot(found.mean, row, MARKERS[place], color=SERIES[place], alpha=0.9)
+                axes.plot(found.mean, row, MARKERS[place], color=COLOURS[place], alpha=0.9)
                 means.append(f"{name} {found.mean:.1f}")
         told.append(f"{group.method} {', '.join(means)}")
     axes.set_xlabel("accuracy, percent")
@@ -62,8 +63,8 @@ def calibration(setting: Setting) -> Plot:
     groups = setting.groups[:MOST]
     figure, axes = _rows(groups)
     for row, group in enumerate(groups):
-        _interval(axes, row, group.calibration, SERIES[1])
-        axes.plot(group.calibration.mean, row, "o", color=SERIES[1])
+        _interval(axes, row, group.calibration, COLOURS[1])
+        axes.plot(group.calibration.mean, row, "o", color=COLOURS[1])
     axes.set_xlim(left=0)
     axes.set_xlabel("expected calibration error, percent")
     told = [f"{group.method} {group.calibration}" for group in groups]

@@ -1,0 +1,219 @@
+"""Which methods there are and what each takes, read from their files: no method is imported.
+
+A method is a file of `ltbench.methods`, an entry point of that group, or a file given to
+`load_file`. `canonical` writes a specification as records are filed under it.
+"""
+
+import ast
+import pkgutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ltbench.api.declarations import Declaration, Parameter, declarations
+from ltbench.api.parameters import validated
+from ltbench.api.reading import Source, UnreadableError, defined, settled, source_of
+from ltbench.errors import UsageError, unknown
+from ltbench.specification import Term, parse
+
+GROUP = "ltbench.methods"
+_METHOD, _ALIAS = "ltbench.api.method.Method", "ltbench.api.alias.Alias"
+# UnreadableError is a ValueError; the others are what 1 + "a", 1 / 0 or a name that is defined by
+# itself bring.
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_loaded: dict[str, Path] = {}  # by `load_file`
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a method takes, in the order of declaration."""
+
+    name: str
+    parameters: Mapping[str, Parameter]
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def usual(self, variant: str = "") -> dict[str, Any]:
+        """Return the values that a variant starts from."""
+        values = {name: each.default for name, each in self.parameters.items()}
+        return {**values, **self.variants.get(variant, {})}
+
+    def given(self, term: Term) -> dict[str, Any]:
+        """Return the values that a term sets, those of its variant among them.
+
+        Raises UsageError for a variant or parameter that is none, or a value of another type.
+        """
+        if term.variant and term.variant not in self.variants:
+            raise unknown(f"variant of {self.name}", term.variant, self.variants or {"(none)": {}})
+        values = dict(self.variants.get(term.variant, {}))
+        for key, value in term.parameters.items():
+            if key not in self.parameters:
+                known = self.parameters or {"(it takes none)"}
+                raise unknown(f"parameter of {self.name}", key, known)
+            values[key] = validated(self.name, key, value, self.parameters[key].type)
+        return values
+
+    def term(self, variant: str, values: Mapping[str, Any]) -> Term:
+        """Return the canonical term of resolved values: only those that differ from the usual."""
+        usual = self.usual(variant)
+        changed = {key: values[key] for key in usual if values[key] != usual[key]}
+        return Term(self.name, variant, changed)
+
+
+def canonical(specification: str) -> str:
+    """Return a specification as its records are filed under it.
+
+    A part that no method here is called stays as it is written. Raises UsageError for a text that
+    is no specification, or a variant, parameter or value that its method does not take.
+    """
+    return "+".join(str(_canonical(term)) for term in parse(specification))
+
+
+def names() -> list[str]:
+    """Return every method name there is, sorted."""
+    return sorted({*own(), *installed(), *_loaded})
+
+
+@contextmanager
+def loaded() -> Iterator[None]:
+    """Forget after a block which files were loaded in it, and look up anew what is installed."""
+    before = dict(_loaded)
+    installed.cache_clear()
+    try:
+        yield
+    finally:
+        installed.cache_clear()
+        _loaded.clear()
+        _loaded.update(before)
+
+
+def lacking(specifications: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the names in specifications that are not among the known methods."""
+    found = dict.fromkeys(term.name for text in specifications for term in parse(text))
+    return [name for name in found if name not in known]
+
+
+def load_file(path: Path) -> str:
+    """Make the method in a Python file known under the file's stem, and return that name.
+
+    The file is not run. Raises UsageError as `checked_name` does, and for a file that is no Python.
+    """
+    name = checked_name(path)
+    try:
+        _ = Source(name, path).tree
+    except UnreadableError as error:
+        raise UsageError(f"--load {path}: {error}; mend the file.") from None
+    _loaded[name] = path
+    return name
+
+
+def checked_name(path: Path) -> str:
+    """Return the name of the method in a file.
+
+    Raises UsageError for a file that is missing or cannot be one's, or a name that is taken.
+    """
+    name = path.stem
+    if not path.is_file() or not name.isidentifier():
+        raise UsageError(f"--load {path}: give an existing Python file named like a method.")
+    if path.suffix != ".py":
+        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
+    if name in own() or name in installed():
+        raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
+    return name
+
+
+def signature(name: str) -> Signature | None:
+    """Return what a method takes; None where it is not there, or only running it would tell."""
+    try:
+        if name in _loaded:
+            return _of_module(Source(f"ltbench_loaded_{name}", _loaded[name]), name)
+        if name in own():
+            return _own_signature(name)
+        if name in installed():
+            (point, *_) = entry_points(group=GROUP, name=name)
+            return _of_point(point, name)
+    except _NONSENSE:
+        pass
+    return None
+
+
+@cache
+def own() -> frozenset[str]:
+    """Return the methods that come with ltbench."""
+    spec = find_spec(GROUP)
+    assert spec is not None
+    return frozenset(each.name for each in pkgutil.iter_modules(spec.submodule_search_locations))
+
+
+@cache
+def installed() -> frozenset[str]:
+    """Return the methods that other installed packages bring."""
+    return frozenset(point.name for point in entry_points(group=GROUP))
+
+
+@cache
+def _own_signature(name: str) -> Signature:
+    source = source_of(f"{GROUP}.{name}")
+    assert source is not None
+    return _of_module(source, name)
+
+
+def _of_point(point: EntryPoint, name: str) -> Signature:
+    if point.attr:
+        source, node = defined(settled(f"{point.module}.{point.attr}"))
+        if isinstance(node, ast.ClassDef):
+            return _of_class(Declaration(source, node), name)
+    elif (source_ := source_of(point.module)) is not None:
+        return _of_module(source_, name)
+    raise UnreadableError(f"{point.value} is no class in a file")
+
+
+def _of_module(source: Source, name: str) -> Signature:
+    """Return the signature of a file's first method, which is the one it is named after."""
+    for declared in declarations(source):
+        if _METHOD in declared.ancestors:
+            return _of_class(declared, name)
+    raise UnreadableError(f"{source.path} defines no method")
+
+
+def _of_class(declared: Declaration, name: str) -> Signature:
+    variants = declared.attribute("variants") or {}
+    if _ALIAS not in declared.ancestors:
+        return Signature(name, declared.parameters, variants)
+    composition, owners = declared.attribute("composition"), declared.attribute("owners") or {}
+    parameters = _shared(composition, owners)
+    whole = {}
+    for variant, changed in variants.items():
+        there = _shared(changed.get("composition", composition), owners)
+        kept = {key: each.default for key, each in there.items() if key in parameters}
+        whole[variant] = {**kept, **changed}
+    return Signature(name, parameters, whole)
+
+
+def _shared(composition: str, owners: Mapping[str, str]) -> dict[str, Parameter]:
+    """Return the parameters of a composition's parts that mean one thing, or have an owner."""
+    found: dict[str, list[Parameter]] = {}
+    for term in parse(composition):
+        part = signature(term.name)
+        if part is None:
+            raise UnreadableError(f"{term.name} in {composition} cannot be read")
+        values = {**part.usual(term.variant), **part.given(term)}
+        for key, each in part.parameters.items():
+            if owners.get(key, term.name) == term.name:
+                found.setdefault(key, []).append(replace(each, default=values[key]))
+    return {
+        key: first
+        for key, (first, *others) in found.items()
+        if all(other.default == first.default for other in others)
+    }
+
+
+def _canonical(term: Term) -> Term:
+    found = signature(term.name)
+    if found is None:
+        return term
+    return found.term(term.variant, {**found.usual(term.variant), **found.given(term)})

@@ -1,0 +1,43 @@
+"""How many images each class keeps, and which classes are many, medium and few. Plain numbers."""
+
+from collections.abc import Sequence
+
+from ltbench.errors import UsageError
+
+MANY_ABOVE = 100  # classes with more training images than this are "many" (Liu et al. 2019)
+FEW_BELOW = 20  # and with fewer than this "few"; the rest are "medium"
+SHOTS = ("many", "medium", "few")
+
+
+def class_counts(head_count: int, classes: int, imbalance: float) -> list[int]:
+    """Return n_c = int(n_max * (1 / r)^(c / (C - 1))) for c = 0 … C - 1: class 0 is the head.
+
+    Cui et al. 2019's exponential profile. Raises UsageError if a class would be left without
+    images.
+    """
+    share = 1.0 / imbalance
+    counts = [int(head_count * share ** (c / (classes - 1.0))) for c in range(classes)]
+    if min(counts) < 1:
+        raise UsageError(
+            f"imbalance {imbalance:g} leaves class {counts.index(0)} of {classes} without images "
+            f"(the head has {head_count}); choose at most {head_count}."
+        )
+    return counts
+
+
+def shot_groups(
+    counts: Sequence[int],
+    held_out: int = 0,
+    many_above: int = MANY_ABOVE,
+    few_below: int = FEW_BELOW,
+) -> list[str]:
+    """Return the shot group of each class by its training images.
+
+    `held_out` images of each class, kept from training for validation, count as training images:
+    a protocol that holds some out has the groups of the papers.
+    """
+    drawn = [count + held_out for count in counts]
+    return [
+        "many" if count > many_above else "few" if count < few_below else "medium"
+        for count in drawn
+    ]

@@ -1,0 +1,42 @@
+"""Training time relative to another method's: on one machine, never across two."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ltbench.runs.record import Record
+
+MEANING = (
+    "cost is the shortest training time relative to the first method's, of runs on one machine"
+)
+
+
+class Timing(NamedTuple):
+    """The training seconds of a run on a machine: a device and its number of threads."""
+
+    machine: tuple[str, int]
+    seconds: float
+
+
+def timing_of(record: Record) -> Timing:
+    """Return how long a record's training took, and where."""
+    at = record.environment
+    return Timing((at.device, at.threads), record.cost.train_seconds)
+
+
+def relative_cost(ours: Iterable[Timing], base: Iterable[Timing]) -> float | None:
+    """Return the shortest time over the base's, on the machine that both have most runs of.
+
+    The shortest is the least disturbed. None where no machine ran both, or a time is zero.
+    """
+    own, other = list(ours), list(base)
+    there = {each.machine for each in other if each.seconds > 0}
+    common = Counter(e.machine for e in own if e.machine in there and e.seconds > 0)
+    if not common:
+        return None
+    ((machine, _),) = common.most_common(1)
+    fastest, reference = (
+        min(each.seconds for each in side if each.machine == machine and each.seconds > 0)
+        for side in (own, other)
+    )
+    return fastest / reference

@@ -1,0 +1,32 @@
+"""Relative cost: on one machine, by its least disturbed runs."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltbench.tables.relative_cost import Timing, relative_cost
+
+A, B = ("cpu", 1), ("cpu", 2)
+timings = st.lists(st.builds(Timing, st.sampled_from([A, B]), st.sampled_from([0.0, 1.0, 3.0])))
+
+
+def test_the_machine_with_most_runs_counts():
+    ours = [Timing(A, 6.0), Timing(B, 9.0), Timing(B, 8.0)]
+    base = [Timing(A, 1.0), Timing(B, 4.0), Timing(B, 5.0)]
+    assert relative_cost(ours, base) == 2.0
+    assert relative_cost(ours[:1], base) == 6.0
+
+
+def test_without_a_common_machine_or_a_time_there_is_none():
+    assert relative_cost([Timing(A, 6.0)], [Timing(B, 4.0)]) is None
+    assert relative_cost([Timing(A, 6.0)], [Timing(A, 0.0)]) is None
+    assert relative_cost([Timing(A, 0.0)], [Timing(A, 4.0)]) is None
+    assert relative_cost([], []) is None
+
+
+@given(ours=timings, base=timings)
+def test_it_is_the_ratio_of_two_times_of_one_machine(ours, base):
+    found = relative_cost(ours, base)
+    possible = {a.seconds / b.seconds for a in ours for b in base
+                if a.machine == b.machine and a.seconds and b.seconds}  # fmt: skip
+    assert found in (possible or {None})
+    assert relative_cost(base, base) in (1.0, None)
