@@ -10,7 +10,6 @@ from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.readers import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
-from ltbench.runs.commands import seeds_of
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.plan import make
@@ -92,5 +91,7 @@ def _listed(names: Names) -> list[str]:
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    """Return seeds as `--seeds` reads them; a list of one is that seed, not a count."""
-    return seeds_of(str(seeds) if isinstance(seeds, int) else ",".join(map(str, [*seeds, ""])))
+    found = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if not found or min(found) < 0:
+        raise UsageError(f"seeds = {seeds!r}: give a count from 1, or a list such as [0, 4].")
+    return found

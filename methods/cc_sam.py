@@ -4,7 +4,7 @@ Recognition", CVPR 2023.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -90,8 +90,13 @@ class CCSAM(Method):
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return the outputs for the images; mixed ones bring their "labels" [B, C]."""
         if self.mixup:
-            images, labels = mixed(batch, clock, self.task.num_classes)
-            return {**network(images), "labels": labels}
+            batch = mixed(batch, clock, 1.0)
+            own, other = (
+                nn.functional.one_hot(targets, self.task.num_classes).float()
+                for targets in (batch.targets, cast(Tensor, batch.mix_targets))
+            )
+            ratio = cast(Tensor, batch.mix_ratio).unsqueeze(1)
+            return {**network(batch.images), "labels": torch.lerp(other, own, ratio)}
         return super().forward(network, batch, clock)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:

@@ -3,7 +3,9 @@ CVPR 2019.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Lt
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Task
@@ -17,13 +19,9 @@ class ClassBalancedLoss(Method):
     beta towards 1 weighs by 1 / n_y.
     """
 
-    beta: float = 0.9999
+    beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
 
     deviations = ("softmax losses with the protocol's recipe; the paper also trains sigmoids",)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.beta < 1:
-            raise ValueError("beta lies from 0 to below 1")
 
     def setup(self, task: Task) -> None:
         """Derive the factors [C] from the class counts."""

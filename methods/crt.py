@@ -3,6 +3,9 @@ ICLR 2020.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
 
 from ltbench import Method, Recipe, Stage
 
@@ -15,7 +18,7 @@ class CRT(Method):
     epochs (30 of 200), the same rate falling by a cosine, no warm-up.
     """
 
-    length: float = 0.15
+    length: Annotated[float, Gt(0)] = 0.15
     moving: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
 
     deviations = (
@@ -24,10 +27,6 @@ class CRT(Method):
         "an epoch of stage 2 has as many draws as there are images; the release's C times n_max",
         "class-balanced draws with replacement; the release cycles through the classes",
     )
-
-    def __post_init__(self) -> None:
-        if self.length <= 0:
-            raise ValueError("length is a share of the epochs, above 0")
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""

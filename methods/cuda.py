@@ -4,9 +4,10 @@ ICLR 2023.
 
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge, Le
 from torch import Generator, Tensor, nn
 
 from ltbench import Augment, Clock, Method, Task, TrainingImages, View
@@ -48,10 +49,10 @@ class CUDA(Method):
     are. probability = 0 without Cutout is the base. Curves: mean level of each shot group.
     """
 
-    probability: float = 0.5
-    threshold: float = 0.6
-    tests: int = 10
-    highest: int = 10
+    probability: Annotated[float, Ge(0), Le(1)] = 0.5
+    threshold: Annotated[float, Ge(0), Le(1)] = 0.6
+    tests: Annotated[int, Ge(1)] = 10
+    highest: Annotated[int, Ge(0), Le(30)] = 10
     cutout: bool = True
 
     deviations = (
@@ -59,12 +60,6 @@ class CUDA(Method):
         "as the released code computes it; a base's AutoAugment stays and comes before it",
         "images that lose their label when mirrored are never flipped",
     )
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.probability <= 1 and 0 <= self.threshold <= 1):
-            raise ValueError("probability and threshold lie from 0 to 1")
-        if self.tests < 1 or not 0 <= self.highest <= 30:
-            raise ValueError("tests is at least 1, highest lies from 0 to 30")
 
     def setup(self, task: Task) -> None:
         """Begin at level 0, [C]."""

@@ -3,8 +3,10 @@ Recognition", CVPR 2021.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Gt
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
@@ -22,17 +24,13 @@ class DisAlign(Method):
     """
 
     rho: float = 1.2  # ImageNet-LT's
-    length: float = 0.05
+    length: Annotated[float, Gt(0)] = 0.05
 
     deviations = (
         "no official CIFAR recipe exists: 10 epochs of 200 at 0.1 and rho 1.2 are ImageNet-LT's",
         "the calibration is written from the paper; the release's layer was not read",
         "the backbone is in evaluation mode in stage 2",
     )
-
-    def __post_init__(self) -> None:
-        if self.length <= 0:
-            raise ValueError("length is a share of the epochs, above 0")
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the network and that of its calibration."""

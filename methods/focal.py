@@ -1,8 +1,10 @@
 """Focal loss: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs
@@ -12,11 +14,7 @@ from ltbench import Batch, Clock, Method, Outputs
 class Focal(Method):
     """Cross-entropy weighted by (1 - p_y)^gamma (Eq. 4, without class weights)."""
 
-    gamma: float = 1.0  # as in the LDAM-DRW baselines; the detection paper uses 2
-
-    def __post_init__(self) -> None:
-        if self.gamma < 0:
-            raise ValueError("gamma must not be negative")
+    gamma: Annotated[float, Ge(0)] = 1.0  # as in the LDAM-DRW baselines; the detection paper uses 2
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return (1 - p_y)^gamma * -log p_y; the gradient flows through both factors."""

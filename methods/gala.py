@@ -3,10 +3,11 @@ ICASSP 2024.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Step, Task
@@ -32,7 +33,7 @@ class GALA(Method):
     lambda1: float = 1.0
     lambda2: float = 1.0
     accumulate: Literal["double", "single"] = "double"  # sums of running sums (G4), or sums
-    epsilon: float = 1e-3  # added before the logarithm
+    epsilon: Annotated[float, Gt(0)] = 1e-3  # added before the logarithm
     view: Literal["autoaugment", "standard"] = "autoaugment"
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {
@@ -45,8 +46,6 @@ class GALA(Method):
     )
 
     def __post_init__(self) -> None:
-        if self.epsilon <= 0:
-            raise ValueError("epsilon must be positive: it is the margin of an unseen class")
         self.views = (self.view,)  # type: ignore[misc]  # a parameter, so per instance
 
     def setup(self, task: Task) -> None:
@@ -80,9 +79,9 @@ class GALA(Method):
         if step.outputs is None:
             return
         logits, batch = step.outputs["logits"], step.batch
-        received = self._received(logits, batch.targets, batch.share)
-        if batch.partners is not None and batch.share is not None:
-            received = received + self._received(logits, batch.partners, 1 - batch.share)
+        received = self._received(logits, batch.targets, batch.mix_ratio)
+        if batch.mix_targets is not None and batch.mix_ratio is not None:
+            received += self._received(logits, batch.mix_targets, 1 - batch.mix_ratio)
         running = self.state["running"] + received
         increment = running if self.accumulate == "double" else received
         self.state = {"running": running, "theta": self.state["theta"] + increment}
@@ -92,12 +91,12 @@ class GALA(Method):
         theta = (self.state["theta"] + self.epsilon).log()
         return {"margin_range": self.lambda1 * float(theta.max() - theta.min())}
 
-    def _received(self, logits: Tensor, targets: Tensor, share: Tensor | None) -> Tensor:
-        """Return the mean positive gradient [C] towards targets that images are of by a share."""
+    def _received(self, logits: Tensor, targets: Tensor, ratio: Tensor | None) -> Tensor:
+        """Return the mean positive gradient [C] towards targets, weighted by a mix ratio [B]."""
         chances = self._adjusted(logits, targets).double().softmax(1)
         own = F.one_hot(targets, self.task.num_classes)  # [B, C]
         pulled = own * (1 - chances)
-        return (pulled if share is None else share.unsqueeze(1) * pulled).mean(0)
+        return (pulled if ratio is None else ratio.unsqueeze(1) * pulled).mean(0)
 
     def _adjusted(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return f [B, C] of raw logits z; no gradient runs through the accumulators."""

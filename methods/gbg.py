@@ -4,9 +4,11 @@ Optimization", AAAI 2024.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Recipe, Stage, Step, Task
@@ -117,8 +119,8 @@ class GBG(Contrastive):
     milestones in epochs (160 and 180); rate and warm-up as they are (0.1; 5 epochs).
     """
 
-    beta: float = 1.6
-    groups: int = 4
+    beta: Annotated[float, Ge(0)] = 1.6
+    groups: Annotated[int, Ge(1)] = 4
 
     deviations = (
         "as the released CIFAR script computes it; the paper's equations were not at hand",
@@ -127,11 +129,6 @@ class GBG(Contrastive):
         "the exact least norm, not an iteration's; a group without loss or gradient is left out",
         "groups by class size where clustering leaves one empty",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.groups < 1:
-            raise ValueError("groups must be at least 1")
 
     def setup(self, task: Task) -> None:
         """Take the task; raises UsageError for more groups than classes."""

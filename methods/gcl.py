@@ -3,13 +3,15 @@ CVPR 2022.
 """
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
-from ltbench.blocks.mixup import blended
+from ltbench.blocks.mixup import mixed
 from ltbench.networks import CosineClassifier, Network
 
 
@@ -25,23 +27,17 @@ class GCL(Method):
     the control.
     """
 
-    noise: float = 0.5
-    scale: float = 30.0
-    margin: float = 0.1  # the rest but alpha is stage 2's
-    classifier_scale: float = 20.0
-    gamma: float = 1.0
-    alpha: float = 1.0  # of Beta(alpha, alpha)
+    noise: Annotated[float, Ge(0)] = 0.5
+    scale: Annotated[float, Gt(0)] = 30.0
+    margin: Annotated[float, Ge(0)] = 0.1  # the rest but alpha is stage 2's
+    classifier_scale: Annotated[float, Gt(0)] = 20.0
+    gamma: Annotated[float, Ge(0)] = 1.0
+    alpha: Annotated[float, Ge(0)] = 1.0  # of Beta(alpha, alpha)
 
     deviations = (
         "the two labels of a mixed image share one draw of the noise",
         "stage 2 starts from the last epoch of stage 1; the release from the best on the test set",
     )
-
-    def __post_init__(self) -> None:
-        if min(self.noise, self.margin, self.gamma, self.alpha) < 0:
-            raise ValueError("noise, margin, gamma and alpha must not be negative")
-        if min(self.scale, self.classifier_scale) <= 0:
-            raise ValueError("scale and classifier_scale must be positive")
 
     def setup(self, task: Task) -> None:
         """Derive the cloud sizes [C] from the class counts; equal counts have none."""
@@ -73,7 +69,7 @@ class GCL(Method):
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch after mixup."""
-        return blended(batch, clock, self.alpha)
+        return mixed(batch, clock, self.alpha)
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the cross-entropy of the clouded logits, [B]."""

@@ -3,6 +3,9 @@ Generalization in Deep Learning", ICML 2022.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from ltbench import Method, Step
 from ltbench.api.perturb import inner, scaled
@@ -17,14 +20,10 @@ class GradientPenalty(Method):
     behind `+` it modifies any objective.
     """
 
-    alpha: float = 0.8
-    rho: float = 0.1  # the official recipes' on CIFAR
+    alpha: Annotated[float, Ge(0), Le(1)] = 0.8
+    rho: Annotated[float, Ge(0)] = 0.1  # the official recipes' on CIFAR
 
     deviations = ("batch statistics move in the first pass only",)
-
-    def __post_init__(self) -> None:
-        if self.rho < 0 or not 0 <= self.alpha <= 1:
-            raise ValueError("rho must not be negative, alpha lies from 0 to 1")
 
     def backward(self, step: Step) -> None:
         """Two passes: the gradient here is used for its share and gives the displacement."""

@@ -3,13 +3,14 @@ AAAI 2024.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import torch
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage
-from ltbench.blocks.mixup import blended
+from ltbench.blocks.mixup import mixed
 from ltbench.networks import Network
 
 FIRST = "mixup"
@@ -29,21 +30,15 @@ class H2T(Method):
     control. The variant is the release's for CIFAR-100 at ratio 50; at 100 it has the default.
     """
 
-    share: float = 0.25
-    rate: float = 0.2  # of the learning rate, in stage 2
-    decay: float = 2.5  # of the weight decay, in stage 2
-    length: float = 0.05
+    share: Annotated[float, Ge(0), Le(1)] = 0.25
+    rate: Annotated[float, Gt(0)] = 0.2  # of the learning rate, in stage 2
+    decay: Annotated[float, Ge(0)] = 2.5  # of the weight decay, in stage 2
+    length: Annotated[float, Gt(0)] = 0.05
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {"cifar100_r50": {"decay": 1.0}}
     deviations = (
         "CIFAR-100's settings on every data set; the release has none for CE on CIFAR-10",
     )
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.share <= 1 and self.rate > 0 and self.decay >= 0 and self.length > 0):
-            raise ValueError(
-                "share lies from 0 to 1; rate and length are above 0, decay is not negative"
-            )
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier, on pairs."""
@@ -66,7 +61,7 @@ class H2T(Method):
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return mixed images, or in stage 2 the pairs: balanced images, then uniform ones."""
         if clock.stage == FIRST:
-            return blended(batch, clock, 1.0)
+            return mixed(batch, clock, 1.0)
         places = torch.arange(len(batch.targets), device=batch.targets.device).view(-1, 2)
         uniform, balanced = map(batch.select, places.unbind(1))
         return balanced._replace(views=(balanced.images, uniform.images))

@@ -3,6 +3,9 @@ Class-Imbalanced Recognition", ICCV 2023.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from ltbench import Method, Step, Task
 from ltbench.api.perturb import scaled
@@ -19,17 +22,13 @@ class ImbSAM(Method):
     any objective.
     """
 
-    rho: float = 0.05
-    eta: int = 20
+    rho: Annotated[float, Ge(0)] = 0.05
+    eta: Annotated[int, Ge(0)] = 20
 
     deviations = (
         "trained by the protocol's recipe and network, not the release's wider one at rate 0.01",
         "batch statistics move in the first pass only; the release moves them in both",
     )
-
-    def __post_init__(self) -> None:
-        if self.rho < 0 or self.eta < 0:
-            raise ValueError("rho and eta must not be negative")
 
     def setup(self, task: Task) -> None:
         """Raise UsageError where no class is in the tail, so that it would be its base."""

@@ -4,8 +4,10 @@ CVPR 2021.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage
@@ -22,17 +24,13 @@ class LADE(Method):
     alpha = 0 is the control: balanced softmax.
     """
 
-    alpha: float = 0.1
-    lam: float = 0.01
+    alpha: Annotated[float, Ge(0)] = 0.1
+    lam: Annotated[float, Ge(0)] = 0.01
 
     deviations = (
         "the suite's ResNet of 64 features; the release's two branches join 128 features",
         "the recipe scales with the protocol's",
     )
-
-    def __post_init__(self) -> None:
-        if min(self.alpha, self.lam) < 0:
-            raise ValueError("alpha and lam must not be negative")
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return one stage by the official settings, relative to the recipe."""

@@ -3,6 +3,9 @@ ICLR 2020.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
 
 from ltbench import Method, Recipe, Stage
 from ltbench.networks import Network, ScaledClassifier
@@ -16,7 +19,7 @@ class LWS(Method):
     to it, `length` of the epochs (10 of 200) at the same rate falling by a cosine, no warm-up.
     """
 
-    length: float = 0.05
+    length: Annotated[float, Gt(0)] = 0.05
     moving: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
 
     deviations = (
@@ -25,10 +28,6 @@ class LWS(Method):
         "an epoch of stage 2 has as many draws as there are images; the release's C times n_max",
         "class-balanced draws with replacement; the release cycles through the classes",
     )
-
-    def __post_init__(self) -> None:
-        if self.length <= 0:
-            raise ValueError("length is a share of the epochs, above 0")
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the network and that of the scales."""

@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from annotated_types import Ge, Gt, Le
+from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
 from ltbench.blocks.mixup import mixed
@@ -26,11 +27,11 @@ class MiSLAS(Method):
     the release's settings by data set and ratio; CIFAR-100 at 100 is the default.
     """
 
-    head: float = 0.4  # eps of the largest class
-    tail: float = 0.1  # eps of the smallest
-    rate: float = 0.2  # of W and b in stage 2, a factor
+    head: Annotated[float, Ge(0), Le(1)] = 0.4  # eps of the largest class
+    tail: Annotated[float, Ge(0), Le(1)] = 0.1  # eps of the smallest
+    rate: Annotated[float, Gt(0)] = 0.2  # of W and b in stage 2, a factor
     shifted: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
-    length: float = 0.05
+    length: Annotated[float, Gt(0)] = 0.05
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {
         "cifar10": {"head": 0.3, "tail": 0.0, "rate": 0.5, "shifted": False},
@@ -41,10 +42,6 @@ class MiSLAS(Method):
         "class-balanced draws with replacement; the release cycles through the classes",
         "stage 2 starts from the last epoch of stage 1; the release from the best on the test set",
     )
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.tail <= 1 and 0 <= self.head <= 1 and self.rate > 0 and self.length > 0):
-            raise ValueError("head and tail lie from 0 to 1; rate and length are above 0")
 
     def setup(self, task: Task) -> None:
         """Derive eps_c, [C]; equal counts are all head."""
@@ -74,19 +71,14 @@ class MiSLAS(Method):
         return network
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the batch as it is: `forward` mixes, so no modifier may mix."""
-        return batch
-
-    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
-        """Return the outputs, for mixed images in stage 1, and the "labels" [B, C] they are for."""
-        if clock.stage == FIRST:
-            images, labels = mixed(batch, clock, self.task.num_classes)
-            return {**network(images), "labels": labels}
-        return {**network(batch.images), "labels": self.smoothed(batch.targets)}
+        """Return the batch, in stage 1 after mixup."""
+        return mixed(batch, clock, 1.0) if clock.stage == FIRST else batch
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
-        """Return the cross-entropy towards the labels, [B]."""
-        labels = outputs["labels"].to(outputs["logits"])
+        """Return the cross-entropy, in stage 2 towards smoothed labels, [B]."""
+        if clock.stage == FIRST:
+            return super().losses(outputs, batch, clock)
+        labels = self.smoothed(batch.targets).to(outputs["logits"])
         return F.cross_entropy(outputs["logits"], labels, reduction="none")
 
     def smoothed(self, targets: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
 """Mixup: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from ltbench import Batch, Clock, Method
-from ltbench.blocks.mixup import blended
+from ltbench.blocks.mixup import mixed
 
 
 @dataclass
@@ -15,12 +18,8 @@ class Mixup(Method):
     the weights, goes by that of its first. alpha = 0 is the control, l = 1.
     """
 
-    alpha: float = 1.0  # CIFAR; 0.2 on the large sets
-
-    def __post_init__(self) -> None:
-        if self.alpha < 0:
-            raise ValueError("alpha must not be negative")
+    alpha: Annotated[float, Ge(0)] = 1.0  # CIFAR; 0.2 on the large sets
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the mixed batch; share and partners are the clock's."""
-        return blended(batch, clock, self.alpha)
+        """Return the mixed batch; ratio and order are the clock's."""
+        return mixed(batch, clock, self.alpha)

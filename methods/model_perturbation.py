@@ -3,8 +3,10 @@ Forgetting in Incremental Few-Shot Learning by Finding Flat Minima", NeurIPS 202
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ltbench import Method, Perturbation, Step
@@ -19,9 +21,9 @@ class ModelPerturbation(Method):
     cross-entropy; behind `+` it modifies any objective. size = 0 is the control.
     """
 
-    size: float = 0.05
-    draws: int = 2
-    layers: int = 4
+    size: Annotated[float, Ge(0)] = 0.05
+    draws: Annotated[int, Ge(1)] = 2
+    layers: Annotated[int, Ge(1)] = 4
 
     deviations = (
         "noise relative to a filter's norm; the paper's +-0.005, absolute, means less and less "
@@ -30,10 +32,6 @@ class ModelPerturbation(Method):
         "without the term that holds class prototypes, which belongs to incremental learning",
         "batch statistics move in an undisplaced pass that takes no gradient",
     )
-
-    def __post_init__(self) -> None:
-        if self.size < 0 or min(self.draws, self.layers) < 1:
-            raise ValueError("size must not be negative, draws and layers are at least 1")
 
     def backward(self, step: Step) -> None:
         """Descend along the mean gradient at the displaced weights."""

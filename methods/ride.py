@@ -3,10 +3,11 @@ ICLR 2021.
 """
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
@@ -26,23 +27,17 @@ class RIDE(Method):
     is its mean. Official recipe, relative to the protocol's: Nesterov, decay x 2.5 (5e-4).
     """
 
-    number: int = 3  # of experts
+    number: Annotated[int, Ge(1)] = 3  # of experts
     diversity: float = -0.45  # negative: experts are driven apart
     max_margin: float = 0.5
-    scale: float = 30.0
-    beta: float = 0.9999
-    defer: float = 0.8  # epoch 160 of 200
+    scale: Annotated[float, Gt(0)] = 30.0
+    beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
+    defer: Annotated[float, Ge(0), Le(1)] = 0.8  # epoch 160 of 200
 
     deviations = (
         "without the router and without distillation, the paper's optional second stages",
         "crop and flip only; the release also rotates by up to 15 degrees",
     )
-
-    def __post_init__(self) -> None:
-        if self.number < 1:
-            raise ValueError("number counts experts, at least 1")
-        if not (0 <= self.beta < 1 and 0 <= self.defer <= 1 and self.scale > 0):
-            raise ValueError("beta lies from 0 to below 1, defer from 0 to 1, scale above 0")
 
     def setup(self, task: Task) -> None:
         """Derive margins, deferred weights and deferred temperatures, each [C]."""

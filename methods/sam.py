@@ -4,6 +4,9 @@ on Class-Imbalanced Data", NeurIPS 2022.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from ltbench import Method, Step
 from ltbench.api.perturb import scaled
@@ -17,16 +20,12 @@ class SAM(Method):
     CIFAR radii are 0.1 and 0.2 on CE (CIFAR-10, CIFAR-100) and 0.8 on LDAM-DRW.
     """
 
-    rho: float = 0.05  # of the first paper
+    rho: Annotated[float, Ge(0)] = 0.05  # of the first paper
 
     deviations = (
         "batch statistics move in the first pass only, as the optimiser's authors recommend; "
         "the long-tailed release moves them in both",
     )
-
-    def __post_init__(self) -> None:
-        if self.rho < 0:
-            raise ValueError("rho must not be negative")
 
     def backward(self, step: Step) -> None:
         """Two passes: the gradient here gives the ascent, the gradient there is used."""

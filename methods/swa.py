@@ -5,9 +5,11 @@ UAI 2018.
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
-import torch
+from annotated_types import Ge, Lt
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from ltbench import Batch, Clock, Method, Recipe
 from ltbench.api.compose import name_of, overrides
@@ -22,16 +24,12 @@ class SWA(Method):
     training images. The average lasts one stage, so the base must have one.
     """
 
-    start: float = 0.8  # epoch 160 of 200
+    start: Annotated[float, Ge(0), Lt(1)] = 0.8  # epoch 160 of 200
 
     deviations = (
         "the learning rate follows the base's recipe; the paper's is constant while it averages",
         "batch statistics of the average are those of the training images, not augmented",
     )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < 1:
-            raise ValueError("start is a share of the epochs, from 0 to below 1")
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Refuse later stages, trained on other weights, and what finishes the network before."""
@@ -62,7 +60,8 @@ class SWA(Method):
         self.state["count"] = count + 1
         average = copy.deepcopy(network)
         average.load_state_dict(self.state["mean"], strict=False)
-        self.state["statistics"] = statistics(average, data)
+        update_bn((batch.images for batch in data()), average)
+        self.state["statistics"] = dict(average.named_buffers())
 
     def finalize(self, network: nn.Module) -> None:
         """Put the average, with its own batch statistics, in the network's place."""
@@ -76,16 +75,3 @@ class SWA(Method):
                 f"({min(missing)}); choose another base."
             )
         network.load_state_dict({name: average[name] for name in names})
-
-
-def statistics(network: nn.Module, data: Callable[[], Iterable[Batch]]) -> dict[str, torch.Tensor]:
-    """Return a network's buffers after one pass that counts every batch alike."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_running_stats()
-            module.momentum = None  # the plain mean over batches
-    network.train()
-    with torch.no_grad():
-        for batch in data():
-            network(batch.images)
-    return {name: buffer.detach().clone() for name, buffer in network.named_buffers()}

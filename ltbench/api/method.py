@@ -30,7 +30,7 @@ Outputs = dict[str, Tensor]
 class Method:
     """Plain cross-entropy training; subclasses override what their paper changes.
 
-    Hooks run in this order: `setup`, `build`, `stages`; every epoch `augment`; every step `mix`,
+    Hooks run in this order: `setup`, `stages`, `build`; every epoch `augment`; every step `mix`,
     `backward` (which calls `forward`, `losses`, `penalty` through the step) and `after_step`;
     every epoch `after_epoch`; between stages `begin_stage`; at the end, on a copy, `finalize`,
     `predict`, `adjust_logits`. Only training data reaches a hook.
@@ -39,6 +39,7 @@ class Method:
     views: ClassVar[tuple[str, ...]] = ("standard",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
+    version: ClassVar[int] = 1  # raised by a change that makes runs of before another method's
 
     task: Task = field(init=False, repr=False, compare=False)
     state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -82,9 +83,9 @@ class Method:
         return view
 
     def mix(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the batch to train on; mixed images bring `partners`, [B], and `share`, [B].
+        """Return the batch to train on; mixed images bring `mix_targets` and `mix_ratio`, both [B].
 
-        Their loss is share times that towards the targets, the rest towards the partners.
+        Their loss is mix_ratio times that towards targets, and the rest towards mix_targets.
         """
         return batch
 
@@ -176,13 +177,13 @@ class Step:
     def losses(self, outputs: Outputs) -> Tensor:
         """Return the method's losses [B] for outputs of this batch, times all weights.
 
-        Of mixed images: share times the loss towards the targets, the rest towards the partners.
+        Of mixed images: mix_ratio times that towards targets, and the rest towards mix_targets.
         """
         batch = self.batch
         losses = self._weighted(outputs, batch)
-        if batch.partners is not None and batch.share is not None:
-            other = self._weighted(outputs, batch._replace(targets=batch.partners))
-            losses = batch.share * losses + (1 - batch.share) * other
+        if batch.mix_targets is not None and batch.mix_ratio is not None:
+            other = self._weighted(outputs, batch._replace(targets=batch.mix_targets))
+            losses = batch.mix_ratio * losses + (1 - batch.mix_ratio) * other
         if self.loss is None:
             self.loss = losses.detach().mean()
         return losses * self.method.loss_weight(self.clock)

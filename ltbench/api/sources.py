@@ -97,7 +97,7 @@ def _closure(name: str, path: Path, root: Path, top: str = "") -> dict[str, Path
         if name in found:
             continue
         found[name] = path
-        for other in _imports(name, path):
+        for other in imported(name, path):
             head = other.partition(".")[0]
             if head != "ltbench" and (not top or head == top):
                 file = _file_of(root, other)
@@ -106,7 +106,7 @@ def _closure(name: str, path: Path, root: Path, top: str = "") -> dict[str, Path
     return found
 
 
-def _imports(name: str, path: Path) -> Iterator[str]:
+def imported(name: str, path: Path) -> Iterator[str]:
     """Yield the dotted names that a module may import, anywhere in its text."""
     try:
         tree = ast.parse(path.read_bytes())

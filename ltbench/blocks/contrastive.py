@@ -1,9 +1,11 @@
 """Classification of one view beside balanced contrast between two others, for methods with both."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from ltbench.api.method import Method, Outputs
@@ -23,18 +25,12 @@ class Contrastive(Method):
 
     views = ("autoaugment", "contrastive", "contrastive")
 
-    alpha: float = 2.0  # CIFAR; ImageNet: 1.0
-    beta: float = 0.6  # CIFAR; ImageNet: 0.35
-    tau: float = 0.1  # CIFAR; ImageNet: 0.07
-    scale: float = 30.0
-    hidden: int = 512  # of both heads; ImageNet: 2048
-    width: int = 128  # of projections and prototypes; ImageNet: 1024
-
-    def __post_init__(self) -> None:
-        if min(self.tau, self.scale, self.hidden, self.width) <= 0:
-            raise ValueError("tau, scale, hidden and width must be positive")
-        if min(self.alpha, self.beta) < 0:
-            raise ValueError("alpha and beta must not be negative")
+    alpha: Annotated[float, Ge(0)] = 2.0  # CIFAR; ImageNet: 1.0
+    beta: Annotated[float, Ge(0)] = 0.6  # CIFAR; ImageNet: 0.35
+    tau: Annotated[float, Gt(0)] = 0.1  # CIFAR; ImageNet: 0.07
+    scale: Annotated[float, Gt(0)] = 30.0
+    hidden: Annotated[int, Gt(0)] = 512  # of both heads; ImageNet: 2048
+    width: Annotated[int, Gt(0)] = 128  # of projections and prototypes; ImageNet: 1024
 
     def build(self, network: Network) -> Network:
         """Give the network a cosine classifier and two heads that only training uses."""

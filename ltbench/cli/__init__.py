@@ -10,6 +10,7 @@ import typer
 from ltbench import __version__
 from ltbench.cli import (
     check,
+    cite,
     data,
     evaluate,
     export,
@@ -45,6 +46,7 @@ app.command("export")(export.export)
 app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)
 app.command("show")(show.show)
+app.command("cite")(cite.cite)
 app.command("status")(inspect.status)
 app.add_typer(data.app, name="data")
 app.command("doctor")(data.doctor)

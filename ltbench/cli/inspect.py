@@ -66,7 +66,7 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
         ]
     )
     for line in lines:
-        for reason in line.reasons:
+        for reason in (*line.reasons, *filter(None, [line.mixed])):
             print(f"{line.method} on {line.dataset}: {reason}")
 
 

@@ -1,6 +1,7 @@
 """`ltbench ledger`: does what papers report hold? Reads records; imports no torch."""
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,13 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Epoch(StrEnum):
+    """Whose scores are judged; protocol `paper` holds no training images out to select on."""
+
+    LAST = "last"
+    BEST_TEST = "best_test"
+
+
 def ledger(
     format_: Annotated[
         Format | None, typer.Option("--format", help="Write every line as csv or json.")
@@ -27,6 +35,10 @@ def ledger(
         str | None,
         typer.Option(metavar="PROTOCOL", help="Instead, rank methods over its data sets."),
     ] = None,
+    select: Annotated[
+        Epoch,
+        typer.Option(help="best_test: as most papers report, and optimistic as they are."),
+    ] = Epoch.LAST,
     results: Results = Path("results"),
     load: Load = None,
 ) -> None:
@@ -40,12 +52,17 @@ def ledger(
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load as table_of
-    from ltbench.tables.definition import shipped
+    from ltbench.tables.definition import selecting, shipped
     from ltbench.tables.ledger import build
+    from ltbench.tables.selection import Selection
     from ltbench.tables.write.ledger import as_csv, as_json
 
-    tables = [table_of(name) for name in sorted(shipped())]
-    filled = build(tables, load_claims(tables), Store(results), names())
+    shipped_tables = [table_of(name) for name in sorted(shipped())]
+    claims = load_claims(shipped_tables)
+    tables = [
+        replace(selecting(table, Selection(select)), name=table.name) for table in shipped_tables
+    ]
+    filled = build(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))
     else:

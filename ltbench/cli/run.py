@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,13 @@ def run(
     imbalance: Annotated[
         float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
     ] = None,
-    seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
+    seeds: Annotated[
+        str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed.")
+    ] = "3",
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
+    ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -101,9 +108,11 @@ def run(
         if not names or not sets:
             raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
         plan = make(
-            sets, names, seeds_of(seeds), store,
+            sets, names, list(dict.fromkeys(seed)) if seed else seeds_of(seeds), store,
             protocol_name=protocol, network=network, validation=validation, force=force,
         )  # fmt: skip
+        for warning in plan.warnings:
+            print(f"ltbench: {warning}", file=sys.stderr)
         workspace = Workspace(results, root_of(data_root), device, force=force)
         check_data(plan.jobs, workspace)
         rehearse(plan.jobs, workspace)
@@ -197,7 +206,8 @@ def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
     from ltbench.tables.comparison import compare
 
     asked = {cell: position for position, cell in enumerate(plan.cells)}
-    comparisons = compare(sorted(records, key=lambda record: asked[Cell.of(record)]))
+    ordered = sorted(records, key=lambda record: asked[Cell.of(record)])
+    comparisons = compare(ordered, plan.cells[0].method)
     for comparison in comparisons:
         if as_json:
             print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))

@@ -18,8 +18,8 @@ class Batch(NamedTuple):
     views: tuple[Tensor, ...]  # each [B, channels, height, width], normalised
     targets: Tensor  # [B], int64
     indices: Tensor  # [B], int64: positions in the training set
-    partners: Tensor | None = None  # [B], int64: the labels of what is mixed into the images
-    share: Tensor | None = None  # [B]: of the own label in the loss; the partner has the rest
+    mix_targets: Tensor | None = None  # [B], int64: the labels of what is mixed into the images
+    mix_ratio: Tensor | None = None  # [B], 0 to 1: of the own label in the loss
 
     @property
     def images(self) -> Tensor:

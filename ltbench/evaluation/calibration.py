@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+
+from ltbench.evaluation.metrics import calibration_error
 
 Floats = npt.NDArray[Any]
 Labels = npt.NDArray[Any]
@@ -23,20 +26,14 @@ class Calibration:
 
 
 def calibration(logits: Floats, labels: Labels, weights: Floats, bins: int) -> Calibration:
-    """Return the calibration of logits [N, C] against labels [N]; `weights` [N] sum to one.
-
-    Confidences fall into equal-width bins (Guo et al. 2017, Eq. 3); each weighs in by its share.
-    """
+    """Return the calibration of logits [N, C] against labels [N]; `weights` [N] sum to one."""
     log_likely = log_softmax(logits.astype(np.float64), axis=1)
     likely = np.exp(log_likely)
-    confidence = likely.max(1)
-    hits = likely.argmax(1) == labels
-    places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(places, weights * (hits - confidence), minlength=bins)
     own = np.arange(len(labels)), labels
     squares = (likely**2).sum(1) - 2 * likely[own] + 1
+    tensor = torch.from_numpy
     return Calibration(
-        100 * float(np.abs(gaps).sum()),
+        calibration_error(tensor(logits), tensor(labels), tensor(weights), bins),
         -float(weights @ log_likely[own]),
         float(weights @ squares),
     )

@@ -33,14 +33,17 @@ def scores_of(logits: Tensor, labels: Tensor, task: Task, epoch: int) -> Scores:
     )
 
 
-def calibration_error(logits: Tensor, labels: Tensor) -> float:
+def calibration_error(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None, bins: int = BINS
+) -> float:
     """Return the expected calibration error in percent (Guo et al. 2017, Eq. 3).
 
-    Confidences fall into 15 equal-width bins; each bin weighs in by its share of the images.
+    100 sum_b |sum_{i in b} w_i (hit_i - confidence_i)| over equal-width bins b of the confidence;
+    `weights` w [N] sum to one and are all 1 / N if not given.
     """
     confidence, predicted = logits.double().softmax(1).max(1)
-    hits = (predicted == labels).double()
-    bins = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
-    gaps = torch.zeros(BINS, dtype=torch.float64, device=logits.device)
-    gaps.index_add_(0, bins, hits - confidence)
-    return 100 * float(gaps.abs().sum()) / len(labels)
+    surplus = (predicted == labels).double() - confidence
+    surplus = surplus / len(labels) if weights is None else surplus * weights
+    places = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    gaps = torch.zeros(bins, dtype=torch.float64, device=logits.device)
+    return 100 * float(gaps.index_add_(0, places, surplus).abs().sum())

@@ -120,8 +120,9 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
         files[name] = partial(_unpack, archive, entry)
     if MANIFEST not in files:
         raise UsageError(
-            f"{path} is no bundle (it has no {MANIFEST}); "
-            "`ltbench export --format bundle --output records.zip` makes one."
+            f"{path} is no bundle (it has no {MANIFEST} of its own); what was unpacked and zipped "
+            "again merges as a folder, unpacked, and "
+            "`ltbench export --format bundle --output records.zip` makes a bundle."
         )
     return Source(files, _manifest(path, files.pop(MANIFEST)), strange)
 

@@ -10,6 +10,7 @@ from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 from ltbench.statistics.power import chance
 from ltbench.tables.cells import Reader, entries, scores
+from ltbench.tables.columns import judged_rows
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import METRICS, Metric
 
@@ -23,13 +24,18 @@ class Target:
     tolerance: float
     scores: tuple[float, ...]
     deviation: float
+    family: int  # values of its column that are judged together
+    wanted: int  # seeds that its table names: with fewer nothing is judged
 
     def chance(self, n: int) -> float:
-        """Return how likely it is decided at n seeds, or already is at those there are."""
-        have = len(self.scores)
-        at = (chance(self.reported, self.tolerance, self.scores, self.deviation, k)
-              for k in {have, max(n, have)})  # fmt: skip
-        return max(at)
+        """Return how likely it is decided at n seeds, or at those there are if these are more."""
+        n = max(n, len(self.scores))
+        if n < self.wanted:
+            return 0.0
+        return chance(
+            self.reported, self.tolerance, self.scores, n, deviation=self.deviation,
+            family=self.family,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,12 @@ def groups(
     protocol: str | None,
     methods: Collection[str],
     deviations: Deviations,
+    wanted: int,
 ) -> tuple[list[Candidate], int]:
     """Return what can be run of a table, and how many of its reported values cannot be judged so.
 
     Those need a data set or a method that this version lacks, or are of no judged metric, or of
-    another protocol than the paper's.
+    another protocol than the paper's. `wanted` seeds are what a value is judged on.
     """
     reader, left = Reader(store), 0
     found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
@@ -88,7 +95,8 @@ def groups(
         if reported is not None and tolerance is not None:
             have = tuple(scores(reader, table, row, head, seeds).values())
             spread = deviations.of(column.data.info.name, column.metric).points
-            asked.append(Target(column.metric, reported, tolerance, have, spread))
+            family = len(judged_rows(table, head))
+            asked.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
     made = [
         Candidate(
             *key, tuple(dict.fromkeys(labels)), tuple(asked), _jobs(*key, seeds=seeds, store=store)

@@ -37,6 +37,7 @@ class TablePlan:
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
     worth: tuple[SeedCount, ...]  # by the number of seeds
     deviations: dict[tuple[str, Metric], Deviation]  # by data set and metric
+    families: dict[tuple[str, Metric], int]  # most values of a column that are judged together
     problems: tuple[str, ...]
 
     @property
@@ -71,21 +72,26 @@ def plan(
     candidates = partial(
         groups, table, store, protocol=protocol, methods=names(), deviations=deviations
     )
-    made, left = candidates(seeds)
+    made, left = candidates(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
-    wide, _ = candidates(more)
+    wide, _ = candidates(more, wanted=0)
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
     used = {
         (group.data.info.title, each.metric): deviations.of(group.data.info.name, each.metric)
         for group in made
         for each in group.asked
     }
+    families: dict[tuple[str, Metric], int] = {}
+    for group in made:
+        for each in group.asked:
+            key = (group.data.info.title, each.metric)
+            families[key] = max(each.family, families.get(key, 0))
     return TablePlan(
         table, tuple(seeds), budget, prices.machine, *_load(), workspace, tuple(made), left,
         tuple(chosen), tuple(beyond),
         tuple(worth(wide, PaidTrainings.of(_jobs(wide), prices, store))),
-        used, tuple(store.problems),
+        used, families, tuple(store.problems),
     )  # fmt: skip
 
 

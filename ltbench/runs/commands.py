@@ -1,5 +1,6 @@
 """The command that fills cells, as a user types it, and the seeds it names. Imports no torch."""
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,15 +39,26 @@ def seeds_of(text: str) -> list[int]:
     """Return `3` as [0, 1, 2] and `0,4` as [0, 4]; raises UsageError for anything else."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts if part):
-        raise UsageError(f"--seeds {text}: give a count such as 3 or a list such as 0,4.")
+        raise UsageError(f"--seeds {text}: {_instead(text)}")
     numbers = [int(part) for part in parts if part]
     if "," not in text:
         if numbers and numbers[0] > MAX_SEEDS:
             raise UsageError(f"--seeds {text}: that is too many; give at most {MAX_SEEDS}.")
         numbers = list(range(numbers[0])) if numbers else []
     if not numbers:
-        raise UsageError(f"--seeds {text}: give at least one seed, such as 1 or 0,4.")
+        raise UsageError(
+            f"--seeds {text}: give at least one seed, such as 1 or 0,4; seed 0 alone is --seed 0."
+        )
     return list(dict.fromkeys(numbers))
+
+
+def _instead(text: str) -> str:
+    """Return what to give instead of seeds that do not read."""
+    if found := re.fullmatch(r"\s*(\d{1,4})\s*(?:-|:|\.\.)\s*(\d{1,4})\s*", text):
+        first, last = map(int, found.groups())
+        if first < last < first + 20:
+            return f"write {','.join(map(str, range(first, last + 1)))} for that."
+    return "give a count such as 3 or a list such as 0,4."
 
 
 def _quoted(text: str) -> str:

@@ -20,9 +20,9 @@ except ImportError:  # on Windows
 
 def environment(device: torch.device) -> Environment:
     """Return the environment of this process for runs on `device`."""
-    commit, dirty = _source()
+    version_here, commit, dirty = source_state()
     return Environment(
-        ltbench=ltbench.__version__,
+        ltbench=version_here,
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
@@ -33,6 +33,11 @@ def environment(device: torch.device) -> Environment:
         threads=torch.get_num_threads(),
         platform=f"{platform.system()} {platform.machine()}",
     )
+
+
+def source_state() -> tuple[str, str | None, bool | None]:
+    """Return ltbench's version and, in a checkout of its own, the commit and whether it changed."""
+    return (ltbench.__version__, *_source())
 
 
 def device_name(device: torch.device) -> str:

@@ -22,8 +22,14 @@ def read_record(path: Path) -> Record:
         return record_in(path.read_bytes())
     except FileNotFoundError:
         raise
+    except NewerVersionError as error:
+        raise LtbenchError(f"{path} does not read here ({error}); update ltbench.") from None
     except (OSError, ValueError) as error:
         raise unreadable(path, str(error)) from None
+
+
+class NewerVersionError(ValueError):
+    """A record of a later ltbench: it is whole, and not for this version to judge."""
 
 
 def record_in(content: bytes) -> Record:
@@ -45,7 +51,10 @@ def _other_version(content: bytes) -> str:
         return str(error)
     if version == SCHEMA_VERSION:
         return ""
-    return f"its schema version is {version!r}, not {SCHEMA_VERSION}"
+    reason = f"its schema version is {version!r}, not {SCHEMA_VERSION}"
+    if type(version) is int and version > SCHEMA_VERSION:
+        raise NewerVersionError(reason)
+    return reason
 
 
 def is_record(path: Path) -> bool:

@@ -3,9 +3,11 @@
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import describe, parameters, sources
+from ltbench.runs.code import code_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.store import Cell
@@ -19,12 +21,19 @@ class Identity:
     parameters: dict[str, dict[str, Any]]
     stages: list[dict[str, Any]]
     sources: dict[str, str]
+    versions: dict[str, int]  # that parts declare, where they are not the first
+    code: dict[str, str]  # says what computed a run, and is no part of its fingerprint
 
     @classmethod
     def of(cls, method: Method, protocol: Protocol) -> "Identity":
         """Return the identity of a method that was built."""
         return cls(
-            describe(method), parameters(method), stages_of(method, protocol), sources(method)
+            describe(method),
+            parameters(method),
+            stages_of(method, protocol),
+            sources(method),
+            {name_of(part): part.version for part in leaves(method) if part.version != 1},
+            code_of(method),
         )
 
     def fingerprint(self, dataset: str, network: str, protocol: Protocol, seed: int) -> str:
@@ -46,7 +55,8 @@ class Identity:
             ],
             "seed": seed,
         }
-        return fingerprint_of(resolved | ({"sources": self.sources} if self.sources else {}))
+        optional = {"sources": self.sources, "versions": self.versions}
+        return fingerprint_of(resolved | {key: value for key, value in optional.items() if value})
 
 
 def cell_fingerprint(cell: Cell, method: Method, protocol: Protocol) -> str:
@@ -61,7 +71,10 @@ def fingerprint_in(record: Record) -> str:
 
     Raises ValueError for settings that are no protocol's of this version.
     """
-    own = Identity(record.method, record.parameters, record.stages, record.sources)
+    own = Identity(
+        record.method, record.parameters, record.stages, record.sources, record.versions,
+        record.code,
+    )  # fmt: skip
     protocol = Protocol(**record.settings)
     return own.fingerprint(record.dataset, record.network, protocol, record.seed)
 

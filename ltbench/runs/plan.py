@@ -3,7 +3,7 @@
 Cells that differ only in post-hoc parts share one training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.api.compose import overrides
@@ -13,8 +13,10 @@ from ltbench.api.registry import baseline, build, describe, names, parts_of, tra
 from ltbench.data.catalog import Dataset
 from ltbench.errors import LtbenchError, UsageError, unknown
 from ltbench.networks import NETWORKS
+from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.provenance import Provenance, mixed_code, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.size import TrainingSize
 from ltbench.runs.store import Cell, Store
@@ -51,6 +53,7 @@ class Plan:
     cells: tuple[Cell, ...]
     finished: tuple[Record, ...]
     jobs: tuple[Job, ...]
+    warnings: tuple[str, ...] = ()  # of seeds that would be joined and were computed otherwise
 
 
 def make(
@@ -79,6 +82,7 @@ def make(
     resolved = [[_Resolved.of(m, protocol) for m in built] for protocol in protocols]
     cells: dict[Cell, None] = {}
     finished: list[Record] = []
+    joined: dict[Cell, dict[int, Provenance]] = {}  # by the cell of seed 0
     jobs: dict[str, Job] = {}
     for seed in seeds:
         for dataset, members in zip(datasets, resolved, strict=True):
@@ -88,7 +92,10 @@ def make(
                 if cell in cells:
                     continue
                 cells[cell] = None
-                record = None if force else _finished(store, cell, *job.fingerprints)
+                record = None if force else _finished(store, cell, one.whole, *job.fingerprints)
+                joined.setdefault(replace(cell, seed=0), {})[seed] = (
+                    one.provenance() if record is None else provenance_of(record)
+                )
                 if record is not None:
                     finished.append(record)
                     continue
@@ -99,7 +106,7 @@ def make(
                         fingerprints=earlier.fingerprints + job.fingerprints,
                     )
                 jobs[job.fingerprint] = job
-    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()))
+    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(joined)))
 
 
 def with_method(job: Job, specification: str) -> Job:
@@ -142,6 +149,13 @@ class _Resolved:
             None if first is None else cls.of(first, protocol),
         )
 
+    def provenance(self) -> Provenance:
+        """Return what would compute a run now."""
+        own = self.whole
+        return Provenance(
+            tuple(sorted(own.versions.items())), tuple(sorted(own.code.items())), source_state()
+        )
+
     def job(self, dataset: Dataset, network: str, seed: int) -> Job:
         """Return the training of one seed, with the one cell that the method fills."""
         place = (str(dataset), network, self.protocol, seed)
@@ -156,8 +170,23 @@ class _Resolved:
         )  # fmt: skip
 
 
-def _finished(store: Store, cell: Cell, fingerprint: str) -> Record | None:
+def _warnings(joined: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
+    for cell, by_seed in joined.items():
+        if words := mixed_code(by_seed):
+            yield (
+                f"{cell.method} on {cell.dataset}: {words}; --force trains them all again, "
+                "--results keeps them apart."
+            )
+
+
+def _finished(store: Store, cell: Cell, own: Identity, fingerprint: str) -> Record | None:
     record = store.read(cell)
+    if record is not None and record.versions != own.versions:
+        raise LtbenchError(
+            f"{store.path(cell)} was made by another version of the method "
+            f"({record.versions or 'the first'}, now {own.versions or 'the first'}); "
+            "run with --force to train it again, or with --results for another folder."
+        )
     if record is not None and record.fingerprint != fingerprint:
         raise LtbenchError(
             f"{store.path(cell)} was made with settings, or a method's file, that have changed "

@@ -76,6 +76,10 @@ class Record(Model):
     parameters: dict[str, dict[str, Any]]  # of every part of the method, defaults included
     # SHA-256 of the files of those parts that are not ltbench's own, by part
     sources: dict[str, str] = Field(default_factory=dict)
+    # Versions that parts of the method declare beyond the first, by part
+    versions: dict[str, int] = Field(default_factory=dict)
+    # Hashes of what of ltbench computed the run, by folder or method; none in records from before
+    code: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any]  # the protocol, every field
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     first_stage: FirstStage | None = None

@@ -44,6 +44,8 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
         fingerprint=job.fingerprint_of(cell),
         parameters=own.parameters,
         sources=own.sources,
+        versions=own.versions,
+        code=own.code,
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ltbench.runs.provenance import mixed_code, mixed_versions, provenance_of
 from ltbench.runs.record import Failure, Record
 from ltbench.runs.store import Cell, Store
 
@@ -18,6 +19,7 @@ class StatusRow:
     failed: tuple[int, ...]
     top1: float | None  # mean over the finished seeds, last epoch
     reasons: tuple[str, ...]  # of the failures
+    mixed: str  # how the finished seeds differ in what computed them, if they do
 
 
 def overview(store: Store) -> list[StatusRow]:
@@ -39,10 +41,12 @@ def _line(
     done = [cell for cell in cells if cell in records]
     stopped = [cell for cell in cells if cell in failures]
     scores = [records[cell].last.top1 for cell in done]
+    computed = {cell.seed: provenance_of(records[cell]) for cell in done}
     return StatusRow(
         *group,
         finished=tuple(cell.seed for cell in done),
         failed=tuple(cell.seed for cell in stopped),
         top1=sum(scores) / len(scores) if scores else None,
+        mixed=mixed_versions(computed) or mixed_code(computed),
         reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),
     )

@@ -2,21 +2,26 @@
 
 A reported value is one draw of unknown noise plus an unknown shift. The noise is taken to be that
 of one of our seeds; the shift (the best epoch on the test set instead of the last, rounding, small
-differences of recipe) is what the tolerance allows.
+differences of recipe) is what the tolerance allows. A value is judged once, on seeds that were
+named before the first of them ran.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev, variance
+from statistics import fmean
 from typing import Literal
 
-from scipy.special import nctdtrinc, stdtr, stdtrit
+from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
 
 from ltbench.statistics.estimates import ALPHA, CONFIDENCE, POWER
+from ltbench.statistics.gains import Gain
+from ltbench.statistics.pooling import Deviation, pool
 
 LEAST = 3  # seeds; of fewer nothing is judged
 MOST = 100  # seeds that anyone may be asked for
+LIKELY = 0.5  # so often at least do the seeds that are asked for decide
 LEAST_TOLERANCE = 0.3  # of a gain, in points: rounding and the choice of the epoch remain
 
 Word = Literal["holds", "differs", "undecided", "proxy", "not run"]
@@ -24,17 +29,18 @@ Word = Literal["holds", "differs", "undecided", "proxy", "not run"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word; of an undecided value also how many seeds more would decide it, if any would."""
+    """A word; of an undecided value also what it waits for, or what would have decided it."""
 
     word: Word
-    more: int | None = None
+    missing: int = 0  # seeds that were named and have not run
+    enough: int | None = None  # seeds of which a table of its own would decide it
 
     def __str__(self) -> str:
-        if self.word != "undecided":
-            return self.word
-        if self.more is None:
-            return "undecided: more seeds alone would not decide"
-        return f"undecided: about {self.more} more seed{'' if self.more == 1 else 's'}"
+        if self.missing:
+            return f"{self.word}: {self.missing} more seed{'s' * (self.missing > 1)} to run"
+        if self.enough is not None:
+            return f"{self.word}: {self.enough} seeds might decide"
+        return self.word
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,10 @@ class Evidence:
     reported: float
     tolerance: float
     mean: float
-    deviation: float  # standard deviation of one of our seeds
     n: int
+    wanted: int  # seeds that were named beforehand
+    deviation: float  # standard deviation of one of our seeds
+    freedom: int  # degrees of freedom that measured it
     noise: float  # standard deviation of the reported value
     gain: bool = False  # whether it is a difference, which then must have its sign too
 
@@ -56,56 +64,120 @@ class Evidence:
 
     @property
     def judged(self) -> bool:
-        """Return whether there are seeds enough."""
-        return self.n >= LEAST
+        """Return whether all seeds are there, and differ among themselves."""
+        return self.n >= max(LEAST, self.wanted) and self.freedom > 0 and self.deviation > 0
 
-    def p_value(self) -> float:
-        """Return how often so large a difference comes about when there is none but a shift."""
-        excess = abs(self.difference) - self.tolerance
-        if excess <= 0:
-            return 1.0
+    def p_value(self) -> float | None:
+        """Return how often so large a difference comes about when all there is is a shift.
+
+        The null is an interval, |shift| <= T, and the shift that makes the difference d most
+        likely is T: p = P(t >= (|d| - T) / s) + P(t >= (|d| + T) / s). None where nothing varies.
+        """
         spread = self._spread()
-        return 2 * float(stdtr(self.n - 1, -excess / spread)) if spread > 0 else 0.0
+        if self.freedom < 1 or not spread > 0:
+            return None
+        return self._tails(abs(self.difference), spread)
 
     def holds(self) -> bool:
         """Return whether the 95 % interval of our mean lies within the tolerance."""
-        half = self._quantile(CONFIDENCE) * self.deviation / math.sqrt(self.n)
+        half = self._half_width()
         if self.gain and self.mean * math.copysign(1, self.reported) <= half:
             return False  # its sign is open
         return abs(self.difference) + half <= self.tolerance
 
-    def detectable(self) -> float:
+    def detectable(self, alpha: float = ALPHA) -> float:
         """Return the least true difference that so many seeds find in four of five tries."""
-        shift = float(nctdtrinc(self.n - 1, 1 - POWER, self._quantile(CONFIDENCE)))
-        return self.tolerance + shift * self._spread()
+        spread = self._spread()
+        critical = (self._edge(alpha) - self.tolerance) / spread
+        shift = float(nctdtrinc(self.freedom, 1 - POWER, critical))
+        return self.tolerance + shift * spread
+
+    def chance(self, n: int, alpha: float = ALPHA) -> float:
+        """Return how likely it is decided at n seeds, these and new ones, n above those there are.
+
+        The deviation is taken to stay what it is; every method of its column gets as many seeds.
+        """
+        freedom = round(self.freedom * (n - 1) / (self.n - 1))
+        later = replace(self, n=n, wanted=n, freedom=freedom)
+        spread = self.deviation * math.sqrt(1 / self.n - 1 / n)  # of our mean then around it now
+        room = self.tolerance - later._half_width()
+        low, high = self.reported - room, self.reported + room
+        if self.gain and self.reported > 0:
+            low = max(low, later._half_width())
+        elif self.gain:
+            high = min(high, -later._half_width())
+        edge = later._edge(alpha)
+
+        def below(mean: float) -> float:
+            return float(ndtr((mean - self.mean) / spread))
+
+        differs = below(self.reported - edge) + 1 - below(self.reported + edge)
+        return differs + max(0.0, below(high) - below(low))
+
+    def enough(self, alpha: float = ALPHA) -> int | None:
+        """Return how many seeds decide it as likely as not; None where a hundred do not."""
+        sizes = range(self.n + 1, MOST + 1)
+        place = bisect_left(sizes, LIKELY, key=lambda n: self.chance(n, alpha))
+        return sizes[place] if place < len(sizes) else None
+
+    def _half_width(self) -> float:
+        quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
+        return quantile * self.deviation / math.sqrt(self.n)
 
     def _spread(self) -> float:
         """Return the standard deviation of the difference between our mean and one such value."""
         return math.sqrt(self.noise**2 + self.deviation**2 / self.n)
 
-    def _quantile(self, confidence: float) -> float:
-        return float(stdtrit(self.n - 1, (1 + confidence) / 2))
+    def _tails(self, distance: float, spread: float) -> float:
+        near, far = (distance - self.tolerance) / spread, (distance + self.tolerance) / spread
+        return float(stdtr(self.freedom, -near)) + float(stdtr(self.freedom, -far))
+
+    def _edge(self, alpha: float) -> float:
+        """Return the least difference whose p-value is at most alpha."""
+        spread = self._spread()
+        low, high = (
+            self.tolerance + spread * float(stdtrit(self.freedom, 1 - each))
+            for each in (alpha, alpha / 2)
+        )
+        while high - low > 1e-6 * spread:
+            middle = (low + high) / 2
+            if self._tails(middle, spread) > alpha:
+                low = middle
+            else:
+                high = middle
+        return high
 
 
-def value(reported: float, scores: Sequence[float], tolerance: float) -> Evidence:
-    """Return a reported value beside the scores of at least one seed."""
-    deviation = stdev(scores) if len(scores) > 1 else math.nan
-    return Evidence(reported, tolerance, fmean(scores), deviation, len(scores), deviation)
+def value(
+    reported: float,
+    scores: Sequence[float],
+    tolerance: float,
+    wanted: int = LEAST,
+    deviation: Deviation | None = None,
+) -> Evidence:
+    """Return a reported value beside the scores of at least one seed.
+
+    Without a deviation that of the scores is taken.
+    """
+    spread = deviation or pool([scores]).each[0]
+    return Evidence(
+        reported, tolerance, fmean(scores), len(scores), wanted, spread.points, spread.freedom,
+        spread.points,
+    )  # fmt: skip
 
 
 def gain(
-    reported: float, ours: Sequence[float], base: Sequence[float], tolerance: float
+    reported: float, gained: Gain, noise: float, tolerance: float, wanted: int = LEAST
 ) -> Evidence:
-    """Return a reported gain beside the gains of at least one seed that both methods have.
+    """Return a reported gain beside ours over at least one seed.
 
-    The noise of the reported one is at least that of two methods that share no seed.
+    `noise` is the standard deviation of the reported one: of two methods that share no seed. It is
+    taken to be no smaller than that of ours.
     """
-    gains = [a - b for a, b in zip(ours, base, strict=True)]
-    paired = value(reported, gains, tolerance)
-    if len(gains) < 2:
-        return replace(paired, gain=True)
-    noise = math.sqrt(max(variance(gains), variance(ours) + variance(base)))
-    return replace(paired, noise=noise, gain=True)
+    return Evidence(
+        reported, tolerance, gained.mean, gained.n, wanted, gained.deviation, gained.freedom,
+        max(noise, gained.deviation), gain=True,
+    )  # fmt: skip
 
 
 def gain_tolerance(reported: float, tolerance: float) -> float:
@@ -113,37 +185,46 @@ def gain_tolerance(reported: float, tolerance: float) -> float:
     return min(tolerance, max(LEAST_TOLERANCE, abs(reported) / 2))
 
 
-def judge(comparison: Evidence, alpha: float = ALPHA) -> Verdict:
-    """Return the verdict; `alpha` is smaller where several values are judged together."""
-    if comparison.judged:
-        word = decided(comparison, alpha)
-        return Verdict(word) if word else Verdict("undecided", _more(comparison, alpha))
-    if comparison.n < 2:
-        return Verdict("undecided", LEAST - comparison.n)
-    return Verdict("undecided", _more(comparison, alpha))
-
-
 @dataclass(frozen=True)
 class Judged:
-    """A verdict among others, and Holm's p-value where there were seeds enough."""
+    """A verdict among others, and Holm's p-value where all seeds were there."""
 
     verdict: Verdict
     p_holm: float | None
 
 
-def judge_together(comparisons: Sequence[Evidence]) -> list[Judged]:
-    """Return the verdicts on values of which one may falsely differ 5 times of 100, not each."""
-    tested = [each.p_value() for each in comparisons if each.judged]
-    adjusted = iter(holm(tested))
-    judged = []
-    for each in comparisons:
-        if not each.judged:
-            judged.append(Judged(judge(each), None))
-            continue
-        p_value, p_holm = each.p_value(), next(adjusted)
-        alpha = ALPHA * p_value / p_holm if p_holm > 0 else ALPHA / len(tested)
-        judged.append(Judged(judge(each, alpha), p_holm))
-    return judged
+def judge(family: Sequence[Evidence | None]) -> list[Judged]:
+    """Return the verdicts on a family fixed beforehand, None being what has not run yet.
+
+    Of the whole family one value is falsely said to differ 5 times of 100 at most: what has not
+    run counts as if nothing had been found in it, so that running it makes no other p-value larger.
+    """
+    tested = [each.p_value() if each and each.judged else None for each in family]
+    raised = holm([1.0 if p is None else p for p in tested])
+    return [
+        Judged(_verdict(each, p_holm, len(family)), None if p is None else p_holm)
+        for each, p, p_holm in zip(family, tested, raised, strict=True)
+    ]
+
+
+def _verdict(evidence: Evidence | None, p_holm: float, family: int) -> Verdict:
+    if evidence is None:
+        return Verdict("not run")
+    if not evidence.judged:
+        return Verdict("undecided", max(LEAST, evidence.wanted) - evidence.n)
+    if evidence.holds():
+        return Verdict("holds")
+    if p_holm <= ALPHA:
+        return Verdict("differs")
+    return Verdict("undecided", enough=evidence.enough(ALPHA / family))
+
+
+def decided(evidence: Evidence, alpha: float = ALPHA) -> Word | None:
+    """Return `holds` or `differs` of one value alone, or None where neither can be said."""
+    p_value = evidence.p_value()
+    if p_value is None:
+        return None
+    return "holds" if evidence.holds() else "differs" if p_value <= alpha else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -154,18 +235,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
-
-
-def decided(comparison: Evidence, alpha: float = ALPHA) -> Word | None:
-    """Return `holds` or `differs`, or None where neither can be said."""
-    if comparison.holds():
-        return "holds"
-    return "differs" if comparison.p_value() <= alpha else None
-
-
-def _more(comparison: Evidence, alpha: float) -> int | None:
-    """Return how many seeds more would decide, were mean and deviation to stay what they are."""
-    for n in range(max(comparison.n + 1, LEAST), MOST + 1):
-        if decided(replace(comparison, n=n), alpha):
-            return n - comparison.n
-    return None

@@ -36,15 +36,25 @@ class Comparison:
     network: str
     protocol: str
     lines: tuple[MethodRow, ...]
+    reference: str = ""  # the method that was to be compared with, where it has no record here
+
+    @property
+    def caption(self) -> str:
+        """Return what the columns are, and why there are no differences where there are none."""
+        lacking = f"; no difference and no cost, for {self.reference} has no record"
+        return CAPTION + (lacking if self.reference else "")
 
 
-def compare(records: Iterable[Record]) -> list[Comparison]:
-    """Return one comparison for each data set, network and protocol, in order of appearance."""
+def compare(records: Iterable[Record], reference: str | None = None) -> list[Comparison]:
+    """Return one comparison for each data set, network and protocol, in order of appearance.
+
+    With the first method of each, or with `reference` and nothing else where that is given.
+    """
     groups: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in records:
         methods = groups.setdefault((record.dataset, record.network, record.protocol), {})
         methods.setdefault(record.method, []).append(record)
-    return [Comparison(*key, _lines(methods)) for key, methods in groups.items()]
+    return [_comparison(*key, methods, reference) for key, methods in groups.items()]
 
 
 HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")
@@ -54,7 +64,7 @@ def cells(line: MethodRow) -> tuple[str, ...]:
     """Return a line as text, in the order of HEADERS."""
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
     cost = "--" if line.cost is None else f"{line.cost:.2f}x"
-    return (line.method, str(line.n), str(line.top1), *shots, _signed(line.difference), cost)
+    return (line.method, str(line.n), str(line.top1), *shots, _difference(line), cost)
 
 
 def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> str:
@@ -76,21 +86,20 @@ def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> 
     lines.insert(1, ["---" if head == "method" else "--:" for head in lines[0]])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    return f"{table}\n\n{title}. {CAPTION}."
+    return f"{table}\n\n{title}. {comparison.caption}."
 
 
-def _lines(methods: dict[str, list[Record]]) -> tuple[MethodRow, ...]:
-    first = next(iter(methods.values()))
-    return tuple(
-        _line(method, records, None if records is first else first)
-        for method, records in methods.items()
-    )
+def _comparison(
+    dataset: str, network: str, protocol: str, methods: dict[str, list[Record]], wanted: str | None
+) -> Comparison:
+    first = methods.get(next(iter(methods)) if wanted is None else wanted)
+    lines = tuple(_line(method, records, first) for method, records in methods.items())
+    return Comparison(dataset, network, protocol, lines, "" if first is not None else wanted or "")
 
 
 def _line(method: str, records: list[Record], first: list[Record] | None) -> MethodRow:
     top1 = _by_seed(records)
-    difference = paired_difference(top1, _by_seed(first)) if first is not None else None
-    base = map(timing_of, records if first is None else first)
+    alone = first is None or records is first
     return MethodRow(
         method=method,
         n=len(top1),
@@ -98,8 +107,8 @@ def _line(method: str, records: list[Record], first: list[Record] | None) -> Met
         many=_mean([record.last.many for record in records]),
         medium=_mean([record.last.medium for record in records]),
         few=_mean([record.last.few for record in records]),
-        difference=difference,
-        cost=relative_cost(map(timing_of, records), base),
+        difference=None if alone else paired_difference(top1, _by_seed(first or [])),
+        cost=relative_cost(map(timing_of, records), map(timing_of, first or [])),
     )
 
 
@@ -112,7 +121,10 @@ def _mean(values: list[float | None]) -> float | None:
     return fmean(present) if present else None
 
 
-def _signed(difference: Estimate | None) -> str:
+def _difference(line: MethodRow) -> str:
+    """Return the difference, with the number of common seeds where it is not the method's."""
+    difference = line.difference
     if difference is None:
         return "--"
-    return str(difference) if difference.mean < 0 else f"+{difference}"
+    text = str(difference) if difference.mean < 0 else f"+{difference}"
+    return text if difference.n == line.n else f"{text} (n = {difference.n})"

@@ -1,17 +1,14 @@
-"""The statistics behind a table's cells: against the paper, against a base, over subsets.
+"""The statistics behind a table's cells: against the paper, against a base, over subsets."""
 
-Slow to import, as `inference` is.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import Term, parse_one
-from ltbench.statistics.estimates import Components, Estimate, components, mean_interval
-from ltbench.statistics.inference import detectable_gain, paired_t, sign_flip
-from ltbench.statistics.verdict import holm
+from ltbench.statistics.estimates import ALPHA, Components, Estimate, components
+from ltbench.statistics.gains import sign_flip
+from ltbench.statistics.verdict import Evidence, Judged, holm
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
+from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.grid import Grid, TableCell, build
 from ltbench.tables.metrics import METRICS
@@ -20,13 +17,14 @@ _SUBSET = "subset_seed"  # the protocol's field
 
 
 @dataclass(frozen=True)
-class Gain:
+class RowGain:
     """What a row has over the table's base, over the seeds that both have."""
 
     estimate: Estimate
-    p_paired: float | None  # of no gain, by the paired t test
-    p_holm: float | None  # the same, raised for all rows of the column together
+    p_value: float | None  # of no gain
+    p_holm: float | None  # the same, raised for all rows of the column that can run
     p_flip: float | None  # by flipping signs
+    superiority: tuple[float, float, float] | None  # P(it beats the base) with its interval
     detectable: float | None  # the least true gain that so many seeds find in four of five tries
 
 
@@ -49,7 +47,7 @@ class Detail:
     p_differs: float | None  # of no difference to the reported value beyond the tolerance
     p_holm: float | None
     detectable: float | None  # the least true difference to it that so many seeds find
-    gain: Gain | None = None
+    gain: RowGain | None = None
     spread: Spread | None = None
 
 
@@ -70,61 +68,58 @@ def details(table: Table, store: Store, protocol: str | None = None) -> Details:
     reader = Reader(store)
     lines: list[Detail] = []
     for place, head in enumerate(grid.heads):
-        entries = [line[place] for line in grid.lines]
-        lines += _column(grid, head, entries, reader)
+        found = read_column(reader, table, head, grid.rows)
+        judged, gains = judge_column(table, found), _gains(grid, found)
+        lines += [
+            replace(
+                _detail(row, head, line[place], judged.get(row.label), family=len(judged)),
+                gain=gains.get(row.label), spread=_spread(grid, row, head, reader),
+            )
+            for row, line in zip(grid.rows, grid.lines, strict=True)
+            if line[place].reproduced is not None
+        ]  # fmt: skip
     return Details(grid, tuple(lines))
 
 
-def base(grid: Grid) -> str:
-    """Return the label of the row that gains are counted from: the first that can have any."""
-    labels = [row.label for row in grid.rows if row.method is not None]
-    return labels[0] if labels else grid.rows[0].label
+def base(grid: Grid) -> Row:
+    """Return the row that gains are counted from: the first that can have any."""
+    return next((row for row in grid.rows if row.method is not None), grid.rows[0])
 
 
-def _column(
-    grid: Grid, head: ResolvedColumn, entries: Sequence[TableCell], reader: Reader
-) -> list[Detail]:
-    found = [_detail(*pair, head) for pair in zip(grid.rows, entries, strict=True)]
-    raised = iter(holm([p for each in found if (p := each.p_differs) is not None]))
-    lines = [
-        each if each.p_differs is None else replace(each, p_holm=next(raised)) for each in found
-    ]
-    gains = _gains(grid, head, reader)
-    return [
-        replace(line, gain=gain, spread=_spread(grid, row, head, reader))
-        for line, gain, row in zip(lines, gains, grid.rows, strict=True)
-        if line.entry.reproduced is not None
-    ]
-
-
-def _detail(row: Row, entry: TableCell, head: ResolvedColumn) -> Detail:
-    compared = entry.comparison
-    if compared is None or not compared.judged:
+def _detail(
+    row: Row,
+    head: ResolvedColumn,
+    entry: TableCell,
+    judged: tuple[Evidence | None, Judged] | None,
+    family: int,
+) -> Detail:
+    evidence, found = judged or (None, None)
+    if evidence is None or found is None or not evidence.judged:
         return Detail(row, head, entry, None, None, None)
-    return Detail(row, head, entry, compared.p_value(), None, compared.detectable())
+    detectable = evidence.detectable(ALPHA / family)
+    return Detail(row, head, entry, evidence.p_value(), found.p_holm, detectable)
 
 
-def _gains(grid: Grid, head: ResolvedColumn, reader: Reader) -> list[Gain | None]:
-    """Return every row's gain on the base; none of the base itself, or of what is no score."""
-    wanted, first = grid.table.definition.seeds, base(grid)
-    found = {row.label: scores(reader, grid.table, row, head, wanted) for row in grid.rows}
-    gains: list[Gain | None] = []
-    for label, each in found.items():
-        values = [each[seed] - found[first][seed] for seed in each if seed in found[first]]
-        if label == first or not values or not METRICS[head.column.metric].ranked:
-            gains.append(None)
-            continue
-        gains.append(
-            Gain(
-                mean_interval(values), paired_t(values), None, sign_flip(values),
-                detectable_gain(values),
-            )
-        )  # fmt: skip
-    raised = iter(holm([p for each in gains if each and (p := each.p_paired) is not None]))
-    return [
-        replace(each, p_holm=next(raised)) if each and each.p_paired is not None else each
-        for each in gains
-    ]
+def _gains(grid: Grid, found: ColumnScores) -> dict[str, RowGain]:
+    """Return by label the gains on the base; none of the base itself, or of what is no score."""
+    column, first = found.head.column, base(grid)
+    origin = first.method_on(column.data)
+    methods = {row.label: row.method_on(column.data) for row in grid.rows if row is not first}
+    able = {label: method for label, method in methods.items() if method is not None}
+    if origin is None or not METRICS[column.metric].ranked:
+        return {}
+    gained = {label: found.gain(method, origin) for label, method in able.items()}
+    tested = [None if each is None else each.p_value() for each in gained.values()]
+    raised = holm([1.0 if p is None else p for p in tested])
+    return {
+        label: RowGain(
+            gain.estimate, p, None if p is None else p_holm,
+            sign_flip(list(found.differences(able[label], origin).values())), gain.superiority(),
+            gain.detectable(ALPHA / len(tested)),
+        )
+        for (label, gain), p, p_holm in zip(gained.items(), tested, raised, strict=True)
+        if gain is not None
+    }  # fmt: skip
 
 
 def _spread(grid: Grid, row: Row, head: ResolvedColumn, reader: Reader) -> Spread | None:

@@ -1,14 +1,14 @@
 """The grid: every row and column of a table with what is reported and what the records give."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from ltbench.runs.store import Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best, separated_second
-from ltbench.statistics.verdict import Evidence, Verdict, judge_together, value
-from ltbench.tables.cells import Reader, ResolvedColumn, scores
+from ltbench.statistics.verdict import Verdict
+from ltbench.tables.cells import Reader, ResolvedColumn
+from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.selection import Selection
@@ -34,8 +34,7 @@ class TableCell:
     comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
     second: bool = False  # whether it does so once the best is left out
-    comparison: Evidence | None = None  # where the protocol is the paper's own
-    verdict: Verdict | None = None
+    verdict: Verdict | None = None  # where the protocol is the paper's own
 
     @property
     def difference(self) -> float | None:
@@ -114,60 +113,56 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     heads = tuple(ResolvedColumn.of(table, column, protocol) for column in definition.columns)
     reader = Reader(store)
     columns = [
-        _marked(head, [_entry(table, row, head, reader) for row in definition.rows])
-        for head in heads
+        _filled(table, reader, read_column(reader, table, head, definition.rows)) for head in heads
     ]
     problems = [*reader.problems, *_unplaced(table)]
     return Grid(table, heads, tuple(zip(*columns, strict=True)), tuple(problems), store.root)
 
 
-def _entry(table: Table, row: Row, head: ResolvedColumn, reader: Reader) -> TableCell:
-    seeds = table.definition.seeds
+def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell]:
+    """Return a column's entries, with what can only be said of them together."""
+    column = found.head.column
+    entries = [_entry(table, row, reader, found) for row in table.definition.rows]
+    estimates = [entry.reproduced for entry in entries]
+    best = separated_best(estimates) if METRICS[column.metric].ranked else None
+    second = separated_second(estimates, best)
+    judged = {
+        label: each.verdict
+        for label, (evidence, each) in judge_column(table, found).items()
+        if evidence is not None
+    }
+    return [
+        replace(entry, best=place == best, second=place == second, verdict=judged.get(row.label))
+        for place, (row, entry) in enumerate(zip(table.definition.rows, entries, strict=True))
+    ]
+
+
+def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> TableCell:
+    head, seeds = found.head, table.definition.seeds
     entry = TableCell(
         table.value(row, head.column), None, (), len(seeds), "not implemented", absent=False,
         decimals=table.decimals(head.column), comparable=METRICS[head.column.metric].comparable,
     )  # fmt: skip
-    if row.method is None:
+    method = row.method_on(head.column.data)
+    if method is None:
         return entry
     if not head.column.data.available:
         return replace(entry, status="data set not available")
-    found = reader.runs(head.cells(row, seeds))
-    values = scores(reader, table, row, head, seeds)
-    absent = len(found) < len(seeds)
-    if not values:
-        return replace(entry, status="no score" if found else "not run", absent=absent)
+    runs = reader.runs(head.cells(row, seeds))
+    values = found.scores.get(method)
+    absent = len(runs) < len(seeds)
+    if values is None:
+        return replace(entry, status="no score" if runs else "not run", absent=absent)
     if not head.exact:
         status = "proxy"
     elif len(values) < len(seeds):
         status = f"partial ({len(values)} of {len(seeds)} seeds)"
     else:
         status = "complete"
-    tried, tolerance = list(values.values()), METRICS[head.column.metric].tolerance
-    compared = None
-    if head.exact and entry.reported is not None and tolerance is not None:
-        compared = value(entry.reported, tried, tolerance)
     return replace(
-        entry, reproduced=mean_interval(tried), seeds=tuple(values), status=status, absent=absent,
-        comparison=compared,
+        entry, reproduced=mean_interval(list(values.values())), seeds=tuple(values),
+        status=status, absent=absent,
     )  # fmt: skip
-
-
-def _marked(head: ResolvedColumn, column: Sequence[TableCell]) -> list[TableCell]:
-    """Return a column's entries with what can only be said of them together."""
-    compared = [entry.comparison for entry in column if entry.comparison is not None]
-    judged = iter(judge_together(compared))
-    estimates = [entry.reproduced for entry in column]
-    best = separated_best(estimates) if METRICS[head.column.metric].ranked else None
-    second = separated_second(estimates, best)
-    return [
-        replace(
-            entry,
-            best=place == best,
-            second=place == second,
-            verdict=next(judged).verdict if entry.comparison is not None else None,
-        )
-        for place, entry in enumerate(column)
-    ]
 
 
 def _unplaced(table: Table) -> list[str]:

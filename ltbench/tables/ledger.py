@@ -3,22 +3,18 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ltbench.data.catalog import Dataset
 from ltbench.runs.store import Store
-from ltbench.statistics.estimates import Estimate, mean_interval
-from ltbench.statistics.inference import paired_t, sign_flip
-from ltbench.statistics.verdict import (
-    Evidence,
-    Verdict,
-    gain,
-    gain_tolerance,
-    judge_together,
-    value,
-)
-from ltbench.tables.cells import Reader, ResolvedColumn, Scores, entries, scores
+from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
+from ltbench.statistics.gains import sign_flip
+from ltbench.statistics.verdict import Evidence, Judged, Verdict, gain_tolerance, holm, judge
+from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
 from ltbench.tables.claims import Claim
+from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import not_here
+from ltbench.tables.selection import Selection
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
@@ -43,14 +39,18 @@ class LedgerRow:
     reported: float
     tolerance: float | None
     decimals: int
+    select: Selection  # which epoch's scores count
     tier: str = "not run"  # or exact, or proxy
     protocol: str | None = None
     seeds: tuple[int, ...] = ()
     reproduced: Estimate | None = None
     comparison: Evidence | None = None  # where the protocol is the paper's own
-    p_holm: float | None = None  # over the judged values of the same table and column
-    p_paired: float | None = None  # of a claim: of no gain at all
+    family: int = 0  # values that are judged together: of the table's column, or all claims
+    p_holm: float | None = None  # over the family
+    p_gain: float | None = None  # of a claim: of no gain at all
+    p_gain_holm: float | None = None  # over all claims
     p_flip: float | None = None
+    superiority: tuple[float, float, float] | None = None  # of a claim: P(it shows), interval
     verdict: Verdict = NOT_RUN
     reason: str = ""  # why there is no verdict, where another run would not give one
 
@@ -60,6 +60,20 @@ class LedgerRow:
         if self.reproduced is None or not METRICS[self.metric].comparable:
             return None
         return self.reproduced.mean - self.reported
+
+    @property
+    def p_differs(self) -> float | None:
+        """Return the p-value of no difference beyond the tolerance, of this value alone."""
+        if self.comparison is None or not self.comparison.judged:
+            return None
+        return self.comparison.p_value()
+
+    @property
+    def detectable(self) -> float | None:
+        """Return the least true difference that so many seeds find at Holm's first step."""
+        if self.comparison is None or not self.comparison.judged:
+            return None
+        return self.comparison.detectable(ALPHA / self.family)
 
 
 @dataclass(frozen=True)
@@ -77,52 +91,62 @@ def build(
     store: Store,
     methods: Methods = None,
 ) -> Ledger:
-    """Fill the ledger from a store; every seed that was run counts, not only the tables'.
+    """Fill the ledger from a store.
 
+    What can be judged is judged on the seeds that the table names; of a proxy every seed counts.
     With the methods that this version has, lines that need another say so.
     """
-    reader = Reader(store)
+    source = _Source(Reader(store), methods)
     cells = [
-        _filled(line, _Question(table, head, (row,)), reader, methods)
+        line
         for table in tables
-        for line, head, row in _cells(table)
+        for column in table.definition.columns
+        for line in _column(table, ResolvedColumn.of(table, column), source)
     ]
     named = {table.short: table for table in tables}
-    gains = [
-        _filled(line, question, reader, methods)
-        for line, question in (_claim(claim, named[claim.table]) for claim in claims)
-    ]
-    problems = tuple(dict.fromkeys(reader.problems))
-    return Ledger(_judged(cells), _judged(gains), problems)
+    gains = [_claim(claim, named[claim.table], source) for claim in claims]
+    return Ledger(tuple(cells), _judged(gains), tuple(dict.fromkeys(source.reader.problems)))
 
 
 @dataclass(frozen=True)
-class _Question:
-    """What a line needs from the store: one row's scores, or the gain of one row on another."""
+class _Source:
+    """Where lines are filled from."""
 
-    table: Table
-    head: ResolvedColumn
-    rows: tuple[Row, ...]
+    reader: Reader
+    methods: Methods
 
 
-def _cells(table: Table) -> Iterator[tuple[LedgerRow, ResolvedColumn, Row]]:
-    for head, row in entries(table):
+def _column(table: Table, head: ResolvedColumn, source: _Source) -> Iterator[LedgerRow]:
+    found = read_column(source.reader, table, head, table.definition.rows)
+    judged = judge_column(table, found)
+    for row in table.definition.rows:
         reported = table.value(row, head.column)
-        if reported is not None:
-            yield _line("cell", table, head, row, reported), head, row
+        if reported is None:
+            continue
+        line = _line("cell", table, head, row, reported)
+        scored = found.scores.get(line.specification or "")
+        if scored is None:
+            yield _elsewhere(line, table, head, [row], source)
+            continue
+        line = _measured(line, head, scored)
+        evidence, each = judged.get(row.label, (None, None))
+        yield _decided(line, evidence, each, len(judged)) if evidence and each else line
 
 
-def _claim(claim: Claim, table: Table) -> tuple[LedgerRow, _Question]:
-    column = claim.column_in(table)
-    head = ResolvedColumn.of(table, column)
-    ours, base = claim.rows
+def _claim(claim: Claim, table: Table, source: _Source) -> tuple[LedgerRow, bool]:
+    """Return a claim's line, and whether runs of this version can judge it."""
+    head = ResolvedColumn.of(table, claim.column_in(table))
     line = replace(
-        _line("claim", table, head, ours, claim.gain),
-        paper=claim.paper, row=claim.claim, over=base.method,
+        _line("claim", table, head, claim.rows[0], claim.gain),
+        paper=claim.paper, row=claim.claim, over=claim.over,
     )  # fmt: skip
     if line.tolerance is not None:
         line = replace(line, tolerance=gain_tolerance(claim.gain, line.tolerance))
-    return line, _Question(table, head, (ours, base))
+    able = head.exact and line.tolerance is not None and head.column.data.available
+    found = read_column(source.reader, table, head, [*table.definition.rows, *claim.rows])
+    if found.differences(claim.method, claim.over):
+        return _gained(line, found, claim.method, claim.over), able
+    return _elsewhere(line, table, head, claim.rows, source), able
 
 
 def _line(kind: str, table: Table, head: ResolvedColumn, row: Row, reported: float) -> LedgerRow:
@@ -130,77 +154,85 @@ def _line(kind: str, table: Table, head: ResolvedColumn, row: Row, reported: flo
     return LedgerRow(
         kind, table.definition.paper or "", table.short, row.label, column.title, column.dataset,
         head.network, column.metric, row.method_on(column.data), None, reported,
-        METRICS[column.metric].tolerance, table.decimals(column),
+        METRICS[column.metric].tolerance, table.decimals(column), table.definition.select,
     )  # fmt: skip
 
 
-def _filled(
-    line: LedgerRow, question: _Question, reader: Reader, methods: Collection[str] | None
+def _measured(line: LedgerRow, head: ResolvedColumn, found: Scores) -> LedgerRow:
+    """Return a line with the mean over its seeds; a proxy, as long as nothing more is known."""
+    return replace(
+        line, tier="exact" if head.exact else "proxy", protocol=head.protocol, seeds=tuple(found),
+        reproduced=mean_interval(list(found.values())), verdict=Verdict("proxy"),
+        reason="it depends on the machine" if head.exact and line.tolerance is None else "",
+    )  # fmt: skip
+
+
+def _gained(line: LedgerRow, found: ColumnScores, method: str, over: str) -> LedgerRow:
+    """Return a claim's line with the gain over the seeds that both methods have."""
+    gain, differences = found.gain(method, over), found.differences(method, over)
+    assert gain is not None
+    evidence = None
+    if line.tolerance is not None:
+        evidence = found.gain_evidence(method, over, line.reported, line.tolerance)
+    line = _measured(line, found.head, differences)
+    return replace(
+        line, reproduced=gain.estimate, comparison=evidence, p_gain=gain.p_value(),
+        p_flip=sign_flip(list(differences.values())), superiority=gain.superiority(),
+    )  # fmt: skip
+
+
+def _elsewhere(
+    line: LedgerRow, table: Table, own: ResolvedColumn, rows: Sequence[Row], source: _Source
 ) -> LedgerRow:
-    """Return a line with what the records give, over the seeds that all its rows have."""
-    for head in _heads(reader.store, question):
-        found = [_scores(reader, question.table, row, head) for row in question.rows]
-        common = sorted(set.intersection(*map(set, found)))
+    """Return a line with what another protocol says that all its rows ran with, or why none does.
+
+    Where there are several the protocol `fast` comes first; every seed that was run counts.
+    """
+    store, cells = source.reader.store, [own.cells(row, [0]) for row in rows]
+    ran = [{name for cell in each for name in store.protocols(cell)} for each in cells]
+    others = set.intersection(*ran) - {own.protocol}
+    for name in sorted(others, key=lambda name: (name != FAST, name)):
+        head = replace(own, protocol=name)
+        found = [_every(source.reader, table, row, head) for row in rows]
+        common = set.intersection(*map(set, found))
+        if common and len(rows) == 1:
+            return _measured(line, head, found[0])
         if common:
-            values = [[each[seed] for seed in common] for each in found]
-            return _measured(line, head, values, common)
-    return replace(line, reason=_reason(question, methods))
+            ours, base = (str(row.method) for row in rows)
+            both = ColumnScores(head, len(common), {ours: found[0], base: found[1]})
+            return _gained(line, both, ours, base)
+    return replace(line, reason=_reason(rows, own.column.data, source.methods))
 
 
-def _scores(reader: Reader, table: Table, row: Row, head: ResolvedColumn) -> Scores:
+def _every(reader: Reader, table: Table, row: Row, head: ResolvedColumn) -> Scores:
     every = [seed for cell in head.cells(row, [0]) for seed in reader.store.seeds(cell)]
     return scores(reader, table, row, head, every)
 
 
-def _heads(store: Store, question: _Question) -> Iterator[ResolvedColumn]:
-    """Yield the column under the table's protocol, then under others that all rows ran with."""
-    own = question.head
-    yield own
-    cells = [own.cells(row, [0]) for row in question.rows]
-    names = set.intersection(*({n for c in each for n in store.protocols(c)} for each in cells))
-    for name in sorted(names - {own.protocol}, key=lambda name: (name != FAST, name)):
-        yield replace(own, protocol=name)
-
-
-def _measured(
-    line: LedgerRow, head: ResolvedColumn, values: list[list[float]], common: list[int]
-) -> LedgerRow:
-    ours, *rest = values
-    gains = [a - b for a, b in zip(ours, *rest, strict=True)] if rest else ours
-    line = replace(
-        line, tier="exact" if head.exact else "proxy", protocol=head.protocol, seeds=tuple(common),
-        reproduced=mean_interval(gains), verdict=Verdict("proxy"),
-    )  # fmt: skip
-    if rest:
-        line = replace(line, p_paired=paired_t(gains), p_flip=sign_flip(gains))
-    if not head.exact:
-        return line
-    if line.tolerance is None:
-        return replace(line, reason="it depends on the machine")
-    compared = (
-        gain(line.reported, ours, rest[0], line.tolerance)
-        if rest
-        else value(line.reported, ours, line.tolerance)
+def _decided(line: LedgerRow, evidence: Evidence, judged: Judged, family: int) -> LedgerRow:
+    return replace(
+        line, comparison=evidence, family=family, p_holm=judged.p_holm, verdict=judged.verdict
     )
-    return replace(line, comparison=compared)
 
 
-def _judged(lines: list[LedgerRow]) -> tuple[LedgerRow, ...]:
-    """Return the lines with their verdicts; those of a table's column are judged together."""
-    families: dict[tuple[str, str], list[int]] = {}
-    for place, line in enumerate(lines):
-        if line.comparison is not None:
-            families.setdefault((line.table, line.column), []).append(place)
-    judged = list(lines)
-    for places in families.values():
-        compared = [each for place in places if (each := lines[place].comparison) is not None]
-        for place, found in zip(places, judge_together(compared), strict=True):
-            judged[place] = replace(lines[place], verdict=found.verdict, p_holm=found.p_holm)
-    return tuple(judged)
+def _judged(claims: Sequence[tuple[LedgerRow, bool]]) -> tuple[LedgerRow, ...]:
+    """Return the claims with their verdicts: all that can be judged are one family."""
+    lines = [line for line, _ in claims]
+    family = [place for place, (_, able) in enumerate(claims) if able]
+    judged = judge([lines[place].comparison for place in family])
+    tested = [lines[place].p_gain if lines[place].comparison else None for place in family]
+    raised = holm([1.0 if p is None else p for p in tested])
+    found = list(lines)
+    for place, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
+        evidence = lines[place].comparison
+        if evidence is not None:
+            line = _decided(lines[place], evidence, each, len(family))
+            found[place] = replace(line, p_gain_holm=None if p is None else p_holm)
+    return tuple(found)
 
 
-def _reason(question: _Question, methods: Methods) -> str:
-    rows, data = question.rows, question.head.column.data
+def _reason(rows: Sequence[Row], data: Dataset, methods: Methods) -> str:
+    """Return why no run of this version can fill a line; nothing where one can."""
     for row in rows:
         if row.reason is not None:
             return row.reason

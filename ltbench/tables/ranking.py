@@ -6,7 +6,7 @@ from statistics import fmean
 
 from ltbench.errors import LtbenchError
 from ltbench.runs.record import Record
-from ltbench.statistics.inference import Ranks, rank
+from ltbench.statistics.ranks import Ranks, rank
 
 Place = tuple[str, str]  # data set and network
 LEAST = 3  # methods on a data set

@@ -418,8 +418,8 @@ class Swapping(Method):
         own, other = batch.images, batch.images.flip(0)
         return batch._replace(
             views=(self.share * own + (1 - self.share) * other,),
-            partners=batch.targets.flip(0),
-            share=torch.full((len(own),), self.share),
+            mix_targets=batch.targets.flip(0),
+            mix_ratio=torch.full((len(own),), self.share),
         )
 
 
@@ -503,12 +503,12 @@ def test_a_composition_within_one_has_the_rules_that_its_parts_have():
         Compose(inner, OtherRule())
 
 
-def test_a_selection_of_a_batch_keeps_partners_and_shares(batch):
+def test_a_selection_of_a_batch_keeps_what_is_mixed(batch):
     mixed = Swapping().mix(batch, CLOCK)
     chosen = mixed.select(torch.tensor([3, 0]))
-    assert chosen.partners.tolist() == [mixed.partners[3].item(), mixed.partners[0].item()]
-    assert chosen.share.tolist() == [0.75, 0.75]
-    assert batch.select(torch.tensor([3])).partners is None
+    assert chosen.mix_targets.tolist() == [mixed.mix_targets[3].item(), mixed.mix_targets[0].item()]
+    assert chosen.mix_ratio.tolist() == [0.75, 0.75]
+    assert batch.select(torch.tensor([3])).mix_targets is None
 
 
 @pytest.mark.parametrize("base", ["mislas", "bbn", "gcl", "h2t"])
@@ -535,7 +535,8 @@ def test_every_hook_has_one_rule_of_composition_and_a_method_of_the_composition(
 
 def test_the_page_about_methods_lists_every_hook_with_its_arguments():
     page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
-    cells = re.findall(r"^\| (`.*?) \|", page[page.index("## Hooks") :], re.MULTILINE)
+    table = page[page.index("## Hooks") : page.index("## What hooks are given")]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     listed = {}
     for name, arguments in re.findall(r"(\w+)(?:\(([^)]*)\))?`", " ".join(cells)):
         listed[name] = arguments

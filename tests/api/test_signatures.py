@@ -156,7 +156,7 @@ class Mine(Base):
     assert found.variants == {"release": release, "both": release | {"size": 3}}
     assert canonical("made_up@release(size=2, cap=1)") == "made_up@release(cap=1.0)"
     assert canonical("made_up(rate=-0.5, groups=4)") == "made_up"
-    with pytest.raises(UsageError, match="greater than or equal to 0"):
+    with pytest.raises(UsageError, match="must be at least 0"):
         canonical("made_up(share=-1)")
 
 

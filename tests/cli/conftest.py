@@ -46,6 +46,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def ltbench(home, monkeypatch, capsys) -> Callable[..., Answer]:
+    from ltbench.api.registry import loaded
     from ltbench.cli import main, run
 
     before = signal.getsignal(signal.SIGTERM)
@@ -59,7 +60,8 @@ def ltbench(home, monkeypatch, capsys) -> Callable[..., Answer]:
         said = capsys.readouterr()
         return Answer(caught.value.code or 0, said.out, said.err)
 
-    yield call
+    with loaded():  # what one test loads is unknown to the next
+        yield call
     signal.signal(signal.SIGTERM, before)
     run.debug = False
 

@@ -73,6 +73,21 @@ def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
     assert not [e for e in events(shown.out) if e["event"] == "epoch"]  # read off the first stage
 
 
+def test_single_seeds_are_named_by_seed(ltbench, home):
+    call = ("run", "--methods", "ce", *SMOKE, "--dry-run", "--json")
+    for words, seeds in ((("--seed", "4"), [4]), (("--seed", "0", "--seed", "7"), [0, 7])):
+        (planned,) = events(ltbench(*call, *words).out)
+        assert [row["seed"] for row in planned["to_train"]] == seeds
+
+
+def test_the_first_method_that_fails_leaves_nothing_to_compare_with(ltbench, home, method_file):
+    path = method_file("fails", "def penalty(self, network, clock):\n    return 1 / 0\n")
+    call = ("run", "--methods", "fails,ce", *SMOKE, "--seed", "0", "--load", path)
+    answer = ltbench(*call, "--quiet")
+    assert answer.code == 1
+    assert "for fails has no record" in " ".join(answer.out.split())
+
+
 def test_a_run_in_json_prints_json_lines_only(ltbench, home):
     call = ("run", "--methods", "ce,ldam_drw", *SMOKE, "--seeds", "0,4", "--json")
     answer = ltbench(*call)

@@ -444,9 +444,9 @@ def test_the_method_in_charge_of_a_stage_trains_it_and_the_run_s_own_method_pred
             return super().predict(network, images)
 
     make_training(Owner()).run(quiet)
-    looks = [("owner predicts", "", 0)] * 2  # at the test set, at the held-out images
-    expected = [("owner trains", "own", 4)] * 3 + looks
-    expected += [("helper trains", "lent", 4)] * 3 + looks
+    evaluations = [("owner predicts", "", 0)] * 2  # at the test set, at the held-out images
+    expected = [("owner trains", "own", 4)] * 3 + evaluations
+    expected += [("helper trains", "lent", 4)] * 3 + evaluations
     assert calls == expected
 
 
@@ -603,16 +603,16 @@ def test_the_loss_falls_and_the_method_learns(make_training):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "every", "looked"),
+    ("epochs", "every", "evaluated"),
     [(6, 1, [1, 2, 3, 4, 5, 6]), (6, 2, [2, 4, 6]), (5, 2, [2, 4, 5]), (3, 10, [3])],
 )
-def test_the_test_set_is_looked_at_when_due_and_at_the_end(make_training, epochs, every, looked):
+def test_the_test_set_is_evaluated_when_due_and_at_the_end(make_training, epochs, every, evaluated):
     training = make_training(epochs=epochs, evaluate_every=every)
     training.run(quiet)
     rows = training.progress.curves
-    assert [row["epoch"] for row in rows if "top1" in row] == looked
+    assert [row["epoch"] for row in rows if "top1" in row] == evaluated
     assert training.scores("last").epoch == epochs
-    assert training.scores("best").epoch in looked
+    assert training.scores("best").epoch in evaluated
 
 
 def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypatch):

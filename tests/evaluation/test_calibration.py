@@ -33,9 +33,20 @@ def test_by_hand():
     assert one_bin.error == pytest.approx(100 * abs(3 - 3.0) / 4)
 
 
-@given(st.integers(0, 50), st.sampled_from([0.3, 3.0, 30.0]))
-def test_fifteen_bins_are_the_records_measure(seed, scale):
+@given(st.integers(0, 50), st.sampled_from([0.3, 3.0, 30.0]), st.integers(1, 30))
+def test_the_error_is_the_weighted_gap_bin_by_bin(seed, scale, bins):
     logits, labels = drawn(seed, scale=scale)
+    weights = np.random.default_rng(seed).dirichlet(np.ones(len(labels)))
+    likely = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    hits, expected = likely.argmax(1) == labels, 0.0
+    for number in range(bins):
+        inside = (likely.max(1) > number / bins) & (likely.max(1) <= (number + 1) / bins)
+        expected += 100 * abs((weights * (hits - likely.max(1)))[inside].sum())
+    assert calibration(logits, labels, weights, bins).error == pytest.approx(expected, abs=1e-9)
+
+
+def test_fifteen_bins_and_equal_weights_are_the_records_measure():
+    logits, labels = drawn(0)
     ours = calibration(logits, labels, np.full(len(labels), 1 / len(labels)), bins=15)
     theirs = calibration_error(torch.from_numpy(logits), torch.from_numpy(labels))
     assert ours.error == pytest.approx(theirs, abs=1e-9)

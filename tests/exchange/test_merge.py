@@ -348,7 +348,7 @@ def test_a_file_that_unpacks_to_more_than_a_record_can_have_is_refused(ours, bun
 def test_what_is_no_bundle_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / "x.zip"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"is no bundle .*--format bundle"):
+    with pytest.raises(UsageError, match=r"is no bundle .*as a folder, unpacked.*--format bundle"):
         read_source(path)
 
 

@@ -344,7 +344,7 @@ def _pair(batch, order):
 
 def _after_one_draw(clock):
     draw = clock.generator("mixing")
-    torch.rand((), generator=draw)
+    torch.randint(2**62, (), generator=draw)
     return draw
 
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from ltbench import Recipe, build
 from ltbench.engine.train import reset
-from ltbench.errors import UsageError
 from ltbench.testing import conformance
 from ltbench.testing.synthetic import training
 
@@ -100,11 +99,6 @@ def test_the_classifier_starts_anew_and_takes_the_steps_of_a_linear_softmax():
                 p.sub_(recipe.learning_rate * m)
     torch.testing.assert_close(work.network.classifier.weight.detach(), weight, rtol=0, atol=1e-5)
     torch.testing.assert_close(work.network.classifier.bias.detach(), bias, rtol=0, atol=1e-5)
-
-
-def test_a_second_stage_of_no_length_is_refused():
-    with pytest.raises(UsageError, match="length is a share of the epochs, above 0"):
-        build("crt(length=0.0)")
 
 
 @pytest.mark.parametrize("specification", ["crt+sam", "crt(moving=False)"])

@@ -273,15 +273,6 @@ def test_compositions_hold_to_the_protocol(specification):
     assert check(specification) == []
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    ["probability=1.1", "threshold=-0.1", "tests=0", "highest=31", "highest=-1"],
-)
-def test_parameters_without_meaning_are_refused(parameters):
-    with pytest.raises(UsageError, match=r"cuda\("):
-        build(f"ce+cuda({parameters})")
-
-
 def test_two_curricula_are_refused():
     with pytest.raises(UsageError, match=r"two augmentations of the first view.*cuda and cuda"):
         build("ce+cuda+cuda")

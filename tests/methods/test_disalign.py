@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 
 from ltbench import Batch, Clock, Recipe, Task, build
-from ltbench.errors import UsageError
 from ltbench.networks import create
 from ltbench.testing.synthetic import CLASSES, training
 
@@ -98,8 +97,3 @@ def test_the_second_stage_trains_the_calibration_alone():
     fresh._enter(1)
     start = fresh.network.classifier.confidence.weight
     assert not torch.equal(after["classifier.confidence.weight"], start)
-
-
-def test_a_second_stage_of_no_length_is_refused():
-    with pytest.raises(UsageError, match="length is a share of the epochs, above 0"):
-        build("disalign(length=0.0)")

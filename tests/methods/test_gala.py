@@ -117,11 +117,11 @@ def test_mixed_images_pull_at_both_their_classes_by_their_shares():
     """As though each image stood twice in a batch of twice the size, with a weight."""
     method, logits = made("gala(accumulate='single')"), logits_for(4)
     share = torch.tensor([0.7, 0.7, 1.0, 0.2])
-    batch = batch_of([0, 1, 0, 2])._replace(partners=torch.tensor([1, 0, 3, 2]), share=share)
+    batch = batch_of([0, 1, 0, 2])._replace(mix_targets=torch.tensor([1, 0, 3, 2]), mix_ratio=share)
     method.after_step(Step(method, None, batch, CLOCK, outputs={"logits": logits}))
     expected = torch.zeros(CLASSES, dtype=torch.float64)
     for row, own, other, weight in zip(
-        logits.softmax(1), batch.targets, batch.partners, share.double(), strict=True
+        logits.softmax(1), batch.targets, batch.mix_targets, share.double(), strict=True
     ):
         expected[own] += weight * (1 - row[own]) / 4
         expected[other] += (1 - weight) * (1 - row[other]) / 4

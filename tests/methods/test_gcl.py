@@ -124,21 +124,16 @@ def test_images_are_mixed_in_both_stages_unless_alpha_is_zero():
     for clock in (FIRST, SECOND):
         mixed = bound().mix(batch, clock)
         assert not torch.equal(mixed.images, images)
-        assert 0 < mixed.share[0] < 1
+        assert 0 < mixed.mix_ratio[0] < 1
         plain = bound("alpha=0.0").mix(batch, clock)
         assert torch.equal(plain.images, images)
-        assert set(plain.share.tolist()) == {1.0}
+        assert set(plain.mix_ratio.tolist()) == {1.0}
 
 
 def test_the_head_is_a_cosine_of_the_first_scale():
     network = bound("scale=12.0").build(create("resnet8", 3, 5))
     assert isinstance(network.classifier, CosineClassifier)
     assert network.classifier.scale == 12
-
-
-def test_negative_parameters_are_refused():
-    with pytest.raises(UsageError, match="must not be negative"):
-        build("gcl(noise=-1.0)")
 
 
 def test_a_second_way_of_mixing_is_refused():

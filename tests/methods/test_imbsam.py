@@ -78,12 +78,6 @@ def test_where_all_classes_are_tail_it_is_sam():
     assert gap(gradients_of("imbsam(rho=0.1, eta=41)"), gradients_of("sam(rho=0.1)")) < 1e-12
 
 
-@pytest.mark.parametrize("parameters", ["rho=-0.1", "eta=-1"])
-def test_negative_parameters_are_refused(parameters):
-    with pytest.raises(UsageError, match="rho and eta must not be negative"):
-        build(f"imbsam({parameters})")
-
-
 def test_where_no_class_is_tail_it_says_so():
     method = build("ce+imbsam(eta=5)")
     with pytest.raises(UsageError, match="the rarest class has 50 images; give an eta above 50"):

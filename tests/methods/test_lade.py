@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench import Batch, Clock, Recipe, Task, build
-from ltbench.errors import UsageError
 
 CLOCK = Clock("train", 0, 200)
 COUNTS = torch.tensor([500, 120, 37, 9, 1])
@@ -83,8 +82,3 @@ def test_the_recipe_is_the_official_one_under_the_protocol_of_the_field():
     assert own.weight_decay == pytest.approx(5e-4)
     rates = [own.learning_rate_at(e) for e in (119, 120, 159, 160)]
     assert rates == pytest.approx([0.2, 0.002, 0.002, 0.00002])
-
-
-def test_negative_parameters_are_refused():
-    with pytest.raises(UsageError, match="alpha and lam must not be negative"):
-        build("lade(lam=-1.0)")

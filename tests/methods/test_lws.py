@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from ltbench import Recipe, build
-from ltbench.errors import UsageError
 from ltbench.networks import ScaledClassifier, create
 from ltbench.testing import conformance
 from ltbench.testing.synthetic import CLASSES, training
@@ -68,11 +67,6 @@ def test_the_second_stage_trains_the_scales_alone(specification, moves):
     assert changed == statistics
     assert bool(statistics) == moves
     assert not torch.equal(after["classifier.scale"], torch.ones(CLASSES))
-
-
-def test_a_second_stage_of_no_length_is_refused():
-    with pytest.raises(UsageError, match="length is a share of the epochs, above 0"):
-        build("lws(length=-1.0)")
 
 
 def test_conformance():

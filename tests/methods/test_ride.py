@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from ltbench import Batch, Clock, Recipe, Task, build
 from ltbench.engine.evaluate import finalised
-from ltbench.errors import UsageError
 from ltbench.networks import create
 
 COUNTS = torch.tensor([500, 120, 37, 9, 1])
@@ -123,8 +122,3 @@ def test_the_mean_of_the_experts_predicts(number):
     predicted = method.predict(finalised(method, network), images)
     torch.testing.assert_close(predicted, made["logits"])
     assert made["experts"].abs().max() <= 30
-
-
-def test_no_experts_are_refused():
-    with pytest.raises(UsageError, match="number counts experts, at least 1"):
-        build("ride(number=0)")

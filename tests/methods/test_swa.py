@@ -100,7 +100,6 @@ def test_post_hoc_parts_act_on_the_average():
         ("crt+swa", "swa averages a training of one stage, and crt has more"),
         ("ce+tau_norm+swa", "swa would undo what tau_norm does .* write swa first"),
         ("ce+more+swa", "swa would undo what more does .* write swa first"),
-        ("swa(start=1.0)", "start is a share of the epochs, from 0 to below 1"),
     ],
 )
 def test_what_it_does_not_fit_is_refused_in_words(specification, words):

@@ -28,7 +28,7 @@ def group(store, method, *, values=1, deviation=0.3, scores=(), seeds=SEEDS, imb
         runs_plan.make(sets, [method], [seed], store).jobs if index >= len(scores) else ()
         for index, seed in enumerate(seeds)
     )
-    asked = (Target("top1", 50.0, 1.0, tuple(scores), deviation),) * values
+    asked = (Target("top1", 50.0, 1.0, tuple(scores), deviation, 1, 0),) * values
     return Candidate(method, sets[0], "resnet8", "fast", (method,), asked, jobs)
 
 
@@ -110,9 +110,19 @@ def test_two_finished_seeds_say_whether_a_third_decides(empty):
     sure = group(empty, "ce", scores=(50.0, 50.1))
     open_ = group(empty, "focal", scores=(51.0, 51.4))
     chosen, _ = order([open_, sure], SEEDS, PaidTrainings(priced(ce=10.0, focal=1.0), set()), None)
-    assert [(step.group.method, step.seeds, step.decided) for step in chosen] == [
-        ("ce", (2,), 1.0), ("focal", (2,), 0.0),
-    ]  # fmt: skip
+    assert [(step.group.method, step.seeds) for step in chosen] == [("ce", (2,)), ("focal", (2,))]
+    assert chosen[0].decided > 0.9
+    assert chosen[1].decided < 0.1
+
+
+def test_with_fewer_seeds_than_the_table_names_nothing_is_decided(empty):
+    some = group(empty, "ce")
+    whole = dataclasses.replace(
+        some, asked=tuple(dataclasses.replace(each, wanted=4) for each in some.asked)
+    )
+    assert some.chance(3) > 0.5
+    assert whole.chance(3) == 0
+    assert whole.chance(4) > 0.5
 
 
 def test_worth_counts_what_is_decided_already_and_adds_up(empty):

@@ -120,8 +120,10 @@ def test_a_record_of_a_later_version_is_not_trained_over(workspace, jobs_of, mak
     path = Store(workspace.results).path(cell)
     write_text(path, json.dumps({"schema_version": 2, "of": "tomorrow"}))
     before = path.read_bytes()
-    with pytest.raises(LtbenchError, match="its schema version is 2"):
+    with pytest.raises(LtbenchError, match="its schema version is 2") as caught:
         jobs_of(workspace.results)
+    assert str(caught.value).endswith("update ltbench.")
+    assert "delete" not in str(caught.value)
     with pytest.raises(LtbenchError, match="its schema version is 2"):
         run_job(job, workspace, lambda _: None)
     assert path.read_bytes() == before

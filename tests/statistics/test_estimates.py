@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference, separated_best
+from ltbench.statistics.estimates import (
+    Estimate,
+    components,
+    mean_interval,
+    paired_difference,
+    separated_best,
+)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -68,3 +74,15 @@ def test_best_only_where_the_intervals_separate_it(estimates, best):
 def test_estimates_print_one_decimal_and_no_negative_zero():
     assert str(Estimate(38.25, 0.34, 3)) == "38.2 ± 0.3"
     assert str(Estimate(-0.01, None, 1)) == "0.0"
+
+
+def test_spread_of_subsets_apart_from_that_of_runs():
+    random = np.random.default_rng(0)
+    subsets = random.normal(0, 2.0, (400, 1)) + random.normal(0, 0.5, (400, 5))
+    found = components(subsets.tolist())
+    assert found.subset == pytest.approx(2.0, rel=0.1)
+    assert found.run == pytest.approx(0.5, rel=0.05)
+    assert components([[1.0, 2.0], [1.0, 2.0]]).subset == 0.0
+    assert components([[1.0, 2.0]]) is None
+    assert components([[1.0], [2.0]]) is None
+    assert components([[1.0, 2.0], [2.0]]) is None

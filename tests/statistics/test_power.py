@@ -6,49 +6,57 @@ import numpy as np
 import pytest
 
 from ltbench.planning.spread import USUAL, USUAL_OF_SHOTS, Deviations
+from ltbench.statistics.estimates import ALPHA
+from ltbench.statistics.pooling import Deviation
 from ltbench.statistics.power import chance, chance_to_hold, detectable
-from ltbench.statistics.verdict import decided, value
-
-
-@pytest.mark.parametrize(
-    ("deviation", "n", "percent", "least"),
-    [(0.3, 3, 60, 3.0), (0.3, 5, 93, 2.2), (0.3, 10, 99, 2.0),
-     (0.6, 3, 14, 4.9), (0.6, 5, 35, 3.5), (0.6, 10, 63, 3.0)],
-)  # fmt: skip
-def test_figures_are_those_of_the_page_on_verdicts(deviation, n, percent, least):
-    assert 100 * chance_to_hold(deviation, 1.0, n) == pytest.approx(percent, abs=1.5)
-    assert detectable(deviation, 1.0, n) == pytest.approx(least, abs=0.05)
+from ltbench.statistics.verdict import value
 
 
 def test_the_chance_is_how_often_the_rule_says_holds():
-    rng = np.random.default_rng(0)
-    for deviation, tolerance, n in ((0.5, 1.0, 4), (0.8, 2.0, 3)):
-        held = 0
+    rng, family = np.random.default_rng(0), 15
+    for deviation, tolerance, n in ((0.5, 1.0, 3), (0.8, 2.0, 5)):
+        held, freedom = 0, family * (n - 1)
         for _ in range(4000):
             reported, *ours = rng.normal(50, deviation, n + 1)
-            held += value(reported, ours, tolerance).holds()
-        expected = chance_to_hold(deviation, tolerance, n)
+            spread = Deviation(deviation * math.sqrt(rng.chisquare(freedom) / freedom), freedom)
+            held += value(reported, ours, tolerance, n, spread).holds()
+        expected = chance_to_hold(deviation, tolerance, n, family)
         assert held / 4000 == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 4000))
 
 
+def worth(reported, scores, n, family=15):
+    return chance(reported, 1, scores, n, deviation=0.3, family=family)
+
+
 def test_fewer_than_three_seeds_decide_nothing():
-    assert [chance(50, 1, [], 0.3, n) for n in (0, 1, 2)] == [0, 0, 0]
-    assert detectable(0.3, 1.0, 2) is None
-    assert chance(50, 1, [], 0.3, 3) > 0.5
+    assert [worth(50, [], n) for n in (0, 1, 2)] == [0, 0, 0]
+    assert detectable(0.3, 1.0, 2, 15) is None
+    assert worth(50, [], 3) > 0.5
 
 
-def test_two_seeds_are_taken_to_stay_what_they_are():
-    far, near, between = [60.0, 60.1], [50.0, 50.1], [51.0, 51.4]
-    assert chance(50, 1, far, 0.3, 3) == 1
-    assert chance(50, 1, near, 0.3, 3) == 1
-    for n in (3, 10):
-        compared = value(50, between, 1)
-        assert decided(type(compared)(**{**vars(compared), "n": n})) is None
-        assert chance(50, 1, between, 0.3, n) == 0
+def test_seeds_that_are_there_are_decided_or_not():
+    assert worth(50, [60.0, 60.1, 60.2], 3) == 1
+    assert worth(50, [51.0, 51.4, 51.2], 3) == 0
+
+
+def test_new_seeds_fall_where_those_there_lead_to_expect():
+    far, near, between = [60.0, 60.1], [50.5, 50.6], [51.0, 51.4]
+    assert worth(50, far, 3) > 0.999
+    assert 0.1 < worth(50, near, 3) < worth(50, near, 10)
+    assert worth(50, between, 10) < 0.3
+
+
+def test_what_is_found_takes_more_among_more_values():
+    least = [detectable(0.5, 1.0, 3, family) for family in (1, 15)]
+    evidence = value(0.0, [0.0] * 3, 1.0, 3, Deviation(0.5, 30))
+    assert least[1] == pytest.approx(evidence.detectable(ALPHA / 15))
+    assert (
+        least[1] < detectable(0.5, 1.0, 3, 2) < least[0]
+    )  # but a shared deviation is known better
 
 
 def test_seeds_that_are_all_alike_hold():
-    assert chance_to_hold(0.0, 1.0, 3) == pytest.approx(1.0)
+    assert chance_to_hold(0.0, 1.0, 3, 1) == pytest.approx(1.0)
 
 
 def test_deviations_are_pooled_within_methods_over_a_data_set(make_record):

@@ -28,6 +28,28 @@ def test_lines_keep_the_order_and_compare_with_the_first(make_record):
     assert second.difference.half_width == pytest.approx(test.confidence_interval(0.95).high - 4.25)
 
 
+def test_a_difference_over_fewer_seeds_than_the_method_has_says_over_how_many(make_record):
+    records = [make_record("ce", seed, 38.0) for seed in (0, 1, 2)]
+    records += [make_record("sam", seed, 40.4) for seed in (2, 3, 4)]
+    records += [make_record("focal", seed, 39.0) for seed in (0, 1)]
+    (comparison,) = compare(records)
+    assert "+2.4 (n = 1)" in screen(comparison, 100)
+    assert "+2.4 (n = 1)" in markdown(comparison)
+    assert "(n = 2)" not in screen(comparison, 100)  # both of the two that it has
+
+
+def test_nothing_is_compared_with_the_next_where_the_first_has_no_record(make_record):
+    records = [make_record("sam", 0, 40.0), make_record("focal", 0, 38.0)]
+    (comparison,) = compare(records, "ce")
+    assert [(line.difference, line.cost) for line in comparison.lines] == [(None, None)] * 2
+    said = " ".join(screen(comparison, 80).split())
+    assert "no difference and no cost, for ce has no record" in said
+    assert "for ce has no record" in markdown(comparison)
+    (whole,) = compare([*records, make_record("ce", 0, 30.0)], "ce")
+    assert [line.difference and line.difference.mean for line in whole.lines] == [10.0, 8.0, None]
+    assert "no record" not in screen(whole, 80)
+
+
 def test_one_seed_has_no_interval(make_record):
     (comparison,) = compare([make_record("a", 0, 38.0), make_record("b", 0, 40.0)])
     text = screen(comparison, 80)

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from ltbench.cli.views.ranking import print_ranking
 from ltbench.errors import LtbenchError
-from ltbench.statistics.inference import rank
+from ltbench.statistics.ranks import rank
 from ltbench.tables.ranking import ranking
 
 PLACES = ("cifar10_lt(imbalance=100)", "digits_lt(imbalance=20)", "cifar100_lt(imbalance=100)")

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.tables.comparison import CAPTION, HEADERS, Comparison, cells
+from ltbench.tables.comparison import HEADERS, Comparison, cells
 from ltbench.tables.relative_cost import MEANING
 
 
@@ -19,6 +19,10 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         method, *numbers = cells(line)
         table.add_row(Text(method), *numbers)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
+    caption = Text(f"{comparison.caption}; {MEANING}.", style="dim")
     console.print(
-        Text(title, style="bold"), table, Text(f"{CAPTION}; {MEANING}.", style="dim"), sep="\n"
+        Text(title, style="bold"),
+        table,
+        caption,
+        sep="\n",
     )

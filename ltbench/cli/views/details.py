@@ -15,11 +15,14 @@ _PAPER = (
     "column."
 )
 _FIRST = (
-    "Against {first}: gain over the seeds that both have, p of no gain by the paired t test, the "
-    "same by Holm over the column, and by flipping signs (at least 2 / 2^n)."
+    "Against {first}: gain over the seeds that both have, p of no gain (by blocks, where the "
+    "column's methods share one deviation, else paired), the same by Holm over the column, by "
+    "flipping signs (at least 2 / 2^n), and P(better): how likely a seed of the row beats the same "
+    "seed of the first, with its 95 % interval."
 )
 _DETECTABLE = (
-    "Detectable: the least true difference that so many seeds find at 5 % in four of five tries."
+    "Detectable: the least true difference that so many seeds find in four of five tries, at 5 % "
+    "for the whole column."
 )
 _SPREAD = (
     "Spread: standard deviation over training subsets, and over runs on one subset; the interval "
@@ -49,7 +52,7 @@ def print_details(found: Details, console: Console) -> None:
     console.print("", Text(grid.caption, style="dim"), sep="\n")
     if any(line.p_differs is not None for line in found.lines):
         console.print(Text(_PAPER, style="dim"))
-    console.print(Text(f"{_FIRST.format(first=base(grid))} {_DETECTABLE}", style="dim"))
+    console.print(Text(f"{_FIRST.format(first=base(grid).label)} {_DETECTABLE}", style="dim"))
     if any(line.spread for line in found.lines):
         console.print(Text(_SPREAD, style="dim"))
 
@@ -63,13 +66,14 @@ def _paper(lines: list[Detail]) -> Table:
         table.add_row(
             Text(line.row.label), entry.number(entry.reported), str(entry),
             entry.number(entry.difference, "+"), _p(line.p_differs), _p(line.p_holm),
-            entry.number(line.detectable), Text(str(entry.verdict or "")),
+            entry.number(line.detectable), Text(entry.verdict.word if entry.verdict else ""),
         )  # fmt: skip
     return table
 
 
 def _first(lines: list[Detail]) -> Table:
-    table = _table("", "reproduced", "n", "gain", "p paired", "p Holm", "p sign flip", "detectable")
+    table = _table("", "reproduced", "n", "gain", "p", "p Holm", "p sign flip",
+                   "P(better)", "detectable")  # fmt: skip
     for line in lines:
         entry, gain = line.entry, line.gain
         estimate = _text(entry.reproduced, entry.decimals)
@@ -77,8 +81,9 @@ def _first(lines: list[Detail]) -> Table:
         if gain is not None:
             sign = "+" if gain.estimate.mean >= 0 else ""
             cells += [
-                f"{sign}{_text(gain.estimate, entry.decimals)}", _p(gain.p_paired),
-                _p(gain.p_holm), _p(gain.p_flip), entry.number(gain.detectable),
+                f"{sign}{_text(gain.estimate, entry.decimals)}", _p(gain.p_value),
+                _p(gain.p_holm), _p(gain.p_flip), _percent(gain.superiority),
+                entry.number(gain.detectable),
             ]  # fmt: skip
         table.add_row(*cells)
     return table
@@ -100,12 +105,22 @@ def _table(*headers: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for header in headers:
         left = header in ("", "verdict")
-        table.add_column(header, justify="left" if left else "right", overflow="fold")
+        table.add_column(
+            header, justify="left" if left else "right", overflow="fold",
+            no_wrap=header == "verdict",
+        )  # fmt: skip
     return table
 
 
 def _text(estimate: Estimate | None, decimals: int) -> str:
     return "" if estimate is None else estimate.text(decimals)
+
+
+def _percent(chance: tuple[float, float, float] | None) -> str:
+    if chance is None:
+        return ""
+    best, low, high = (f"{100 * each:.0f}" for each in chance)
+    return f"{best} % [{low}, {high}]"
 
 
 def _p(value: float | None) -> str:

@@ -107,17 +107,18 @@ def _steps(steps: tuple[PlannedRun, ...], *, priced: bool) -> Table:
 
 def _worth(planned: TablePlan) -> Table:
     """Return a line for each n; data sets and metrics that are taken alike share a column."""
-    alike: dict[tuple[float, float], list[str]] = {}
+    alike: dict[tuple[float, float, int], list[str]] = {}
     for (title, metric), found in planned.deviations.items():
         tolerance = METRICS[metric].tolerance
         assert tolerance is not None
-        alike.setdefault((found.points, tolerance), []).append(f"{metric} on {title}")
+        taken = found.points, tolerance, planned.families[title, metric]
+        alike.setdefault(taken, []).append(f"{metric} on {title}")
     table = _table(
         "seeds", "takes", "decided", *(f"finds in {', '.join(names)}" for names in alike.values()),
         right=("seeds", "takes", "decided"),
     )  # fmt: skip
     for each in planned.worth:
-        least = [detectable(*taken, each.n) for taken in alike]
+        least = [detectable(points, within, each.n, many) for points, within, many in alike]
         table.add_row(
             str(each.n), duration(each.seconds) + " + ?" * each.more,
             f"{each.decided:.1f} of {planned.asked}",
@@ -151,10 +152,11 @@ def _explain(planned: TablePlan, console: Console) -> None:
         )
         lines += [
             "decides, decided: of values without two seeds yet, how often the rule says `holds` if "
-            "what is reported is true; of others, whether it says anything should their mean and "
-            f"deviation stay. Fewer than {LEAST} seeds decide nothing",
+            "what is reported is true; of others, how likely it says anything once new seeds fall "
+            f"where these lead to expect. Fewer than {LEAST} seeds, or than the table names, "
+            "decide nothing",
             "finds: the true difference from what is reported of which so many seeds say `differs` "
-            "in four of five tries",
+            "in four of five tries, with Holm's first step over its column",
         ]
         lines += [f"deviation of a seed, measured: {known}"] if known else []
         lines += [f"deviation of a seed, assumed until there are records: {assumed}"] * bool(

@@ -132,8 +132,7 @@ class _Worker:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            code = self.process.exitcode
-            _fail(outcome, listener, job, f"its process ended with exit code {code}.")
+            _fail(outcome, listener, job, _death(self.process.exitcode))
             self.connection, self.process = self._start()
             self.job = None
             return True
@@ -189,6 +188,15 @@ def _work(connection: Any, workspace: Workspace, threads: int, loaded: tuple[Pat
                 connection.send(("finished", records))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
+
+
+def _death(code: int | None) -> str:
+    """Return in words how a worker ended."""
+    if code == -9:  # SIGKILL, which is how Linux frees memory
+        return "its process was killed by signal 9, perhaps for memory; try fewer --jobs."
+    if code is not None and code < 0:
+        return f"its process was killed by signal {-code}."
+    return f"its process ended with exit code {code}."
 
 
 def _load(paths: tuple[Path, ...]) -> str:

@@ -10,9 +10,9 @@ from ltbench.tables.ledger import Ledger, LedgerRow
 
 WORDS: tuple[Word, ...] = ("holds", "differs", "undecided", "proxy", "not run")
 CAPTION = (
-    "95 % t-intervals over all seeds run; last epoch unless a table says otherwise; the rule and "
-    "its error rates are in docs/verdicts.md. Only the unchanged protocol `paper` confirms or "
-    "contradicts."
+    "95 % t-intervals over seeds, last epoch unless another was asked for. Only the unchanged "
+    "protocol `paper` confirms or contradicts, on the seeds that a table names, all of them; the "
+    "rule and its error rates are in docs/verdicts.md."
 )
 
 
@@ -39,22 +39,26 @@ def as_json(ledger: Ledger) -> str:
 def fields(line: LedgerRow) -> dict[str, Any]:
     """Return a line by field; four decimals, for more differ between machines."""
     estimate, compared = line.reproduced, line.comparison
-    detectable = compared.detectable() if compared and compared.judged else None
-    p_value = compared.p_value() if compared and compared.judged else None
+    better, low, high = line.superiority or (None, None, None)
     return {
         "kind": line.kind, "paper": line.paper, "table": line.table, "row": line.row,
         "column": line.column, "dataset": line.dataset, "network": line.network,
         "metric": line.metric, "reported": round(line.reported, 4),
         "specification": line.specification, "over": line.over, "tier": line.tier,
-        "protocol": line.protocol, "n": len(line.seeds),
+        "protocol": line.protocol, "select": line.select, "n": len(line.seeds),
         "seeds": " ".join(map(str, line.seeds)),
         "mean": _rounded(estimate.mean if estimate else None),
         "ci95": _rounded(estimate.half_width if estimate else None),
         "difference": _rounded(line.difference), "tolerance": _rounded(line.tolerance),
-        "p_differs": _rounded(p_value), "p_holm": _rounded(line.p_holm),
-        "detectable": _rounded(detectable), "p_paired": _rounded(line.p_paired),
-        "p_sign_flip": _rounded(line.p_flip), "verdict": line.verdict.word,
-        "more_seeds": line.verdict.more, "reason": line.reason,
+        "deviation": _rounded(compared.deviation if compared and compared.judged else None),
+        "freedom": compared.freedom if compared and compared.judged else None,
+        "p_differs": _rounded(line.p_differs), "p_holm": _rounded(line.p_holm),
+        "detectable": _rounded(line.detectable), "p_gain": _rounded(line.p_gain),
+        "p_gain_holm": _rounded(line.p_gain_holm), "p_sign_flip": _rounded(line.p_flip),
+        "p_better": _rounded(better), "p_better_low": _rounded(low),
+        "p_better_high": _rounded(high), "verdict": line.verdict.word,
+        "missing_seeds": line.verdict.missing or None, "enough_seeds": line.verdict.enough,
+        "reason": line.reason,
     }  # fmt: skip
 
 

@@ -31,6 +31,11 @@ def two_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
+KILLED = """
+def losses(self, outputs, batch, clock):
+    os.kill(os.getpid(), 9)
+"""
+
 ERRS = """
 def penalty(self, network, clock):
     return 1 / 0
@@ -73,6 +78,14 @@ def test_two_workers_give_the_bits_of_one_process_and_a_death_costs_one_job(
         for name, weights in one["network"].items():
             assert weights.equal(two["network"][name])
     assert not list(workspace.results.rglob("*.tmp"))
+
+
+def test_a_worker_that_is_killed_says_so(workspace, jobs_of, method_file, listener, two_cores):
+    path = method_file("killed", KILLED)
+    load_file(path)
+    outcome = run_in_workers(jobs_of(workspace.results, "killed"), workspace, listener, 2, [path])
+    (reason,) = outcome.failures.values()
+    assert reason == ("its process was killed by signal 9, perhaps for memory; try fewer --jobs.")
 
 
 def test_a_worker_that_dies_between_jobs_does_not_end_the_run(

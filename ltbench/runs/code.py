@@ -1,0 +1,87 @@
+"""What of ltbench computes a run, as hashes: another commit may compute the same, or not."""
+
+import ast
+import hashlib
+import importlib.util
+import io
+import sys
+import tokenize
+from functools import cache
+from pathlib import Path
+
+from ltbench.api.compose import leaves
+from ltbench.api.method import Method
+from ltbench.api.sources import imported
+
+ROOTS = ("ltbench.engine.fit", "ltbench.api.compose")  # every run goes through these
+SILENT = {"ltbench", "ltbench.methods", "ltbench.errors"}  # no number depends on them
+
+
+def code_of(method: Method) -> dict[str, str]:
+    """Return a hash of each folder of the harness that a method runs through, and of its own file.
+
+    `engine`, `data` … and `methods/NAME`. Only modules that the run imports count, without their
+    comments and docstrings; files that are not ltbench's own are a method's `sources`.
+    """
+    found: dict[str, Path] = {}
+    own = sorted({type(part).__module__ for part in leaves(method)})
+    left = [*ROOTS, *own]
+    while left:
+        name = left.pop()
+        path = _file_of(name)
+        if path is not None and name not in found:
+            found[name] = path
+            left += [] if name in SILENT else _imports(name, path)
+    groups: dict[str, list[str]] = {}
+    for name, path in sorted(found.items()):
+        folder, *rest = name.split(".")[1:] if name.startswith("ltbench.") else [""]
+        if folder and name not in SILENT:
+            group = f"{folder}/{rest[0]}" if folder == "methods" else folder
+            groups.setdefault(group, []).append(f"{name}\n{_text(path)}")
+    return {
+        group: hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+        for group, texts in groups.items()
+    }
+
+
+def stripped(source: str) -> str:
+    """Return a module's text without comments, docstrings and empty lines."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+            head = lines[first].encode()[: node.col_offset].decode()  # what opens a block
+            lines[first:last] = [head, *[""] * (last - first - 1)]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+@cache
+def _file_of(name: str) -> Path | None:
+    """Return the file of a module, None for a name that is none or is not ltbench's."""
+    loaded = sys.modules.get(name)
+    if loaded is None and name.startswith("ltbench."):
+        try:
+            spec = importlib.util.find_spec(name)
+        except ModuleNotFoundError:  # a class or function of a module
+            return None
+        return Path(spec.origin) if spec is not None and spec.origin else None
+    file = getattr(loaded, "__file__", None)
+    return Path(file) if file else None
+
+
+@cache
+def _imports(name: str, path: Path) -> list[str]:
+    return [other for other in imported(name, path) if other.startswith("ltbench.")]
+
+
+@cache
+def _text(path: Path) -> str:
+    return stripped(path.read_text(encoding="utf-8"))

@@ -1,0 +1,77 @@
+"""Whether seeds that are joined were computed by the same code. Imports no torch."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ltbench.runs.record import Record
+
+
+class Provenance(NamedTuple):
+    """What computed a run; small, so that tables can keep one for each record."""
+
+    versions: tuple[tuple[str, int], ...]  # that the method's parts declare, beyond the first
+    code: tuple[tuple[str, str], ...]  # hashes by folder or method; none in records from before
+    commit: tuple[str, str | None, bool | None]  # ltbench's version, commit, and whether dirty
+
+
+def provenance_of(record: Record) -> Provenance:
+    """Return what computed a record."""
+    here = record.environment
+    return Provenance(
+        tuple(sorted(record.versions.items())),
+        tuple(sorted(record.code.items())),
+        (here.ltbench, here.commit, here.dirty),
+    )
+
+
+def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
+    """Return in words how seeds differ in the versions that a method declares, or nothing.
+
+    Such seeds are of different methods: their mean is refused.
+    """
+    groups = _groups({seed: each.versions for seed, each in by_seed.items()})
+    if len(groups) < 2:
+        return ""
+    names = sorted({name for versions in groups for name, _ in versions})
+    said = [
+        f"{_seeds(seeds)} by version {', '.join(str(dict(versions).get(n, 1)) for n in names)}"
+        for versions, seeds in groups.items()
+    ]
+    return f"{' and '.join(said)} of {', '.join(names)}"
+
+
+def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
+    """Return in words how seeds differ in the code that computed them, or nothing.
+
+    By the hashes of the code where every record has them, else by version, commit and changes.
+    """
+    hashed = all(each.code for each in by_seed.values())
+    groups = _groups({s: each.code if hashed else each.commit for s, each in by_seed.items()})
+    if len(groups) < 2:
+        return ""
+    where = ""
+    if hashed:
+        whole = [dict(code) for code in groups]
+        names = sorted(set().union(*whole))
+        differ = [name for name in names if len({code.get(name) for code in whole}) > 1]
+        said = [_seeds(seeds) for seeds in groups.values()]
+        where = f" ({', '.join(differ)})"
+    else:
+        said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in groups.items()]
+    return f"{' and '.join(said)} were computed by different code{where}"
+
+
+def _groups(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]
+    groups: dict[tuple, list[int]] = {}  # type: ignore[type-arg]
+    for seed in sorted(by_seed):
+        groups.setdefault(by_seed[seed], []).append(seed)
+    return groups
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _commit(version: str, commit: str | None, dirty: bool | None) -> str:
+    where = f"commit {commit[:7]}" if commit else f"ltbench {version}"
+    return f"{where} with changes" if dirty else where

@@ -1,0 +1,118 @@
+"""A column's methods together: what their seeds share, and verdicts on all their values at once."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ltbench.statistics.gains import Gain, paired
+from ltbench.statistics.pooling import Deviation, Deviations, block, pool
+from ltbench.statistics.verdict import Evidence, Judged, gain, judge, value
+from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
+from ltbench.tables.definition import Row, Table
+from ltbench.tables.metrics import METRICS
+
+
+def judged_rows(table: Table, head: ResolvedColumn) -> list[Row]:
+    """Return the rows whose reported value the records can be judged by, run or not.
+
+    They are the family of a column's verdicts: none where the protocol is not the paper's own or
+    the metric has no tolerance.
+    """
+    column = head.column
+    if not head.exact or METRICS[column.metric].tolerance is None or not column.data.available:
+        return []
+    return [
+        row
+        for row in table.definition.rows
+        if row.method_on(column.data) is not None and table.value(row, column) is not None
+    ]
+
+
+def read_column(
+    reader: Reader, table: Table, head: ResolvedColumn, rows: Sequence[Row]
+) -> "ColumnScores":
+    """Return what the records say of rows on the seeds that the table names."""
+    wanted = table.definition.seeds
+    found: dict[str, Scores] = {}
+    for row in rows:
+        method = row.method_on(head.column.data)
+        if method is not None and (values := scores(reader, table, row, head, wanted)):
+            found[method] = values
+    return ColumnScores(head, len(wanted), found)
+
+
+def judge_column(table: Table, found: "ColumnScores") -> dict[str, tuple[Evidence | None, Judged]]:
+    """Return by label what the rows that can be judged are judged on, and the verdicts."""
+    rows, column = judged_rows(table, found.head), found.head.column
+    compared = []
+    for row in rows:
+        reported, method = table.value(row, column), row.method_on(column.data)
+        assert reported is not None
+        assert method is not None
+        compared.append(found.evidence(method, reported))
+    labels = [row.label for row in rows]
+    return dict(zip(labels, zip(compared, judge(compared), strict=True), strict=True))
+
+
+@dataclass(frozen=True)
+class ColumnScores:
+    """The scores of a column's methods on the seeds that its table names."""
+
+    head: ResolvedColumn
+    wanted: int  # seeds that the table names
+    scores: Mapping[str, Scores]  # by method, each with at least one seed
+
+    @cached_property
+    def deviations(self) -> Deviations:
+        """Return the deviations of one seed, in the order of `scores`."""
+        return pool([list(each.values()) for each in self.scores.values()])
+
+    def deviation(self, method: str) -> Deviation:
+        """Return the deviation of one seed of a method that has scores."""
+        return self.deviations.each[list(self.scores).index(method)]
+
+    @property
+    def tolerance(self) -> float | None:
+        """Return the metric's tolerance; None where it is never judged."""
+        return METRICS[self.head.column.metric].tolerance
+
+    def evidence(self, method: str, reported: float) -> Evidence | None:
+        """Return a reported value beside the method's scores; None where nothing can be said."""
+        if self.tolerance is None or not self.head.exact or method not in self.scores:
+            return None
+        scores = list(self.scores[method].values())
+        return value(reported, scores, self.tolerance, self.wanted, self.deviation(method))
+
+    def differences(self, method: str, base: str) -> Scores:
+        """Return what a method has over another on each seed that both have."""
+        ours, theirs = self.scores.get(method, {}), self.scores.get(base, {})
+        return {seed: score - theirs[seed] for seed, score in ours.items() if seed in theirs}
+
+    def gain(self, method: str, base: str) -> Gain | None:
+        """Return what a method has over another on the seeds that both have.
+
+        Where the methods share one deviation and both have all seeds, it is analysed by blocks:
+        what is left of a score beyond its method and its seed is measured on all methods that have
+        all seeds, not on this pair alone. Where they do not, this pair's own deviation counts, but
+        none smaller than that.
+        """
+        gains = paired(list(self.differences(method, base).values()))
+        whole = [each for each in self.scores.values() if len(each) == self.wanted]
+        if gains is None or gains.n < max(self.wanted, 2) or len(whole) < 2:
+            return gains
+        residual = block([[each[seed] for seed in sorted(whole[0])] for each in whole])
+        points = math.sqrt(2) * residual.points
+        if self.deviations.shared:
+            return replace(gains, deviation=points, freedom=residual.freedom)
+        return replace(gains, deviation=max(gains.deviation, points))
+
+    def gain_evidence(
+        self, method: str, base: str, reported: float, tolerance: float
+    ) -> Evidence | None:
+        """Return a reported gain beside ours; None where the two share no seed."""
+        gained = self.gain(method, base)
+        if gained is None or not self.head.exact:
+            return None
+        noise = math.hypot(*(self.deviation(each).points for each in (method, base)))
+        return gain(reported, gained, noise, tolerance, self.wanted)

@@ -1,0 +1,184 @@
+"""Seeds that different code computed are told apart wherever they are joined."""
+
+import ast
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from ltbench.api.registry import build, load_file
+from ltbench.errors import LtbenchError
+from ltbench.runs.code import code_of, stripped
+from ltbench.runs.execute import run_job
+from ltbench.runs.plan import make
+from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
+from ltbench.runs.status import overview
+from ltbench.runs.store import Cell
+
+COMPUTING = ("api", "blocks", "data", "engine", "evaluation", "networks")
+CLEAN = ("0.1.0", "a" * 40, False)
+
+
+def computed(code=(), versions=(), commit=CLEAN):
+    return Provenance(tuple(versions), tuple(code), commit)
+
+
+# the hashes
+
+
+def test_a_run_is_hashed_by_the_folders_it_goes_through_and_the_files_of_its_method():
+    plain, composed = code_of(build("ce")), code_of(build("bcl+gkp+gsa"))
+    assert set(plain) >= {"api", "data", "engine", "evaluation", "networks", "methods/ce"}
+    assert set(composed) - set(plain) == {"blocks", "methods/bcl", "methods/gkp", "methods/gsa"}
+    assert all(plain[name] == composed[name] for name in ("api", "data", "engine", "networks"))
+    assert not {"cli", "runs", "tables", "report", "errors"} & set(composed)
+
+
+def test_comments_docstrings_and_empty_lines_compute_nothing():
+    one = dedent('''
+        """What it is."""
+
+        def f(x):  # a comment
+            """Return it,
+
+            twice."""
+            return "# not a comment", x
+
+
+        class C: "also"
+        ''')
+    assert stripped(one) == 'def f(x):\n    return "# not a comment", x\nclass C:'
+    assert stripped(one) != stripped(one.replace("x\n", "-x\n"))
+
+
+def test_a_stripped_module_is_the_same_program():
+    root, seen = Path(__file__).resolve().parents[2], 0
+    folders = [root / "ltbench" / name for name in COMPUTING]
+    for path in [path for folder in (*folders, root / "methods") for path in folder.rglob("*.py")]:
+        tree = ast.parse(path.read_text())
+        blocks = [n for n in ast.walk(tree) if isinstance(getattr(n, "body", None), list)]
+        for block in blocks:
+            block.body = [each for each in block.body if not is_text(each)]
+        if all(block.body for block in blocks):  # else nothing is left to indent
+            assert ast.dump(ast.parse(stripped(path.read_text()))) == ast.dump(tree), path
+            seen += 1
+    assert seen > 50
+
+
+def is_text(node):
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+# the comparison
+
+
+def test_seeds_of_one_code_are_one_whatever_the_commit():
+    code = [("engine", "1"), ("methods/ce", "2")]
+    other = ("0.2.0", "b" * 40, True)
+    assert mixed_code({0: computed(code), 1: computed(code, commit=other)}) == ""
+    assert mixed_code({0: computed(code)}) == mixed_code({}) == ""
+
+
+def test_seeds_of_different_code_are_named_with_what_differs():
+    one = computed([("engine", "1"), ("methods/ce", "2")])
+    two = computed([("engine", "9"), ("methods/ce", "2")])
+    assert mixed_code({0: one, 1: one, 4: two}) == (
+        "seeds 0, 1 and seed 4 were computed by different code (engine)"
+    )
+
+
+def test_seeds_without_hashes_are_compared_by_commit():
+    old, new = computed(), computed([("engine", "1")])
+    assert mixed_code({0: old, 1: computed()}) == ""
+    assert mixed_code({0: old, 1: new}) == ""  # of the same clean commit
+    later = computed(commit=("0.1.0", "b" * 40, True))
+    assert mixed_code({0: old, 1: later}) == (
+        "seed 0 (commit aaaaaaa) and seed 1 (commit bbbbbbb with changes) "
+        "were computed by different code"
+    )
+
+
+def test_seeds_of_different_versions_of_a_method_are_not_one_method():
+    one, two = computed(), computed(versions=[("mine", 2)])
+    assert mixed_versions({0: one, 1: one}) == ""
+    assert mixed_versions({0: one, 1: two}) == "seed 0 by version 1 and seed 1 by version 2 of mine"
+
+
+# where seeds are joined
+
+
+@pytest.fixture
+def finished(jobs_of, workspace, store):
+    """A record of seed 0 as this code makes it, whose hashes may be changed."""
+    (job,) = jobs_of(workspace.results)
+    (record,) = run_job(job, workspace, lambda report: None)
+
+    def change(**code):
+        store.write(record.model_copy(update={"code": {**record.code, **code}}))
+
+    assert record.code == code_of(build("ce"))
+    return change
+
+
+def planned(store, seeds, **options):
+    from ltbench.data.catalog import dataset
+
+    return make([dataset("digits_lt")], ["ce"], seeds, store, protocol_name="smoke", **options)
+
+
+def test_a_plan_warns_of_finished_seeds_that_other_code_computed(finished, store):
+    assert planned(store, [0, 1]).warnings == ()
+    finished(engine="0" * 12)
+    (warning,) = planned(store, [0, 1]).warnings
+    assert "seed 0 and seed 1 were computed by different code (engine)" in warning
+    assert "--force" in warning
+    assert planned(store, [0]).warnings == planned(store, [1]).warnings == ()
+    assert planned(store, [0, 1], force=True).warnings == ()
+
+
+def test_status_names_seeds_of_different_code(store, make_record):
+    for seed, code in enumerate(("1", "1", "2")):
+        store.write(make_record(seed=seed, code={"engine": code}))
+    (line,) = overview(store)
+    assert line.mixed == "seeds 0, 1 and seed 2 were computed by different code (engine)"
+    store.path(Cell.of(make_record(seed=2))).unlink()
+    assert overview(store)[0].mixed == ""
+
+
+def test_a_record_from_before_the_hashes_still_reads(make_record):
+    content = json.loads(make_record().model_dump_json())
+    del content["code"], content["versions"]
+    record = type(make_record()).model_validate_json(json.dumps(content))
+    assert provenance_of(record).code == ()
+
+
+VERSIONED = """
+    version = {}
+
+    def losses(self, outputs, batch, clock):
+        return super().losses(outputs, batch, clock)
+"""
+
+
+def test_a_run_of_another_declared_version_is_refused(
+    method_file, jobs_of, workspace, store, monkeypatch
+):
+    from ltbench.api import registry
+
+    load_file(method_file("mine", VERSIONED.format(1)))
+    (job,) = jobs_of(workspace.results, "mine")
+    (record,) = run_job(job, workspace, lambda report: None)
+    assert record.versions == {}
+    monkeypatch.setattr(registry.find("mine"), "version", 2)  # as an upgrade of ltbench would
+    with pytest.raises(LtbenchError, match="another version of the method") as caught:
+        jobs_of(workspace.results, "mine")
+    assert "--force" in str(caught.value)
+    (job,) = jobs_of(workspace.results, "mine", seeds=[1])
+    (record,) = run_job(job, workspace, lambda report: None)
+    assert record.versions == {"mine": 2}
+    assert "by version 1 and seed 1 by version 2 of mine" in overview(store)[0].mixed
