@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.rows import load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
@@ -101,34 +101,39 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
+    from ltbench.runs.commands import seeds_of
+    from ltbench.runs.request import check_methods, check_protocols
+    from ltbench.runs.store import Store
+
+    read_files(load)
+    store, names = Store(results), split(methods)
+    sets = [dataset_of(name, imbalance) for name in split(dataset)]
+    if not names or not sets:
+        raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
+    asked = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
+    check_methods(names)
+    check_protocols(sets, protocol, validation)
+    named = _forced(force, names)
+
+    # Only now what imports torch, which takes seconds.
     from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
-    from ltbench.runs.commands import seeds_of
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
     from ltbench.runs.plan import make
-    from ltbench.runs.preflight import rehearse
-    from ltbench.runs.step_time import check_data
-    from ltbench.runs.store import Store
+    from ltbench.runs.preflight import prepare
 
     try:
         load_files(load)
-        store = Store(results)
-        names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
-        if not names or not sets:
-            raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
         plan = make(
-            sets, names, list(dict.fromkeys(seed)) if seed else seeds_of(seeds), store,
-            protocol_name=protocol, network=network, validation=validation,
-            force=_forced(force, names),
+            sets, names, asked, store,
+            protocol_name=protocol, network=network, validation=validation, force=named,
         )  # fmt: skip
-        for warning in plan.warnings:
-            print(f"ltbench: {warning}", file=sys.stderr)
+        _say(plan.warnings)
         workspace = Workspace(results, root_of(data_root), device)
-        check_data(plan.jobs, workspace)
-        rehearse(plan.jobs, workspace)
+        missing = prepare(plan.jobs, workspace, download=not dry_run)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, jobs)
             if as_json:
@@ -136,6 +141,7 @@ def run(
             else:
                 print_plan(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
         if dry_run:
+            _say(f"not in that time: {reason}" for reason in missing)
             return
         store.check_writable()
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
@@ -152,6 +158,11 @@ def run(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
+
+
+def _say(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        print(f"ltbench: {sentence}", file=sys.stderr)
 
 
 def _places(store: "Store") -> list[str]:

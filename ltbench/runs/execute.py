@@ -34,6 +34,7 @@ class Workspace:
     data: Path
     device: str = "auto"
     checkpoint_every: float = 30.0  # seconds
+    download: bool = True  # data that are missing
 
 
 class BusyError(Exception):
@@ -82,6 +83,7 @@ def split_of(job: Job, workspace: Workspace) -> Split:
         protocol.subset_seed,
         protocol.validation,
         protocol.fraction,
+        download=workspace.download,
     )
 
 
@@ -167,7 +169,13 @@ def _train(training: Training, observe: Observer) -> None:
 
 @lru_cache(maxsize=2)
 def _split(
-    specification: str, root: Path, subset_seed: int, validation: int, fraction: float
+    specification: str,
+    root: Path,
+    subset_seed: int,
+    validation: int,
+    fraction: float,
+    *,
+    download: bool,
 ) -> Split:
     return load(
         dataset(specification),
@@ -175,4 +183,5 @@ def _split(
         subset_seed=subset_seed,
         validation=validation,
         fraction=fraction,
+        download=download,
     )

@@ -76,6 +76,23 @@ def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
     assert not [e for e in events(shown.out) if e["event"] == "epoch"]  # read off the first stage
 
 
+def test_a_dry_run_never_touches_the_network_and_says_what_is_missing(ltbench, home, monkeypatch):
+    import socket
+
+    def refuse(*given, **options):
+        raise AssertionError("a dry run asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
+    sets = ("--dataset", "cifar10_lt,digits_lt", "--protocol", "smoke", "--seed", "0")
+    answer = ltbench("run", "--methods", "ce", *sets, "--dry-run")
+    assert answer.code == 0
+    assert "train ce on cifar10_lt(imbalance=100)" in answer.out
+    assert "train ce on digits_lt(imbalance=20)" in answer.out
+    assert "not in that time: cifar10_lt is missing under data" in answer.err
+    assert not (home / "data").exists()
+
+
 def test_single_seeds_are_named_by_seed(ltbench, home):
     call = ("run", "--methods", "ce", *SMOKE, "--dry-run", "--json")
     for words, seeds in ((("--seed", "4"), [4]), (("--seed", "0", "--seed", "7"), [0, 7])):
