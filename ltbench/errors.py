@@ -1,7 +1,9 @@
 """Errors a user can mend: one sentence with the thing and the remedy, never a traceback."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class LtbenchError(Exception):
@@ -20,6 +22,20 @@ def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, without its full stop; its type if nothing."""
     text = str(error).strip()
     return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
+
+
+def located(error: BaseException) -> str:
+    """Return an unforeseen error in one line: its type, what it says, and file and line.
+
+    The line is the innermost one of a method's file, else of any.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    harness = Path(__file__).parent
+    own = [f for f in frames if not Path(f.filename).is_relative_to(harness)]
+    own = [f for f in own if "site-packages" not in f.filename] or list(frames)
+    said = str(error).strip()
+    text = f"{type(error).__name__}: {first_line(error)}" if said else type(error).__name__
+    return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text
 
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli import complete
+from ltbench.cli import complete, run
 from ltbench.cli.options import path_of
 
 
@@ -30,10 +30,17 @@ def check(
     else:
         specification = target
         build(specification)
-    problems = broken_rules(specification)
+    problems = broken_rules(specification, debug=run.debug)
+    said: set[str] = set()
     for rule in RULES:
-        words = [problem for problem in problems if problem.startswith(f"{rule.name}: ")]
-        print(f"{'FAIL' if words else 'ok':>4}  {words[0] if words else rule.name}")
+        words = [
+            p.removeprefix(f"{rule.name}: ") for p in problems if p.startswith(f"{rule.name}: ")
+        ]
+        if words and words[0] in said:
+            print(f"FAIL  {rule.name}: the same")
+        else:
+            print(f"FAIL  {rule.name}: {words[0]}" if words else f"  ok  {rule.name}")
+        said.update(words)
     if problems:
         print(f"{specification} breaks {len(problems)} of {len(RULES)} rules.", file=sys.stderr)
         sys.exit(1)

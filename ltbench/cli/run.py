@@ -133,7 +133,8 @@ def run(
         )  # fmt: skip
         _say(plan.warnings)
         workspace = Workspace(results, root_of(data_root), device)
-        missing = prepare(plan.jobs, workspace, download=not dry_run)
+        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        _say(prepared.broken)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, jobs)
             if as_json:
@@ -141,7 +142,7 @@ def run(
             else:
                 print_plan(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
         if dry_run:
-            _say(f"not in that time: {reason}" for reason in missing)
+            _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
         store.check_writable()
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,14 +12,21 @@ from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.runs.execute import Workspace, split_of
 from ltbench.runs.plan import Job
 
 EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
 
 
-def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True) -> list[str]:
+class Prepared(NamedTuple):
+    """What was found before anything is trained, one sentence each."""
+
+    missing: list[str]  # data
+    broken: list[str]  # methods, in their rehearsal
+
+
+def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True) -> Prepared:
     """Read the data of every job and rehearse it, so that what cannot be is said beforehand.
 
     Without `download` nothing is asked of the network, and why data sets cannot be read is
@@ -35,28 +43,32 @@ def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True)
             if download:
                 raise
             missing[job.dataset.info.name] = str(error)
-    rehearse([job for job in jobs if job.dataset.info.name not in missing], workspace)
-    return list(missing.values())
+    ready = [job for job in jobs if job.dataset.info.name not in missing]
+    return Prepared([*missing.values()], rehearse(ready, workspace))
 
 
-def rehearse(jobs: Iterable[Job], workspace: Workspace) -> None:
+def rehearse(jobs: Iterable[Job], workspace: Workspace) -> list[str]:
     """Train every method of the jobs once, to the end and evaluated, on noise.
 
     Two images of each class (one where the set has one), 8 pixels wide, with the class counts of
     the real set. Raises UsageError, naming method and reason, for the first that is refused: so
     hours do not end in an error that a second could have shown. What diverges or breaks here may
-    not do so on images; if it does, it fails when its turn comes, and does not stop the rest.
+    not do so on images; if it does, it fails when its turn comes, and does not stop the rest. Of
+    what breaks, file and line are returned.
     """
-    done = set()
+    done, broken = set(), []
     for job in jobs:
         for cell in job.cells:
             key = (cell.dataset, cell.protocol, cell.method)
             if key not in done:
                 done.add(key)
-                _rehearse(cell.method, job, _noise(job, split_of(job, workspace)))
+                reason = _rehearse(cell.method, job, _noise(job, split_of(job, workspace)))
+                if reason:
+                    broken.append(f"{cell.method} broke on made-up images: {reason}.")
+    return list(dict.fromkeys(broken))
 
 
-def _rehearse(method: str, job: Job, data: Split) -> None:
+def _rehearse(method: str, job: Job, data: Split) -> str:
     info = replace(job.dataset.info, shape=(*data.train.images.shape[1:],))
     recipe = replace(job.protocol.recipe(), epochs=EPOCHS, warmup_epochs=0)
     settings = Settings(info, NETWORK, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
@@ -67,8 +79,9 @@ def _rehearse(method: str, job: Job, data: Split) -> None:
         if not isinstance(error, DivergedError):
             reason = str(error).rstrip(".")
             raise UsageError(f"{method} cannot be trained on {job.dataset}: {reason}.") from error
-    except Exception:
-        return  # it may be these images
+    except Exception as error:
+        return located(error)  # it may be these images
+    return ""
 
 
 def _noise(job: Job, real: Split) -> Split:

@@ -17,7 +17,7 @@ from ltbench.api.registry import build, describe, find
 from ltbench.data.readers import Split, Subset
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.evaluate import finalised, logits_of
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, located
 from ltbench.specification import parse
 from ltbench.testing.synthetic import (
     CLASSES,
@@ -42,19 +42,20 @@ class Rule:
     verify: Callable[[str], None]
 
 
-def check(specification: str) -> list[str]:
-    """Return every rule that a method breaks, in words; an empty list is a pass."""
+def check(specification: str, *, debug: bool = False) -> list[str]:
+    """Return every rule that a method breaks, in words; an empty list is a pass.
+
+    An unforeseen error comes with file and line; with `debug` the first one is raised as it is.
+    """
     problems = []
     for rule in RULES:
         try:
             rule.verify(specification)
         except Exception as error:
-            kind = (
-                ""
-                if isinstance(error, BrokenRuleError | LtbenchError)
-                else f"{type(error).__name__}: "
-            )
-            problems.append(f"{rule.name}: {kind}{error}")
+            foreseen = isinstance(error, BrokenRuleError | LtbenchError)
+            if debug and not foreseen:
+                raise
+            problems.append(f"{rule.name}: {error if foreseen else located(error)}")
     return problems
 
 

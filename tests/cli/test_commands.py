@@ -1,6 +1,7 @@
 """The commands that look: they answer at once, in words or in JSON, and change nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -195,3 +196,18 @@ def test_check_passes_a_method_of_ones_own_and_names_the_rules_another_breaks(lt
     assert "FAIL  losses: losses have shape (), not [B]" in answer.out
     assert "moody breaks " in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_check_says_an_error_once_with_file_and_line_and_debug_shows_the_traceback(
+    ltbench, method_file
+):
+    path = method_file("mine", "def losses(self, outputs, batch, clock):\n    self.task.counts\n")
+    answer = ltbench("check", path)
+    assert answer.code == 1
+    assert answer.out.count("'Task' object has no attribute 'counts'") == 1
+    assert re.search(r"AttributeError: .*'counts' \(mine\.py, line \d+\)", answer.out)
+    assert answer.out.count(": the same") >= 3
+    debugged = ltbench("check", path, "--debug")
+    assert debugged.code == 1
+    assert "self.task.counts" in debugged.err
+    assert "Traceback" in debugged.err

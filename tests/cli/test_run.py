@@ -191,6 +191,12 @@ def test_a_method_that_raises_at_its_first_step_does_not_stop_the_rest(ltbench, 
     assert answer.code == 1
     assert records(home / "results") == ["ce 0"]
     assert "RuntimeError: it broke" in answer.err
+    first, *_ = answer.err.splitlines()  # before anything is trained
+    assert re.fullmatch(
+        r"ltbench: breaks broke on made-up images: RuntimeError: it broke "
+        r"\(breaks.py, line \d+\)\.",
+        first,
+    )
     assert "Traceback" not in answer.err
     debugged = ltbench(*call, "--debug")
     assert debugged.code == 1
