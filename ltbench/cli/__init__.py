@@ -11,6 +11,7 @@ from ltbench import __version__
 from ltbench.cli import (
     check,
     cite,
+    clean,
     data,
     evaluate,
     export,
@@ -48,6 +49,7 @@ app.command("list")(inspect.list_)
 app.command("show")(show.show)
 app.command("cite")(cite.cite)
 app.command("status")(inspect.status)
+app.command("clean")(clean.clean)
 app.add_typer(data.app, name="data")
 app.command("doctor")(data.doctor)
 app.add_typer(new.app, name="new")

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.options import AsJson, Load, Results
-from ltbench.cli.views.rows import Row, load_files, print_rows
+from ltbench.cli.views.rows import Row, load_files, print_rows, size
 from ltbench.errors import unknown
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def _show_status(store: "Store") -> None:
         remarks = [*map(_progress, line.unfinished), *line.reasons, *filter(None, [line.mixed])]
         for remark in remarks:
             print(f"{line.method} on {line.dataset}: {remark}")
+    if scratch := store.scratch_bytes():
+        print(f"{size(scratch)} of scratch; `ltbench clean` removes what no unfinished run needs.")
 
 
 def _progress(one: "Unfinished") -> str:

@@ -173,7 +173,7 @@ def _places(store: "Store") -> list[str]:
     return [
         f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
         for found, running in under_way(store)
-        if not running and found.epochs
+        if not running and found.epochs and not store.failure_path(found.cells[0]).exists()
     ]
 
 

@@ -107,7 +107,8 @@ def run_job(
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
         if missing:
-            note = Note.of(store, job.fingerprint, tuple(missing))
+            first = job.first_stage.fingerprint if job.first_stage else ""
+            note = Note.of(store, job.fingerprint, tuple(missing), first)
             observe = _noted(observe, note)
             try:
                 training, split = training_of(job, workspace), split_of(job, workspace)
@@ -124,7 +125,7 @@ def run_job(
                 raise
             except Exception as error:
                 record_failure(error, missing, device_of(workspace.device), store)
-                note.remove()
+                note.write()  # what it has so far is needed when it is tried again
                 raise
             note.remove()
     return [done[cell] for cell in job.cells]

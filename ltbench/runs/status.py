@@ -43,7 +43,7 @@ def overview(store: Store) -> list[StatusRow]:
     unfinished: dict[Cell, Unfinished] = {}
     for found, running in under_way(store):
         for cell in found.cells:
-            if running or cell not in records:
+            if running or not (cell in records or cell in failures):
                 unfinished[cell] = Unfinished(
                     cell.seed, running, found.epoch, found.epochs, found.left
                 )

@@ -144,6 +144,10 @@ class Store:
         write_text(path, failure.model_dump_json(indent=1) + "\n")
         return path
 
+    def scratch_bytes(self) -> int:
+        """Return how many bytes lie under `work`."""
+        return sum(path.stat().st_size for path in (self.root / "work").glob("*/*"))
+
     def sweep(self, cell: Cell, *fingerprints: str) -> None:
         """Remove what a killed run left half-written; call it only under the training's lock."""
         for path in self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"):

@@ -26,6 +26,7 @@ class UnderWay(BaseModel):
     epoch: int = Field(ge=0)  # finished, over all stages
     epochs: int = Field(ge=0)
     seconds: float = Field(ge=0)  # of training and evaluation so far
+    first_stage: str = ""  # fingerprint of the training that is its first stage
 
     @property
     def left(self) -> float | None:
@@ -42,9 +43,11 @@ class Note:
     written: float = float("-inf")
 
     @classmethod
-    def of(cls, store: Store, fingerprint: str, cells: tuple[Cell, ...]) -> "Note":
+    def of(
+        cls, store: Store, fingerprint: str, cells: tuple[Cell, ...], first_stage: str = ""
+    ) -> "Note":
         """Return the note of a training."""
-        said = UnderWay(cells=cells, epoch=0, epochs=0, seconds=0.0)
+        said = UnderWay(cells=cells, epoch=0, epochs=0, seconds=0.0, first_stage=first_stage)
         return cls(store.work(fingerprint) / NAME, said)
 
     def say(self, epoch: int, epochs: int, seconds: float) -> None:

@@ -27,6 +27,16 @@ def read_files(paths: list[Path] | None) -> None:
         load_file(path)
 
 
+def size(count: int) -> str:
+    """Return bytes as people say them: `812 B`, `3.4 MB`, `1.2 GB`."""
+    number, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            break
+        number /= 1000
+    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+
+
 def print_rows(rows: list[Row], title: str | None = None) -> None:
     """Print rows as a table, one column a key."""
     if not rows:

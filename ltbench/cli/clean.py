@@ -1,0 +1,34 @@
+"""`ltbench clean`: scratch that no unfinished run needs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ltbench.cli.options import Results
+
+
+def clean(
+    logits: Annotated[
+        bool, typer.Option("--logits", help="Remove stored logits too, which evaluate reads.")
+    ] = False,
+    results: Results = Path("results"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
+    ] = False,
+) -> None:
+    """Remove checkpoints of finished trainings and what killed ones left half-written.
+
+    Records and curves stay. A first stage that others could share is trained again when needed.
+    """
+    from ltbench.cli.views.rows import size
+    from ltbench.runs.scratch import removable, remove
+    from ltbench.runs.store import Store
+
+    paths = list(removable(Store(results), logits=logits))
+    if dry_run:
+        for path in paths:
+            print(f"{path}  {size(path.stat().st_size)}")
+        print(f"{len(paths)} files would be removed, {size(sum(p.stat().st_size for p in paths))}.")
+    else:
+        print(f"{len(paths)} files removed, {size(remove(paths))}.")

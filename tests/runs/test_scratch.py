@@ -1,0 +1,92 @@
+"""Scratch: what no unfinished run needs goes, and nothing else."""
+
+import pytest
+from filelock import FileLock
+
+from ltbench.runs.execute import run_job
+from ltbench.runs.scratch import removable, remove
+
+PROTOCOL = "fast(epochs=2, evaluate_every=2)"
+
+
+def nothing(report):
+    """Hear nothing."""
+
+
+def names(paths):
+    return sorted(path.name for path in paths)
+
+
+def interrupted(job, workspace, epoch):
+    def stop(report):
+        if report.epoch == epoch and report.loss is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, workspace, stop)
+
+
+def test_checkpoints_of_finished_trainings_go_and_logits_only_when_asked(
+    jobs_of, workspace, store, tmp_path
+):
+    (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
+    run_job(job, workspace, nothing)
+    assert names(removable(store)) == ["checkpoint.pt"]
+    assert names(removable(store, logits=True)) == ["checkpoint.pt", "logits.npz"]
+    size = store.checkpoint_path(job.fingerprint).stat().st_size
+    assert remove(list(removable(store))) == size
+    assert list(removable(store)) == []
+    assert store.logits_path(job.fingerprint).exists()
+    remove(list(removable(store, logits=True)))
+    assert list((workspace.results / "work").iterdir()) == []
+    assert len(list(store.records())) == 1
+    run_job(job, workspace, nothing)  # finished still
+
+
+def test_what_an_interrupted_run_needs_stays_and_it_goes_on(jobs_of, workspace, store):
+    first, second = jobs_of(workspace.results, ["ce", "crt"], protocol_name=PROTOCOL)
+    interrupted(first, workspace, 1)
+    assert list(removable(store)) == []
+    (store.work(first.fingerprint) / "checkpoint.ptx.tmp").write_bytes(b"half")
+    assert names(removable(store)) == ["checkpoint.ptx.tmp"]
+    remove(list(removable(store)))
+    heard = []
+    run_job(first, workspace, heard.append)
+    assert [report.epoch for report in heard if report.loss is not None] == [2]
+    interrupted(second, workspace, 2)  # with nothing but its first stage done
+    assert store.checkpoint_path(first.fingerprint) not in set(removable(store))
+
+
+def test_what_a_failed_or_running_training_has_stays(jobs_of, workspace, store, monkeypatch):
+    (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
+
+    def full(*given):
+        raise OSError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ltbench.runs.recording.write_curves", full)
+        with pytest.raises(OSError, match="no space"):
+            run_job(job, workspace, nothing)
+    assert list(removable(store)) == []  # trained to the end, and its record is still to be made
+    run_job(job, workspace, nothing)
+    with FileLock(store.work(job.fingerprint) / "lock"):
+        assert list(removable(store)) == []
+    assert names(removable(store)) == ["checkpoint.pt"]
+
+
+def test_clean_and_status_say_how_much(jobs_of, workspace, store, capsys):
+    from ltbench.cli.clean import clean
+    from ltbench.cli.inspect import status
+
+    (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
+    run_job(job, workspace, nothing)
+    status(workspace.results)
+    assert "of scratch; `ltbench clean` removes what no unfinished run needs" in (
+        capsys.readouterr().out
+    )
+    clean(results=workspace.results, dry_run=True)
+    assert "checkpoint.pt" in capsys.readouterr().out
+    assert store.checkpoint_path(job.fingerprint).exists()
+    clean(results=workspace.results)
+    assert "1 files removed, " in capsys.readouterr().out
+    assert not store.checkpoint_path(job.fingerprint).exists()
