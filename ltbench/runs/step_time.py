@@ -57,7 +57,7 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
     views = time.perf_counter() - started
     marks = []
     for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
-        clock = Clock(stage.name, 0, recipe.epochs, number, steps)
+        clock = Clock(stage.name, 0, recipe.epochs, number, steps, recipe=recipe)
         optimiser.zero_grad()
         method.backward(Step(method, training.network, batch, clock, training.autocast))
         optimiser.step()

@@ -67,7 +67,7 @@ def trainer(specification, task=CIFAR100):
     stage = replace(method.stages(RECIPE)[0], recipe=RECIPE)
     optimiser = optimiser_for(network, stage)
     for part in leaves(method):
-        if isinstance(part, Grouped) and part.keeper is part:
+        if isinstance(part, Grouped) and part.owner is part:
             part.state["groups"] = torch.arange(task.num_classes) * part.groups // task.num_classes
         if isinstance(part, GKP):
             part.state["penalty"] = Quadratic.zero(encoder_of(network))._asdict()

@@ -485,11 +485,19 @@ def test_a_file_that_unpacks_to_more_than_a_record_can_have_is_refused(ours, bun
     assert "has more than 1 MiB" in refused.reason
 
 
+def test_a_bundle_that_was_zipped_again_is_told_to_be_merged_unpacked(tmp_path):
+    path = tmp_path / "again.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("records/manifest.json", "{}")
+    with pytest.raises(UsageError, match="zipped again merges as a folder, unpacked"):
+        read_source(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
 def test_what_is_no_bundle_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / "x.zip"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"is no bundle .*as a folder, unpacked.*--format bundle"):
+    with pytest.raises(UsageError, match=r"is no bundle .*--format bundle"):
         read_source(path)
 
 

@@ -211,7 +211,7 @@ def test_the_best_epoch_on_the_test_set_is_judged_where_it_is_asked_for(tmp_path
         (line,) = (x for x in lines if x["table"] == "cc_sam/1" and x["mean"] is not None)
         said[select] = line["select"], line["mean"], line["verdict"]
     assert said["last"][:2] == ("last", 36.2)
-    assert said["best_test"] == ("best", 38.2, "holds")
+    assert said["best_test"] == ("best_test", 38.2, "holds")
     assert said["last"][2] != "holds"
 
 
