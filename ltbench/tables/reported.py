@@ -28,7 +28,7 @@ class ReportedKey(NamedTuple):
     def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "ReportedKey":
         """Return the place of a row and a column; a ratio has that of what it is a ratio of."""
         measured = METRICS[metric].over or metric
-        return cls(label, data.info.title, network, data.reported_imbalance, measured)
+        return cls(label, data.series, network, data.reported_imbalance, measured)
 
     def __str__(self) -> str:
         ratio = "" if self.imbalance is None else f", r = {self.imbalance:g}"
