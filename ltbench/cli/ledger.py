@@ -65,6 +65,8 @@ def ledger(
         print_ledger(filled, Console(highlight=False))
     else:
         sys.stdout.write(as_csv(filled) if format_ is Format.CSV else as_json(filled))
+    for remark in filled.remarks:
+        print(f"ltbench: {remark}", file=sys.stderr)
     for problem in filled.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
 

@@ -74,6 +74,8 @@ def table(
     if quiet:
         for problem in grid.problems:
             print(f"ltbench: left out: {problem}", file=sys.stderr)
+        for remark in grid.remarks:
+            print(f"ltbench: {remark}", file=sys.stderr)
         return
     print_table(grid, console)
     console.print(f"Written: {', '.join(map(str, files))}", soft_wrap=True)

@@ -91,8 +91,13 @@ def trainer(specification, task=CIFAR100):
         ("more", "ce", 2.2, CIFAR100),
         ("bcl", "ce", 3.3, CIFAR100),
         ("cc_sam(perturbed='head')", "ce", 1.25, CIFAR100),
-        ("cc_sam", "ce", 3.2, CIFAR10),
-        ("cc_sam", "ce", 8.0, CIFAR100),  # a call for each of half a hundred classes in a batch
+        ("cc_sam(gradients='owned')", "ce", 3.2, CIFAR10),
+        (
+            "cc_sam(gradients='owned')",
+            "ce",
+            8.0,
+            CIFAR100,
+        ),  # a call for each of half a hundred classes in a batch
         ("bcl+gsa", "bcl", 4.8, CIFAR100),
         ("bcl+gsa(gradients='owned')", "bcl", 3.0, CIFAR100),
     ],

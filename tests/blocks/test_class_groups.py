@@ -243,7 +243,7 @@ def test_parts_that_want_other_groups_are_refused():
     ["groups=0", "interval=0.0", "start=0.9, freeze=0.5", "quality_images=1", "freeze=1.1"],
 )
 def test_impossible_parameters_are_refused(parameters):
-    with pytest.raises(UsageError, match=r"not allowed: .*should be|start must not lie after"):
+    with pytest.raises(UsageError, match=r"not allowed: |start must not lie after"):
         build(f"ce+gsa({parameters})")
 
 

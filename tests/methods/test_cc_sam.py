@@ -497,8 +497,8 @@ def test_another_head_is_refused_by_the_head_form():
 @pytest.mark.parametrize(
     ("parameters", "word"),
     [
-        ("s=-0.1", "greater than or equal to 0"),
-        ("flat=1.5", "less than or equal to 1"),
+        ("s=-0.1", "must be at least 0"),
+        ("flat=1.5", "must be from 0 to 1"),
         ("per_tensor=True", "per_tensor"),
         ("flat=0.5", "flat"),
         ("mixup=True", "mixup"),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +11,12 @@ from ltbench import Clock, Recipe, Step, build
 from ltbench.api.task import Task
 from ltbench.blocks.class_groups import SnapshotBank
 from ltbench.blocks.feature_quality import encoder_of, encoder_parameters
+from ltbench.data.catalog import CATALOG, dataset
+from ltbench.data.readers import load
 from ltbench.data.training_images import TrainingImages
+from ltbench.engine.fit import Settings, Training
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.runs.protocol import protocol_of
 from ltbench.testing.conformance import check, training
 
 RECIPE = Recipe(epochs=12, batch_size=32, learning_rate=0.1, weight_decay=2e-4)
@@ -295,8 +300,8 @@ def test_compositions_conform(specification):
     ("specification", "words"),
     [
         ("ce+gkp(groups=1)", "no other group"),
-        ("ce+gkp(strength=-1.0)", "greater than or equal to 0"),
-        ("ce+gkp(alpha_end=0.0)", "greater than 0"),
+        ("ce+gkp(strength=-1.0)", "must be at least 0"),
+        ("ce+gkp(alpha_end=0.0)", "must be above 0"),
         ("ce+gkp(fisher='none')", "not allowed"),
     ],
 )
@@ -320,3 +325,20 @@ def test_a_class_without_training_images_is_no_obstacle():
     gkp.setup(Task(torch.tensor([40, 20, 6, 2, 0])))
     gkp.state["groups"] = torch.tensor([0, 1, 1, 2, 3])
     assert gkp.group_images.tolist() == [40, 26, 2, 0]
+
+
+@pytest.mark.parametrize("base", ["ce", "bcl"])
+def test_the_penalty_acts_on_real_images(base):
+    """Its gradient is at least 5 % of the loss's in every epoch with anchors."""
+    info = CATALOG["digits_lt"]
+    settings = Settings(
+        info, "resnet8", protocol_of("fast(epochs=5)", info).recipe(), "float32", 5, 0,
+        torch.device("cpu"),
+    )  # fmt: skip
+    work = Training(build(f"{base}+gkp"), load(dataset("digits_lt"), Path("data")), settings)
+    work.run(lambda report: None)
+    shares = [row["gkp_gradient"] for row in work.progress.curves if "gkp_gradient" in row]
+    assert len(shares) == 4
+    assert min(shares) > 0.05
+    removed = [row["gkp_removed"] for row in work.progress.curves if "gkp_removed" in row]
+    assert max(removed) < 0.3

@@ -311,8 +311,8 @@ def test_gradients_that_are_not_finite_are_refused_by_name():
     [
         ("ce+gsa(groups=1)", "one group has no residual"),
         ("ce+gsa(direction='average')", "for groups=1"),
-        ("ce+gsa(scale=-0.1)", "greater than or equal to 0"),
-        ("ce+gsa(cap=-0.1)", "greater than or equal to 0"),
+        ("ce+gsa(scale=-0.1)", "must be at least 0"),
+        ("ce+gsa(cap=-0.1)", "must be at least 0"),
         ("ce+gsa+sam", "two gradient rules in one composition: gsa and sam"),
         ("ce+gsa(perturbed='tail')", "not allowed"),
     ],

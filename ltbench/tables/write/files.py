@@ -14,6 +14,7 @@ from ltbench.tables.write.latex import latex
 FIELDS = (
     "row", "venue", "column", "dataset", "network", "metric", "reported", "specification",
     "protocol", "select", "n", "seeds", "mean", "ci95", "difference", "status", "verdict",
+    "missing_seeds", "enough_seeds",
 )  # fmt: skip
 
 
@@ -38,7 +39,8 @@ def long_csv(grid: Grid) -> str:
                 _given(entry.reported), row.method_on(column.data), head.protocol,
                 grid.table.definition.select, len(entry.seeds), " ".join(map(str, entry.seeds)),
                 *_mean_and_half_width(entry.reproduced), _exact(entry.difference), entry.status,
-                None if verdict is None else verdict.word,
+                *((None,) * 3 if verdict is None else
+                  (verdict.word, verdict.missing or None, verdict.enough)),
             ])  # fmt: skip
     return out.getvalue()
 
