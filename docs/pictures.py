@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 from PIL import Image
 
-from ltbench.data.catalog import FEW_BELOW, MANY_ABOVE, dataset
-from ltbench.data.splits import class_counts
+from ltbench.data.catalog import dataset
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, shot_groups
 from ltbench.figures.style import COLOURS, GREY, SHOT_COLOURS, style
 from ltbench.report.page import render
 from ltbench.runs.store import Store
@@ -67,8 +67,8 @@ LINE, GAP, INDENT, WORDS = 0.22, 0.06, 0.18, 2.9  # inches
 def tail() -> Figure:
     """Draw the class counts of CIFAR-100-LT at r = 100, by shot group, and the thresholds."""
     data = dataset("cifar100_lt(imbalance=100)")
-    counts = class_counts(data.info.head_count, data.info.classes, data.imbalance)
-    groups = ["many" if n > MANY_ABOVE else "few" if n < FEW_BELOW else "medium" for n in counts]
+    counts = data.class_counts()
+    groups = shot_groups(counts)
     figure = Figure(figsize=(6.4, 2.9), layout="constrained")
     axes = figure.subplots()
     axes.bar(range(len(counts)), counts, width=1.0, color=[SHOT_COLOURS[g] for g in groups])

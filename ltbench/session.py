@@ -1,6 +1,6 @@
 """Training from Python, for scripts and notebooks: what `ltbench run` does, as a function."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.readers import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
-from ltbench.runs.commands import seeds_of
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.plan import make
@@ -39,7 +38,7 @@ def run(
     device: str = "auto",
     jobs: int = 1,
     load: str | Path | Sequence[str | Path] = (),
-    force: bool = False,
+    force: bool | Collection[str] = False,
     quiet: bool = False,
     debug: bool = False,
 ) -> "pd.DataFrame":
@@ -68,7 +67,7 @@ def run(
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
     root = None if data_root is None else Path(data_root)
-    workspace = Workspace(store.root, root_of(root), device, force=force)
+    workspace = Workspace(store.root, root_of(root), device)
     check_data(plan.jobs, workspace)
     rehearse(plan.jobs, workspace)
     store.check_writable()

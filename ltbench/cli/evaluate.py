@@ -41,7 +41,10 @@ def evaluate(
     protocol: Annotated[str | None, typer.Option(help="Only this protocol.")] = None,
     thresholds: Annotated[
         list[str] | None,
-        typer.Option(help="MANY,FEW: many above, few below; may be repeated (without: 100,20)."),
+        typer.Option(
+            help="MANY,FEW: many above, few below, of images drawn, held-out ones too; may be "
+            "repeated (without: 100,20)."
+        ),
     ] = None,
     priors: Annotated[
         str, typer.Option(help="Test priors, such as forward50,uniform,backward50.")
@@ -95,7 +98,7 @@ def evaluate(
             if logits is None:
                 lacking.append(record)
             else:
-                rows += list(rows_of(record, logits, ways))
+                rows += list(rows_of(record, logits, ways, problems.append))
         except UsageError:
             raise
         except LtbenchError as error:

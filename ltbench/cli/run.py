@@ -15,13 +15,14 @@ from ltbench.cli.views.progress import duration, listening
 from ltbench.cli.views.rows import load_files
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.specification import split
+from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
     from ltbench.runs.plan import Plan
     from ltbench.runs.record import Record
     from ltbench.runs.store import Store
 
+ALL = "*"  # what a bare --force names
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
 
 
@@ -83,8 +84,13 @@ def run(
         bool, typer.Option("--dry-run", help="Show cells and estimated time; train nothing.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Train again what is finished, and replace it.")
-    ] = False,
+        str | None,
+        typer.Option(
+            "--force",
+            metavar="[METHODS]",
+            help="Train again what is finished, of all methods or of those named.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show failures and the result.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -109,11 +115,12 @@ def run(
             raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
         plan = make(
             sets, names, list(dict.fromkeys(seed)) if seed else seeds_of(seeds), store,
-            protocol_name=protocol, network=network, validation=validation, force=force,
+            protocol_name=protocol, network=network, validation=validation,
+            force=_forced(force, names),
         )  # fmt: skip
         for warning in plan.warnings:
             print(f"ltbench: {warning}", file=sys.stderr)
-        workspace = Workspace(results, root_of(data_root), device, force=force)
+        workspace = Workspace(results, root_of(data_root), device)
         check_data(plan.jobs, workspace)
         rehearse(plan.jobs, workspace)
         if dry_run or not (quiet or as_json):
@@ -139,6 +146,20 @@ def run(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
+
+
+def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
+    """Return what `--force` names; raises UsageError where none of the methods is meant."""
+    if force is None or force == ALL:
+        return force is not None
+    from ltbench.api.signatures import canonical
+
+    names = [canonical(name) for name in split(force)]
+    parts = {term.name for method in methods for term in parse(method)}
+    for name in names:
+        if name not in parts and name not in map(canonical, methods):
+            raise UsageError(f"--force {name}: that is none of the methods of this command.")
+    return names
 
 
 def _plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:

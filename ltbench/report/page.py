@@ -1,7 +1,8 @@
 """The page: a pure function of a store's files."""
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,6 +14,7 @@ from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
 from ltbench.report.training_curves import curves
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
+from ltbench.runs.commands import RESULTS
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
@@ -47,12 +49,10 @@ def render(store: Store) -> Page:
     runs = gather(store, order)
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
-    root = f"{store.root}/"
-    problems = tuple(
-        each.removeprefix(root) for each in dict.fromkeys([*runs.problems, *filled.problems])
-    )
+    told = [*runs.problems, *filled.problems]
+    problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in told))
     lacking = [
-        (table, commands(grid(table, Store(store.root)), methods))
+        (table, commands(replace(grid(table, Store(store.root)), results=RESULTS), methods))
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]
@@ -61,10 +61,22 @@ def render(store: Store) -> Page:
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
+        failures=[(place, without_paths(reason, store.root)) for place, reason in runs.failures],
         problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,
         first=[method for method in order if method in methods][:2],
     )  # fmt: skip
     return Page(text, records, problems)
+
+
+# An absolute path, of which the last part is kept.
+_ABSOLUTE = re.compile(r"(?<![\w./~])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;]+[/\\])+([^\s/\\'\",;]*)")
+
+
+def without_paths(sentence: str, root: Path) -> str:
+    """Return a sentence without the paths of this machine: a page is made to be sent."""
+    for folder in (root.absolute(), root):
+        sentence = sentence.replace(f"{folder}{os.sep}", "")
+    return _ABSOLUTE.sub(r"\1", sentence)
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:

@@ -93,6 +93,7 @@ class ReportRuns:
     settings: tuple[Setting, ...]
     failures: tuple[tuple[str, str], ...]  # method and place, and why it stopped
     problems: tuple[str, ...]
+    remarks: tuple[str, ...]  # seeds that different code computed
 
     @property
     def groups(self) -> list[MethodRuns]:
@@ -109,12 +110,13 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     settings: list[Setting] = []
     for place in sorted(places):
         settings.append(_setting(store, f"s{len(settings)}", places[place], order))
-    failures = tuple(
-        (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", reason)
+    lines = [
+        (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", line)
         for line in overview(store)
-        for reason in line.reasons
-    )
-    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
+    ]
+    failures = tuple((place, reason) for place, line in lines for reason in line.reasons)
+    remarks = tuple(f"{place}: {line.mixed}." for place, line in lines if line.mixed)
+    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)), remarks)
 
 
 def _setting(

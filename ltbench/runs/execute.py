@@ -33,7 +33,10 @@ class Workspace:
     data: Path
     device: str = "auto"
     checkpoint_every: float = 30.0  # seconds
-    force: bool = False  # train again what is finished
+
+
+class BusyError(Exception):
+    """Another process is at a training that this one would not wait for."""
 
 
 def training_of(job: Job, workspace: Workspace) -> Training:
@@ -60,7 +63,7 @@ def training_of(job: Job, workspace: Workspace) -> Training:
         )
     path = Store(workspace.results).checkpoint_path(job.fingerprint)
     checkpoint = Checkpoint(path, write_file, workspace.checkpoint_every)
-    if workspace.force and checkpoint.state() in ("finished", "damaged"):
+    if job.anew and checkpoint.state() in ("finished", "damaged"):
         path.unlink()
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
@@ -97,7 +100,7 @@ def run_job(
     with locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         for cell in job.cells:
             store.sweep(cell, job.fingerprint, job.fingerprint_of(cell))
-        found = {} if workspace.force else {cell: store.read(cell) for cell in job.cells}
+        found = {} if job.anew else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
         if missing:
@@ -107,8 +110,8 @@ def run_job(
                 _train(training, observe)
                 for cell in missing:
                     done[cell] = record_cell(cell, job, training, split, store)
-            except BrokenPipeError:
-                raise  # whoever watched has gone; the run itself did not fail
+            except (BrokenPipeError, BusyError):
+                raise  # whoever watched has gone, or it is another's turn; nothing failed
             except Exception as error:
                 record_failure(error, missing, device_of(workspace.device), store)
                 raise
@@ -125,7 +128,7 @@ def _begin(
     if job.first_stage is None or training.progress.epochs_done:
         return
     with locked(Store(workspace.results).work(job.first_stage.fingerprint), wait):
-        first = training_of(job.first_stage, replace(workspace, force=False))
+        first = training_of(job.first_stage, workspace)
         _train(first, lambda report: observe(replace(report, epochs=training.epochs)))
     training.start_from(first)
 

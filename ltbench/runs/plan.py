@@ -3,7 +3,7 @@
 Cells that differ only in post-hoc parts share one training.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.api.compose import overrides
@@ -37,6 +37,7 @@ class Job:
     cells: tuple[Cell, ...]
     fingerprints: tuple[str, ...]  # of the cells
     first_stage: "Job | None" = None  # the training that is this one's first stage; no cells
+    anew: bool = False  # train it again although it is finished
 
     def fingerprint_of(self, cell: Cell) -> str:
         """Return the fingerprint of one of the cells."""
@@ -65,12 +66,13 @@ def make(
     protocol_name: str | None = None,
     network: str | None = None,
     validation: int | None = None,
-    force: bool = False,
+    force: bool | Collection[str] = False,
 ) -> Plan:
     """Return the plan; seeds vary slowest, so every method has a number early.
 
     Raises UsageError for names that do not exist, LtbenchError for a finished cell whose record
-    was made with other settings than now or does not read, unless `force` is given.
+    was made with other settings than now or does not read, unless `force` is given: for all
+    methods, or for those that it names or that have a part of the name.
     """
     if network is not None and network not in NETWORKS:
         raise unknown("network", network, NETWORKS)
@@ -92,7 +94,8 @@ def make(
                 if cell in cells:
                     continue
                 cells[cell] = None
-                record = None if force else _finished(store, cell, one.whole, *job.fingerprints)
+                anew = force if isinstance(force, bool) else _is_named(cell.method, force)
+                record = None if anew else _finished(store, cell, one.whole, *job.fingerprints)
                 joined.setdefault(replace(cell, seed=0), {})[seed] = (
                     one.provenance() if record is None else provenance_of(record)
                 )
@@ -105,7 +108,7 @@ def make(
                         cells=earlier.cells + job.cells,
                         fingerprints=earlier.fingerprints + job.fingerprints,
                     )
-                jobs[job.fingerprint] = job
+                jobs[job.fingerprint] = replace(job, anew=job.anew or anew)
     return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(joined)))
 
 
@@ -170,6 +173,10 @@ class _Resolved:
         )  # fmt: skip
 
 
+def _is_named(method: str, names: Collection[str]) -> bool:
+    return method in names or any(term.name in names for term in parse(method))
+
+
 def _warnings(joined: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
     for cell, by_seed in joined.items():
         if words := mixed_code(by_seed):
@@ -186,6 +193,12 @@ def _finished(store: Store, cell: Cell, own: Identity, fingerprint: str) -> Reco
             f"{store.path(cell)} was made by another version of the method "
             f"({record.versions or 'the first'}, now {own.versions or 'the first'}); "
             "run with --force to train it again, or with --results for another folder."
+        )
+    if record is not None and record.sources != own.sources:
+        named = ",".join(dict.fromkeys(name.partition(":")[0] for name in own.sources))
+        raise LtbenchError(
+            f"the files of {named} have changed since {store.path(cell)} was made; the same "
+            f"command with --force {named} trains it again and keeps the old run beside it."
         )
     if record is not None and record.fingerprint != fingerprint:
         raise LtbenchError(

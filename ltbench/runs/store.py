@@ -126,6 +126,18 @@ class Store:
         self.failure_path(Cell.of(record)).unlink(missing_ok=True)
         return path
 
+    def set_aside(self, record: Record) -> None:
+        """Move a record and its curves into a folder of their own beside their place.
+
+        It bears the fingerprint, and nothing that reads the store looks into it.
+        """
+        cell = Cell.of(record)
+        folder = self._folder(cell) / record.fingerprint
+        folder.mkdir(exist_ok=True)
+        for path in (self.curves_path(cell), self.path(cell)):
+            if path.exists():
+                path.replace(folder / path.name)
+
     def write_failure(self, failure: Failure) -> Path:
         """Write why a run stopped."""
         path = self.failure_path(Cell.of(failure))

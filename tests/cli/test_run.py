@@ -278,3 +278,50 @@ def test_a_notice_to_end_before_training_begins_is_one_sentence_too(start, home,
     assert err.startswith("ltbench: interrupted")
     assert err.count("\n") == 1
     assert not list(home.iterdir())
+
+
+EDITED = (
+    "def losses(self, outputs, batch, clock):\n"
+    "    return {} * super().losses(outputs, batch, clock)\n"
+)
+
+
+def test_an_edited_method_is_trained_again_by_name_and_its_old_run_is_kept_apart(
+    ltbench, home, method_file
+):
+    path = method_file("mine", EDITED.format(1))
+    call = ("run", "--methods", "ce,mine", *SMOKE, "--seed", "0", "--load", path, "--quiet")
+    assert ltbench(*call).code == 0
+    (plain,), (old,) = (list(home.rglob(f"{name}/seed0.json")) for name in ("ce", "mine"))
+    before = plain.stat().st_mtime_ns, old.read_text()
+    method_file("mine", EDITED.format(2))
+    refused = ltbench(*call)
+    assert refused.code == 1
+    assert "with --force mine trains it again and keeps the old run beside it." in refused.err
+    assert ltbench(*call, "--force", "mine").code == 0
+    assert plain.stat().st_mtime_ns == before[0]  # the baseline was not trained again
+    (aside,) = old.parent.glob("*/seed0.json")
+    assert aside.read_text() == before[1]
+    assert aside.parent.name == json.loads(before[1])["fingerprint"]
+    assert aside.with_suffix(".csv").exists()
+    assert json.loads(old.read_text())["sources"] != json.loads(before[1])["sources"]
+    rows = json.loads(ltbench("status", "--json").out)
+    assert [(row["method"], row["finished"]) for row in rows] == [("ce", [0]), ("mine", [0])]
+    assert ltbench(*call).code == 0
+
+
+def test_force_without_names_means_all_and_names_nothing_strange(ltbench, home):
+    call = ("run", "--methods", "ce,ce+sam", *SMOKE, "--seed", "0")
+    assert ltbench(*call, "--quiet").code == 0
+
+    def planned(*words):
+        (found,) = events(ltbench(*call, "--dry-run", "--json", *words).out)
+        return [row["method"] for row in found["to_train"]]
+
+    assert planned() == []
+    assert planned("--force") == ["ce", "ce+sam"]
+    assert planned("--force", "sam") == planned("--force=ce+sam") == ["ce+sam"]
+    assert planned("--force", "ce,sam(rho=0.05)") == ["ce", "ce+sam"]
+    answer = ltbench(*call, "--force", "focal")
+    assert answer.code == 2
+    assert "--force focal: that is none of the methods of this command." in answer.err

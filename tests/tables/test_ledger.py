@@ -17,6 +17,7 @@ from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import load, shipped
+from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.write.ledger import as_csv, as_json
@@ -211,7 +212,7 @@ def test_the_best_epoch_on_the_test_set_is_judged_where_it_is_asked_for(tmp_path
         (line,) = (x for x in lines if x["table"] == "cc_sam/1" and x["mean"] is not None)
         said[select] = line["select"], line["mean"], line["verdict"]
     assert said["last"][:2] == ("last", 36.2)
-    assert said["best_test"] == ("best", 38.2, "holds")
+    assert said["best_test"] == ("best_test", 38.2, "holds")
     assert said["last"][2] != "holds"
 
 
@@ -286,6 +287,28 @@ def test_console_counts_and_shows(table, store, make_record):
     assert "holds" in text
     assert "SAM adds 2" in text
     assert "+2.0" in text
+
+
+def test_seeds_of_different_code_are_joined_with_a_remark(table, store, make_record):
+    for seed, digest in enumerate(("aa", "aa", "bb")):
+        record = make_record("ce", seed, 38.0 + seed / 10)
+        store.write(record.model_copy(update={"code": {"ce": digest}}))
+    ledger = build([table], [], store)
+    assert ledger.cells[0].seeds == (0, 1, 2)
+    (remark,) = ledger.remarks
+    assert "seeds 0, 1 and seed 2 were computed by different code (ce)" in remark
+    assert (grid(table, store).remarks, ledger.problems) == (ledger.remarks, ())
+
+
+def test_seeds_of_different_versions_of_a_method_have_no_mean(table, store, make_record):
+    for seed, version in enumerate((1, 1, 2)):
+        record = make_record("ce", seed, 38.0 + seed / 10)
+        store.write(record.model_copy(update={"versions": {"ce": version}}))
+    ledger = build([table], [], store)
+    assert ledger.cells[0].reproduced is None
+    (problem,) = ledger.problems
+    assert "seeds 0, 1 by version 1 and seed 2 by version 2 of ce: no mean is of both" in problem
+    assert grid(table, store).lines[0][0].reproduced is None
 
 
 def test_problems_are_told(table, store, make_record):
