@@ -17,7 +17,7 @@ from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.missing import commands, unavailable, unreadable
 
 _ABSENT = "*"  # behind the label of a row that has no method
-_SHOWN = 6  # commands; more of them push the table off the screen
+SHOWN = 6  # commands; more of them push the table off the screen
 _Lines = dict[str, Callable[[TableCell], str]]
 
 
@@ -59,10 +59,10 @@ def _show_missing(grid: Grid, console: Console) -> None:
     missing = commands(grid, methods)
     if missing:
         console.print("Missing cells are filled by (finished runs are skipped):")
-    for command in missing[:_SHOWN]:
+    for command in missing[:SHOWN]:
         console.print(Text(f"  {command}"), soft_wrap=True)  # one line, so that it can be copied
-    if len(missing) > _SHOWN:
-        console.print(f"  and {len(missing) - _SHOWN} others")
+    if len(missing) > SHOWN:
+        console.print(f"  and {len(missing) - SHOWN} others")
     for problem in (*grid.problems, *grid.remarks):
         console.print(Text(problem, style="yellow"), soft_wrap=True)
 

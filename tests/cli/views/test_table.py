@@ -70,7 +70,7 @@ def test_commands_stay_on_one_line(store):
 
 
 def test_many_commands_are_cut_short(store, monkeypatch):
-    monkeypatch.setattr(module, "_SHOWN", 2)
+    monkeypatch.setattr(module, "SHOWN", 2)
     lines = screen(build(load("1"), store), 80)
     assert sum(line.startswith("  ltbench run ") for line in lines) == 2
     assert "  and 4 others" in lines
