@@ -44,7 +44,7 @@ def page(text: str, store: Store) -> str:
     what they cost.
     """
     records = list(store.records())
-    costs = _costs(store.root / "costs.csv")
+    costs = measured_costs(store.root / "costs.csv")
 
     def made(block: re.Match[str]) -> str:
         place, _, names = block[2].partition(": ")
@@ -101,7 +101,7 @@ def _by_accuracy(records: list[Record]) -> list[str]:
     return [line.method for line in ranked]
 
 
-def _costs(path: Path) -> dict[str, str]:
+def measured_costs(path: Path) -> dict[str, str]:
     """Return what `docs/measure.py` found, by method."""
     with path.open() as file:
         return {row["method"]: row["cost"] for row in csv.DictReader(file)}

@@ -50,7 +50,7 @@ def test_the_page_of_python_prints_what_it_shows(rebuild, store, tmp_path, monke
 
 
 def test_every_recorded_method_has_a_measured_cost(rebuild, store):
-    costs = rebuild._costs(store.root / "costs.csv")
+    costs = rebuild.measured_costs(store.root / "costs.csv")
     assert {record.method for record in store.records()} <= costs.keys()
 
 

@@ -173,9 +173,10 @@ def _protocols() -> list[Row]:
 def _tables() -> list[Row]:
     from ltbench.tables.definition import load, shipped
 
+    found = {name: load(name).definition for name in sorted(shipped())}
     return [
-        {"name": name.removeprefix("table"), "title": load(name).definition.title}
-        for name in sorted(shipped())
+        {"name": name, "paper": each.paper or "", "title": each.title}
+        for name, each in found.items()
     ]
 
 

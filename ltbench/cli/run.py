@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ltbench.runs.plan import Plan
     from ltbench.runs.record import Record
     from ltbench.runs.store import Store
+    from ltbench.tables.definition import Table
 
 ALL = "*"  # what a bare --force names
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
@@ -43,21 +44,28 @@ class InterruptedRunError(LtbenchError):
 
 def run(
     methods: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--methods",
             help="Specifications, such as ce,ldam_drw+sam(rho=0.8).",
             autocompletion=complete.methods,
         ),
-    ],
+    ] = None,
     dataset: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--dataset",
             help="Data sets, such as cifar100_lt,digits_lt.",
             autocompletion=complete.datasets,
         ),
-    ],
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of methods and data sets: all that this table lacks, over its seeds.",
+            autocompletion=complete.tables,
+        ),
+    ] = None,
     imbalance: Annotated[
         float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
     ] = None,
@@ -106,10 +114,10 @@ def run(
     from ltbench.runs.store import Store
 
     read_files(load)
-    store, names = Store(results), split(methods)
-    sets = [dataset_of(name, imbalance) for name in split(dataset)]
-    if not names or not sets:
-        raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
+    store, names = Store(results), split(methods or "")
+    sets = [dataset_of(name, imbalance) for name in split(dataset or "")]
+    beside = any((names, sets, imbalance, network, validation, force))
+    lacking = _asked_for(table, beside, bool(names and sets))
     asked = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
@@ -118,6 +126,7 @@ def run(
     # Only now what imports torch, which takes seconds.
     from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
+    from ltbench.planning.table_runs import missing_plan
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
@@ -127,9 +136,13 @@ def run(
 
     try:
         load_files(load)
-        plan = make(
-            sets, names, asked, store,
-            protocol_name=protocol, network=network, validation=validation, force=named,
+        plan = (
+            missing_plan(lacking, store, protocol=protocol, seeds=asked if seed else ())
+            if lacking is not None
+            else make(
+                sets, names, asked, store,
+                protocol_name=protocol, network=network, validation=validation, force=named,
+            )
         )  # fmt: skip
         _say(plan.warnings)
         workspace = Workspace(results, root_of(data_root), device)
@@ -159,6 +172,24 @@ def run(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
+
+
+def _asked_for(table: str | None, beside: bool, whole: bool) -> "Table | None":
+    """Return the table that is asked for instead of methods and data sets, if one is.
+
+    Raises UsageError where both are, or neither is `whole`.
+    """
+    from ltbench.tables.definition import load
+
+    if table is not None and beside:
+        raise UsageError(
+            "--table says what to run; beside it give --protocol, --seed, and where and how."
+        )
+    if table is None and not whole:
+        raise UsageError(
+            "nothing to run; give --methods and --dataset at least one name each, or --table."
+        )
+    return None if table is None else load(table)
 
 
 def _say(sentences: Iterable[str]) -> None:

@@ -144,7 +144,7 @@ def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:
     """Write curves and record; returns the record that somebody else wrote there meanwhile."""
     cell = Cell.of(record)
     _add_curves(offer, cell, store)
-    if not _write(store.path(cell), offer.content):
+    if not write_new(store.path(cell), offer.content):
         return _ours(store, cell)
     store.failure_path(cell).unlink(missing_ok=True)
     return None
@@ -152,10 +152,10 @@ def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:
 
 def _add_curves(offer: BundledRecord, cell: Cell, store: Store) -> None:
     if offer.curves is not None and not store.curves_path(cell).exists():
-        _write(store.curves_path(cell), offer.curves)
+        write_new(store.curves_path(cell), offer.curves)
 
 
-def _write(path: Path, content: bytes) -> bool:
+def write_new(path: Path, content: bytes) -> bool:
     """Write a file whole, unless there is one by now; returns whether it was written."""
     whole = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     write_file(whole, lambda file: file.write(content))

@@ -81,6 +81,7 @@ class Definition(Model):
     """The content of a table's YAML file."""
 
     title: Text
+    caption: Text | None = None  # under LaTeX and Markdown, in place of one made from the rest
     paper: Text | None = None
     network: Network | None = None
     protocol: Text | None = None  # like network: of each data set where there is none

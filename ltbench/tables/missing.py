@@ -22,15 +22,21 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     Only specifications made of `methods` can run. A command names all seeds of the table: those
     that are finished are skipped.
     """
-    groups: dict[tuple[Dataset, str, str], list[str]] = {}
-    for method, head in _absent(grid):
-        if not lacking([method], methods):
-            groups.setdefault((head.column.data, head.network, head.protocol), []).append(method)
     seeds = grid.table.definition.seeds
     return [
         run_command(members, *where, seeds, results=grid.results)
-        for where, members in groups.items()
+        for where, members in groups(grid, methods).items()
     ]
+
+
+def groups(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
+    """Return the missing specifications that can run, by data set, network and protocol."""
+    found: dict[tuple[Dataset, str, str], list[str]] = {}
+    for method, head in _absent(grid):
+        members = found.setdefault((head.column.data, head.network, head.protocol), [])
+        if method not in members and not lacking([method], methods):
+            members.append(method)
+    return {where: members for where, members in found.items() if members}
 
 
 def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:

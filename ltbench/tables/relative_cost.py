@@ -10,6 +10,8 @@ MEANING = (
     "cost is the shortest training time relative to the first method's, of runs on one machine"
 )
 
+SHORTEST = 1e-3  # seconds; nothing trains faster
+
 
 class Timing(NamedTuple):
     """The training seconds of a run on a machine: a device and its number of threads."""
@@ -27,16 +29,16 @@ def timing_of(record: Record) -> Timing:
 def relative_cost(ours: Iterable[Timing], base: Iterable[Timing]) -> float | None:
     """Return the shortest time over the base's, on the machine that both have most runs of.
 
-    The shortest is the least disturbed. None where no machine ran both, or a time is zero.
+    The shortest is the least disturbed. None where no machine ran both; a time that no training
+    can take counts nothing.
     """
-    own, other = list(ours), list(base)
-    there = {each.machine for each in other if each.seconds > 0}
-    common = Counter(e.machine for e in own if e.machine in there and e.seconds > 0)
+    own, other = ([each for each in side if each.seconds >= SHORTEST] for side in (ours, base))
+    there = {each.machine for each in other}
+    common = Counter(each.machine for each in own if each.machine in there)
     if not common:
         return None
     ((machine, _),) = common.most_common(1)
     fastest, reference = (
-        min(each.seconds for each in side if each.machine == machine and each.seconds > 0)
-        for side in (own, other)
+        min(each.seconds for each in side if each.machine == machine) for side in (own, other)
     )
     return fastest / reference

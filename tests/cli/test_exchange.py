@@ -64,11 +64,19 @@ def test_a_bundle_goes_round(ltbench, committed, home, tree):
 def test_a_conflict_is_told_and_fails(ltbench, committed, home):
     ltbench("merge", committed)
     path = committed / RUNS / "seed0.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "finished": "2030-01-01"}))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "finished": "2030-01-01"}))
+    assert ltbench("merge", committed).code == 0  # the same result at another time
+    last = record["last"]
+    last["correct"][0] -= 1
+    last["many"] = 100 * last["correct"][0] / last["total"][0]
+    last["top1"] = 100 * sum(last["correct"]) / sum(last["total"])
+    path.write_text(json.dumps({**record, "finished": "2030-01-01"}))
     said = ltbench("merge", committed)
     assert said.code == 1
     assert "conflict       1" in said.out
-    assert "is another run with the same scores (2030-01-01, ours" in said.out
+    assert f"is another run, with top-1 {last['top1']:.2f} where ours has" in said.out
+    assert "(2030-01-01, ours" in said.out
     assert "1 of 5 records were not taken" in said.err
 
 

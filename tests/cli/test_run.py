@@ -357,3 +357,41 @@ def test_force_without_names_means_all_and_names_nothing_strange(ltbench, home):
     answer = ltbench(*call, "--force", "focal")
     assert answer.code == 2
     assert "--force focal: that is none of the methods of this command." in answer.err
+
+
+DIGITS = """
+title: Digits
+protocol: smoke
+seeds: [0, 1]
+columns:
+  - {header: r=20, dataset: digits_lt}
+  - {header: r=10, dataset: digits_lt(imbalance=10)}
+rows:
+  - {label: CE, method: ce}
+  - {label: Focal, method: focal(gamma=1)}
+  - {label: Focal once more, method: focal}
+  - {label: Later, method: of_tomorrow}
+"""
+
+
+def test_a_table_is_filled_by_one_command(ltbench, home):
+    (home / "mine.yaml").write_text(DIGITS)
+    plan = json.loads(ltbench("run", "--table", "mine.yaml", "--dry-run", "--json").out)
+    cells = {(row["dataset"], row["method"], row["seed"]) for row in plan["to_train"]}
+    assert cells == {
+        (f"digits_lt(imbalance={ratio})", method, seed)
+        for ratio in (20, 10) for method in ("ce", "focal") for seed in (0, 1)
+    }  # fmt: skip
+    assert ltbench("run", "--table", "mine.yaml", "--seed", "1", "--quiet").code == 0
+    assert len(records(home / "results")) == 4
+    again = json.loads(ltbench("run", "--table", "mine.yaml", "--dry-run", "--json").out)
+    assert (again["finished"], len(again["to_train"])) == (4, 4)
+
+
+def test_a_table_says_what_to_run_alone(refused, home):
+    assert "--table says what to run" in refused("run", "--table", "1", "--methods", "ce")
+    assert "--table says what to run" in refused("run", "--table", "1", "--network", "resnet8")
+    assert "or --table" in refused("run", "--methods", "ce")
+    assert "unknown table '99'" in refused("run", "--table", "99")
+    sentence = refused("run", "--table", "3", code=1)
+    assert "table 3 has no missing cell that can run here" in sentence

@@ -190,14 +190,14 @@ def test_our_damaged_record_is_named_and_left(store, ours):
 def test_a_record_written_by_another_process_meanwhile_is_kept(store, ours, monkeypatch):
     record = next(store.records())
     meanwhile = other_scores(record)
-    real = merging._write
+    real = merging.write_new
 
     def late(path, content):
         if path == ours.path(Cell.of(record)):
             ours.write(meanwhile)
         return real(path, content)
 
-    monkeypatch.setattr(merging, "_write", late)
+    monkeypatch.setattr(merging, "write_new", late)
     assert words(merge(read_source(store.root), ours)) == ["added"] * 9 + ["conflict"]
     assert ours.read(Cell.of(record)) == meanwhile
     assert not list(ours.root.rglob("*.tmp"))

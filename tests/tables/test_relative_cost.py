@@ -23,6 +23,11 @@ def test_without_a_common_machine_or_a_time_there_is_none():
     assert relative_cost([], []) is None
 
 
+def test_a_time_that_cannot_be_spoils_no_other():
+    assert relative_cost([Timing(A, 1e-320), Timing(A, 6.0)], [Timing(A, 3.0)]) == 2.0
+    assert relative_cost([Timing(A, 6.0)], [Timing(A, 1e-320)]) is None
+
+
 @given(ours=timings, base=timings)
 def test_it_is_the_ratio_of_two_times_of_one_machine(ours, base):
     found = relative_cost(ours, base)

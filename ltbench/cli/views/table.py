@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ltbench.api.signatures import names
+from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.missing import commands, unavailable, unreadable
 
-_SHOWN = 6  # commands; more of them push the table off the screen
+_ABSENT = "*"  # behind the label of a row that has no method
+SHOWN = 6  # commands; more of them push the table off the screen
 _Lines = dict[str, Callable[[TableCell], str]]
 
 
@@ -23,15 +25,21 @@ def print_table(grid: Grid, console: Console) -> None:
     """Print the grid, laid out for the console's width, and what it lacks."""
     everything = range(len(grid.heads))
     lines = _WIDE if _fits(grid, _WIDE, everything, console.width) else _NARROW
-    console.print(Text(grid.table.definition.title, style="bold"))
+    definition = grid.table.definition
+    console.print(Text(definition.title, style="bold"))
+    if definition.paper is not None:
+        console.print(Text(f"Reported by {definition.paper}"))
     for columns in _panels(grid, lines, console.width):
         console.print()
         if any(grid.heads[index].column.group for index in columns):
             console.print(_group_line(grid, lines, columns))
         console.print(_table(grid, lines, columns))
     console.print()
-    console.print(Text(f"First line of a row: reported. {grid.caption}"))
-    for note in grid.table.definition.notes:
+    first = "First line of a row: reported. " if grid.table.reported else ""
+    console.print(Text(f"{first}{grid.caption}"))
+    if any(row.method is None for row in grid.rows):
+        console.print(Text(f"{_ABSENT} not implemented, hence reported only."))
+    for note in definition.notes:
         console.print(Text(f"Note: {note}"))
     console.print()
     _show_missing(grid, console)
@@ -51,10 +59,10 @@ def _show_missing(grid: Grid, console: Console) -> None:
     missing = commands(grid, methods)
     if missing:
         console.print("Missing cells are filled by (finished runs are skipped):")
-    for command in missing[:_SHOWN]:
+    for command in missing[:SHOWN]:
         console.print(Text(f"  {command}"), soft_wrap=True)  # one line, so that it can be copied
-    if len(missing) > _SHOWN:
-        console.print(f"  and {len(missing) - _SHOWN} others")
+    if len(missing) > SHOWN:
+        console.print(f"  and {len(missing) - SHOWN} others")
     for problem in (*grid.problems, *grid.remarks):
         console.print(Text(problem, style="yellow"), soft_wrap=True)
 
@@ -96,7 +104,11 @@ def _style(entry: TableCell) -> str:
 
 
 def _label_width(grid: Grid, lines: _Lines) -> int:
-    return max(map(cell_len, [*lines, *(row.label for row in grid.rows)]))
+    return max(map(cell_len, [*lines, *map(_label, grid.rows)]))
+
+
+def _label(row: Row) -> str:
+    return row.label if row.method is not None else f"{row.label} {_ABSENT}"
 
 
 def _widths(grid: Grid, lines: _Lines, columns: Sequence[int]) -> list[int]:
@@ -153,12 +165,16 @@ def _table(grid: Grid, lines: _Lines, columns: list[int]) -> Table:
     for row, entries in zip(grid.rows, grid.lines, strict=True):
         shown = [entries[index] for index in columns]
         style = "" if row.method else "bright_black"
-        reported = [Text(_reported(entry), style="bright_black") for entry in shown]
-        table.add_row(Text(row.label, style=style), *reported)
+        label = Text(_label(row), style=style)
+        if grid.table.reported:
+            reported = [Text(_reported(entry), style="bright_black") for entry in shown]
+            table.add_row(label, *reported)
+        elif all(entry.reproduced is None for entry in shown):
+            table.add_row(label)
         if all(entry.reproduced is None for entry in shown):
             continue
-        for label, show in lines.items():
+        for place, (name, show) in enumerate(lines.items()):
             texts = [Text(show(entry), style=_style(entry)) for entry in shown]
-            if any(texts):
-                table.add_row(label, *texts)
+            if any(texts):  # without reported values the first line is the row's own
+                table.add_row(name if place or grid.table.reported else label, *texts)
     return table

@@ -50,22 +50,41 @@ def markdown(grid: Grid) -> str:
     definition = grid.table.definition
     titles = [head.column.title for head in grid.heads]
     lines = [
-        _paragraph(f"**{_plain(definition.title)}.**", "Above: reported.", _plain(grid.caption)),
+        _paragraph(*_caption(grid)),
         _row(["Method", "Venue", *map(_plain, titles)]),
         _row([":--", ":--", *["--:"] * len(titles)]),
     ]
     for row, entries in zip(grid.rows, grid.lines, strict=True):
-        cells = [_reported(entry) for entry in entries]
-        if row.method is not None:
-            cells = [f"{_reported(entry)}<br>{_reproduced(entry)}" for entry in entries]
+        cells = [_cell(entry, row.method is not None, grid) for entry in entries]
         lines.append(_row([_plain(row.label), _plain(row.venue or ""), *cells]))
-    lines += [""] + [f"- {_plain(note)}" for note in definition.notes]
+    made = [grid.caption] if definition.caption is not None else []
+    lines += [""] + [f"- {_plain(note)}" for note in (*made, *definition.notes)]
     lines += [
         f"- {_plain(row.label)}, not implemented: {_plain(row.reason)}."
         for row in grid.rows
         if row.reason is not None
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _caption(grid: Grid) -> list[str]:
+    """Return the sentences of a caption: a table's own, or what is in it and how it came about."""
+    definition = grid.table.definition
+    if definition.caption is not None:
+        return [_plain(definition.caption)]
+    said = "Above: reported"
+    if any(entry.difference is not None for entries in grid.lines for entry in entries):
+        said += "; small: reproduced minus reported"
+    keys = [f"{said}."] if grid.table.reported else []
+    return [f"**{_plain(definition.title)}.**", *keys, _plain(grid.caption)]
+
+
+def _cell(entry: TableCell, runs: bool, grid: Grid) -> str:
+    """Return what stands in a cell, above one another; reported only in a table that reports."""
+    parts = [_reported(entry)] if grid.table.reported else []
+    parts += [_reproduced(entry)] if runs else []
+    parts += [f"<sub>{entry.number(entry.difference, '+')}</sub>"] * (entry.difference is not None)
+    return "<br>".join(parts)
 
 
 def _reported(entry: TableCell) -> str:

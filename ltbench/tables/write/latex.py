@@ -44,11 +44,10 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Row:
-    """One row: its labels, and what each column shows; nothing reproduced where nothing runs."""
+    """One row: its labels, and line by line what each column shows."""
 
     labels: list[str]
-    reported: list[str]
-    reproduced: list[str]
+    lines: list[list[str]]
 
 
 def latex(grid: Grid, siunitx: bool = False) -> str:
@@ -62,15 +61,14 @@ def latex(grid: Grid, siunitx: bool = False) -> str:
         packages=f"booktabs, graphicx{', siunitx' if siunitx else ''} and xcolor",
         environment="table*" if len(grid.heads) > WIDE else "table",
         siunitx=siunitx,
-        title=definition.title,
-        caption=grid.caption,
+        caption=_caption(grid),
         label=re.sub(r"[^A-Za-z0-9]+", "-", grid.name),
         alignment="l" * len(labels) + _alignment(grid, siunitx),
         labels=labels,
         groups=_groups(grid, len(labels) + 1),
         headers=[head.column.header for head in grid.heads],
         rows=_rows(grid, len(labels), siunitx),
-        notes=[*definition.notes, *_absent(grid)],
+        notes=[*([grid.caption] if definition.caption else []), *definition.notes, *_absent(grid)],
     )
 
 
@@ -104,6 +102,18 @@ def _template() -> Template:
     )  # fmt: skip
     environment.filters["tex"] = escape
     return environment.get_template("table.tex")
+
+
+def _caption(grid: Grid) -> list[str]:
+    """Return the parts of a caption, in LaTeX: a table's own, or what is in it and how it came."""
+    definition = grid.table.definition
+    if definition.caption is not None:
+        return [escape(definition.caption)]
+    said = r"\textcolor{gray}{Grey}: reported"
+    if any(entry.difference is not None for entries in grid.lines for entry in entries):
+        said += r"; {\footnotesize small}: reproduced minus reported"
+    keys = [f"{said}."] if grid.table.reported else []
+    return [escape(f"{definition.title}."), *keys, escape(grid.caption)]
 
 
 def _absent(grid: Grid) -> list[str]:
@@ -150,19 +160,25 @@ def _groups(grid: Grid, first: int) -> list[_Group]:
 
 def _rows(grid: Grid, labels: int, siunitx: bool) -> list[_Row]:
     reported, reproduced = (_grey, _number) if siunitx else (_reported, _reproduced)
-    return [
-        _Row(
-            [row.label, row.venue or ""][:labels],
-            [reported(entry) for entry in entries],
-            [] if row.method is None else [reproduced(entry) for entry in entries],
-        )
-        for row, entries in zip(grid.rows, grid.lines, strict=True)
-    ]
+    rows = []
+    for row, entries in zip(grid.rows, grid.lines, strict=True):
+        lines = [[reported(entry) for entry in entries]] if grid.table.reported else []
+        if row.method is not None:
+            lines.append([reproduced(entry) for entry in entries])
+        if any(entry.difference is not None for entry in entries):
+            lines.append([_difference(entry) for entry in entries])
+        rows.append(_Row([row.label, row.venue or ""][:labels], lines or [[""] * len(entries)]))
+    return rows
 
 
 def _reported(entry: TableCell) -> str:
     text = entry.number(entry.reported)
     return rf"\textcolor{{gray}}{{{text}}}" if text else ""
+
+
+def _difference(entry: TableCell) -> str:
+    text = entry.number(entry.difference, sign="+").replace("-", "$-$")
+    return rf"{{\footnotesize {text}}}" if text else ""
 
 
 def _reproduced(entry: TableCell) -> str:

@@ -70,7 +70,7 @@ def test_commands_stay_on_one_line(store):
 
 
 def test_many_commands_are_cut_short(store, monkeypatch):
-    monkeypatch.setattr(module, "_SHOWN", 2)
+    monkeypatch.setattr(module, "SHOWN", 2)
     lines = screen(build(load("1"), store), 80)
     assert sum(line.startswith("  ltbench run ") for line in lines) == 2
     assert "  and 4 others" in lines
@@ -84,6 +84,27 @@ def test_full_table_has_no_commands(table, store, make_record):
     lines = screen(build(table, store), 80)
     assert "Cells: 9 complete, 3 not implemented." in lines
     assert not any("ltbench" in line or "does not have" in line for line in lines)
+
+
+def test_what_is_not_implemented_is_told_without_colour(table, store):
+    lines = screen(build(table, store), 80)
+    assert any(line.startswith("Never *") for line in lines)
+    assert "* not implemented, hence reported only." in lines
+    assert not any(line.startswith("Later *") for line in lines)
+
+
+def test_the_paper_is_named(store):
+    assert screen(build(load("5"), store), 80)[1] == "Reported by GKP+GSA (CVPR 2026)"
+
+
+def test_without_reported_values_a_method_has_one_line(mine, store, make_record):
+    mine.write_text(mine.read_text().replace("reported: reported/mine.csv\n", ""))
+    for seed in range(3):
+        store.write(make_record("ce", seed, 38.0 + seed))
+    lines = screen(build(load(str(mine)), store), 80)
+    (line,) = [line for line in lines if line.startswith("[CE]")]
+    assert line.split()[1:4] == ["39.0", "±", "2.5"]
+    assert not any("reproduced" in line or "First line" in line for line in lines)
 
 
 def test_texts_of_the_table_are_not_markup(table, store):

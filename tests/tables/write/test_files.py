@@ -98,7 +98,7 @@ def test_latex_of_many_columns_goes_over_both_of_a_page(grid, store):
 def test_latex_rows_have_all_columns(grid):
     body = latex(grid).split("\\toprule\n")[1].split("\\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert len(rows) == 2 + 3 * 2 + 1
+    assert len(rows) == 2 + 3 * 2 + 1 + 1  # and one of differences
     for row in rows[1:]:
         assert row.replace(r"\&", "").count("&") == 4
     assert r"\textcolor{gray}{38.3}" in body
@@ -109,6 +109,32 @@ def test_latex_without_groups_has_no_empty_line(table, store):
     for column in table.definition.columns:
         object.__setattr__(column, "group", None)
     assert "\n\n" not in latex(build(table, store)).partition(r"\end{tabular}")[0]
+
+
+def test_differences_stand_beneath_where_there_are_any(grid):
+    assert "38.3<br>38.2 ± 0.5<br><sub>-0.1</sub>" in markdown(grid)
+    assert r"{\footnotesize $-$0.1} & {\footnotesize +0.9} & {\footnotesize +0.2} \\" in latex(grid)
+    for text in (markdown(grid), latex(grid)):
+        assert "reproduced minus reported" in text
+
+
+def test_a_table_that_reports_nothing_has_one_line_a_method(mine, store, make_record):
+    text = mine.read_text().replace("reported: reported/mine.csv\n", "caption: My 3 methods.\n")
+    mine.write_text(text)
+    for seed in range(3):
+        store.write(make_record("ce", seed, 38.0 + seed))
+    grid = build(load(str(mine)), store)
+    body = latex(grid).split("\\midrule\n")[1].split("\\bottomrule")[0]
+    assert [line for line in body.splitlines() if line.startswith(("{[}CE", " & "))] == [
+        r"{[}CE] &  & 39.0 $\pm$ 2.5 & 10.0 $\pm$ 0.0 & -- \\"
+    ]
+    assert r"\caption{My 3 methods.}" in latex(grid)
+    assert "Grey" not in latex(grid)
+    written = markdown(grid)
+    assert written.startswith("My 3 methods.\n")
+    assert r"| \[CE\] |  | 39.0 ± 2.5 | 10.0 ± 0.0 | -- |" in written
+    for text in (latex(grid), written):  # how the values came about is a note then
+        assert "half-width of the 95" in text
 
 
 def test_markdown_cells_keep_to_themselves(grid):

@@ -1,0 +1,39 @@
+"""All that a table lacks, as one plan to run."""
+
+from collections.abc import Sequence
+
+from ltbench.api.registry import names
+from ltbench.errors import LtbenchError
+from ltbench.runs.plan import Plan, make
+from ltbench.runs.store import Store
+from ltbench.tables.definition import Table
+from ltbench.tables.grid import build
+from ltbench.tables.missing import groups
+
+
+def missing_plan(
+    table: Table, store: Store, *, protocol: str | None = None, seeds: Sequence[int] = ()
+) -> Plan:
+    """Return the plan of a table's missing cells, under its protocol and seeds or others.
+
+    Raises LtbenchError where none of them can run here.
+    """
+    grid = build(table, store, protocol)
+    plans = [
+        make(
+            [data], members, seeds or table.definition.seeds, store,
+            protocol_name=used, network=network,
+        )
+        for (data, network, used), members in groups(grid, names()).items()
+    ]  # fmt: skip
+    if not plans:
+        raise LtbenchError(
+            f"table {table.short} has no missing cell that can run here; "
+            f"`ltbench table {table.short} --coverage` says why."
+        )
+    return Plan(
+        tuple(cell for plan in plans for cell in plan.cells),
+        tuple(record for plan in plans for record in plan.finished),
+        tuple(job for plan in plans for job in plan.jobs),
+        tuple(dict.fromkeys(words for plan in plans for words in plan.warnings)),
+    )
