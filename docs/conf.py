@@ -2,9 +2,13 @@
 
 import inspect
 import sys
+from pathlib import Path
 
 from ltbench import __version__
 from ltbench.api.registry import find, names, role
+
+sys.path.insert(0, str(Path(__file__).parent))
+import method_pages
 
 project = "ltbench"
 author = "the ltbench developers"
@@ -30,8 +34,9 @@ def _methods() -> str:
         found = find(name)
         words = inspect.getdoc(sys.modules[found.__module__]) or ""
         paper = " ".join(words.split("\n\n")[0].split()).replace("|", "\\|")
-        lines.append(f"| `{name}` | {role(found)} | {paper} |")
+        lines.append(f"| [`{name}`](generated/{name}.md) | {role(found)} | {paper} |")
     return "\n".join(lines)
 
 
 myst_substitutions = {"methods": _methods()}
+method_pages.write(Path(__file__).parent / "generated")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ltbench import Batch, Clock, Recipe, Stage, Step, Task
 from ltbench.api.perturb import evaluate_with, norm
 from ltbench.blocks.contrastive import Contrastive
-from ltbench.blocks.group_gradients import _finite
+from ltbench.blocks.group_gradients import finite
 from ltbench.blocks.partition import affinities, by_size, canonical, normalised_cut
 from ltbench.errors import UsageError
 
@@ -85,7 +85,7 @@ def fair_weights(step: Step, losses: Tensor, members: Tensor, groups: int, withi
     means = {segment: losses[members == segment].mean() for segment in set(members.tolist())}
     gradients = {s: step.gradients(mean, within, retain=True) for s, mean in sorted(means.items())}
     reaches = {
-        s: norm(gradient) * means[s].detach() for s, gradient in _finite(step, gradients).items()
+        s: norm(gradient) * means[s].detach() for s, gradient in finite(step, gradients).items()
     }
     rows = {
         segment: torch.cat([part.flatten() for part in gradients[segment].values()]).double()
@@ -183,9 +183,9 @@ class GBG(Contrastive):
             return
         counts, initial = self.task.class_counts, self.state.pop("initial")
         gradients = class_gradients(network, initial, data(), len(counts), ENCODER)
-        slots = torch.arange(len(counts), device=counts.device)
-        affinity = affinities(list(gradients), slots, "raw")
-        labels = normalised_cut(affinity, slots, self.groups, "cluster_qr")
+        snapshot_of_class = torch.arange(len(counts), device=counts.device)
+        affinity = affinities(list(gradients), snapshot_of_class, "raw")
+        labels = normalised_cut(affinity, snapshot_of_class, self.groups, "cluster_qr")
         labels = by_size(counts, self.groups) if labels is None else labels
         self.state["groups"] = canonical(labels, counts)
 

@@ -76,7 +76,9 @@ def test_workers_give_the_same(train):
         (("ce", "digit_lt"), {}, "unknown data set 'digit_lt'"),
         (([],), {}, "nothing to run; give methods and dataset at least one name each."),
         (("ce",), {"jobs": 0}, "jobs = 0 is not allowed; give at least 1."),
-        (("ce",), {"seeds": []}, "give at least one seed"),
+        (("ce",), {"seeds": []}, "seeds = []: give a count from 1, or a list such as [0, 4]."),
+        (("ce",), {"seeds": 0}, "seeds = 0: give a count from 1"),
+        (("ce",), {"seeds": [1, -1]}, "seeds = [1, -1]: give a count from 1"),
         (("ce",), {"load": "nowhere.py"}, "give an existing Python file"),
     ],
 )

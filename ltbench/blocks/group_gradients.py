@@ -30,7 +30,7 @@ def exact_gradients(
         )
         for segment in present
     }
-    return outputs, _finite(step, gradients)
+    return outputs, finite(step, gradients)
 
 
 def owned_gradients(
@@ -65,10 +65,11 @@ def owned_gradients(
         segment: combined([gradient, common], [1 / share, 1.0])
         for gradient, (segment, share) in zip(own, present, strict=True)
     }
-    return outputs, _finite(step, gradients)
+    return outputs, finite(step, gradients)
 
 
-def _finite(step: Step, gradients: GroupGradients) -> GroupGradients:
+def finite(step: Step, gradients: GroupGradients) -> GroupGradients:
+    """Return the gradients; raises LtbenchError, which says where, for one that is not finite."""
     for segment, gradient in gradients.items():
         if not norm(gradient).isfinite():
             where = f"epoch {step.clock.epoch + 1}, step {step.clock.step + 1}"

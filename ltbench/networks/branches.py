@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from ltbench.networks.resnet import Backbone, BasicBlock
 
-Blocks = Sequence[BasicBlock]  # of one stage
+Blocks = Sequence[BasicBlock]
+"""The blocks of one stage."""
 
 
 class BranchedBackbone(nn.Module):

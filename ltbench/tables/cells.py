@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.protocol import PAPER
+from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
@@ -35,7 +35,7 @@ class ResolvedColumn:
     @property
     def exact(self) -> bool:
         """Return whether it is the paper's own protocol, which alone confirms or contradicts."""
-        return self.protocol == PAPER
+        return self.protocol in EXACT
 
     def method(self, row: Row) -> str | None:
         """Return the specification of a row's cells; None where nothing can run."""

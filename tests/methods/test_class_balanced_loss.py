@@ -2,25 +2,7 @@
 
 import pytest
 import torch
-
-from ltbench import Batch, Clock, Step, Task, build
-
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
-CLOCK = Clock("train", 0, 200)
-
-
-def losses(specification, logits, targets, counts=COUNTS):
-    """The losses that a step descends along."""
-    method = build(specification)
-    method.setup(Task(counts))
-    step = Step(method, torch.nn.Identity(), Batch((logits,), targets, targets), CLOCK)
-    return step.losses({"logits": logits})
-
-
-def random_logits(seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(16, 5, generator=draw, dtype=torch.float64)
-    return logits, torch.randint(5, (16,), generator=draw)
+from made_methods import COUNTS, losses, random_logits
 
 
 @pytest.mark.parametrize("base", ["ce", "focal(gamma=2)"])

@@ -2,31 +2,7 @@
 
 import pytest
 import torch
-
-from ltbench import Batch, Clock, Step, Task, build
-from ltbench.networks import create
-
-CLOCK = Clock("train", 0, 10)
-
-
-def set_up(specification):
-    method = build(specification)
-    method.setup(Task(torch.tensor([40, 20, 10, 5, 1])))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 5)).double().train()
-    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
-    return method, network, Batch((images,), torch.arange(8) % 5, torch.arange(8))
-
-
-def gradients_of(specification):
-    method, network, batch = set_up(specification)
-    method.backward(Step(method, network, batch, CLOCK))
-    return [p.grad for p in network.parameters()]
-
-
-def gap(left, right):
-    return max((a - b).abs().max().item() for a, b in zip(left, right, strict=True))
+from made_methods import gap, gradients_of, made_step
 
 
 def mixed(left, right, share):
@@ -45,9 +21,9 @@ def test_it_is_the_share_of_sams_gradient_and_of_the_plain_one(base, alpha):
 def test_for_small_radii_it_is_the_gradient_of_the_penalised_loss():
     """L + alpha rho |grad L|, by second derivatives."""
     alpha, rho = 0.8, 1e-6
-    method, network, batch = set_up("ce")
-    weights = list(network.parameters())
-    value = Step(method, network, batch, CLOCK).objective()
+    step = made_step("ce")
+    weights = list(step.network.parameters())
+    value = step.objective()
     gradient = torch.autograd.grad(value, weights, create_graph=True)
     length = sum(part.square().sum() for part in gradient).sqrt()
     bend = torch.autograd.grad(length, weights)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from made_methods import gap
 
 from ltbench import Batch, Clock, Step, Task, build
 from ltbench.errors import UsageError
@@ -47,10 +48,6 @@ def reference(base, rho, tail, targets=MIXED):
         for parameter, part in zip(network.parameters(), climb, strict=True):
             parameter.add_(rho * part / total)
     return [ours + there for ours, there in zip(head, look(member), strict=True)]
-
-
-def gap(left, right):
-    return max((a - b).abs().max().item() for a, b in zip(left, right, strict=True))
 
 
 @pytest.mark.parametrize("base", ["ce", "ldam_drw", "vs_loss"])

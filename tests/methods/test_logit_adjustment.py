@@ -4,23 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_methods import COUNTS, losses, random_logits
 
-from ltbench import Batch, Clock, Task, build
-
-CLOCK = Clock("train", 0, 200)
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
-
-
-def losses(specification, logits, targets, counts=COUNTS):
-    method = build(specification)
-    method.setup(Task(counts))
-    return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
-
-
-def random_logits(seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(16, 5, generator=draw, dtype=torch.float64)
-    return logits, torch.randint(5, (16,), generator=draw)
+from ltbench import build
 
 
 @given(seed=st.integers(0, 2**31), tau=st.floats(0, 3))

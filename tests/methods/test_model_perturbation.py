@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from made_methods import gap
 
 from ltbench import Batch, Clock, Step, Task, build
 from ltbench.errors import UsageError
@@ -37,10 +38,6 @@ def perturbations_of(specification, number=0):
     step = set_up(specification, number)
     step.method.backward(step)
     return step.notes["perturbations"]
-
-
-def gap(left, right):
-    return max((a - b).abs().max().item() for a, b in zip(left, right, strict=True))
 
 
 @pytest.mark.parametrize("layers", [1, 4])

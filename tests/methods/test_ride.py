@@ -5,20 +5,14 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import COUNTS, bound
 
-from ltbench import Batch, Clock, Recipe, Task, build
+from ltbench import Batch, Clock, Recipe, build
 from ltbench.engine.evaluate import finalised
 from ltbench.networks import create
 
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
-
-
-def bound(specification="ride"):
-    method = build(specification)
-    method.setup(Task(COUNTS))
-    return method
 
 
 def outputs(experts=3, images=12):
@@ -86,7 +80,7 @@ def test_the_mean_loss_is_the_paper_s_sum(clock, experts):
 def test_experts_that_agree_pay_nothing_for_diversity(clock):
     given, targets = outputs(1)
     alike = {"experts": given["experts"].repeat(1, 3, 1), "logits": given["logits"]}
-    found = losses(bound(), alike, targets, clock)
+    found = losses(bound("ride"), alike, targets, clock)
     plain = losses(bound("ride(diversity=0.0)"), alike, targets, clock)
     torch.testing.assert_close(found, plain)
     assert found.mean().item() == pytest.approx(

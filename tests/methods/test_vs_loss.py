@@ -4,24 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_methods import COUNTS, START, losses, random_logits
 
-from ltbench import Batch, Clock, Step, Task, build
+from ltbench import Batch, Step, Task, build
 from ltbench.networks import create
-
-CLOCK = Clock("train", 0, 200)
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
-
-
-def losses(specification, logits, targets, counts=COUNTS):
-    method = build(specification)
-    method.setup(Task(counts))
-    return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
-
-
-def random_logits(seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(16, 5, generator=draw, dtype=torch.float64)
-    return logits, torch.randint(5, (16,), generator=draw)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +61,12 @@ def test_with_sam_the_gradient_is_taken_at_weights_displaced_along_it():
         network = method.build(create("resnet8", 3, 5)).double().train()
     images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
     batch = Batch((images,), torch.arange(8) % 5, torch.arange(8))
-    method.backward(Step(method, network, batch, CLOCK))
+    method.backward(Step(method, network, batch, START))
     found = [p.grad.clone() for p in network.parameters()]
 
     def look():
         network.zero_grad()
-        method.losses(network(images), batch, CLOCK).mean().backward()
+        method.losses(network(images), batch, START).mean().backward()
         return [p.grad.clone() for p in network.parameters()]
 
     climb = look()

@@ -21,7 +21,8 @@ from torch import Tensor
 CPU_CHUNK_BYTES = 384 << 10
 GPU_CHUNK_BYTES = 64 << 20
 
-Operation = Callable[[Tensor, Tensor], Tensor]  # images, amounts -> images
+Operation = Callable[[Tensor, Tensor], Tensor]
+"""Images [n, C, H, H] and their amounts [n] to changed images."""
 
 
 @dataclass(frozen=True)

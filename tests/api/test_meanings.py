@@ -1,0 +1,40 @@
+"""What comments say of parameters."""
+
+from ltbench.api.meanings import meanings
+from ltbench.api.registry import build, load_file, parts
+
+
+def test_comments_above_and_beside_a_field_are_its_meaning(method_file):
+    load_file(
+        method_file(
+            "commented",
+            """
+            # of the ball,
+            # in weights
+            rho: float = 0.05  # SAM's
+            size: tuple[int, int] = (
+                1,  # first
+                2,
+            )
+            bare: str = "# no comment"
+
+            # Not a parameter's: a line lies between.
+
+            other: int = 1
+            plain = 3  # not a field
+            def losses(self, outputs, batch, clock):
+                rho: float = 1.0  # of the function
+                return super().losses(outputs, batch, clock)
+            """,
+        )
+    )
+    assert meanings(build("commented")) == {"rho": "of the ball, in weights SAM's", "size": "first"}
+
+
+def test_a_composition_has_its_parts_and_the_first_comment_stands():
+    (named,) = parts("gkp_gsa")
+    said = meanings(named)
+    assert said["strength"] == meanings(parts("gkp")[0])["strength"]
+    assert said["cap"] == meanings(parts("gsa")[0])["cap"]
+    both = meanings(build("bcl+rebalance"))
+    assert both["tau"] == meanings(build("bcl"))["tau"] != meanings(parts("rebalance")[0])["tau"]
