@@ -12,6 +12,7 @@ from ltbench.data.profile import SHOTS
 from ltbench.figures.classes import Bars, PerClass
 from ltbench.figures.line_chart import LineChart, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, tier
+from ltbench.statistics.estimates import Estimate
 from ltbench.tables.grid import EPOCH
 
 _BESIDE = 3.5  # points, by which what is reproduced stands to the right of what is reported
@@ -81,24 +82,26 @@ def _series(ax: Axes, series: Series, place: int) -> None:
     beside = ax.transData + ScaledTranslation(_BESIDE / 72, 0, ax.figure.dpi_scale_trans)
     points = [point for point in series.points if point.entry.reproduced is not None]
     ax.errorbar(
-        [point.x for point in points], [_mean(point) for point in points],
-        [_half_width(point) for point in points], color=colour, marker=marker, markersize=4.5,
-        linewidth=1.2, capsize=2.5, transform=beside,
+        [point.x for point in points], [_estimate(point).mean for point in points],
+        _bars_of([_estimate(point) for point in points]), color=colour, marker=marker,
+        markersize=4.5, linewidth=1.2, capsize=2.5, transform=beside,
     )  # fmt: skip
     for point in points:  # which a transform of its own keeps from the axes' limits
-        half = _half_width(point)
-        ax.update_datalim([(point.x, _mean(point) - half), (point.x, _mean(point) + half)])
+        ax.update_datalim([(point.x, end) for end in _estimate(point).ends(0, 100)])
     ax.autoscale_view()
 
 
-def _mean(point: Point) -> float:
+def _estimate(point: Point) -> Estimate:
     assert point.entry.reproduced is not None
-    return point.entry.reproduced.mean
+    return point.entry.reproduced
 
 
-def _half_width(point: Point) -> float:
-    assert point.entry.reproduced is not None
-    return point.entry.reproduced.half_width or 0.0
+def _bars_of(estimates: Sequence[Estimate]) -> tuple[list[float], list[float]]:
+    """Return how far the intervals reach down and up, within 0 and 100 percent."""
+    ends = [each.ends(0, 100) for each in estimates]
+    down = [each.mean - low for each, (low, _) in zip(estimates, ends, strict=True)]
+    up = [high - each.mean for each, (_, high) in zip(estimates, ends, strict=True)]
+    return down, up
 
 
 def draw_classes(found: PerClass) -> Figure:
@@ -140,9 +143,9 @@ def draw_classes(found: PerClass) -> Figure:
 
 def _bars(ax: Axes, bars: Bars, colours: list[str], found: PerClass) -> None:
     places = range(len(bars.accuracy))
-    halves = [each.half_width or 0.0 for each in bars.accuracy]
+    halves = _bars_of(bars.accuracy)
     ax.bar(places, [each.mean for each in bars.accuracy], color=colours, width=0.8)
-    if any(halves):
+    if any(map(any, halves)):
         ax.errorbar(
             places, [each.mean for each in bars.accuracy], halves, fmt="none", ecolor="0.2",
             elinewidth=0.7, capsize=1.5 if len(places) <= 20 else 0,

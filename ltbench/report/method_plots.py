@@ -88,10 +88,10 @@ def _rows(groups: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
 
 
 def _interval(axes: Axes, row: int, estimate: Estimate, colour: str) -> None:
-    half = estimate.half_width
-    if half is not None and estimate.n > 2:  # two seeds' interval is wider than any scale
-        ends = max(estimate.mean - half, 0), min(estimate.mean + half, 100)
-        axes.plot(ends, [row, row], color=colour, linewidth=1.6, solid_capstyle="round")
+    if estimate.half_width is not None:
+        axes.plot(
+            estimate.ends(0, 100), [row, row], color=colour, linewidth=1.6, solid_capstyle="round"
+        )
     axes.plot(estimate.mean, row, "|", color=colour, markersize=9, markeredgewidth=1.8)
 
 

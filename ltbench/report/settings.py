@@ -8,7 +8,6 @@ from ltbench.runs.record import Environment, Record
 from ltbench.runs.status import overview
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
-from ltbench.statistics.verdict import LEAST
 from ltbench.tables.comparison import Comparison, MethodRow, compare
 
 
@@ -85,7 +84,7 @@ class Setting:
     def alike(self, group: MethodRuns) -> bool:
         """Return whether the seeds that it shares with the base do not tell the two apart."""
         difference = self.line(group).difference
-        if difference is None or difference.n < LEAST or difference.half_width is None:
+        if difference is None or difference.half_width is None:
             return group is not self.base
         return abs(difference.mean) <= difference.half_width
 

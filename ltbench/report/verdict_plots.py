@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ltbench.report.svg import LINE, MUTED, PAPER, VERDICTS, Plot, canvas, inline, short
-from ltbench.statistics.verdict import LEAST
+from ltbench.statistics.estimates import LEAST
 from ltbench.tables.ledger import LedgerRow
 from ltbench.tables.write.ledger import WORDS
 
@@ -82,9 +82,11 @@ def _pair(axes: Axes, row: int, line: LedgerRow) -> None:
     corner = (line.reported - tolerance, row - 0.32)
     axes.add_patch(Rectangle(corner, 2 * tolerance, 0.64, color=LINE, linewidth=0))
     axes.plot([line.reported, ours.mean], [row, row], color=colour, linewidth=1, alpha=0.6)
-    if ours.half_width is not None and ours.n >= LEAST:
-        ends = [ours.mean - ours.half_width, ours.mean + ours.half_width]
-        axes.plot(ends, [row, row], color=colour, linewidth=2.4, solid_capstyle="round")
+    if ours.half_width is not None:
+        limit = 0 if line.kind == "cell" else -100
+        axes.plot(
+            ours.ends(limit, 100), [row, row], color=colour, linewidth=2.4, solid_capstyle="round"
+        )
     axes.plot(line.reported, row, "o", markersize=5.5, markeredgecolor=MUTED, markerfacecolor=PAPER)
     axes.plot(ours.mean, row, "o", markersize=5.5, color=colour)
 

@@ -7,6 +7,7 @@ from statistics import fmean, stdev, variance
 
 from scipy.special import stdtrit
 
+LEAST = 3  # seeds that an interval or a verdict takes
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE  # how often equal means may be said to differ
 POWER = 0.8  # how often a difference of the detectable size is found
@@ -14,7 +15,7 @@ POWER = 0.8  # how often a difference of the detectable size is found
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds; one seed has no interval."""
+    """A mean over n seeds; of fewer than three no interval is shown, for it would say nothing."""
 
     mean: float
     half_width: float | None
@@ -28,11 +29,16 @@ class Estimate:
     def __str__(self) -> str:
         return self.text(1)
 
+    def ends(self, low: float, high: float) -> tuple[float, float]:
+        """Return the ends of the interval, or twice the mean, within what the score can be."""
+        half = self.half_width or 0.0
+        return max(self.mean - half, low), min(self.mean + half, high)
+
 
 def mean_interval(values: Sequence[float]) -> Estimate:
-    """Return the mean of at least one value and the half-width of its 95 % t-interval."""
+    """Return the mean of at least one value and, of three or more, its 95 % t-interval."""
     n = len(values)
-    if n < 2:
+    if n < LEAST:
         return Estimate(fmean(values), None, n)
     quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
     return Estimate(fmean(values), quantile * stdev(values) / math.sqrt(n), n)

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
 
-from ltbench.statistics.estimates import ALPHA, CONFIDENCE, POWER, Estimate
+from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER, Estimate
 
 _ALL_SIGNS = 13  # seeds up to which every pattern of signs is tried
 
@@ -32,8 +32,8 @@ class Gain:
 
     @property
     def estimate(self) -> Estimate:
-        """Return the mean gain with its 95 % t-interval."""
-        if self.freedom < 1:
+        """Return the mean gain with its 95 % t-interval, where there are three seeds."""
+        if self.freedom < 1 or self.n < LEAST:
             return Estimate(self.mean, None, self.n)
         quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
         return Estimate(self.mean, quantile * self.deviation / math.sqrt(self.n), self.n)

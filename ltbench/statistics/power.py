@@ -14,9 +14,9 @@ from functools import cache
 import numpy as np
 from scipy.special import chdtri, ndtr, stdtrit
 
-from ltbench.statistics.estimates import ALPHA, CONFIDENCE
+from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST
 from ltbench.statistics.pooling import Deviation
-from ltbench.statistics.verdict import LEAST, decided, value
+from ltbench.statistics.verdict import decided, value
 
 _GRID = 400  # points at which the deviation's distribution is summed
 

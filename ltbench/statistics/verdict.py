@@ -15,11 +15,10 @@ from typing import Literal
 
 from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
 
-from ltbench.statistics.estimates import ALPHA, CONFIDENCE, POWER
+from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER
 from ltbench.statistics.gains import Gain
 from ltbench.statistics.pooling import Deviation, pool
 
-LEAST = 3  # seeds; of fewer nothing is judged
 MOST = 100  # seeds that anyone may be asked for
 LIKELY = 0.5  # so often at least do the seeds that are asked for decide
 LEAST_TOLERANCE = 0.3  # of a gain, in points: rounding and the choice of the epoch remain

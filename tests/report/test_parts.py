@@ -3,7 +3,7 @@
 import pytest
 
 from ltbench.figures.style import COLOURS
-from ltbench.report.line_plots import cost, overlaid, round_ticks
+from ltbench.report.line_plots import cost, overlaid, round_ticks, training
 from ltbench.report.method_plots import seeds
 from ltbench.report.settings import gather
 from ltbench.report.svg import canvas, drawing, short
@@ -43,6 +43,16 @@ def test_without_curves_that_read_a_record_stands(store, keep, text):
     assert not curves(store, setting(store).base)
     store.curves_path(Cell.of(made)).unlink()
     assert not curves(store, setting(store).base)
+
+
+def test_a_curve_of_one_evaluation_is_a_mark(store, keep):
+    made = keep("ce")
+    for text, marks in (("1,2.0,\n2,1.0,60\n", True), ("1,2.0,50\n2,1.0,60\n", False)):
+        store.curves_path(Cell.of(made)).write_text(f"epoch,loss,top1\n{text}")
+        found = setting(store)
+        with drawing():
+            plot = training(found, [curves(store, found.base)])
+        assert ("<use" in plot.image) == marks
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(store, keep):

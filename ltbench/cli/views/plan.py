@@ -10,8 +10,8 @@ from rich.text import Text
 from ltbench.cli.views.progress import duration
 from ltbench.planning.planner import TablePlan, commands
 from ltbench.planning.schedule import PlannedRun
+from ltbench.statistics.estimates import LEAST
 from ltbench.statistics.power import detectable
-from ltbench.statistics.verdict import LEAST
 from ltbench.tables.metrics import METRICS
 
 BASES = {
