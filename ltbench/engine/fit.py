@@ -21,6 +21,7 @@ from ltbench.api.task import Task
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.feed import Feed
 from ltbench.data.readers import Split
+from ltbench.engine.build import begin_stage, build
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.isolation import isolated, seeded
@@ -35,7 +36,7 @@ from ltbench.engine.train import (
 )
 from ltbench.evaluation.metrics import scores_of
 from ltbench.evaluation.scores import Scores
-from ltbench.networks import Network, create
+from ltbench.networks import Network
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class Training:
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
-            channels = settings.info.shape[0]
-            network = method.build(create(settings.network, channels, self.task.num_classes))
+            channels, classes = settings.info.shape[0], self.task.num_classes
+            network = build(method, settings.network, channels, classes)
         self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
@@ -190,7 +191,7 @@ class Training:
         """Let the method make what a later stage trains."""
         name = self.stages[position].name
         with seeded(self.settings.seed, "enter", name):  # the name the stream has in old records
-            network = self.method.begin_stage(self.network, name)
+            network = begin_stage(self.method, self.network, name)
         self.network = network.to(self.settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _evaluate(self) -> dict[str, Any]:

@@ -1,0 +1,29 @@
+"""The network of a training: the one that was asked for, as the method changes it."""
+
+from collections.abc import Callable
+
+from ltbench.api.method import Method
+from ltbench.api.registry import describe
+from ltbench.errors import UsageError
+from ltbench.networks import Network, create
+
+
+def build(method: Method, name: str, channels: int, classes: int) -> Network:
+    """Return the network of a name as a method builds it; raises UsageError for another."""
+    return _changed(create(name, channels, classes), method.build, method)
+
+
+def begin_stage(method: Method, network: Network, stage: str) -> Network:
+    """Return the network as a later stage trains it; raises UsageError for another."""
+    return _changed(network, lambda given: method.begin_stage(given, stage), method)
+
+
+def _changed(network: Network, hook: Callable[[Network], Network], method: Method) -> Network:
+    encoder = {id(parameter) for parameter in network.backbone.parameters()}
+    made = hook(network)
+    if encoder.isdisjoint(map(id, made.parameters())):
+        raise UsageError(
+            f"{describe(method)} trains another network than it was given, so a record would name "
+            "the wrong one; change the one given, and choose which by --network."
+        )
+    return made
