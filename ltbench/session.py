@@ -1,6 +1,6 @@
 """Training from Python, for scripts and notebooks: what `ltbench run` does, as a function."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,7 @@ from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.plan import make
-from ltbench.runs.preflight import rehearse
-from ltbench.runs.step_time import check_data
+from ltbench.runs.preflight import prepare
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import split
 
@@ -38,7 +37,7 @@ def run(
     device: str = "auto",
     jobs: int = 1,
     load: str | Path | Sequence[str | Path] = (),
-    force: bool = False,
+    force: bool | Collection[str] = False,
     quiet: bool = False,
     debug: bool = False,
 ) -> "pd.DataFrame":
@@ -67,9 +66,8 @@ def run(
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
     root = None if data_root is None else Path(data_root)
-    workspace = Workspace(store.root, root_of(root), device, force=force)
-    check_data(plan.jobs, workspace)
-    rehearse(plan.jobs, workspace)
+    workspace = Workspace(store.root, root_of(root), device)
+    prepare(plan.jobs, workspace)
     store.check_writable()
     with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
         if jobs == 1:

@@ -183,9 +183,9 @@ class GBG(Contrastive):
             return
         counts, initial = self.task.class_counts, self.state.pop("initial")
         gradients = class_gradients(network, initial, data(), len(counts), ENCODER)
-        slots = torch.arange(len(counts), device=counts.device)
-        affinity = affinities(list(gradients), slots, "raw")
-        labels = normalised_cut(affinity, slots, self.groups, "cluster_qr")
+        snapshot_of_class = torch.arange(len(counts), device=counts.device)
+        affinity = affinities(list(gradients), snapshot_of_class, "raw")
+        labels = normalised_cut(affinity, snapshot_of_class, self.groups, "cluster_qr")
         labels = by_size(counts, self.groups) if labels is None else labels
         self.state["groups"] = canonical(labels, counts)
 

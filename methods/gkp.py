@@ -1,27 +1,142 @@
 """GKP, group knowledge preservation: "Reframing Long-Tailed Learning via Loss Landscape
-Geometry", CVPR 2026.
+Geometry", CVPR 2026, arXiv 2603.21217.
 """
 
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Gt, Le
 from torch import Generator, Tensor, nn
+from torch.optim.swa_utils import update_bn
 
-from ltbench import Batch, Clock, Task
-from ltbench.blocks.class_groups import Data, Grouped
+from ltbench import Batch, Clock, Step, TrainingImages
+from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.feature_quality import encoder_of, encoder_parameters
 from ltbench.errors import LtbenchError
 
-STATISTICS = 256  # images, about, from which batch statistics at an anchor are estimated
+Above0 = Annotated[float, Gt(0), Le(1)]
+
+
+@dataclass
+class GKP(Grouped):
+    """alpha L + (1 - alpha) lambda / 2 sum_j c_j F_j (theta - theta*_j)^2 (Eq. 6, 16).
+
+    Each class keeps the encoder at which its feature quality was best (Eq. 1, 17-19); normalised
+    cuts partition the classes by these encoders (Eq. 2); a group's anchor theta*_j is their mean
+    over its classes (Eq. 3) and F_j its diagonal Fisher information there. Summed over the groups,
+    each of which preserves all others, the penalties are one over the anchors with c_j: (G - 1) / G
+    where groups are averaged, 1 - w_j where images are (w_j: the group's share of the training
+    images), G - 1 in the sum. alpha (Eq. 20), per epoch, is 1 while there are no anchors; the loss
+    L is the base's. docs/readings.md has the reason of every default.
+
+    `fisher`: what F_j / |G_j| of Eq. 6 is. `mean`: the sum over images by their number, the mean,
+    which balances groups; `printed`: that mean divided once more by the group's n_j training
+    images; `release`: squares of batch-mean gradients, divided so; `unit`: scaled to mean 1.
+    """
+
+    strength: Annotated[float, Ge(0)] = 100.0  # lambda
+    alpha_start: Above0 = 0.95
+    alpha_end: Above0 = 0.6
+    fisher: Literal["mean", "printed", "release", "unit"] = "mean"
+    fisher_images: Annotated[int, Ge(1)] = 400  # per group, about
+
+    deviations = (
+        "groups first after 5 % of the epochs, then every 5 % until 80 %, where they freeze; until "
+        "then alpha is 1",
+        "feature quality on at most 16 training images a class under a fresh random crop; the "
+        "release measures on test images",
+        "affinity of encoders without their mean over the classes; groups of equal width in log "
+        "n_c while fewer encoders than groups differ",
+        "Fisher of the logit-compensated cross-entropy on about 400 images a group; the penalty's "
+        "curvature is at most half of what SGD stands at the epoch's rate",
+        "penalty on the encoder alone; with gsa at the undisplaced weights",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups < 2:
+            raise ValueError("with one group there is no other group to preserve, so no penalty")
+
+    def alpha(self, clock: Clock) -> float:
+        """Return the loss's share at an epoch, counted from zero (Eq. 20)."""
+        cosine = math.cos(math.pi * clock.epoch / clock.epochs)
+        return self.alpha_end + 0.5 * (self.alpha_start - self.alpha_end) * (1 + cosine)
+
+    def loss_weight(self, clock: Clock) -> float:
+        """Return alpha once there are anchors."""
+        return self.alpha(clock) if "penalty" in self.state else 1.0
+
+    def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
+        """Return (1 - alpha) lambda / 2 times the quadratic, 0 while there is none."""
+        if "penalty" not in self.state:
+            return super().penalty(network, clock)
+        weights = torch.cat([p.flatten() for p in encoder_parameters(network)])
+        return self._quadratic(clock).at(weights) / 2
+
+    def after_step(self, step: Step) -> None:
+        """Log the penalty, its curvature and its gradient's norm over that of all the rest."""
+        if "penalty" not in self.state:
+            return
+        quadratic, weights = self._quadratic(step.clock), encoder_of(step.network)
+        own = quadratic.pull * (weights - quadratic.centre)
+        found = [p.grad.flatten() for p in encoder_parameters(step.network) if p.grad is not None]
+        rest = torch.cat(found) - own
+        kept = quadratic.pull.sum() / self._quadratic(step.clock, bounded=False).pull.sum()
+        step.log("gkp_penalty", quadratic.at(weights) / 2)
+        step.log("gkp_gradient", own.norm() / rest.norm())
+        step.log("gkp_stiffest", quadratic.pull.max())
+        step.log("gkp_removed", 1 - kept)
+
+    def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
+        """Take new anchors whenever the classes were partitioned."""
+        super().after_epoch(network, data, clock)
+        regrouped = self.owner.state["regrouped"]
+        if not torch.equal(regrouped, self.state.get("anchored", torch.zeros_like(regrouped))):
+            self.state["penalty"] = self._anchored(network, data, clock)._asdict()
+            self.state["anchored"] = regrouped.clone()
+
+    def _quadratic(self, clock: Clock, *, bounded: bool = True) -> "Quadratic":
+        """Return (1 - alpha) lambda times the quadratic, of half the curvature SGD stands at most.
+
+        With momentum m it diverges from 2 (1 + m) / rate on, with Nesterov's from
+        2 (1 + m) / (1 + 2 m) / rate; the other half is left to the loss.
+        """
+        if (recipe := clock.recipe) is None:
+            raise LtbenchError("gkp bounds its penalty by the recipe; give the clock the stage's.")
+        own = Quadratic(**self.state["penalty"]).times((1 - self.alpha(clock)) * self.strength)
+        half = (1 + recipe.momentum) / (1 + 2 * recipe.momentum * recipe.nesterov)
+        most = half / recipe.learning_rate_at(clock.epoch)
+        return own.times((most / own.pull).clamp_max(1)) if bounded else own
+
+    def _anchored(self, network: nn.Module, data: TrainingImages, clock: Clock) -> "Quadratic":
+        """Return the sum of c_j F_j (theta - theta*_j)^2 over the groups with images."""
+        generator, counts = clock.generator("fisher"), self.task.class_counts
+        groups, others = self.owner.state["groups"], self.groups - 1
+        mixed, samples = draw(data(), groups, counts, self.fisher_images, generator)
+        total = Quadratic.zero(encoder_of(network))
+        for group, labelled in samples.items():
+            anchor, images = self.owner.anchor(group), self.group_images[group]
+            fisher = fisher_at(
+                anchor, network, mixed, labelled, priors=self.task.priors, generator=generator,
+                batch=256 if self.fisher == "release" else None,
+            )  # fmt: skip
+            if not fisher.isfinite().all():
+                raise LtbenchError(f"the Fisher information of group {group} is not finite.")
+            if self.fisher != "mean":
+                fisher = fisher / (fisher.mean() if self.fisher == "unit" else images)
+            share = float(images / counts.sum())
+            weights = {"group": others / self.groups, "image": 1 - share, "sum": others}
+            total = total.plus(weights[self.average] * fisher, anchor)
+        return total
 
 
 class Quadratic(NamedTuple):
-    """sum_j F_j (x - a_j)^2 over weights and anchors j, as sum pull (x - centre)^2 + rest.
+    """sum_j F_j (x - a_j)^2 over weights and anchors j, as sum of pull (x - centre)^2 + rest.
 
     `pull` is sum_j F_j and `centre` the anchors' mean in that metric. Where all anchors are one,
     the value there is exactly zero: nothing large is subtracted from something large.
@@ -29,36 +144,37 @@ class Quadratic(NamedTuple):
 
     pull: Tensor  # [P]
     centre: Tensor  # [P]
-    rest: Tensor  # scalar
+    rest: Tensor  # [P]
 
     @classmethod
     def zero(cls, like: Tensor) -> "Quadratic":
         """Return the quadratic without anchors, for weights such as `like`."""
-        return cls(torch.zeros_like(like), torch.zeros_like(like), like.new_zeros(()))
+        return cls(*(torch.zeros_like(like) for _ in cls._fields))
 
     def plus(self, curvature: Tensor, anchor: Tensor) -> "Quadratic":
         """Return the quadratic with one more anchor; Steiner's theorem gives the rest."""
         pull, gap = self.pull + curvature, anchor - self.centre
         share = torch.where(pull > 0, curvature / pull, 0.0)
-        rest = self.rest + (self.pull * share * gap.square()).sum()
+        rest = self.rest + self.pull * share * gap.square()
         return Quadratic(pull, self.centre + share * gap, rest)
+
+    def times(self, factor: float | Tensor) -> "Quadratic":
+        """Return the quadratic with every F_j times a factor, one or [P]."""
+        return Quadratic(self.pull * factor, self.centre, self.rest * factor)
 
     def at(self, weights: Tensor) -> Tensor:
         """Return the value at weights [P], a scalar with gradient."""
-        return (self.pull * (weights - self.centre).square()).sum() + self.rest
+        return (self.pull * (weights - self.centre).square() + self.rest).sum()
 
 
-class Sample(NamedTuple):
-    """Training images drawn without regard to class, and some of each group."""
-
-    mixed: list[Tensor]
-    groups: dict[int, tuple[Tensor, Tensor]]  # images and targets
+Labelled = tuple[Tensor, Tensor]  # images [b, ...] and targets [b]
+STATISTICS = 256  # images, about, from which batch statistics at an anchor are estimated
 
 
 def draw(
     data: Iterable[Batch], groups: Tensor, class_counts: Tensor, count: int, generator: Generator
-) -> Sample:
-    """Draw about `count` images of each group, all of a smaller one, in one pass over the data."""
+) -> tuple[Tensor, dict[int, Labelled]]:
+    """Return images drawn without regard to class, and `count` or all of each group, about."""
     sizes = torch.zeros_like(class_counts).index_add(0, groups, class_counts)
     chance = (count / sizes.clamp_min(1)).to(torch.float32)[groups]  # [C]
     overall = STATISTICS / int(class_counts.sum())
@@ -71,23 +187,24 @@ def draw(
     images, targets = (torch.cat(part) for part in zip(*found, strict=True))
     own = groups[targets]
     split = {g: (images[own == g], targets[own == g]) for g in sorted(set(own.tolist()))}
-    return Sample(list(torch.split(torch.cat(mixed), 256)), split)
+    return torch.cat(mixed), split
 
 
 def fisher_at(
     anchor: Tensor,
     network: nn.Module,
-    sample: Sample,
-    group: int,
+    mixed: Tensor,
+    labelled: Labelled,
     *,
     priors: Tensor,
     generator: Generator,
+    batch: int | None = None,
 ) -> Tensor:
-    """Return the diagonal Fisher [P] of the encoder at an anchor [P], on a group's images.
+    """Return the diagonal Fisher [P] of the encoder at an anchor [P], on labelled images.
 
-    The loss is the cross-entropy of the logits + log priors with true labels; batch statistics are
-    re-estimated at the anchor, since those of averaged weights are no average. The network is
-    copied, not touched. Raises LtbenchError where the Fisher is not finite.
+    The loss is the cross-entropy of the logits + log priors. Batch statistics at the anchor are of
+    one joint batch, the `mixed` images: averaged weights have no averaged ones. The network is
+    copied, not touched.
     """
     copied = copy.deepcopy(network).requires_grad_(True)
     weights = encoder_parameters(copied)
@@ -95,163 +212,37 @@ def fisher_at(
         pieces = torch.split(anchor, [weight.numel() for weight in weights])
         for weight, part in zip(weights, pieces, strict=True):
             weight.copy_(part.view(weight.shape))
-    refresh_statistics(copied, sample.mixed)
+    update_bn([mixed], copied)
+    copied.eval()
 
     def losses(images: Tensor, targets: Tensor) -> Tensor:
         logits = copied(images)["logits"] + priors.log()
         return F.cross_entropy(logits, targets, reduction="none")
 
-    fisher = diagonal_fisher(weights, losses, *sample.groups[group], generator)
-    if not fisher.isfinite().all():
-        raise LtbenchError(f"the Fisher information of group {group} is not finite at its anchor.")
-    return fisher
-
-
-Losses = Callable[[Tensor, Tensor], Tensor]
-"""Images [b, ...] and targets [b] to one loss an image, [b]."""
+    return diagonal_fisher(weights, losses, labelled, generator, batch=batch)
 
 
 def diagonal_fisher(
     parameters: Sequence[Tensor],
-    losses: Losses,
-    images: Tensor,
-    targets: Tensor,
+    losses: Callable[[Tensor, Tensor], Tensor],  # of images and targets, [b]
+    labelled: Labelled,
     generator: Generator,
     *,
     signed: int = 8,
+    batch: int | None = None,
 ) -> Tensor:
     """Return the mean over images of the squared gradient of an image's loss, flat [P].
 
     The gradient of a sum of `signed` losses with random signs has the sum of the squared gradients
     as its mean square, so few passes give an estimate without bias; signed=1 is the exact mean.
+    With `batch`: squared gradients of the mean losses of batches, summed, over the images.
     """
     total = torch.zeros(sum(p.numel() for p in parameters)).to(parameters[0])
-    for start in range(0, len(targets), signed):
-        part = slice(start, start + signed)
-        own = losses(images[part], targets[part])
+    pieces = zip(*(torch.split(part, batch or signed) for part in labelled), strict=True)
+    for images, targets in pieces:
+        own = losses(images, targets)
         signs = torch.randint(2, (len(own),), generator=generator).to(own) * 2 - 1
-        pieces = torch.autograd.grad((signs * own).sum(), parameters)
-        total += torch.cat([piece.flatten() for piece in pieces]).square()
-    return total / len(targets)
-
-
-@torch.no_grad()
-def refresh_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set running batch statistics to their mean over batches of images; ends in eval mode."""
-    network.eval()
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    before = [module.momentum for module in norms]
-    for module in norms:
-        module.reset_running_stats()
-        module.momentum = None  # a cumulative mean
-        module.train()
-    for images in batches:
-        network(images)
-    for module, momentum in zip(norms, before, strict=True):
-        module.momentum = momentum
-        module.eval()
-
-
-CLIP = 100.0  # times its mean: what an entry of a group's Fisher may be at most
-CEILING = 10.0  # of lambda A: SGD of momentum 0.9 diverges where (1 - alpha) lambda A > 3.8 / rate
-
-
-@dataclass
-class GKP(Grouped):
-    """alpha L + (1 - alpha) lambda / 2 sum_j (1 - w_j) / n_j F_j (theta - theta*_j)^2 (Eq. 6, 16).
-
-    Each class keeps the encoder at which its feature quality Q = Dis - beta log Var was best
-    (Eq. 1, 17-19); normalised cuts partition the classes by these encoders (Eq. 2); a group's
-    anchor theta*_j is their mean over its classes (Eq. 3) and F_j its diagonal Fisher there, a mean
-    over images, divided by the group's n_j training images (`mean`: not divided; `unit`: scaled to
-    mean 1, for strengths of 0.001 to 1). The sum over groups g of the penalties of all others,
-    weighted by their shares w of the training images, is one over the anchors with 1 - w_j: the
-    quadratic A (theta - m)^2 + const of two encoder-sized vectors, zero where all anchors are.
-    alpha (Eq. 20), per epoch, is 1 while there are no anchors.
-    """
-
-    strength: float = 100.0  # lambda
-    alpha_start: float = 0.95
-    alpha_end: float = 0.6
-    fisher: Literal["paper", "mean", "unit"] = "paper"
-    fisher_images: int = 400  # per group, about
-
-    deviations = (
-        "groups first after 5 % of the epochs, then every 5 % until 80 %, where they freeze",
-        "feature quality on at most 16 training images a class under a fresh random crop; the "
-        "release measures on test images",
-        "quality of features as Eq. 17-19 write them: scaled to unit length, it is best while they "
-        "are collapsed",
-        "affinity of encoders without their mean over the classes",
-        "Fisher of the logit-compensated cross-entropy, a mean over about 400 images a group, "
-        "clipped at 100 times its mean and where lambda times the groups' sum would exceed 10, so "
-        "that steps at rate 0.15 cannot diverge",
-        "penalty on the encoder alone; with gsa at the undisplaced weights",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.groups < 2:
-            raise ValueError("with one group there is no other group to preserve, so no penalty")
-        if min(self.strength, self.fisher_images - 1) < 0:
-            raise ValueError("strength is at least 0, fisher_images at least 1")
-        if not (0 < self.alpha_end <= 1 and 0 < self.alpha_start <= 1):
-            raise ValueError("alpha_start and alpha_end lie above 0 and at most at 1")
-
-    def setup(self, task: Task) -> None:
-        """Begin without anchors."""
-        super().setup(task)
-        self.state |= {"anchored": torch.zeros((), dtype=torch.int64), "shown": {}}
-
-    def alpha(self, clock: Clock) -> float:
-        """Return the loss's share at an epoch, counted from zero (Eq. 20)."""
-        cosine = math.cos(math.pi * clock.epoch / clock.epochs)
-        return self.alpha_end + 0.5 * (self.alpha_start - self.alpha_end) * (1 + cosine)
-
-    def loss_weight(self, clock: Clock) -> float:
-        """Return alpha once there are anchors."""
-        return self.alpha(clock) if "penalty" in self.state else 1.0
-
-    def penalty(self, network: nn.Module, clock: Clock) -> Tensor:
-        """Return (1 - alpha) lambda / 2 times the quadratic."""
-        if "penalty" not in self.state:
-            return super().penalty(network, clock)
-        weights = torch.cat([p.flatten() for p in encoder_parameters(network)])
-        value = Quadratic(**self.state["penalty"]).at(weights)
-        return (1 - self.alpha(clock)) * self.strength / 2 * value
-
-    def after_epoch(self, network: nn.Module, data: Data, clock: Clock) -> None:
-        """Take new anchors whenever the classes were partitioned."""
-        super().after_epoch(network, data, clock)
-        regrouped = self.keeper.state["regrouped"]
-        if not torch.equal(regrouped, self.state["anchored"]):
-            self.state["penalty"] = self._anchored(network, data, clock)._asdict()
-            self.state["anchored"] = regrouped.clone()
-        if "penalty" in self.state:
-            pull = (1 - self.alpha(clock)) * self.strength * self.state["penalty"]["pull"]
-            shown = {"penalty": self.penalty(network, clock), "curvature": pull.mean()}
-            shown["stiffest"] = pull.max()
-            self.state["shown"] = {f"gkp_{name}": value.item() for name, value in shown.items()}
-
-    def curves(self) -> dict[str, float]:
-        """Return the groups' curves, the penalty and its largest curvature."""
-        return {**super().curves(), **self.state["shown"]}
-
-    def _anchored(self, network: nn.Module, data: Data, clock: Clock) -> Quadratic:
-        """Return the sum of (1 - w_j) F_j (theta - theta*_j)^2 over the groups with images."""
-        generator, counts = clock.generator("fisher"), self.task.class_counts
-        groups = self.keeper.state["groups"]
-        sample = draw(data(), groups, counts, self.fisher_images, generator)
-        shares = self.group_images / counts.sum()
-        total = Quadratic.zero(encoder_of(network))
-        for group in sample.groups:
-            anchor = self.keeper.anchor(group)
-            fisher = fisher_at(
-                anchor, network, sample, group, priors=self.task.priors, generator=generator
-            )
-            scale = self.group_images[group] if self.fisher == "paper" else torch.ones(())
-            scale = fisher.mean() if self.fisher == "unit" else scale
-            fisher = (1 - shares[group]) * fisher.clamp_max(CLIP * fisher.mean()) / scale
-            ceiling = CEILING / max(self.strength * len(sample.groups), 1e-30)
-            total = total.plus(fisher.clamp_max(ceiling), anchor)
-        return total
+        value = own.mean() if batch else (signs * own).sum()
+        gradients = torch.autograd.grad(value, parameters)
+        total += torch.cat([gradient.flatten() for gradient in gradients]).square()
+    return total / len(labelled[1])

@@ -1,4 +1,5 @@
-"""MORE: Luo et al., "Long-Tailed Recognition with Model Rebalancing", NeurIPS 2025.
+"""MORE: Luo et al., "Long-Tailed Recognition with Model Rebalancing", NeurIPS 2025,
+arXiv 2510.08177.
 
 Written from a reconstruction: neither the paper's body nor its code could be read. Equation
 numbers (M1) to (M6) are those of our notes.
@@ -6,14 +7,14 @@ numbers (M1) to (M6) are those of our notes.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ltbench import Method, Perturbation, Step, Task
+from ltbench import Method, Perturbation, Step
 from ltbench.networks import Network
 from ltbench.networks.parametrize import merge_weights
 
@@ -78,11 +79,13 @@ class MORE(Method):
     joined with another one. The general pass uses batch statistics and moves no running ones.
     amplitude=0 is the control: the same network on its base loss. `per_logit` weighs each
     logit by its own class's prior instead, and reads no targets: the form for several labels.
-    Curves: the mean discrepancy of the images (per logit: of the logits) of each shot group.
+    Curves: the mean discrepancy of each shot group, over the epoch's steps.
     """
 
-    amplitude: float = 2.0  # A / C
-    rank: float = 0.1  # of min(m, n), for a weight seen as a matrix [m, n]; at least rank 1
+    amplitude: Annotated[float, Ge(0)] = 2.0  # A / C
+    rank: Annotated[float, Gt(0), Le(1)] = (
+        0.1  # of min(m, n), for a weight seen as a matrix [m, n]; at least rank 1
+    )
     distance: Literal["l2", "kl"] = "l2"  # kl: KL(softmax f || softmax f_g), the paper's ablation
     per_logit: bool = False  # sum_c pi_c (f_c - f_gc)^2
     detach_general: bool = False  # no gradient through f_g
@@ -94,17 +97,8 @@ class MORE(Method):
     )
 
     def __post_init__(self) -> None:
-        if self.amplitude < 0:
-            raise ValueError("amplitude must not be negative")
-        if not 0 < self.rank <= 1:
-            raise ValueError("rank is a share of a weight's smaller side: above 0, at most 1")
         if self.per_logit and self.distance == "kl":
             raise ValueError("kl compares whole softmax outputs, so it has no per_logit form")
-
-    def setup(self, task: Task) -> None:
-        """Begin the books: discrepancy and what it was summed over, by class, [2, C]."""
-        super().setup(task)
-        self.state["sums"] = torch.zeros(2, task.num_classes, device=task.class_counts.device)
 
     def build(self, network: Network) -> Network:
         """Give every ungrouped convolution a low-rank part."""
@@ -119,26 +113,17 @@ class MORE(Method):
         with torch.set_grad_enabled(weight > 0 and not self.detach_general):
             general = step.forward(without_low_rank(step.network))["logits"]
         terms = self.discrepancy(outputs["logits"], general)  # [B, C]
-        step.notes["discrepancy"] = terms.detach()
+        self.log_by_shot(step, terms.detach())
         priors = self.task.priors if self.per_logit else self.task.priors[step.batch.targets, None]
         base = step.losses(outputs).mean() + step.penalty()
         step.descend(base + weight * (terms * priors).sum(1).mean() if weight else base)
 
-    def after_step(self, step: Step) -> None:
-        """Add the step's discrepancies to their classes; every epoch starts at zero."""
-        terms: Tensor = step.notes["discrepancy"]
-        if self.per_logit:
-            added = torch.stack((terms.sum(0), torch.full_like(terms[0], len(terms))))
-        else:
-            member = F.one_hot(step.batch.targets, self.task.num_classes).to(terms.dtype)
-            added = torch.stack((terms.sum(1), torch.ones_like(terms[:, 0]))) @ member
-        self.state["sums"] = added + (self.state["sums"] if step.clock.step else 0)
-
-    def curves(self) -> dict[str, float]:
-        """Return the epoch's mean discrepancy of each shot group that had images."""
-        sums: Tensor = self.state["sums"]
-        groups = {name: sums[:, member].sum(1).tolist() for name, member in self.task.shots.items()}
-        return {f"discrepancy_{name}": d / n for name, (d, n) in groups.items() if n}
+    def log_by_shot(self, step: Step, terms: Tensor) -> None:
+        """Log the mean discrepancy of the images (per logit: of the logits) of each shot group."""
+        for name, member in self.task.shots.items():
+            own = terms[:, member].mean(0) if self.per_logit else terms[member[step.batch.targets]]
+            if len(own):
+                step.log(f"discrepancy_{name}", own.mean() if self.per_logit else own.sum(1).mean())
 
     def finalize(self, network: nn.Module) -> None:
         """Merge W_g + B_t A_t into plain weights."""

@@ -1,6 +1,7 @@
 """Finished runs evaluated from their stored logits: nothing is trained, nothing written."""
 
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -85,16 +86,22 @@ def logits_of(record: Record, store: Store) -> Logits | None:
     return found
 
 
-def evaluate(record: Record, logits: Logits, ways: EvaluationGrid) -> Iterator[dict[str, Value]]:
+def evaluate(
+    record: Record,
+    logits: Logits,
+    ways: EvaluationGrid,
+    warn: Callable[[str], object] = warnings.warn,
+) -> Iterator[dict[str, Value]]:
     """Yield a row for every way of evaluating one record.
 
-    Raises LtbenchError where temperature scaling has nothing held out to be fitted on, UsageError
+    `warn` hears of a temperature that cannot be fitted; there is no row of it then. Raises
+    LtbenchError where temperature scaling has nothing held out to be fitted on, UsageError
     for a shifted prior and a post-hoc part that reads all test images at once.
     """
     labels = logits.test[1]
     counts = np.asarray(record.data.class_counts)
     tasks = [_task(record, many, few) for many, few in ways.thresholds]
-    for variant in _variants(record, logits, ways):
+    for variant in _variants(record, logits, ways, warn):
         for prior in ways.priors:
             shares = prior.shares(counts)
             for task in tasks:
@@ -129,7 +136,9 @@ def _scores(
     }  # fmt: skip
 
 
-def _variants(record: Record, logits: Logits, ways: EvaluationGrid) -> Iterator[_Variant]:
+def _variants(
+    record: Record, logits: Logits, ways: EvaluationGrid, warn: Callable[[str], object]
+) -> Iterator[_Variant]:
     plain = logits.test[0]
     yield _Variant(AS_RECORDED, plain)
     task = _task(record, record.data.many_above, record.data.few_below)
@@ -145,33 +154,44 @@ def _variants(record: Record, logits: Logits, ways: EvaluationGrid) -> Iterator[
                 f"be evaluated under test prior {shifted[0]}; leave one of the two out."
             )
         yield _Variant(name, adjusted)
-    if ways.fitted_on == "held-out":
-        yield _by_held_out(record, logits)
-    elif ways.fitted_on == "test-halves":
-        yield _by_halves(logits)
+    if ways.fitted_on is not None:
+        fitted = (
+            _by_held_out(record, logits) if ways.fitted_on == "held-out" else _by_halves(logits)
+        )
+        if fitted is None:
+            warn(
+                f"the temperature of {Cell.of(record)}: no T from 0.01 to 100 has the least log "
+                "loss, for the images to fit it on are too few or too easy; hold out more"
+            )
+        else:
+            yield fitted
 
 
-def _by_held_out(record: Record, logits: Logits) -> _Variant:
+def _by_held_out(record: Record, logits: Logits) -> _Variant | None:
     if logits.held_out is None:
         raise LtbenchError(
             f"{Cell.of(record)} kept no training images apart to fit a temperature on; train it "
             "with `ltbench run --validation 2`, or fit on --temperature test-halves."
         )
-    fitted = temperature(*logits.held_out)
-    images = len(logits.held_out[1])
+    fitted, images = temperature(*logits.held_out), len(logits.held_out[1])
+    if fitted is None:
+        return None
     return _Variant(
         "temperature", logits.test[0] / fitted, fitted, "held-out training images", images
     )
 
 
-def _by_halves(logits: Logits) -> _Variant:
+def _by_halves(logits: Logits) -> _Variant | None:
     """Scale each half of the test images by what fits the other best; their mean is stated."""
     plain, labels = logits.test
     first = halves(labels)
     scaled, found = plain.astype(np.float64), []
     for half in (first, ~first):
-        found.append(temperature(plain[~half], labels[~half]))
-        scaled[half] /= found[-1]
+        fitted = temperature(plain[~half], labels[~half])
+        if fitted is None:
+            return None
+        scaled[half] /= fitted
+        found.append(fitted)
     mean = float(np.mean(found))
     return _Variant("temperature", scaled, mean, "the other half of the test set", len(labels) // 2)
 

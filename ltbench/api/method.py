@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.api.perturb import Perturbation, Segments, evaluate_at
+from ltbench.api.perturb import Perturbation, Segments, evaluate_at, warn_if_lost
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
@@ -46,12 +46,10 @@ class Method:
     # `state` holds tensors and nests by string keys: everything that must survive a checkpoint.
 
     # before training
-
     def on_compose(self, parts: "tuple[Method, ...]") -> None:
-        """Take note of all parts of the composition that this method is in, in order.
+        """Take note of all parts, in order; called for each composition this method is in.
 
-        Called for each composition. What parts share is in the state of one of them, and the others
-        read it. Raises TypeError for parts that do not fit.
+        State they share is one part's, read by the others. Raises TypeError for parts that clash.
         """
 
     def setup(self, task: Task) -> None:
@@ -162,6 +160,8 @@ class Step:
         With `Segments` every image is at its own segment's weights; what an output does not owe
         to images, such as prototypes, is at the undisplaced ones.
         """
+        if perturbation and not self.clock.step:
+            warn_if_lost(self.network, perturbation, self.autocast)
         if isinstance(perturbation, Segments):
             outputs = evaluate_segmented(self.network, perturbation, self._forward)
             if not perturbation.here:
@@ -209,23 +209,23 @@ class Step:
         Detached, parameter by parameter; a parameter the value does not reach gives zeros.
         `retain` keeps the graph for another gradient through it.
         """
-        chosen = {
+        own = {
             name: parameter
             for name, parameter in self.network.named_parameters()
             if parameter.requires_grad and name.startswith(within)
         }
-        weights = list(chosen.values())
+        weights = list(own.values())
         parts = torch.autograd.grad(
             value, weights, retain_graph=retain, allow_unused=True, materialize_grads=True
         )
-        return {name: part.detach() for name, part in zip(chosen, parts, strict=True)}
+        return {name: part.detach() for name, part in zip(own, parts, strict=True)}
 
     def log(self, name: str, value: Tensor | float) -> None:
         """Log a scalar of this step; its mean over the epoch's steps that log it is a curve.
 
-        For `backward` and `after_step`, which need no state and no `curves` for it. A tensor is
-        detached and stays on its device, so no step waits. The later of two values of one name in
-        a step counts. Raises ValueError for a tensor of several elements.
+        For `backward` and `after_step`. A tensor of one element is detached and stays on its
+        device, so no step waits. A name logged twice in one step keeps the later value; parts of a
+        composition begin theirs with their own. Raises ValueError for a tensor of more elements.
         """
         if isinstance(value, Tensor):
             if value.numel() != 1:

@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ltbench.api.recipe import Recipe
 from ltbench.data.batch import seed_of
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
 
@@ -58,6 +59,7 @@ class Clock:
     step: int = 0  # within the epoch
     steps: int = 1  # of one epoch
     seed: int = 0  # of the run
+    recipe: Recipe | None = None  # of the stage, as the engine trains it
 
     @property
     def progress(self) -> float:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from ltbench.data.augment.simclr import draw_boxes
 from ltbench.errors import LtbenchError
 
-Form = Literal["plain", "normalised", "code"]
+Form = Literal["plain", "normalised", "release"]
 TINY = 1e-12
 
 
@@ -29,7 +29,7 @@ def feature_quality(
 
     Dis is the distance of a class's centroid to the nearest other one, Var the mean squared
     distance of its features to it; a class with one feature has the Var pooled over the others.
-    Form `normalised` scales features to unit length; `code` is -1 / Dis - log Var.
+    Form `normalised` scales features to unit length; `release` is -1 / Dis - log Var.
     Raises ValueError for features of fewer than two classes.
     """
     if form == "normalised":
@@ -47,7 +47,7 @@ def feature_quality(
     gaps = (centroids.unsqueeze(1) - centroids).norm(dim=2).fill_diagonal_(math.inf)
     distance = gaps.masked_fill(counts == 0, math.inf).amin(1)
     logarithm = (variance + TINY).log()
-    quality = -1 / distance - logarithm if form == "code" else distance - beta * logarithm
+    quality = -1 / distance - logarithm if form == "release" else distance - beta * logarithm
     terms = (quality, distance, variance)
     return Quality(*(term.masked_fill(counts == 0, math.nan) for term in terms))
 

@@ -15,15 +15,21 @@ FLOOR = 1e-6  # of an affinity: keeps the graph connected
 SAME = 1e-7  # relative distance below which vectors are taken for equal
 
 
-def affinities(vectors: Sequence[Tensor], slots: Tensor, form: Affinity = "centred") -> Tensor:
+def affinities(
+    vectors: Sequence[Tensor], snapshot_of_class: Tensor, form: Affinity = "centred"
+) -> Tensor:
     """Return (1 + cos) / 2 between the vectors [P] of all pairs of classes, [C, C], float64.
 
-    Class c has vectors[slots[c]]. `centred` subtracts the mean over the classes first, which
-    otherwise dominates every cosine. A vector without direction is at 1/2 to others; the diagonal
-    is 1. Only the products of distinct vectors are formed.
+    Class c has vectors[snapshot_of_class[c]]. `centred` subtracts the mean over the classes first,
+    which otherwise dominates every cosine. A vector without direction is at 1/2 to others; the
+    diagonal is 1. Only the products of distinct vectors are formed.
     """
-    weights = torch.bincount(slots, minlength=len(vectors)).double() / len(slots)
-    gram = torch.zeros(len(vectors), len(vectors), dtype=torch.float64, device=slots.device)
+    weights = torch.bincount(snapshot_of_class, minlength=len(vectors)).double() / len(
+        snapshot_of_class
+    )
+    gram = torch.zeros(
+        len(vectors), len(vectors), dtype=torch.float64, device=snapshot_of_class.device
+    )
     total = 0.0
     for start in range(0, len(vectors[0]), CHUNK):
         rows = torch.stack([vector[start : start + CHUNK] for vector in vectors]).double()
@@ -36,24 +42,27 @@ def affinities(vectors: Sequence[Tensor], slots: Tensor, form: Affinity = "centr
     cosines = gram / (norms.unsqueeze(1) * norms).clamp_min(1e-300)
     cosines = cosines.masked_fill(still.unsqueeze(1) | still, 0.0)
     between = ((1 + cosines) / 2).clamp(FLOOR, 1.0).fill_diagonal_(1.0)
-    return between[slots][:, slots]
+    return between[snapshot_of_class][:, snapshot_of_class]
 
 
 def normalised_cut(
-    affinity: Tensor, slots: Tensor, groups: int, by: Labels = "kmeans"
+    affinity: Tensor, snapshot_of_class: Tensor, groups: int, by: Labels = "kmeans"
 ) -> Tensor | None:
     """Return the group [C] of each class by spectral clustering, or None if it is degenerate.
 
-    Classes of equal slot are equal rows of the affinity and belong together. With as many slots as
-    groups there is one such partition; with fewer, none. The order of classes does not matter.
+    Classes of equal snapshot are equal rows of the affinity and belong together. With as many
+    snapshots as groups there is one such partition; with fewer, none. The order of classes does
+    not matter.
     """
-    distinct, labels = torch.unique(slots, return_inverse=True)
+    distinct, labels = torch.unique(snapshot_of_class, return_inverse=True)
     if len(distinct) <= groups:
         return labels if len(distinct) == groups else None
-    order = slots.argsort(stable=True)  # equal rows side by side: the same for every numbering
-    found = torch.empty_like(slots)
-    found[order] = _spectral(affinity[order][:, order], groups, by).to(slots.device)
-    firsts = torch.stack([(slots == slot).nonzero()[0, 0] for slot in distinct])
+    order = snapshot_of_class.argsort(
+        stable=True
+    )  # equal rows side by side: the same for every numbering
+    found = torch.empty_like(snapshot_of_class)
+    found[order] = _spectral(affinity[order][:, order], groups, by).to(snapshot_of_class.device)
+    firsts = torch.stack([(snapshot_of_class == snapshot).nonzero()[0, 0] for snapshot in distinct])
     consistent = torch.equal(found, found[firsts][labels])
     return found if consistent and len(torch.unique(found)) == groups else None
 

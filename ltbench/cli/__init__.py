@@ -54,6 +54,12 @@ app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
 
+@app.command("version")
+def version_() -> None:
+    """Print the version, as --version does."""
+    typer.echo(f"ltbench {__version__}")
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -67,7 +73,7 @@ def main() -> None:
     """Run the command line; errors become one sentence and an exit code."""
     debug = "--debug" in sys.argv
     run.debug = debug
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    arguments = _with_force([word for word in sys.argv[1:] if word != "--debug"])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's notice: save, then end
     try:
         app(arguments, standalone_mode=True)
@@ -83,6 +89,15 @@ def main() -> None:
             debug,
         )
         sys.exit(1)
+
+
+def _with_force(words: list[str]) -> list[str]:
+    """Let `--force` stand alone, for all, or before names."""
+    after = [*words[1:], "-"]
+    return [
+        f"--force={run.ALL}" if word == "--force" and following.startswith("-") else word
+        for word, following in zip(words, after, strict=False)
+    ]
 
 
 def _complain(sentence: str, debug: bool) -> None:

@@ -1,12 +1,12 @@
 """`ltbench check`: does a method hold to the protocol?"""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ltbench.cli import complete
+from ltbench.cli.options import path_of
 
 
 def check(
@@ -24,7 +24,7 @@ def check(
     from ltbench.testing.conformance import check as broken_rules
 
     if target.endswith(".py"):
-        specification = load_file(Path(target))
+        specification = load_file(path_of(target))
         if role(find(specification)) == "post-hoc":
             specification = f"{baseline()}+{specification}"  # it needs something trained
     else:

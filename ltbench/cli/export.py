@@ -8,7 +8,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from ltbench.cli.options import Results
+from ltbench.cli.options import Results, path_of
 from ltbench.errors import UsageError
 
 
@@ -25,7 +25,10 @@ def export(
         Format, typer.Option("--format", help="A table as csv or parquet, or a bundle to merge.")
     ] = Format.CSV,
     output: Annotated[
-        Path | None, typer.Option(help="File to write (without: csv to standard output).")
+        Path | None,
+        typer.Option(
+            parser=path_of, metavar="FILE", help="File to write (without: csv to standard output)."
+        ),
     ] = None,
     results: Results = Path("results"),
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Load, Results
+from ltbench.cli.options import Load, Output, Results, folder_for
 from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
 
@@ -28,6 +28,7 @@ def figure(
         Selection | None, typer.Option(help="Draw scores of another epoch, in files of its own.")
     ] = None,
     results: Results = Path("results"),
+    output: Output = None,
     load: Load = None,
 ) -> None:
     """Draw a figure as PDF, SVG and PNG, with its data as CSV beside it."""
@@ -37,8 +38,9 @@ def figure(
 
     read_files(load)
     console = Console(highlight=False)
+    folder = folder_for(name, results / "figures", output)
     for each in figures(name):
-        made = make(each, Store(results), protocol, select)
+        made = make(each, Store(results), protocol, select, folder)
         for sentence in made.remarks:
             console.print(sentence, markup=False, soft_wrap=True)
         for problem in made.problems:

@@ -57,16 +57,16 @@ def ledger(
     from ltbench.tables.selection import Selection
     from ltbench.tables.write.ledger import as_csv, as_json
 
-    shipped_tables = [table_of(name) for name in sorted(shipped())]
-    claims = load_claims(shipped_tables)
-    tables = [
-        replace(selecting(table, Selection(select)), name=table.name) for table in shipped_tables
-    ]
+    own = [table_of(name) for name in sorted(shipped())]
+    claims = load_claims(own)
+    tables = [replace(selecting(table, Selection(select)), name=table.name) for table in own]
     filled = build(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))
     else:
         sys.stdout.write(as_csv(filled) if format_ is Format.CSV else as_json(filled))
+    for remark in filled.remarks:
+        print(f"ltbench: {remark}", file=sys.stderr)
     for problem in filled.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli.options import Load, Results
+from ltbench.cli.options import Load, Results, path_of
 from ltbench.cli.views.rows import load_files, print_rows
 from ltbench.errors import LtbenchError
 
 
 def merge(
-    source: Annotated[Path, typer.Argument(help="A bundle, or a results folder.")],
+    source: Annotated[Path, typer.Argument(parser=path_of, help="A bundle, or a results folder.")],
     results: Results = Path("results"),
     load: Load = None,
     dry_run: Annotated[

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli.options import path_of
 from ltbench.errors import LtbenchError, UsageError
 
 app = typer.Typer(help="Write a commented file to begin with.", no_args_is_help=True)
@@ -86,7 +87,7 @@ REPORTED = (
     ("LDAM-DRW", "NeurIPS 2019", "CIFAR-100-LT", "ResNet-32", "100", "all", "top1_acc_pct", "42.0"),
 )  # fmt: skip
 
-Name = Annotated[Path, typer.Argument(help="A name, or a path that ends in one.")]
+Name = Annotated[Path, typer.Argument(parser=path_of, help="A name, or a path that ends in one.")]
 
 
 @app.command("method")

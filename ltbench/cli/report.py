@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli.options import Load, Results
+from ltbench.cli.options import Load, Results, path_of
 from ltbench.cli.views.rows import read_files
 
 
 def report(
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="\\[default: report.html in the results folder]"),
+        typer.Option(
+            parser=path_of, metavar="FILE", help="\\[default: report.html in the results folder]"
+        ),
     ] = None,
     results: Results = Path("results"),
     load: Load = None,

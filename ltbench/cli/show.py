@@ -126,7 +126,7 @@ def _part_facts(part: "Method") -> Row:
             for f in fields_of(cls)
         ],
         "variants": list(cls.variants),
-        "deviations": list(cls.deviations),
+        "deviations": list(part.deviations),
     }
 
 

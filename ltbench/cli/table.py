@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Load, Results
+from ltbench.cli.options import Load, Output, Results, folder_for
 from ltbench.cli.views.rows import read_files
 from ltbench.tables.selection import Selection
 
@@ -37,6 +37,7 @@ def table(
         bool, typer.Option("--details", help="Show the statistics behind the cells instead.")
     ] = False,
     results: Results = Path("results"),
+    output: Output = None,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Say which rows can be run, and why others cannot.")
     ] = False,
@@ -69,10 +70,12 @@ def table(
         print_details(behind(chosen, store, protocol), console)
         return
     grid = build(chosen, store, protocol)
-    files = write(grid, results / "tables", siunitx)
+    files = write(grid, folder_for(name, results / "tables", output), siunitx)
     if quiet:
         for problem in grid.problems:
             print(f"ltbench: left out: {problem}", file=sys.stderr)
+        for remark in grid.remarks:
+            print(f"ltbench: {remark}", file=sys.stderr)
         return
     print_table(grid, console)
     console.print(f"Written: {', '.join(map(str, files))}", soft_wrap=True)

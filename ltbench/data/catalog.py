@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ltbench.data.profile import class_counts
+from ltbench.data.profile import PROFILES, Profile, class_counts
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -101,9 +101,13 @@ class Dataset:
 
     info: DatasetInfo
     imbalance: float
+    profile: Profile = "exponential"
 
     def __str__(self) -> str:
-        return self.info.name if self.info.listed else f"{self.info.name}(imbalance={self.ratio})"
+        if self.info.listed:
+            return self.info.name
+        profile = "" if self.profile == "exponential" else f", profile={self.profile!r}"
+        return f"{self.info.name}(imbalance={self.ratio}{profile})"
 
     @property
     def ratio(self) -> str:
@@ -113,10 +117,15 @@ class Dataset:
         """
         return "" if self.info.listed else _shortest(self.imbalance)
 
+    @property
+    def series(self) -> str:
+        """Return the name as papers print it, the same at all ratios of one profile."""
+        return self.info.title + ("" if self.profile == "exponential" else f", {self.profile}")
+
     @cached_property
     def title(self) -> str:
         """Return the name as papers print it, with the ratio where there are several."""
-        return self.info.title if self.info.listed else f"{self.info.title}, r = {self.ratio}"
+        return self.series if self.info.listed else f"{self.series}, r = {self.ratio}"
 
     @property
     def reported_imbalance(self) -> float | None:
@@ -137,7 +146,9 @@ class Dataset:
         info = self.info
         if info.listed and info.counts is None:
             raise UsageError(f"ltbench does not have the list of {info.title}; it cannot run.")
-        whole = info.counts or class_counts(info.head_count, info.classes, self.imbalance)
+        whole = info.counts or class_counts(
+            info.head_count, info.classes, self.imbalance, self.profile
+        )
         kept = [max(1, round(count * fraction)) for count in whole]
         if min(kept) <= validation:
             raise UsageError(
@@ -152,10 +163,10 @@ class Dataset:
 
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:
-    """Return the data set of `cifar100_lt` or `cifar100_lt(imbalance=50)`.
+    """Return the data set of `cifar100_lt` or `cifar100_lt(imbalance=50, profile='step')`.
 
     `imbalance` is used where the specification gives none; else the data set's default.
-    Raises UsageError for an unknown name or parameter, or a ratio that is not at least 1.
+    Raises UsageError for an unknown name, parameter or profile, or a ratio that is not at least 1.
     """
     term = parse_one(specification, "data set")
     if term.name in KNOWN and term.name not in CATALOG:
@@ -184,14 +195,19 @@ def _at(info: DatasetInfo, term: Term, imbalance: float | None) -> Dataset:
     ratio = _parameters(term).get("imbalance", usual)
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
         raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
-    return Dataset(info, float(ratio))
+    profile = _parameters(term).get("profile", PROFILES[0])
+    if profile not in PROFILES:
+        raise unknown(f"profile of {info.name}", str(profile), PROFILES)
+    return Dataset(info, float(ratio), profile)
 
 
 def _parameters(term: Term) -> Mapping[str, Any]:
-    extra = set(term.parameters) - {"imbalance"}
+    extra = set(term.parameters) - {"imbalance", "profile"}
     if extra or term.variant:
         culprit = sorted(extra)[0] if extra else f"@{term.variant}"
-        raise UsageError(f"data set {term.name} has no parameter {culprit}; it takes imbalance.")
+        raise UsageError(
+            f"data set {term.name} has no parameter {culprit}; it takes imbalance and profile."
+        )
     return term.parameters
 
 

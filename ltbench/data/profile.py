@@ -1,6 +1,7 @@
 """How many images each class keeps, and which classes are many, medium and few. Plain numbers."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ltbench.errors import UsageError
 
@@ -8,15 +9,26 @@ MANY_ABOVE = 100  # classes with more training images than this are "many" (Liu 
 FEW_BELOW = 20  # and with fewer than this "few"; the rest are "medium"
 SHOTS = ("many", "medium", "few")
 
+Profile = Literal["exponential", "step"]
+PROFILES: tuple[Profile, ...] = ("exponential", "step")
 
-def class_counts(head_count: int, classes: int, imbalance: float) -> list[int]:
-    """Return n_c = int(n_max * (1 / r)^(c / (C - 1))) for c = 0 … C - 1: class 0 is the head.
 
-    Cui et al. 2019's exponential profile. Raises UsageError if a class would be left without
-    images.
+def class_counts(
+    head_count: int, classes: int, imbalance: float, profile: Profile = "exponential"
+) -> list[int]:
+    """Return the images n_c of the classes c = 0 … C - 1: class 0 is the head.
+
+    exponential, Cui et al. 2019: n_c = int(n_max * (1 / r)^(c / (C - 1))).
+    step, Buda et al. 2018 with half of the classes small, as in the LDAM-DRW code: n_max for
+    c < C // 2, then int(n_max / r).
+
+    Raises UsageError if a class would be left without images.
     """
     share = 1.0 / imbalance
-    counts = [int(head_count * share ** (c / (classes - 1.0))) for c in range(classes)]
+    falls = [c / (classes - 1.0) for c in range(classes)]
+    if profile == "step":
+        falls = [float(c >= classes // 2) for c in range(classes)]
+    counts = [int(head_count * share**fall) for fall in falls]
     if min(counts) < 1:
         raise UsageError(
             f"imbalance {imbalance:g} leaves class {counts.index(0)} of {classes} without images "

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data.diagnosis import diagnosed, misplaced
 from ltbench.data.splits import Indices, draw, fingerprint, hold_out
-from ltbench.errors import LtbenchError, first_line
+from ltbench.errors import LtbenchError
 
 Images = npt.NDArray[np.uint8]  # [N, height, width, channels]
 DIGITS_SPLIT_SEED = 0  # which digits are test images, at any imbalance
@@ -56,7 +57,7 @@ class Split:
 
 def data_root(given: Path | None) -> Path:
     """Return where data lies: the given folder, else LTBENCH_DATA, else ./data."""
-    return given or Path(os.environ.get("LTBENCH_DATA") or "data")
+    return (given or Path(os.environ.get("LTBENCH_DATA") or "data")).expanduser()
 
 
 def load(
@@ -133,17 +134,14 @@ def _torchvision(
         return reader(root, train=True), reader(root, train=False)
     except Exception as error:  # a damaged file breaks torchvision's readers in many ways
         problem = error
-    if download:
+    hopeless = isinstance(problem, MemoryError | PermissionError) or misplaced(root, reader)
+    if download and not hopeless:
         try:
             with redirect_stdout(io.StringIO()):
                 return reader(root, train=True, download=True), reader(root, train=False)
         except Exception as error:  # whatever the network or the archive brings
             problem = error
-    raise LtbenchError(
-        f"{info.name} is missing or damaged under {root} ({first_line(problem)}); name the folder "
-        "that has it with --data-root or LTBENCH_DATA, or delete the damaged files and run "
-        f"`ltbench data prepare {info.name}` where there is a network."
-    )
+    raise diagnosed(info, root, reader, problem)
 
 
 def _digits(info: DatasetInfo, root: Path, download: bool) -> Arrays:
@@ -183,7 +181,7 @@ def _check_sizes(info: DatasetInfo, root: Path, arrays: Arrays) -> None:
             raise LtbenchError(
                 f"the {part} set of {info.name} under {root} has {len(images)} images, "
                 f"{len(labels)} labels and {found.min()} in its smallest class, not at least "
-                f"{promised}; delete the files and run `ltbench data prepare {info.name}`."
+                f"{promised}; name the folder of the whole set with --data-root or LTBENCH_DATA."
             )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +138,7 @@ def train_epoch(
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     for group in optimiser.param_groups:
         group["lr"] = group.get("factor", 1.0) * recipe.learning_rate_at(epoch)
-    start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed)
+    start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed, recipe)
     batches = feed.epoch(
         method.views,
         stage.sampler,
@@ -155,7 +155,7 @@ def train_epoch(
     seed_all(seed, "views", stage.name, epoch)  # drawn with the first batch
     for number, batch in enumerate(batches):
         seed_all(seed, "step", stage.name, epoch, number)
-        clock = Clock(stage.name, epoch, recipe.epochs, number, steps, seed)
+        clock = replace(start, step=number)
         step = Step(method, network, batch, clock, autocast)
         optimiser.zero_grad()
         method.backward(step)

@@ -39,20 +39,23 @@ def calibration(logits: Floats, labels: Labels, weights: Floats, bins: int) -> C
     )
 
 
-def temperature(logits: Floats, labels: Labels) -> float:
-    """Return the T that logits / T have the least log loss at (Guo et al. 2017), 0.01 to 100.
+def temperature(logits: Floats, labels: Labels) -> float | None:
+    """Return the T that logits / T have the least log loss at (Guo et al. 2017).
 
-    Where every label is predicted the loss falls towards 0 with T, and any small T is as good.
+    None where that is none from 0.01 to 100: the loss falls towards 0 with T where every label is
+    predicted, and with 1 / T where logits say nothing of labels.
     """
     own = np.arange(len(labels)), labels
     exact = logits.astype(np.float64)
+    if (exact.argmax(1) == labels).all():
+        return None
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(exact * np.exp(-log_temperature), axis=1)
         return -float(scaled[own].mean())
 
     found = minimize_scalar(loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
-    return float(np.exp(found.x))
+    return None if abs(found.x) > _WIDEST - 0.01 else float(np.exp(found.x))
 
 
 def halves(labels: Labels) -> npt.NDArray[np.bool_]:

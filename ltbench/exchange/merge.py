@@ -1,22 +1,16 @@
 """Another laboratory's records into our store: checked one by one, and nothing overwritten."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Literal
 
-from ltbench.api.registry import build, describe, names, sources
-from ltbench.api.signatures import lacking
-from ltbench.data.catalog import dataset
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError
+from ltbench.exchange.soundness import check, check_curves
 from ltbench.exchange.source import BundledRecord, Source
 from ltbench.runs.files import record_in, write_file
-from ltbench.runs.identity import cell_fingerprint, fingerprint_in
-from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 
@@ -43,106 +37,91 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Me
     Files are written as they came, so an environment stays what its laboratory recorded. Raises
     LtbenchError when the store cannot be written.
     """
-    taken: dict[Cell, Record] = {}  # what a dry run would have written; else it is in the store
+    around = _Around(store)
     for offer in source.offers():
-        if offer.reason:
-            yield MergeResult("refused", offer.name, offer.reason)
-            continue
         try:
-            record = record_in(offer.content)
-            cell = Cell.of(record)
-            doubt = _check(record)
-            ours = taken.get(cell) or _ours(store, cell)
-            if ours is None:
-                _check_neighbours(record, store)
+            yield _merged(offer, around, dry_run=dry_run)
         except _ConflictError as error:
             yield MergeResult("conflict", offer.name, str(error))
-            continue
-        except (ValueError, LtbenchError) as error:
+        except ValueError as error:
             yield MergeResult("refused", offer.name, str(error).rstrip("."))
-            continue
-        if ours is None and dry_run:
-            taken[cell] = record
-        elif ours is None:
-            ours = _add(offer, record, store)
-        elif ours == record and not dry_run:
-            _add_curves(offer, cell, store)  # ours may have lost them
-        yield _finding(offer.name, record, ours, doubt)
 
 
-def _finding(name: str, record: Record, ours: Record | None, doubt: str) -> MergeResult:
+def _merged(offer: BundledRecord, around: "_Around", *, dry_run: bool) -> MergeResult:
+    """Add one record; raises ValueError for one that is not taken."""
+    if offer.reason:
+        raise ValueError(offer.reason)
+    record, store = record_in(offer.content), around.store
+    doubt = check(record)
+    if offer.curves is not None:
+        check_curves(offer.curves, record)
+    cell = Cell.of(record)
+    ours = around.record(cell)
     if ours is None:
-        return MergeResult("added", name, doubt)
-    if ours == record:
-        return MergeResult("already there", name)
-    what = (
-        "another run with the same scores"
-        if ours.last == record.last
-        else f"another run, with top-1 {record.last.top1:.2f} where ours has {ours.last.top1:.2f}"
+        around.check_neighbours(record)
+        ours = None if dry_run else _add(offer, record, store)
+    elif _result(ours) == _result(record) and not dry_run:
+        _add_curves(offer, cell, store)  # ours may have lost them
+    if ours is None:
+        around.take(record, written=not dry_run)
+        return MergeResult("added", offer.name, doubt)
+    if _result(ours) == _result(record):
+        return MergeResult("already there", offer.name)
+    raise _ConflictError(
+        f"{cell} is another run, with top-1 {record.last.top1:.2f} where ours has "
+        f"{ours.last.top1:.2f} ({record.finished}, ours {ours.finished})"
     )
-    return MergeResult(
-        "conflict", name, f"{Cell.of(record)} is {what} ({record.finished}, ours {ours.finished})"
-    )
 
 
-def _check(record: Record) -> str:
-    """Return what cannot be checked here; raises ValueError for a record that is not sound."""
-    try:
-        own = fingerprint_in(record)
-    except (ValueError, KeyError, TypeError):
-        raise ValueError("its settings or stages are not those of a protocol") from None
-    if own != record.fingerprint:
-        raise ValueError(
-            f"its fingerprint is {record.fingerprint}, and its content gives {own}: it was changed"
-        )
-    if {len(record.last.correct), len(record.last.total)} != {len(record.data.class_counts)}:
-        raise ValueError("its scores are of another number of classes than its training images")
-    try:
-        protocol = protocol_of(record.protocol, dataset(record.dataset).info)
-        strange = lacking([record.method], names())
-        method = None if strange else build(record.method)
-    except UsageError as error:
-        raise ValueError(f"this version cannot run it: {error}") from None
-    _check_images(record, protocol)
-    _check_shots(record)
-    same = Protocol(**record.settings) == protocol
-    if method is not None:
-        same &= describe(method) == record.method and sources(method) == record.sources
-        same &= cell_fingerprint(Cell.of(record), method, protocol) == own
-    if not same:
-        raise ValueError(
-            f"ltbench {record.environment.ltbench} ({record.environment.commit or 'no commit'}) "
-            "made it with other settings, or another file of the method, than this one has"
-        )
-    if strange:
-        return f"there is no {', '.join(strange)} here, so its parameters could not be checked"
-    return ""
+def _result(record: Record) -> tuple[object, ...]:
+    """Return what two runs of a cell have in common where they give the same: time is not of it."""
+    return record.fingerprint, record.data, record.last, record.best, record.selected
 
 
-def _check_shots(record: Record) -> None:
-    """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
-    data, held_out = record.data, Protocol(**record.settings).validation
-    groups = shot_groups(data.class_counts, held_out, data.many_above, data.few_below)
-    for scores in filter(None, (record.last, record.best, record.selected)):
-        for group in SHOTS:
-            member = [c for c, each in enumerate(groups) if each == group and scores.total[c]]
-            own = [100 * scores.correct[c] / scores.total[c] for c in member]
-            expected, found = fmean(own) if own else None, getattr(scores, group)
-            if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
-                raise ValueError(f"{group} does not follow from correct and total")
+class _Around:
+    """What a record meets: our store, and what this merge has taken, whether written or not.
+
+    So a dry run says what the merge would.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._taken: dict[Cell, Record] = {}
+        self._methods: dict[tuple[str, ...], Record] = {}
+        self._splits: dict[tuple[str, ...], Record] = {}
+
+    def take(self, record: Record, *, written: bool) -> None:
+        """Count a record as ours; one that was written is read again where it is asked for."""
+        cell = Cell.of(record)
+        if not written:
+            self._taken[cell] = record
+        self._methods.setdefault((*_split(cell), cell.network, cell.method), record)
+        self._splits.setdefault(_split(cell), record)
+
+    def record(self, cell: Cell) -> Record | None:
+        """Return our record of a cell; raises ValueError where a file lies that is not one."""
+        return self._taken.get(cell) or _ours(self.store, cell)
+
+    def check_neighbours(self, record: Record) -> None:
+        """Raise ValueError unless a record may be averaged with those around it, and compared."""
+        cell = Cell.of(record)
+        taken = self._methods.get((*_split(cell), cell.network, cell.method))
+        other = taken or self.store.seed_record(cell)
+        if other is not None and _kind(other) != _kind(record):
+            raise _ConflictError(
+                f"seed {other.seed} here was made with other settings or another file of the method"
+            )
+        other = other or self._splits.get(_split(cell)) or self.store.split_record(cell)
+        if other is not None and other.data != record.data:
+            raise _ConflictError(
+                f"its images are not those of our {other.dataset}, {other.protocol} "
+                f"(training indices {record.data.indices_sha256[:8]}…, "
+                f"ours {other.data.indices_sha256[:8]}…)"
+            )
 
 
-def _check_images(record: Record, protocol: Protocol) -> None:
-    """Raise ValueError unless the training images are as many as the draw's rule says."""
-    expected = dataset(record.dataset).class_counts(
-        fraction=protocol.fraction, validation=protocol.validation
-    )
-    if record.data.class_counts != expected:
-        raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
-    if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
-        raise ValueError("its shot groups are of other thresholds")
-    if not re.fullmatch("[0-9a-f]{64}", record.data.indices_sha256):
-        raise ValueError("its indices_sha256 is no SHA-256")
+def _split(cell: Cell) -> tuple[str, str]:
+    return cell.dataset, cell.protocol
 
 
 def _ours(store: Store, cell: Cell) -> Record | None:
@@ -154,23 +133,6 @@ def _ours(store: Store, cell: Cell) -> Record | None:
     if ours is not None and Cell.of(ours) != cell:
         raise _ConflictError(f"{store.path(cell)} holds the record of another cell")
     return ours
-
-
-def _check_neighbours(record: Record, store: Store) -> None:
-    """Raise ValueError unless a record may be averaged with, and compared to, those around it."""
-    cell = Cell.of(record)
-    other = store.seed_record(cell)
-    if other is not None and _kind(other) != _kind(record):
-        raise _ConflictError(
-            f"seed {other.seed} here was made with other settings or another file of the method"
-        )
-    other = other or store.split_record(cell)
-    if other is not None and other.data != record.data:
-        raise _ConflictError(
-            f"its images are not those of our {other.dataset}, {other.protocol} "
-            f"(training indices {record.data.indices_sha256[:8]}…, "
-            f"ours {other.data.indices_sha256[:8]}…)"
-        )
 
 
 def _kind(record: Record) -> str:

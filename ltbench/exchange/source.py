@@ -6,21 +6,22 @@ refused all the same, for whoever made them meant something by it.
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, first_line
 from ltbench.exchange.bundle import MANIFEST, Manifest, checksum
-from ltbench.runs.files import is_record
+from ltbench.runs.files import LARGEST, content_of, is_record
 from ltbench.runs.record import SCHEMA_VERSION
 from ltbench.runs.store import Store
 
-LARGEST = 2**26  # bytes of a file; a record of 8,142 classes has half a million
+LARGEST_MANIFEST = 2**26  # bytes; a file is named by some 150
+LARGEST_WHOLE = 2**31  # bytes of all files unpacked
+MOST = 200_000  # files
 Read = Callable[[], bytes]  # raises ValueError with the reason in words
 
 
@@ -82,42 +83,52 @@ def read_source(path: Path) -> Source:
     """
     if path.is_dir():
         return _folder(path)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; give a bundle or a results folder.")
     try:
+        if not path.is_file():
+            raise zipfile.BadZipFile("it is no regular file")
         archive = zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist; give a bundle or a results folder.") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive breaks its reader in many ways
         raise UsageError(
-            f"{path} is no bundle ({error}); "
-            "`ltbench export --format bundle --output records.zip` makes one."
+            f"{path} is no bundle ({first_line(error)}); what was unpacked merges as a folder, "
+            "unpacked, and `ltbench export --format bundle --output records.zip` makes a bundle."
         ) from None
     return _archive(path, archive)
 
 
 def _folder(path: Path) -> Source:
+    budget = _Budget()
     files = {
-        found.relative_to(path).as_posix(): partial(_read, found)
+        found.relative_to(path).as_posix(): partial(_read, found, budget)
         for record in Store(path).record_paths()
         for found in (record, record.with_suffix(".csv"))
-        if found.exists()
+        if found.exists() or found.is_symlink()
     }
+    _check_number(path, len(files))
     listed = path / MANIFEST
     if not files and not listed.exists():
         raise UsageError(f"{path} holds no records; give a bundle or a results folder.")
-    manifest = _manifest(listed, partial(_read, listed)) if listed.exists() else None
+    read = partial(content_of, listed, LARGEST_MANIFEST)
+    manifest = _manifest(listed, read) if listed.exists() else None
     return Source(files, manifest, {})
 
 
 def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
     files: dict[str, Read] = {}
     strange: dict[str, str] = {}
+    budget = _Budget()
+    _check_number(path, len(archive.infolist()))
     for entry in archive.infolist():
         name = entry.filename
         if name in files:
             strange[name] = "the archive holds it twice"
         elif name != MANIFEST and (reason := _strange(entry)):
             strange[name] = reason
-        files[name] = partial(_unpack, archive, entry)
+        if name == MANIFEST:
+            files[name] = partial(_unpack, archive, entry, _Budget(), LARGEST_MANIFEST)
+        else:
+            files[name] = partial(_unpack, archive, entry, budget, LARGEST)
     if MANIFEST not in files:
         raise UsageError(
             f"{path} is no bundle (it has no {MANIFEST} of its own); what was unpacked and zipped "
@@ -151,7 +162,7 @@ def _manifest(path: Path, read: Read) -> Manifest:
         raise LtbenchError(
             f"the manifest of {path} does not read ({reason}); get it anew."
         ) from None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise LtbenchError(
             f"the manifest of {path} does not read ({error}); get it anew."
         ) from None
@@ -163,24 +174,46 @@ def _manifest(path: Path, read: Read) -> Manifest:
     return manifest
 
 
-def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+@dataclass
+class _Budget:
+    """What may still be unpacked of a whole bundle, in bytes."""
+
+    left: int = field(default_factory=lambda: LARGEST_WHOLE)
+
+    def spend(self, count: int) -> None:
+        """Raise ValueError where a bundle unpacks to more than any has."""
+        self.left -= count
+        if self.left < 0:
+            raise ValueError(f"the files before it have more than {LARGEST_WHOLE >> 30} GiB")
+
+
+def _check_number(path: Path, count: int) -> None:
+    if count > MOST:
+        raise UsageError(f"{path} has {count} files, more than {MOST}; split it into several.")
+
+
+def _unpack(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, largest: int
+) -> bytes:
     try:
         with archive.open(entry) as file:
-            content = file.read(LARGEST + 1)  # its size as stated may be a lie
-    except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{entry.filename} does not unpack ({error})") from None
-    return _bounded(entry.filename, content)
+            content = file.read(largest + 1)  # its size as stated may be a lie
+    except Exception as error:  # a damaged archive breaks its reader in many ways
+        raise ValueError(f"{entry.filename} does not unpack ({first_line(error)})") from None
+    if len(content) > largest:
+        raise ValueError(
+            f"{entry.filename} has more than {largest >> 20} MiB, which none of ltbench's has"
+        )
+    budget.spend(len(content))
+    return content
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, budget: _Budget) -> bytes:
     try:
-        with path.open("rb") as file:
-            return _bounded(path.name, file.read(LARGEST + 1))
+        content = content_of(path)
     except OSError as error:
         raise ValueError(f"{path.name} does not read ({error.strerror})") from None
-
-
-def _bounded(name: str, content: bytes) -> bytes:
-    if len(content) > LARGEST:
-        raise ValueError(f"{name} has more than {LARGEST >> 20} MiB, which no record has")
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    budget.spend(len(content))
     return content

@@ -107,7 +107,7 @@ def figures(name: str | None = None) -> list[Figure]:
     Raises UsageError naming the file, the key and the remedy.
     """
     if name is not None and name.endswith((".yaml", ".yml")):
-        return _read(Path(name))
+        return _read(Path(name).expanduser())
     shipped = {figure.name: figure for figure in _read(folder() / "figures.yaml")}
     if name is None:
         return list(shipped.values())

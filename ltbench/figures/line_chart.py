@@ -122,7 +122,7 @@ def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ..
     families: dict[str, list[int]] = {}
     for place, head in enumerate(grid.heads):
         if head.column.metric == "top1":
-            families.setdefault(head.column.data.info.title, []).append(place)
+            families.setdefault(head.column.data.series, []).append(place)
     families = {title: places for title, places in families.items() if len(places) > 1}
     if not families:
         raise UsageError(

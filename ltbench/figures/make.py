@@ -29,8 +29,9 @@ def make(
     store: Store,
     protocol: str | None = None,
     select: Selection | None = None,
+    folder: Path | None = None,
 ) -> Made:
-    """Draw a figure into the store's folder `figures`; files are whole or the old ones.
+    """Draw a figure into a folder, else the store's `figures`; files are whole or the old ones.
 
     Raises LtbenchError where it is drawn from records alone and there are none.
     """
@@ -44,7 +45,7 @@ def make(
             points = line_chart.line_chart(figure, build(table, store, protocol))
             drawn, name, data = draw_lines(points), points.name, line_chart.as_csv(points)
             remarks, problems = _unreproduced(points), points.grid.problems
-        files = save(drawn, data, name, store.root / "figures")
+        files = save(drawn, data, name, folder or store.root / "figures")
     return Made(tuple(files), remarks, problems)
 
 

@@ -1,23 +1,26 @@
 """The page: a pure function of a store's files."""
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ltbench.api.signatures import names
-from ltbench.report import line_plots, method_plots
+from ltbench.report import line_plots, method_plots, verdict_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
 from ltbench.report.training_curves import curves
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
+from ltbench.runs.commands import RESULTS
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build as grid
+from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger import build as ledger
 from ltbench.tables.missing import commands
 from ltbench.tables.write.ledger import CAPTION
@@ -47,12 +50,10 @@ def render(store: Store) -> Page:
     runs = gather(store, order)
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
-    root = f"{store.root}/"
-    problems = tuple(
-        each.removeprefix(root) for each in dict.fromkeys([*runs.problems, *filled.problems])
-    )
+    told = [*runs.problems, *filled.problems]
+    problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in told))
     lacking = [
-        (table, commands(grid(table, Store(store.root)), methods))
+        (table, commands(replace(grid(table, Store(store.root)), results=RESULTS), methods))
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]
@@ -60,11 +61,30 @@ def render(store: Store) -> Page:
     text = _environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
+        first_plots=_first(filled),
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
+        failures=[(place, without_paths(reason, store.root)) for place, reason in runs.failures],
         problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,
         first=[method for method in order if method in methods][:2],
     )  # fmt: skip
     return Page(text, records, problems)
+
+
+# An absolute path, of which the last part is kept.
+_ABSOLUTE = re.compile(r"(?<![\w./~])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;]+[/\\])+([^\s/\\'\",;]*)")
+
+
+def without_paths(sentence: str, root: Path) -> str:
+    """Return a sentence without the paths of this machine: a page is made to be sent."""
+    for folder in (root.absolute(), root):
+        sentence = sentence.replace(f"{folder}{os.sep}", "")
+    return _ABSOLUTE.sub(r"\1", sentence)
+
+
+def _first(filled: Ledger) -> list[Plot]:
+    with drawing():
+        made = [verdict_plots.cells(filled.cells), verdict_plots.claims(filled.claims)]
+    return [plot for plot in made if plot is not None]
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:
@@ -94,8 +114,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["breakable"] = _breakable
+    environment.filters["prose"] = _prose
     environment.globals["source"] = lambda name: Markup((_TEMPLATES / name).read_text("utf-8"))
     return environment
+
+
+def _prose(text: str) -> Markup:
+    """Return a sentence in which what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _breakable(name: str) -> Markup:

@@ -8,6 +8,7 @@ from ltbench.runs.record import Environment, Record
 from ltbench.runs.status import overview
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
+from ltbench.statistics.verdict import LEAST
 from ltbench.tables.comparison import Comparison, MethodRow, compare
 
 
@@ -81,6 +82,13 @@ class Setting:
         """Return the comparison's line of a method."""
         return self.comparison.lines[self.groups.index(group)]
 
+    def alike(self, group: MethodRuns) -> bool:
+        """Return whether the seeds that it shares with the base do not tell the two apart."""
+        difference = self.line(group).difference
+        if difference is None or difference.n < LEAST or difference.half_width is None:
+            return group is not self.base
+        return abs(difference.mean) <= difference.half_width
+
     def cost(self, group: MethodRuns) -> float | None:
         """Return the training time relative to the base's, on one machine."""
         return self.line(group).cost
@@ -93,6 +101,7 @@ class ReportRuns:
     settings: tuple[Setting, ...]
     failures: tuple[tuple[str, str], ...]  # method and place, and why it stopped
     problems: tuple[str, ...]
+    remarks: tuple[str, ...]  # seeds that different code computed
 
     @property
     def groups(self) -> list[MethodRuns]:
@@ -109,12 +118,13 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     settings: list[Setting] = []
     for place in sorted(places):
         settings.append(_setting(store, f"s{len(settings)}", places[place], order))
-    failures = tuple(
-        (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", reason)
+    lines = [
+        (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", line)
         for line in overview(store)
-        for reason in line.reasons
-    )
-    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)))
+    ]
+    failures = tuple((place, reason) for place, line in lines for reason in line.reasons)
+    remarks = tuple(f"{place}: {line.mixed}." for place, line in lines if line.mixed)
+    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)), remarks)
 
 
 def _setting(

@@ -42,7 +42,10 @@ class Logits:
 
 
 def write_logits(path: Path, test: Scored, held_out: Scored | None = None) -> None:
-    """Write logits [N, C] in float16 and labels [N] as an npz archive."""
+    """Write logits [N, C] and labels [N] as an npz archive.
+
+    In float16, half the size, where that holds them; in float32 where one would be infinite.
+    """
     arrays = dict(zip(("logits", "labels"), _arrays(test), strict=True))
     if held_out is not None:
         arrays |= zip(("held_out_logits", "held_out_labels"), _arrays(held_out), strict=True)
@@ -54,22 +57,29 @@ def read_logits(path: Path) -> Logits | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-        return Logits(_pair(arrays, ""), _pair(arrays, "held_out_") if len(arrays) > 2 else None)
+        logits = Logits(_pair(arrays, ""), _pair(arrays, "held_out_") if len(arrays) > 2 else None)
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged archive breaks its reader in many ways
         raise LtbenchError(
             f"{path} does not read ({first_line(error)}); delete it and train the run again."
         ) from None
+    if not np.isfinite(logits.test[0]).all():
+        raise LtbenchError(
+            f"{path} has logits that are no numbers, as the network gave them or as an older "
+            "version wrote them; train the run again with this one, or leave it out."
+        )
+    return logits
 
 
 def _arrays(scored: Scored) -> tuple[Array, Array]:
-    logits, labels = scored
-    return logits.half().cpu().numpy(), labels.cpu().numpy()
+    logits, labels = scored[0].float().cpu(), scored[1].cpu()
+    half = logits.half()
+    return (half if half.isfinite().all() else logits).numpy(), labels.numpy()
 
 
 def _pair(arrays: dict[str, Array], prefix: str) -> tuple[Array, Array]:
     logits, labels = arrays[f"{prefix}logits"].astype(np.float32), arrays[f"{prefix}labels"]
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not np.isfinite(logits).all():
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError("logits and labels do not fit")
     return logits, labels

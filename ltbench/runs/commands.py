@@ -22,7 +22,9 @@ def run_command(
     results: Path,
 ) -> str:
     """Return `ltbench run …`, with only the options that differ from their defaults."""
-    words = ["--dataset", data.info.name, "--imbalance", data.ratio]
+    words = ["--dataset", str(data)]
+    if data.profile == "exponential":
+        words = ["--dataset", data.info.name, "--imbalance", data.ratio]
     if network != data.info.network:
         words += ["--network", network]
     if protocol != data.info.protocol:

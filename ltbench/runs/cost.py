@@ -234,8 +234,7 @@ def estimate(jobs: Sequence[Job], workspace: Workspace, workers: int = 1) -> flo
     names = sorted({job.dataset.info.name for job in jobs})
     prices = CostModel((record for name in names for record in store.records(name)), workspace)
     paid, total = PaidTrainings.of(jobs, prices, store), 0.0
-    if workspace.force:
-        paid.trained -= {job.fingerprint for job in jobs}
+    paid.trained -= {job.fingerprint for job in jobs if job.anew}
     for job in jobs:
         total += paid.cost([job]).seconds or 0.0
         paid.buy([job])

@@ -13,7 +13,7 @@ from ltbench.data.readers import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
-from ltbench.engine.train import Observer
+from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file
@@ -23,6 +23,7 @@ from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 from ltbench.runs.recording import record_cell, record_failure
 from ltbench.runs.store import Store
+from ltbench.runs.under_way import Note
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,11 @@ class Workspace:
     data: Path
     device: str = "auto"
     checkpoint_every: float = 30.0  # seconds
-    force: bool = False  # train again what is finished
+    download: bool = True  # data that are missing
+
+
+class BusyError(Exception):
+    """Another process is at a training that this one would not wait for."""
 
 
 def training_of(job: Job, workspace: Workspace) -> Training:
@@ -60,7 +65,7 @@ def training_of(job: Job, workspace: Workspace) -> Training:
         )
     path = Store(workspace.results).checkpoint_path(job.fingerprint)
     checkpoint = Checkpoint(path, write_file, workspace.checkpoint_every)
-    if workspace.force and checkpoint.state() in ("finished", "damaged"):
+    if job.anew and checkpoint.state() in ("finished", "damaged"):
         path.unlink()
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
@@ -78,6 +83,7 @@ def split_of(job: Job, workspace: Workspace) -> Split:
         protocol.subset_seed,
         protocol.validation,
         protocol.fraction,
+        download=workspace.download,
     )
 
 
@@ -97,22 +103,40 @@ def run_job(
     with locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         for cell in job.cells:
             store.sweep(cell, job.fingerprint, job.fingerprint_of(cell))
-        found = {} if workspace.force else {cell: store.read(cell) for cell in job.cells}
+        found = {} if job.anew else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
         if missing:
+            note = Note.of(store, job.fingerprint, tuple(missing))
+            observe = _noted(observe, note)
             try:
                 training, split = training_of(job, workspace), split_of(job, workspace)
+                note.say(training.progress.epochs_done, training.epochs, training.progress.seconds)
                 _begin(training, job, workspace, observe, wait)
                 _train(training, observe)
                 for cell in missing:
                     done[cell] = record_cell(cell, job, training, split, store)
-            except BrokenPipeError:
+            except (BrokenPipeError, KeyboardInterrupt):
+                note.write()
                 raise  # whoever watched has gone; the run itself did not fail
+            except BusyError:
+                note.remove()
+                raise
             except Exception as error:
                 record_failure(error, missing, device_of(workspace.device), store)
+                note.remove()
                 raise
+            note.remove()
     return [done[cell] for cell in job.cells]
+
+
+def _noted(observe: Observer, note: Note) -> Observer:
+    def heard(report: ProgressEvent) -> None:
+        if report.loss is not None:
+            note.say(report.epoch, report.epochs, report.seconds)
+        observe(report)
+
+    return heard
 
 
 def _begin(
@@ -125,7 +149,8 @@ def _begin(
     if job.first_stage is None or training.progress.epochs_done:
         return
     with locked(Store(workspace.results).work(job.first_stage.fingerprint), wait):
-        first = training_of(job.first_stage, replace(workspace, force=False))
+        Store(workspace.results).sweep_work(job.first_stage.fingerprint)
+        first = training_of(job.first_stage, workspace)
         _train(first, lambda report: observe(replace(report, epochs=training.epochs)))
     training.start_from(first)
 
@@ -144,7 +169,13 @@ def _train(training: Training, observe: Observer) -> None:
 
 @lru_cache(maxsize=2)
 def _split(
-    specification: str, root: Path, subset_seed: int, validation: int, fraction: float
+    specification: str,
+    root: Path,
+    subset_seed: int,
+    validation: int,
+    fraction: float,
+    *,
+    download: bool,
 ) -> Split:
     return load(
         dataset(specification),
@@ -152,4 +183,5 @@ def _split(
         subset_seed=subset_seed,
         validation=validation,
         fraction=fraction,
+        download=download,
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from pydantic import ValidationError
 from ltbench.errors import LtbenchError
 from ltbench.runs.record import SCHEMA_VERSION, Failure, Record
 
+LARGEST = 2**22  # bytes of a record or its curves; a record of 8,142 classes has half a million
+
 
 def read_record(path: Path) -> Record:
     """Return the record in a file; raises LtbenchError naming the file and the remedy.
@@ -19,7 +22,7 @@ def read_record(path: Path) -> Record:
     Raises FileNotFoundError if there is none.
     """
     try:
-        return record_in(path.read_bytes())
+        return record_in(content_of(path))
     except FileNotFoundError:
         raise
     except NewerVersionError as error:
@@ -30,6 +33,20 @@ def read_record(path: Path) -> Record:
 
 class NewerVersionError(ValueError):
     """A record of a later ltbench: it is whole, and not for this version to judge."""
+
+
+def content_of(path: Path, largest: int = LARGEST) -> bytes:
+    """Return the bytes of a regular file; a link, a pipe or a device is none.
+
+    Raises ValueError for one that is not, or has more than `largest` bytes, and OSError.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(largest + 1)  # its size as stated may be a lie
+    if len(content) > largest:
+        raise ValueError(f"it has more than {largest >> 20} MiB, which none of ltbench's has")
+    return content
 
 
 def record_in(content: bytes) -> Record:
@@ -65,8 +82,8 @@ def is_record(path: Path) -> bool:
 def read_failure(path: Path) -> Failure:
     """Return the failure record in a file; raises LtbenchError naming the file."""
     try:
-        return Failure.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        return Failure.model_validate_json(content_of(path))
+    except (OSError, ValueError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else str(error)
         raise unreadable(path, reason) from None
 

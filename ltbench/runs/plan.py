@@ -3,21 +3,22 @@
 Cells that differ only in post-hoc parts share one training.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.api.compose import overrides
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import baseline, build, describe, names, parts_of, trained_part
+from ltbench.api.registry import baseline, build, describe, parts_of, trained_part
 from ltbench.data.catalog import Dataset
-from ltbench.errors import LtbenchError, UsageError, unknown
+from ltbench.errors import LtbenchError, unknown
 from ltbench.networks import NETWORKS
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.provenance import Provenance, mixed_code, provenance_of
 from ltbench.runs.record import Record
+from ltbench.runs.request import check_methods
 from ltbench.runs.size import TrainingSize
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
@@ -37,6 +38,7 @@ class Job:
     cells: tuple[Cell, ...]
     fingerprints: tuple[str, ...]  # of the cells
     first_stage: "Job | None" = None  # the training that is this one's first stage; no cells
+    anew: bool = False  # train it again although it is finished
 
     def fingerprint_of(self, cell: Cell) -> str:
         """Return the fingerprint of one of the cells."""
@@ -65,16 +67,17 @@ def make(
     protocol_name: str | None = None,
     network: str | None = None,
     validation: int | None = None,
-    force: bool = False,
+    force: bool | Collection[str] = False,
 ) -> Plan:
     """Return the plan; seeds vary slowest, so every method has a number early.
 
     Raises UsageError for names that do not exist, LtbenchError for a finished cell whose record
-    was made with other settings than now or does not read, unless `force` is given.
+    was made with other settings than now or does not read, unless `force` is given: for all
+    methods, or for those that it names or that have a part of the name.
     """
     if network is not None and network not in NETWORKS:
         raise unknown("network", network, NETWORKS)
-    _refuse_unknown(methods)
+    check_methods(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
         dataset.class_counts()  # raises where a class would be empty
@@ -92,7 +95,8 @@ def make(
                 if cell in cells:
                     continue
                 cells[cell] = None
-                record = None if force else _finished(store, cell, one.whole, *job.fingerprints)
+                anew = force if isinstance(force, bool) else _is_named(cell.method, force)
+                record = None if anew else _finished(store, cell, one.whole, *job.fingerprints)
                 joined.setdefault(replace(cell, seed=0), {})[seed] = (
                     one.provenance() if record is None else provenance_of(record)
                 )
@@ -105,7 +109,7 @@ def make(
                         cells=earlier.cells + job.cells,
                         fingerprints=earlier.fingerprints + job.fingerprints,
                     )
-                jobs[job.fingerprint] = job
+                jobs[job.fingerprint] = replace(job, anew=job.anew or anew)
     return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(joined)))
 
 
@@ -113,17 +117,6 @@ def with_method(job: Job, specification: str) -> Job:
     """Return the training of another method, all else being a job's; it fills no cell."""
     whole = _Resolved.of(build(specification), job.protocol)
     return replace(whole.job(job.dataset, job.network, job.seed), cells=(), fingerprints=())
-
-
-def _refuse_unknown(methods: Sequence[str]) -> None:
-    """Raise UsageError naming all the methods that do not exist, not only the first."""
-    known = names()
-    strange = [term.name for text in methods for term in parse(text) if term.name not in known]
-    if len(strange) > 1:
-        raise UsageError(
-            f"unknown methods {', '.join(map(repr, dict.fromkeys(strange)))}; "
-            f"known: {', '.join(known)}. Methods of your own come with --load mine.py."
-        )
 
 
 @dataclass(frozen=True)
@@ -170,6 +163,10 @@ class _Resolved:
         )  # fmt: skip
 
 
+def _is_named(method: str, names: Collection[str]) -> bool:
+    return method in names or any(term.name in names for term in parse(method))
+
+
 def _warnings(joined: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
     for cell, by_seed in joined.items():
         if words := mixed_code(by_seed):
@@ -186,6 +183,12 @@ def _finished(store: Store, cell: Cell, own: Identity, fingerprint: str) -> Reco
             f"{store.path(cell)} was made by another version of the method "
             f"({record.versions or 'the first'}, now {own.versions or 'the first'}); "
             "run with --force to train it again, or with --results for another folder."
+        )
+    if record is not None and record.sources != own.sources:
+        named = ",".join(dict.fromkeys(name.partition(":")[0] for name in own.sources))
+        raise LtbenchError(
+            f"the files of {named} have changed since {store.path(cell)} was made; the same "
+            f"command with --force {named} trains it again and keeps the old run beside it."
         )
     if record is not None and record.fingerprint != fingerprint:
         raise LtbenchError(

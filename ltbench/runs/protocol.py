@@ -14,6 +14,8 @@ from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
 PAPER = "paper"
+EXACT = frozenset({PAPER, f"{PAPER}(precision='float32')"})
+"""A paper's own protocol; float32 is the papers' precision, bfloat16 ours."""
 
 
 class Protocol(BaseModel):
@@ -44,8 +46,8 @@ class Protocol(BaseModel):
 
     @property
     def exact(self) -> bool:
-        """Return whether this is a paper's own protocol, unchanged."""
-        return self.specification == PAPER
+        """Return whether this is a paper's own protocol, unchanged but for its precision."""
+        return self.specification in EXACT
 
     def recipe(self) -> Recipe:
         """Return the recipe that methods start from."""

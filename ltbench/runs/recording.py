@@ -1,6 +1,7 @@
 """What a training leaves in the store: records with curves and logits, or why it stopped."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import torch
@@ -59,6 +60,10 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
         deviations=_deviations(method, job.protocol, len(sessions)),
         finished=_now(),
     )
+    with suppress(LtbenchError):  # what does not read is replaced
+        before = store.read(cell)
+        if before is not None and before.sources != record.sources:
+            store.set_aside(before)
     held_out = None
     if held is not None:
         held_out = logits_of(method, network, held, training.autocast), held.subset.labels

@@ -15,17 +15,11 @@ from ltbench.data.samplers import DRAWS
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
-from ltbench.runs.execute import Workspace, split_of, training_of
+from ltbench.runs.execute import Workspace, training_of
 from ltbench.runs.plan import Job
 from ltbench.runs.size import TrainingSize
 
 TIMED_STEPS = 3
-
-
-def check_data(jobs: tuple[Job, ...], workspace: Workspace) -> None:
-    """Read the data of every job, so that what cannot be read is said before anything starts."""
-    for job in jobs:
-        split_of(job, workspace)
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
     views = time.perf_counter() - started
     marks = []
     for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
-        clock = Clock(stage.name, 0, recipe.epochs, number, steps)
+        clock = Clock(stage.name, 0, recipe.epochs, number, steps, recipe=recipe)
         optimiser.zero_grad()
         method.backward(Step(method, training.network, batch, clock, training.autocast))
         optimiser.step()

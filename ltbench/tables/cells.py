@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.protocol import PAPER
+from ltbench.runs.protocol import EXACT
+from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
@@ -34,7 +35,7 @@ class ResolvedColumn:
     @property
     def exact(self) -> bool:
         """Return whether it is the paper's own protocol, which alone confirms or contradicts."""
-        return self.protocol == PAPER
+        return self.protocol in EXACT
 
     def method(self, row: Row) -> str | None:
         """Return the specification of a row's cells; None where nothing can run."""
@@ -64,6 +65,7 @@ class Run:
 
     values: dict[tuple[Metric, Selection], float]
     timing: Timing
+    provenance: Provenance
 
     @classmethod
     def of(cls, record: Record) -> "Run":
@@ -74,15 +76,19 @@ class Run:
             for select in Selection
             if (value := quantity.read(record, select)) is not None
         }
-        return cls(values, timing_of(record))
+        return cls(values, timing_of(record), provenance_of(record))
 
 
 @dataclass
 class Reader:
-    """Reads each record of a store once; `problems` names those that do not read."""
+    """Reads each record of a store once.
+
+    `problems` names the records that are left out, `remarks` what to know of those that are not.
+    """
 
     store: Store
     problems: list[str] = field(default_factory=list)
+    remarks: dict[str, None] = field(default_factory=dict)  # in their order, each once
     _read: dict[Cell, Run | None] = field(default_factory=dict)
 
     def run(self, cell: Cell) -> Run | None:
@@ -93,9 +99,21 @@ class Reader:
         return self._read[cell]
 
     def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:
-        """Return the runs of one row and column by seed."""
-        found = ((cell.seed, self.run(cell)) for cell in cells)
-        return {seed: run for seed, run in found if run is not None}
+        """Return the runs of one row and column by seed; none where no mean can be of them all."""
+        each = ((cell.seed, self.run(cell)) for cell in cells)
+        found = {seed: run for seed, run in each if run is not None}
+        computed = {seed: run.provenance for seed, run in found.items()}
+        if words := mixed_versions(computed):
+            self._tell(cells[0], f"{words}: no mean is of both; --force trains the older anew.")
+            return {}
+        if words := mixed_code(computed):
+            self.remarks[f"{cells[0].method} on {cells[0].dataset}: {words}."] = None
+        return found
+
+    def _tell(self, cell: Cell, words: str) -> None:
+        problem = f"{cell.method} on {cell.dataset}: {words}"
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def record(self, cell: Cell) -> Record | None:
         """Return a cell's whole record, if there is one that reads."""

@@ -230,7 +230,7 @@ def _find(name: str) -> Path:
     if name in tables:
         return tables[name]
     if name.endswith((".yaml", ".yml")):
-        return Path(name)
+        return Path(name).expanduser()
     hint = "A table of your own is given by the path of its .yaml file."
     raise unknown("table", name, tables, hint)
 

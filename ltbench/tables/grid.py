@@ -66,6 +66,7 @@ class Grid:
     lines: tuple[tuple[TableCell, ...], ...]  # one tuple a row, one entry a column
     problems: tuple[str, ...]  # records that do not read, reported values without a place
     results: Path
+    remarks: tuple[str, ...] = ()  # what to know of the records that are joined
 
     @property
     def rows(self) -> list[Row]:
@@ -116,7 +117,14 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
         _filled(table, reader, read_column(reader, table, head, definition.rows)) for head in heads
     ]
     problems = [*reader.problems, *_unplaced(table)]
-    return Grid(table, heads, tuple(zip(*columns, strict=True)), tuple(problems), store.root)
+    return Grid(
+        table,
+        heads,
+        tuple(zip(*columns, strict=True)),
+        tuple(problems),
+        store.root,
+        tuple(reader.remarks),
+    )
 
 
 def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell]:

@@ -78,11 +78,12 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All lines, and the records that do not read."""
+    """All lines, the records that do not read, and what to know of those that do."""
 
     cells: tuple[LedgerRow, ...]
     claims: tuple[LedgerRow, ...]
     problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()  # what to know of the records that are joined
 
 
 def build(
@@ -105,7 +106,8 @@ def build(
     ]
     named = {table.short: table for table in tables}
     gains = [_claim(claim, named[claim.table], source) for claim in claims]
-    return Ledger(tuple(cells), _judged(gains), tuple(dict.fromkeys(source.reader.problems)))
+    problems, remarks = dict.fromkeys(source.reader.problems), source.reader.remarks
+    return Ledger(tuple(cells), _judged(gains), tuple(problems), tuple(remarks))
 
 
 @dataclass(frozen=True)

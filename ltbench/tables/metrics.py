@@ -51,13 +51,13 @@ def _unrecorded(record: Record, select: Selection) -> None:
     """Return nothing: no record holds this metric."""
 
 
-_ACCURACY, _HOURS = "top1_acc_pct", "train_wall_clock_hours"
+ACCURACY, _HOURS = "top1_acc_pct", "train_wall_clock_hours"
 
 METRICS: dict[Metric, Quantity] = {
-    "top1": Quantity(_ACCURACY, "all", _score("top1"), tolerance=1.0),
-    "many": Quantity(_ACCURACY, "many", _score("many"), tolerance=2.0),
-    "medium": Quantity(_ACCURACY, "medium", _score("medium"), tolerance=2.0),
-    "few": Quantity(_ACCURACY, "few", _score("few"), tolerance=2.0),
+    "top1": Quantity(ACCURACY, "all", _score("top1"), tolerance=1.0),
+    "many": Quantity(ACCURACY, "many", _score("many"), tolerance=2.0),
+    "medium": Quantity(ACCURACY, "medium", _score("medium"), tolerance=2.0),
+    "few": Quantity(ACCURACY, "few", _score("few"), tolerance=2.0),
     "open_set_f": Quantity("open_set_f_measure", "all", _unrecorded, decimals=3),
     "hours": Quantity(_HOURS, "", _hours, 2, ranked=False, comparable=False),
     "cost": Quantity(_HOURS, "", _hours, 2, ranked=False, over="hours"),

@@ -1,6 +1,8 @@
 """The values that papers print, from a CSV file with one value a line."""
 
+import codecs
 import csv
+import io
 import math
 import re
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import NamedTuple
 
 from ltbench.data.catalog import Dataset
 from ltbench.errors import UsageError
-from ltbench.tables.metrics import METRICS, REPORTED, Metric
+from ltbench.tables.metrics import ACCURACY, METRICS, REPORTED, Metric
 
 _HEADER = ("method", "dataset", "backbone", "imbalance_ratio", "split", "metric", "value")
 
@@ -26,7 +28,7 @@ class ReportedKey(NamedTuple):
     def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "ReportedKey":
         """Return the place of a row and a column; a ratio has that of what it is a ratio of."""
         measured = METRICS[metric].over or metric
-        return cls(label, data.info.title, network, data.reported_imbalance, measured)
+        return cls(label, data.series, network, data.reported_imbalance, measured)
 
     def __str__(self) -> str:
         ratio = "" if self.imbalance is None else f", r = {self.imbalance:g}"
@@ -47,20 +49,17 @@ def read_reported(path: Path) -> Reported:
     """Return the values in a CSV file; raises UsageError naming the file, line and remedy."""
     reported: Reported = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, restval="", strict=True)
-            absent = [name for name in _HEADER if name not in (reader.fieldnames or ())]
-            if absent:
+        reader = csv.DictReader(io.StringIO(_text(path), newline=""), restval="", strict=True)
+        absent = [name for name in _HEADER if name not in (reader.fieldnames or ())]
+        if absent:
+            raise UsageError(f"{path} has no column {absent[0]}; it needs {', '.join(_HEADER)}.")
+        for line in reader:
+            place, value = _value(f"{path}, line {reader.line_num}", line)
+            if place in reported:
                 raise UsageError(
-                    f"{path} has no column {absent[0]}; it needs {', '.join(_HEADER)}."
+                    f"{path}, line {reader.line_num}: it gives {place} twice; keep one."
                 )
-            for line in reader:
-                place, value = _value(f"{path}, line {reader.line_num}", line)
-                if place in reported:
-                    raise UsageError(
-                        f"{path}, line {reader.line_num}: it gives {place} twice; keep one."
-                    )
-                reported[place] = value
+            reported[place] = value
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
@@ -68,7 +67,33 @@ def read_reported(path: Path) -> Reported:
         ) from None
     except (csv.Error, ValueError) as error:
         raise UsageError(f"{path} is not a CSV file in UTF-8 ({error}); save it as one.") from None
+    shares = {place: value for place, value in reported.items() if _is_accuracy(place)}
+    if shares and max(shares.values()) < 1:
+        place, value = next(iter(shares.items()))
+        raise UsageError(
+            f"{path}: every accuracy is below 1, as {value:g} for {place}; write percent."
+        )
     return reported
+
+
+def _text(path: Path) -> str:
+    """Return a CSV file's text; raises UsageError for how spreadsheets save it otherwise."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError(f"{path} is in UTF-16; save it as CSV in UTF-8.")
+    text = content.decode("utf-8-sig")
+    header = text.partition("\n")[0]
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in header and "," not in header:
+            raise UsageError(
+                f"{path} has {name} between its columns; save it with commas there, "
+                "and points in decimals."
+            )
+    return text
+
+
+def _is_accuracy(place: ReportedKey) -> bool:
+    return METRICS[place.metric].reported == ACCURACY
 
 
 def _value(where: str, line: dict[str, str]) -> tuple[ReportedKey, float]:
@@ -81,7 +106,10 @@ def _value(where: str, line: dict[str, str]) -> tuple[ReportedKey, float]:
     ratio = _number(where, "imbalance_ratio", line) if line["imbalance_ratio"] else None
     backbone = re.sub("[^a-z0-9]", "", line["backbone"].lower())  # ResNet-32 is our resnet32
     place = ReportedKey(line["method"], line["dataset"], backbone, ratio, metric)
-    return place, _number(where, "value", line)
+    value = _number(where, "value", line)
+    if _is_accuracy(place) and not 0 <= value <= 100:
+        raise UsageError(f"{where}: {value:g} for {place} is no accuracy in percent; correct it.")
+    return place, value
 
 
 def _number(where: str, key: str, line: dict[str, str]) -> float:
@@ -89,6 +117,11 @@ def _number(where: str, key: str, line: dict[str, str]) -> float:
         number = float(line[key])
     except ValueError:
         number = math.nan
+    if re.fullmatch(r"\s*-?\d+,\d+\s*", line[key]):
+        raise UsageError(
+            f"{where}: {key} {line[key]!r} has a decimal comma; "
+            f"write {line[key].strip().replace(',', '.')}."
+        )
     if not math.isfinite(number):
         raise UsageError(f"{where}: {key} {line[key]!r} is not a number; correct it.")
     return number

@@ -66,7 +66,9 @@ def first_step(work: Training, epoch: int = 0) -> Step:
     batch = next(work.train.epoch(method.views, stage.sampler, recipe.batch_size, False, seed=7))
     work.network.train()
     optimiser_for(work.network, stage).zero_grad()
-    return Step(method, work.network, batch, Clock(stage.name, epoch, recipe.epochs, 0, 3, 0))
+    return Step(
+        method, work.network, batch, Clock(stage.name, epoch, recipe.epochs, 0, 3, 0, recipe)
+    )
 
 
 def interrupted(specification: str) -> Training:

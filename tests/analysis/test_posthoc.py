@@ -1,5 +1,7 @@
 """Evaluation from stored logits: what a run itself would say, and refusals in words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -127,6 +129,20 @@ def test_temperature_is_fitted_on_held_out_images_and_changes_no_prediction(stor
     held = logits_of(record, store).held_out
     assert held[0].shape == (30, 10)
     assert np.bincount(held[1]).tolist() == [3] * 10
+
+
+def test_a_temperature_at_its_bound_is_warned_of_and_left_out(store):
+    record = by_method(store, held_out=3)["ce"]
+    logits = logits_of(record, store)
+    labels = logits.held_out[1]
+    easy = replace(logits, held_out=(np.eye(10, dtype=np.float32)[labels], labels))
+    said = []
+    ways = EvaluationGrid(**{**vars(PLAIN), "fitted_on": "held-out"})
+    (row,) = evaluate(record, easy, ways, said.append)
+    assert row["post_hoc"] == AS_RECORDED
+    (sentence,) = said
+    assert "ce on digits_lt" in sentence
+    assert "hold out more" in sentence
 
 
 def test_without_held_out_images_no_temperature_is_fitted_on_them(store, record):

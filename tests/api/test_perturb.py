@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ltbench.api.perturb import evaluate_at, inner, norm, rejected, scaled
+from ltbench.api.perturb import Segments, evaluate_at, inner, norm, rejected, scaled
+from ltbench.engine.precision import autocast_of
 from ltbench.networks import create
+from ltbench.testing.synthetic import first_step, training
 
 SHAPES = {"a": (3,), "b": (2, 2), "c": ()}
 
@@ -280,3 +283,57 @@ def test_no_operation_changes_its_arguments():
     norm(perturbation)
     assert torch.equal(flat(perturbation), before[0])
     assert torch.equal(flat(direction), before[1])
+
+
+# Precision
+
+
+def moved_by(share, precision):
+    """Evaluate a step of weights perturbed by a share of their norm."""
+    work = training("ce")
+    step = first_step(work)
+    step.autocast = autocast_of(precision, torch.device("cpu"))
+    ones = {name: torch.ones_like(w) for name, w in work.network.named_parameters()}
+    step.forward(scaled(ones, share * norm(dict(work.network.named_parameters()))))
+    members = torch.zeros_like(step.batch.targets)
+    perturbation = scaled(ones, share * norm(dict(work.network.named_parameters())))
+    step.forward(Segments([perturbation, {}], members))
+
+
+@pytest.mark.parametrize(
+    ("share", "precision", "lost"),
+    [
+        (1e-5, "bfloat16", True), (1e-3, "bfloat16", False),
+        (1e-10, "float32", True), (1e-5, "float32", False),
+    ],
+)  # fmt: skip
+def test_perturbations_below_the_precision_are_warned_of(share, precision, lost):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        moved_by(share, precision)
+    texts = [str(each.message) for each in found]
+    assert len(texts) == (2 if lost else 0)
+    assert all(f"rounding in {precision}" in text for text in texts)
+
+
+@pytest.mark.filterwarnings("ignore:perturbations of less")
+def test_bfloat16_rounds_away_what_is_warned_of_and_keeps_what_is_not():
+    """The change of a gradient by a small and by a large displacement, against float64's."""
+    cosines = []
+    for share in (1e-5, 1e-2):
+        changes = []
+        for precision in (None, "bfloat16"):
+            work = training("ce")
+            network = work.network.double() if precision is None else work.network
+            step = first_step(work)
+            images = step.batch.images.to(next(network.parameters()))
+            step.batch = step.batch._replace(views=(images,))
+            if precision:
+                step.autocast = autocast_of(precision, torch.device("cpu"))
+            here = step.gradients(step.losses(step.forward()).mean())
+            there = scaled(here, share * norm(dict(network.named_parameters())))
+            moved = step.gradients(step.losses(step.forward(there)).mean())
+            changes.append(torch.cat([(moved[n] - here[n]).double().flatten() for n in here]))
+        cosines.append(float(torch.cosine_similarity(*changes, dim=0)))
+    assert cosines[0] < 0.5
+    assert cosines[1] > 0.9

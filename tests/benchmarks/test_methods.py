@@ -67,7 +67,7 @@ def trainer(specification, task=CIFAR100):
     stage = replace(method.stages(RECIPE)[0], recipe=RECIPE)
     optimiser = optimiser_for(network, stage)
     for part in leaves(method):
-        if isinstance(part, Grouped) and part.keeper is part:
+        if isinstance(part, Grouped) and part.owner is part:
             part.state["groups"] = torch.arange(task.num_classes) * part.groups // task.num_classes
         if isinstance(part, GKP):
             part.state["penalty"] = Quadratic.zero(encoder_of(network))._asdict()
@@ -91,8 +91,13 @@ def trainer(specification, task=CIFAR100):
         ("more", "ce", 2.2, CIFAR100),
         ("bcl", "ce", 3.3, CIFAR100),
         ("cc_sam(perturbed='head')", "ce", 1.25, CIFAR100),
-        ("cc_sam", "ce", 3.2, CIFAR10),
-        ("cc_sam", "ce", 8.0, CIFAR100),  # a call for each of half a hundred classes in a batch
+        ("cc_sam(gradients='owned')", "ce", 3.2, CIFAR10),
+        (
+            "cc_sam(gradients='owned')",
+            "ce",
+            8.0,
+            CIFAR100,
+        ),  # a call for each of half a hundred classes in a batch
         ("bcl+gsa", "bcl", 4.8, CIFAR100),
         ("bcl+gsa(gradients='owned')", "bcl", 3.0, CIFAR100),
     ],

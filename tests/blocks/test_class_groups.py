@@ -1,14 +1,15 @@
 """The bank of snapshots and the groups: what is kept, when, and what is refused."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Task, build
-from ltbench.blocks.class_groups import Grouped
-from ltbench.blocks.feature_quality import Quality, encoder_of
+from ltbench.blocks.class_groups import Grouped, SnapshotBank, spread_out
+from ltbench.blocks.feature_quality import encoder_of
 from ltbench.errors import LtbenchError, UsageError
 
 COUNTS = (40, 20, 8, 3, 1)
@@ -38,12 +39,29 @@ def data_of(counts=COUNTS, seed=0):
     images = torch.randn(len(targets), 1, 2, 2, generator=draw, dtype=torch.float64)
     images += targets.view(-1, 1, 1, 1)
     parts = torch.arange(len(targets)).split(17)
-    return lambda: (Batch((images[p],), targets[p], p) for p in parts)
+    return Images(targets, [Batch((images[p],), targets[p], p) for p in parts])
+
+
+@dataclass
+class Images:
+    """Training images as a method sees them."""
+
+    targets: Tensor
+    batches: list[Batch]
+
+    def __call__(self):
+        return iter(self.batches)
 
 
 def quality(*values):
-    found = torch.tensor(values, dtype=torch.float64)
-    return Quality(found, found, found)
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def bank_of(*updates, counts=COUNTS):
+    bank = SnapshotBank.empty(torch.tensor(counts))
+    for encoder, values in updates:
+        bank = bank.update(encoder, quality(*values))
+    return bank
 
 
 def moved(network):
@@ -57,61 +75,73 @@ def moved(network):
 
 def test_a_class_keeps_the_encoder_of_its_best_quality_and_the_rest_is_dropped():
     torch.manual_seed(0)
-    method, network, seen = grouped(), Encoder(), []
+    bank, network, seen = bank_of(), Encoder(), []
     best, where = [-math.inf] * 5, [-1] * 5
     draw = torch.Generator().manual_seed(1)
     for epoch in range(30):
         seen.append(encoder_of(moved(network)))
         now = torch.randn(5, generator=draw).tolist()
-        method._remember(network, quality(*now))
+        bank = bank.update(seen[-1], quality(*now))
         for c in range(5):
             if now[c] > best[c]:
                 best[c], where[c] = now[c], epoch
-        bank = method.state["bank"]
-        assert bank["slots"].tolist() == where
-        assert bank["quality"].tolist() == pytest.approx(best)
-        assert set(bank["snapshots"]) == set(map(str, where))  # bounded by what is referred to
-        assert all(torch.equal(bank["snapshots"][str(e)], seen[e]) for e in where)
+        assert bank.snapshot_of_class.tolist() == where
+        assert bank.quality.tolist() == pytest.approx(best)
+        assert set(bank.encoders) == set(map(str, where))  # bounded by what is referred to
+        assert all(torch.equal(bank.encoders[str(e)], seen[e]) for e in where)
 
 
 def test_an_encoder_that_did_not_move_is_stored_once():
-    method, network = grouped(), Encoder()
-    for rise in range(4):
-        method._remember(network, quality(rise, 0.0, -rise, rise, 1.0))
-    assert list(method.state["bank"]["snapshots"]) == ["0"]
+    encoder = encoder_of(Encoder())
+    bank = bank_of(*((encoder, (rise, 0.0, -rise, rise, 1.0)) for rise in range(4)))
+    assert list(bank.encoders) == ["0"]
 
 
 def test_snapshots_are_of_the_encoder_alone_and_copies():
-    method, network = grouped(), Encoder()
-    method._remember(network, quality(1.0, 1.0, 1.0, 1.0, 1.0))
-    snapshot = method.state["bank"]["snapshots"]["0"].clone()
+    network = Encoder()
+    encoder = encoder_of(network)
+    before = encoder.clone()
     moved(network)
-    assert torch.equal(method.state["bank"]["snapshots"]["0"], snapshot)
-    assert len(snapshot) == 24
+    assert torch.equal(encoder, before)
+    assert len(encoder) == 24
 
 
 def test_quality_that_is_not_finite_is_refused_but_for_a_class_without_images():
+    clock = Clock("train", 0, 10)
     method = grouped((9, 5, 2, 0))
-    method._remember(Encoder(), quality(1.0, 1.0, 1.0, math.nan))
+    method.after_epoch(Encoder(), data_of((9, 5, 2, 0)), clock)  # class 3 has no quality
+    broken = Encoder()
+    with torch.no_grad():
+        broken.backbone.weight.fill_(math.nan)
     with pytest.raises(LtbenchError, match="not finite"):
-        method._remember(Encoder(), quality(1.0, math.nan, 1.0, math.nan))
+        method.after_epoch(broken, data_of((9, 5, 2, 0)), clock)
 
 
-def test_quality_is_taken_on_some_training_images_of_each_class_always_the_same():
+def test_images_of_a_class_are_evenly_spaced_and_no_more_than_asked_for():
+    targets = data_of().targets[torch.randperm(72, generator=torch.Generator().manual_seed(3))]
+    chosen = spread_out(targets, torch.tensor(COUNTS), 7)
+    assert targets[chosen].bincount().tolist() == [7, 7, 4, 3, 1]
+    for c, stride in enumerate((6, 3, 2, 1, 1)):
+        own = [i for i, y in enumerate(targets.tolist()) if y == c]
+        assert chosen[targets == c].nonzero().flatten().tolist() == list(range(0, len(own), stride))
+
+
+def test_quality_is_taken_on_some_training_images_of_each_class():
     method, network = grouped(quality_images=7), Encoder()
-    images, targets = (torch.cat(part) for part in zip(*method._chosen(data_of()), strict=True))
-    assert targets.bincount().tolist() == [7, 7, 4, 3, 1]
-    again = torch.cat([own for own, _ in method._chosen(data_of())])
-    assert torch.equal(images, again)
-    found = method._quality(network, data_of(), Clock("train", 3, 10))
+    data, seen = data_of(), []
+    network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    found = method.measure(network, data, Clock("train", 3, 10))
     assert found.quality.shape == (5,)
     assert found.quality.isfinite().all()
+    every = torch.cat([batch.images for batch in data()])
+    chosen = spread_out(data.targets, torch.tensor(COUNTS), 7)
+    assert torch.equal(torch.cat(seen), every[chosen])
 
 
 def test_crops_are_fresh_every_epoch_and_the_same_after_a_resume():
     method = grouped(quality_view="crop")
     network, clocks = Encoder(), [Clock("train", epoch, 10) for epoch in (3, 4, 3)]
-    first, second, third = (method._quality(network, data_of(), clock).quality for clock in clocks)
+    first, second, third = (method.measure(network, data_of(), clock).quality for clock in clocks)
     assert torch.equal(first, third)
     assert not torch.equal(first, second)
 
@@ -137,27 +167,28 @@ def test_groups_come_at_the_start_then_every_interval_and_freeze():
 
 
 def test_few_snapshots_fall_back_to_groups_by_size_and_say_so():
+    torch.manual_seed(0)
     method, network = grouped(), Encoder()
-    method._remember(network, quality(1.0, 1.0, 1.0, 1.0, 1.0))
-    method._regroup()
+    updates = [(encoder_of(network), [1.0] * 5)]
+    method.state["bank"] = vars(bank_of(*updates))
+    method.regroup()
     assert method.class_groups.tolist() == [0, 0, 1, 2, 2]  # equal widths in log n
     assert method.curves()["by_similarity"] == 0
     for epoch in range(1, 5):
         now = [0.0] * 5
         now[epoch] = 2.0
-        method._remember(moved(network), quality(*now))
-    method._regroup()
+        updates.append((encoder_of(moved(network)), now))
+    method.state["bank"] = vars(bank_of(*updates))
+    method.regroup()
     assert method.curves()["by_similarity"] == 1
-    assert method.curves()["snapshots"] == 5
 
 
 def test_anchors_are_means_over_classes():
     torch.manual_seed(0)
     method, network = grouped(), Encoder()
-    one = encoder_of(network)
-    method._remember(network, quality(1.0, 1.0, 1.0, 1.0, 1.0))
-    two = encoder_of(moved(network))
-    method._remember(network, quality(2.0, 0.0, 0.0, 0.0, 0.0))
+    one, two = encoder_of(network), encoder_of(moved(network))
+    bank = bank_of((one, [1.0] * 5), (two, [2.0, 0.0, 0.0, 0.0, 0.0]))
+    method.state["bank"] = vars(bank)
     method.state["groups"] = torch.tensor([0, 0, 0, 1, 1])
     torch.testing.assert_close(method.anchor(0), (2 * one + two) / 3)
     assert torch.equal(method.anchor(1), one)
@@ -188,7 +219,7 @@ def test_the_first_part_keeps_and_the_others_read():
     method = build("ce+gkp+gsa")
     gkp, gsa = method.modifiers
     method.setup(Task(torch.tensor(COUNTS)))
-    assert gkp.keeper is gsa.keeper is gkp
+    assert gkp.owner is gsa.owner is gkp
     assert "bank" in gkp.state
     assert "bank" not in gsa.state
     gkp.state["groups"] = torch.tensor([0, 1, 2, 3, 3])
@@ -196,7 +227,7 @@ def test_the_first_part_keeps_and_the_others_read():
     method.state = {"0": {}, "1": {"groups": torch.tensor([3, 2, 1, 0, 0])}, "2": {}}  # resumed
     assert gsa.class_groups.tolist() == [3, 2, 1, 0, 0]
     other = build("ce+gsa+gkp")
-    assert other.modifiers[1].keeper is other.modifiers[0]
+    assert other.modifiers[1].owner is other.modifiers[0]
 
 
 def test_parts_that_want_other_groups_are_refused():
@@ -209,11 +240,11 @@ def test_parts_that_want_other_groups_are_refused():
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"groups": 0}, {"interval": 0}, {"start": 0.9, "freeze": 0.5}, {"quality_images": 1}],
+    ["groups=0", "interval=0.0", "start=0.9, freeze=0.5", "quality_images=1", "freeze=1.1"],
 )
 def test_impossible_parameters_are_refused(parameters):
-    with pytest.raises(ValueError, match=r"at least|shares"):
-        Grouped(**parameters)
+    with pytest.raises(UsageError, match=r"not allowed: |start must not lie after"):
+        build(f"ce+gsa({parameters})")
 
 
 def test_more_groups_than_classes_are_refused():
@@ -228,6 +259,6 @@ def test_networks_without_features_or_encoder_are_refused():
             return {"logits": images.flatten(1)}
 
     with pytest.raises(LtbenchError, match="gives features"):
-        grouped()._quality(Bare(), data_of(), Clock("train", 0, 1))
+        grouped().measure(Bare(), data_of(), Clock("train", 0, 1))
     with pytest.raises(LtbenchError, match="backbone"):
         encoder_of(Bare())

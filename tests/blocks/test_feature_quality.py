@@ -47,7 +47,7 @@ def test_equals_the_definition(form):
 
 def test_the_released_form():
     plain = feature_quality(features_of(), TARGETS, 5)
-    code = feature_quality(features_of(), TARGETS, 5, form="code").quality
+    code = feature_quality(features_of(), TARGETS, 5, form="release").quality
     torch.testing.assert_close(code, -1 / plain.distance - plain.variance.log(), equal_nan=True)
 
 

@@ -104,6 +104,15 @@ def test_show_takes_a_name_for_a_composition_apart(ltbench):
     assert [part["name"] for part in facts["parts"]] == ["gkp_gsa", "bcl", "gkp", "gsa"]
 
 
+@pytest.mark.parametrize("name", ["gsa@release", "gkp_gsa@release"])
+def test_show_lists_the_deviations_of_a_variant_not_of_its_class(ltbench, name):
+    facts = strict(ltbench("show", name, "--json").out)
+    for part in facts["parts"]:
+        if part["name"] in ("gsa", "gkp_gsa"):
+            assert any("published command" in line for line in part["deviations"])
+            assert not any("Eq. 37" in line for line in part["deviations"])
+
+
 def test_show_says_what_records_cost(ltbench):
     results = Path(__file__).resolve().parents[2] / "results"
     costs = strict(ltbench("show", "ldam_drw+sam", "--results", results, "--json").out)["cost"]

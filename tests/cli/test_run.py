@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
+
+import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.checkpoint import Checkpoint
@@ -13,7 +16,7 @@ from ltbench.runs.plan import make
 from ltbench.runs.store import Store
 
 SMOKE = ("--dataset", "digits_lt", "--protocol", "smoke")
-GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch."
+GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch"
 
 
 def events(text: str) -> list[dict]:
@@ -71,6 +74,23 @@ def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
     assert planned("lws") == (["first stage ce, taken up, for it is trained already"], ["kept"])
     shown = ltbench("run", "--methods", "ce", *SMOKE, "--seeds", "1", "--json")
     assert not [e for e in events(shown.out) if e["event"] == "epoch"]  # read off the first stage
+
+
+def test_a_dry_run_never_touches_the_network_and_says_what_is_missing(ltbench, home, monkeypatch):
+    import socket
+
+    def refuse(*given, **options):
+        raise AssertionError("a dry run asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
+    sets = ("--dataset", "cifar10_lt,digits_lt", "--protocol", "smoke", "--seed", "0")
+    answer = ltbench("run", "--methods", "ce", *sets, "--dry-run")
+    assert answer.code == 0
+    assert "train ce on cifar10_lt(imbalance=100)" in answer.out
+    assert "train ce on digits_lt(imbalance=20)" in answer.out
+    assert "not in that time: cifar10_lt is missing under data" in answer.err
+    assert not (home / "data").exists()
 
 
 def test_single_seeds_are_named_by_seed(ltbench, home):
@@ -213,6 +233,7 @@ def test_a_corrupt_checkpoint_is_named_and_the_rest_goes_on(ltbench, home):
     assert records(home / "results") == ["ce 0", "ce 1"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     start, ltbench, home, tmp_path
 ):
@@ -235,7 +256,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
         interrupt(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
-        assert err == f"{GO_ON}\n"
+        told = re.fullmatch(rf"{GO_ON} \(ldam_drw\+sam, seed 0: (\d+) of (\d+)\)\.\n", err)
+        assert told, err
+        (row,) = json.loads(ltbench("status", "--json").out)
+        (unfinished,) = row["unfinished"]
+        assert [unfinished["epoch"], unfinished["epochs"]] == [*map(int, told.groups())]
+        assert not unfinished["running"]
         assert epochs[0] >= whole_epochs  # but for the one in hand, no epoch is trained twice
         whole_epochs = epochs[1]
         assert records(home / "results") == []
@@ -278,3 +304,50 @@ def test_a_notice_to_end_before_training_begins_is_one_sentence_too(start, home,
     assert err.startswith("ltbench: interrupted")
     assert err.count("\n") == 1
     assert not list(home.iterdir())
+
+
+EDITED = (
+    "def losses(self, outputs, batch, clock):\n"
+    "    return {} * super().losses(outputs, batch, clock)\n"
+)
+
+
+def test_an_edited_method_is_trained_again_by_name_and_its_old_run_is_kept_apart(
+    ltbench, home, method_file
+):
+    path = method_file("mine", EDITED.format(1))
+    call = ("run", "--methods", "ce,mine", *SMOKE, "--seed", "0", "--load", path, "--quiet")
+    assert ltbench(*call).code == 0
+    (plain,), (old,) = (list(home.rglob(f"{name}/seed0.json")) for name in ("ce", "mine"))
+    before = plain.stat().st_mtime_ns, old.read_text()
+    method_file("mine", EDITED.format(2))
+    refused = ltbench(*call)
+    assert refused.code == 1
+    assert "with --force mine trains it again and keeps the old run beside it." in refused.err
+    assert ltbench(*call, "--force", "mine").code == 0
+    assert plain.stat().st_mtime_ns == before[0]  # the baseline was not trained again
+    (aside,) = old.parent.glob("*/seed0.json")
+    assert aside.read_text() == before[1]
+    assert aside.parent.name == json.loads(before[1])["fingerprint"]
+    assert aside.with_suffix(".csv").exists()
+    assert json.loads(old.read_text())["sources"] != json.loads(before[1])["sources"]
+    rows = json.loads(ltbench("status", "--json").out)
+    assert [(row["method"], row["finished"]) for row in rows] == [("ce", [0]), ("mine", [0])]
+    assert ltbench(*call).code == 0
+
+
+def test_force_without_names_means_all_and_names_nothing_strange(ltbench, home):
+    call = ("run", "--methods", "ce,ce+sam", *SMOKE, "--seed", "0")
+    assert ltbench(*call, "--quiet").code == 0
+
+    def planned(*words):
+        (found,) = events(ltbench(*call, "--dry-run", "--json", *words).out)
+        return [row["method"] for row in found["to_train"]]
+
+    assert planned() == []
+    assert planned("--force") == ["ce", "ce+sam"]
+    assert planned("--force", "sam") == planned("--force=ce+sam") == ["ce+sam"]
+    assert planned("--force", "ce,sam(rho=0.05)") == ["ce", "ce+sam"]
+    answer = ltbench(*call, "--force", "focal")
+    assert answer.code == 2
+    assert "--force focal: that is none of the methods of this command." in answer.err

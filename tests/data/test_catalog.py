@@ -45,6 +45,17 @@ def test_a_data_set_says_its_canonical_specification_and_its_title():
     assert asked.title == "CIFAR-100-LT, r = 50"
 
 
+def test_a_step_profile_is_another_data_set_and_the_usual_one_is_not_said():
+    step = dataset("cifar10_lt(profile='step')")
+    assert str(step) == "cifar10_lt(imbalance=100, profile='step')"
+    assert step.title == "CIFAR-10-LT, step, r = 100"
+    assert step != dataset("cifar10_lt")
+    assert dataset(str(step)) == known(str(step)) == step
+    assert step.class_counts() == (5000,) * 5 + (50,) * 5
+    assert step.class_counts(fraction=0.1, validation=2) == (498,) * 5 + (3,) * 5
+    assert str(dataset("cifar10_lt(profile='exponential')", 50)) == "cifar10_lt(imbalance=50)"
+
+
 @given(name=names, imbalance=st.floats(1, 1e6, exclude_max=True))
 def test_the_canonical_specification_builds_the_same_data_set(name, imbalance):
     asked = dataset(name, imbalance)
@@ -57,6 +68,8 @@ def test_the_canonical_specification_builds_the_same_data_set(name, imbalance):
         ("cifar10", r"unknown data set 'cifar10'; did you mean .*cifar10_lt.*\?"),
         ("imagenet", r"unknown data set 'imagenet'; known: cifar100_lt, cifar10_lt, "),
         ("cifar10_lt(ratio=3)", "data set cifar10_lt has no parameter ratio; it takes imbalance"),
+        ("cifar10_lt(profile='stap')", "unknown profile of cifar10_lt 'stap'; did you mean step"),
+        ("cifar10_lt(profile=3)", "unknown profile of cifar10_lt '3'; known: exponential, step"),
         ("cifar10_lt@x", "data set cifar10_lt has no parameter @x; it takes imbalance"),
         ("cifar10_lt+digits_lt", r"data set 'cifar10_lt\+digits_lt' must be one name"),
         ("cifar10_lt(imbalance=", "cannot read"),

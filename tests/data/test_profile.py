@@ -1,4 +1,4 @@
-"""Shot groups: one rule, whatever a protocol holds out."""
+"""Images of each class by both profiles, and shot groups, whatever a protocol holds out."""
 
 import pytest
 import torch
@@ -7,7 +7,46 @@ from hypothesis import strategies as st
 
 from ltbench.api.task import Task
 from ltbench.data.catalog import dataset
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS, class_counts, shot_groups
+from ltbench.errors import UsageError
+
+
+def as_ldam_drw_computes_it(img_max, cls_num, imb_type, imb_factor):
+    """`get_img_num_per_cls` of that code's imbalance_cifar.py, for an even number of classes."""
+    numbers = []
+    if imb_type == "exp":
+        for idx in range(cls_num):
+            numbers.append(int(img_max * (imb_factor ** (idx / (cls_num - 1.0)))))
+    else:
+        for _ in range(cls_num // 2):
+            numbers.append(int(img_max))
+        for _ in range(cls_num // 2):
+            numbers.append(int(img_max * imb_factor))
+    return numbers
+
+
+@pytest.mark.parametrize(("head", "classes"), [(5000, 10), (500, 100), (6000, 10), (120, 10)])
+@pytest.mark.parametrize(("imbalance", "factor"), [(100, 0.01), (50, 0.02), (20, 0.05), (10, 0.1)])
+@pytest.mark.parametrize(("profile", "theirs"), [("exponential", "exp"), ("step", "step")])
+def test_counts_are_those_of_the_published_code(head, classes, imbalance, factor, profile, theirs):
+    ours = class_counts(head, classes, imbalance, profile)
+    assert ours == as_ldam_drw_computes_it(head, classes, theirs, factor)
+
+
+@given(small=st.integers(1, 1000), half=st.integers(1, 60), power=st.integers(0, 10))
+def test_half_of_the_classes_has_the_ratio_of_the_others(small, half, power):
+    # Buda et al. 2018: a share mu = 1/2 of the classes has 1 / rho of the others' images.
+    counts = class_counts(small * 2**power, 2 * half, 2**power, "step")
+    assert counts == [small * 2**power] * half + [small] * half
+
+
+def test_a_step_in_closed_form():
+    assert class_counts(5000, 10, 100, "step") == [5000] * 5 + [50] * 5
+    assert class_counts(500, 100, 100, "step") == [500] * 50 + [5] * 50
+    assert class_counts(10, 3, 5, "step") == [10, 2, 2]
+    assert class_counts(7, 4, 1, "step") == [7] * 4
+    with pytest.raises(UsageError, match="imbalance 500 leaves class 5 of 10 without images"):
+        class_counts(120, 10, 500, "step")
 
 
 def test_the_thresholds_themselves_are_medium():

@@ -278,13 +278,63 @@ def test_a_damaged_cifar_file_is_never_read(tmp_path, monkeypatch, damage, victi
         (folder / victim).unlink()
     with pytest.raises(LtbenchError) as caught:
         read(CATALOG["cifar10_lt"], tmp_path)
-    assert one_sentence(
-        caught.value, "cifar10_lt is missing or damaged", "delete the damaged files"
-    )
+    said = one_sentence(caught.value, "cifar10_lt", victim)
+    if damage == "gone":
+        assert said
+        assert f"there is no {victim}" in str(caught.value)
+        assert "delete" not in str(caught.value)
+    else:
+        assert said
+        assert "another MD5 than was published); delete that file" in str(caught.value)
+
+
+def test_the_inner_folder_or_one_too_high_is_told_from_files_that_are_missing(
+    tmp_path, monkeypatch
+):
+    files, *_ = cifar_files()
+    trust(monkeypatch, CIFAR10, files)
+    lay_down(tmp_path / "sets" / CIFAR10.base_folder, files)
+    for given in (tmp_path / "sets" / CIFAR10.base_folder, tmp_path):
+        with pytest.raises(LtbenchError) as caught:
+            read(CATALOG["cifar10_lt"], given)  # and nothing is downloaded into it
+        right = tmp_path / "sets"
+        assert one_sentence(caught.value, f"does not lie in {given} but in {right};")
+        assert f"give --data-root {right}." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (MemoryError(), "cifar10_lt needs more memory than is free here"),
+        (PermissionError(13, "Permission denied", "data/x"), "data/x may not be read"),
+        (RuntimeError("odd"), "does not read (odd)"),
+    ],
+)
+def test_whole_files_are_never_called_damaged(tmp_path, monkeypatch, problem, words):
+    files, *_ = cifar_files()
+    trust(monkeypatch, CIFAR10, files)
+    lay_down(tmp_path / CIFAR10.base_folder, files)
+
+    def fails(*given, **options):
+        raise problem
+
+    monkeypatch.setattr(CIFAR10, "__init__", fails)
+    with pytest.raises(LtbenchError) as caught:
+        read(CATALOG["cifar10_lt"], tmp_path, download=False)
+    assert one_sentence(caught.value, words)
+    assert "damaged" not in str(caught.value)
+    assert "delete" not in str(caught.value)
+
+
+def test_a_tilde_in_the_folder_of_the_data_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("LTBENCH_DATA", "~/data")
+    assert data_root(None) == Path("/home/somebody/data")
+    assert data_root(Path("~/other")) == Path("/home/somebody/other")
 
 
 def test_without_leave_to_download_nothing_is_asked_of_the_network(tmp_path, addresses):
-    with pytest.raises(LtbenchError, match="cifar10_lt is missing or damaged"):
+    with pytest.raises(LtbenchError, match="cifar10_lt is missing under"):
         read(CATALOG["cifar10_lt"], tmp_path, download=False)
     assert addresses == []
 
@@ -316,7 +366,7 @@ def test_a_download_that_brings_damaged_files_is_an_error(tmp_path, monkeypatch)
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", deliver)
     with pytest.raises(LtbenchError) as caught:
         read(CATALOG["cifar10_lt"], tmp_path)
-    assert one_sentence(caught.value, "not found or corrupted")
+    assert one_sentence(caught.value, "is damaged", "another MD5 than was published")
 
 
 # made-up Fashion-MNIST archives
@@ -400,7 +450,7 @@ def test_a_damaged_unpacked_fashion_mnist_file_is_an_error_with_its_remedy(
     (raw / victim).write_bytes(content)
     with pytest.raises(LtbenchError) as caught:
         load(FASHION, root)
-    assert one_sentence(caught.value, "fashion_mnist_lt is missing or damaged", str(root))
+    assert one_sentence(caught.value, f"{raw / victim} of fashion_mnist_lt is damaged")
 
 
 def test_an_archive_with_fewer_images_than_the_catalogue_promises_is_an_error(fashion):

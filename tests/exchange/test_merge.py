@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import stat
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange import merge as merging
+from ltbench.exchange import source as source_module
 from ltbench.exchange.bundle import MANIFEST, checksum, write_bundle
 from ltbench.exchange.merge import merge
 from ltbench.exchange.source import read_source
@@ -134,7 +136,7 @@ def test_a_neighbour_from_before_a_setting_was_added_is_no_other_recipe(store, o
     before = {name: value for name, value in first.settings.items() if name != "fraction"}
     ours.write(first.model_copy(update={"settings": before}))
     findings = {finding.name: finding.word for finding in merge(read_source(store.root), ours)}
-    assert findings.pop(str(store.path(Cell.of(first)).relative_to(store.root))) == "conflict"
+    assert findings.pop(str(store.path(Cell.of(first)).relative_to(store.root))) == "already there"
     assert set(findings.values()) == {"added"}
     assert ours.read(Cell.of(second)) == second
 
@@ -142,16 +144,37 @@ def test_a_neighbour_from_before_a_setting_was_added_is_no_other_recipe(store, o
 # conflicts
 
 
+def other_scores(record: Record) -> Record:
+    """Return a record whose last epoch has one hit less, of the first class."""
+    last = record.last
+    correct = (last.correct[0] - 1, *last.correct[1:])
+    accuracy = 100 * correct[0] / last.total[0]
+    return record.model_copy(update={"last": last.model_copy(update={
+        "correct": correct, "top1": 100 * sum(correct) / sum(last.total), "many": accuracy,
+    })})  # fmt: skip
+
+
+def test_the_same_result_at_another_time_is_already_there(store, ours, contents):
+    list(merge(read_source(store.root), ours))
+    before = contents(ours.root)
+    record = next(store.records())
+    cost = record.cost.model_copy(update={"train_seconds": 77.0})
+    later = {"finished": "2030-01-01T00:00:00+00:00", "cost": cost}
+    store.write(record.model_copy(update=later))
+    assert words(merge(read_source(store.root), ours)) == ["already there"] * 10
+    assert contents(ours.root) == before
+
+
 def test_another_run_of_a_cell_is_a_conflict_and_ours_is_kept(store, ours, contents):
     list(merge(read_source(store.root), ours))
     before = contents(ours.root)
     record = next(store.records())
-    store.write(record.model_copy(update={"finished": "2030-01-01T00:00:00+00:00"}))
+    store.write(other_scores(record))
     findings = list(merge(read_source(store.root), ours))
     assert words(findings) == ["already there"] * 9 + ["conflict"]
     (conflict,) = [finding for finding in findings if finding.word == "conflict"]
     assert str(Cell.of(record)) in conflict.reason
-    assert "another run with the same scores" in conflict.reason
+    assert "is another run, with top-1" in conflict.reason
     assert contents(ours.root) == before
 
 
@@ -166,7 +189,7 @@ def test_our_damaged_record_is_named_and_left(store, ours):
 
 def test_a_record_written_by_another_process_meanwhile_is_kept(store, ours, monkeypatch):
     record = next(store.records())
-    meanwhile = record.model_copy(update={"finished": "2030-01-01T00:00:00+00:00"})
+    meanwhile = other_scores(record)
     real = merging._write
 
     def late(path, content):
@@ -235,6 +258,10 @@ def test_a_record_whose_content_and_fingerprint_differ_is_refused(store, ours, c
     assert reason in refused.reason
 
 
+def with_cost(record, **changes):
+    return {"cost": record.cost.model_copy(update=changes)}
+
+
 def with_last(record, **changes):
     return {"last": record.last.model_copy(update=changes)}
 
@@ -246,7 +273,31 @@ def with_last(record, **changes):
         (lambda r: {"data": r.data.model_copy(update={"many_above": 50})}, "other thresholds"),
         (lambda r: {"data": r.data.model_copy(update={"indices_sha256": "x"})}, "no SHA-256"),
         (lambda r: with_last(r, few=99.9), "few does not follow"),
+        (lambda r: with_last(r, medium=99.9), "medium does not follow"),
         (lambda r: with_last(r, many=None), "many does not follow"),
+        (
+            lambda r: with_last(r, total=(1,) * 10, correct=(1,) * 10, top1=100.0),
+            "other test images",
+        ),
+        (
+            lambda r: with_last(r, total=(10**400,) * 10, correct=(0,) * 10, top1=0.0),
+            "other test images",
+        ),
+        (lambda r: with_last(r, epoch=10**9), "its last epoch is 1000000000, of 60"),
+        (lambda r: {"best": r.best.model_copy(update={"epoch": 61})}, "its best epoch 61 is none"),
+        (lambda r: {"best": r.best.model_copy(update={"epoch": 7})}, "its best epoch 7 is none"),
+        (lambda r: {"selected": r.last}, "the protocol holds no images out"),
+        (lambda r: {"data": r.data.model_copy(update={"test_images": 1})}, "test_images does not"),
+        (lambda r: {"trained": "focal"}, "ce trains ce, not focal"),
+        (lambda r: {"finished": "yesterday"}, "which is no time"),
+        (lambda r: {"deviations": ["\x1b[2J"]}, "a character that does not print"),
+        (lambda r: {"deviations": ["x" * 10_000]}, "a text of 10000 characters"),
+        (lambda r: with_cost(r, peak_memory_mib=-1.0), "its memory, parameters"),
+        (lambda r: with_cost(r, parameters=-1), "its memory, parameters"),
+        (lambda r: with_cost(r, train_seconds=1e-320), "which no run does"),
+        (lambda r: with_cost(r, train_seconds=1e300), "which no run does"),
+        (lambda r: with_cost(r, first_stage_seconds=1e8), "its first stage took longer"),
+        (lambda r: with_cost(r, steps=1), "it took 1 steps, where its recipe has"),
     ],
 )
 def test_images_and_scores_that_cannot_be_are_refused_by_an_empty_store(
@@ -262,6 +313,96 @@ def test_images_and_scores_that_cannot_be_are_refused_by_an_empty_store(
     (finding,) = merge(read_source(store.root), ours)
     assert finding.word == "refused"
     assert reason in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"seed": 10**30}, "its seed is above"),
+        ({"seed": 10**300}, "its seed is above"),
+        ({"network": "resnet9"}, "no network resnet9"),
+        ({"network": "../../../outside"}, "no network ../../../outside"),
+        ({"dataset": "digits_lt"}, "not written in canonical form"),
+        ({"protocol": "fast(epochs=60)"}, "not written in canonical form"),
+        ({"method": "ce(x=1)", "trained": "ce"}, "this version cannot run it: unknown parameter"),
+    ],
+)
+def test_a_cell_that_cannot_be_is_refused_and_costs_itself_only(
+    store, ours, bundle, change, reason
+):
+    record = changed(next(store.records()), **change)
+
+    def add(files):
+        files["runs/a/b/c/d/seed0.json"] = record.model_dump_json().encode()
+        listed(files)
+
+    source = read_source(rewritten(bundle, add))
+    for dry_run in (True, False):
+        findings = list(merge(source, ours, dry_run=dry_run))
+        assert words(findings) == ["added"] * 10 + ["refused"]
+        (refused,) = [finding for finding in findings if finding.word == "refused"]
+        assert reason in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("curves", "reason"),
+    [
+        (b"\xff\xfe", "no CSV file in UTF-8"),
+        (b"", "no header"),
+        (b"epoch,epoch\n1,1\n", "no header"),
+        (b"epoch,=HYPERLINK()\n1,1\n", "a column whose name is none"),
+        (b"epoch,loss\n1,=1+1\n", "not one number or name a column"),
+        (b"epoch,loss\n1\n", "not one number or name a column"),
+        (b"epoch,loss\n" + b"1,2\n" * 61, "more rows than its 60 epochs"),
+    ],
+)
+def test_curves_that_are_none_are_refused_with_their_record(store, ours, curves, reason):
+    store.curves_path(Cell.of(next(store.records()))).write_bytes(curves)
+    findings = list(merge(read_source(store.root), ours))
+    (refused,) = [finding for finding in findings if finding.word != "added"]
+    assert (refused.word, reason in refused.reason) == ("refused", True)
+
+
+def test_a_link_and_a_pipe_in_a_folder_are_refused_and_nothing_hangs(store, ours, tmp_path):
+    first, second, *_ = store.records()
+    secret = tmp_path / "secret"
+    secret.write_text("a secret")
+    curves = store.curves_path(Cell.of(first))
+    curves.unlink()
+    curves.symlink_to(secret)
+    pipe = store.path(Cell.of(second))
+    pipe.unlink()
+    os.mkfifo(pipe)
+    findings = list(merge(read_source(store.root), ours))
+    assert words(findings) == ["added"] * 8 + ["refused"] * 2
+    assert all("no regular file" in f.reason for f in findings if f.word == "refused")
+    assert not any(b"secret" in path.read_bytes() for path in ours.root.rglob("*.csv"))
+    assert len(list(store.records())) == 9
+    with pytest.raises(UsageError, match="it is no regular file"):
+        read_source(pipe)
+
+
+def test_a_bundle_that_unpacks_to_more_than_any_has_is_stopped(ours, bundle, monkeypatch):
+    monkeypatch.setattr(source_module, "LARGEST_WHOLE", 2**14)
+    findings = list(merge(read_source(bundle), ours))
+    assert {finding.word for finding in findings} == {"added", "refused"}
+    refused = [finding for finding in findings if finding.word == "refused"]
+    assert all("the files before it have more" in finding.reason for finding in refused)
+    monkeypatch.setattr(source_module, "MOST", 3)
+    with pytest.raises(UsageError, match="21 files, more than 3"):
+        read_source(bundle)
+
+
+def test_a_dry_run_tells_of_records_that_do_not_fit_one_another(store, ours):
+    foreign = changed(
+        next(store.records()), method="theirs", trained="theirs", parameters={"theirs": {"x": 1.0}},
+        sources={"theirs": "0" * 64},
+    )  # fmt: skip
+    store.write(foreign)
+    store.write(changed(foreign, seed=1, sources={"theirs": "1" * 64}))
+    dry = words(merge(read_source(store.root), ours, dry_run=True))
+    assert dry == ["added"] * 11 + ["conflict"]
+    assert words(merge(read_source(store.root), ours)) == dry
 
 
 def test_a_record_of_other_settings_under_a_protocols_name_is_refused(store, ours):
@@ -344,11 +485,19 @@ def test_a_file_that_unpacks_to_more_than_a_record_can_have_is_refused(ours, bun
     assert "has more than 1 MiB" in refused.reason
 
 
+def test_a_bundle_that_was_zipped_again_is_told_to_be_merged_unpacked(tmp_path):
+    path = tmp_path / "again.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("records/manifest.json", "{}")
+    with pytest.raises(UsageError, match="zipped again merges as a folder, unpacked"):
+        read_source(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
 def test_what_is_no_bundle_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / "x.zip"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"is no bundle .*as a folder, unpacked.*--format bundle"):
+    with pytest.raises(UsageError, match=r"is no bundle .*--format bundle"):
         read_source(path)
 
 
@@ -385,7 +534,8 @@ def test_a_dry_run_tells_of_a_cell_that_is_offered_twice_as_the_merge_would(
     def repeat(files):
         name = "runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"
         files["runs/a/b/c/d/seed0.json"] = files[name]
-        files["runs/a/b/c/d/seed1.json"] = files[name].replace(b"2026-11", b"2027-11")
+        record = other_scores(Record.model_validate_json(files[name]))
+        files["runs/a/b/c/d/seed1.json"] = record.model_dump_json().encode()
         listed(files)
 
     source = read_source(rewritten(bundle, repeat))

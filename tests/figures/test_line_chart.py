@@ -21,7 +21,7 @@ def made(name, store, protocol=None):
 def test_a_sweep_is_over_the_number_that_labels_end_in(store, make_record):
     for seed, top1 in enumerate((50.0, 51.0, 52.0)):
         store.write(make_record("bcl+gsa(scale=0.001)", seed, top1))
-    found = made("figure8", store)
+    found = made("figure8", store, "paper")
     (panel,) = found.panels
     assert panel.ticks == [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
     reported = {point.x: point.entry.reported for point in found.points}

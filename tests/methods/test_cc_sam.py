@@ -204,7 +204,7 @@ def test_with_batch_statistics_exact_gradients_are_of_the_class_losses(monkeypat
 
 def test_owned_gradients_add_up_to_the_batch_s(monkeypatch):
     seen = spied(monkeypatch)
-    method, network = made()
+    method, network = made("gradients='owned'")
     batch, twin = batch_of(), copy.deepcopy(network)
     method.losses(twin(batch.images), batch, CLOCK).mean().backward()
     step, _ = taken(method, network, batch)
@@ -303,17 +303,17 @@ def test_a_class_without_gradient_stays_where_it_is(form):
         network.classifier.weight.zero_()
         network.classifier.bias.copy_(torch.tensor([2000.0, 0, 0, 0, 0]))
     step, gradients = taken(method, network, batch_of([0, 0, 0, 0]))
-    assert step.notes["ratio"] == 0
+    assert step.logged["cc_sam_ratio"] == 0
     assert all((part == 0).all() for part in gradients.values())
 
 
-def test_the_logged_ratio_is_the_mean_over_the_epoch_s_steps():
-    method, network = made()
-    for number, ratio in enumerate((0.1, 0.4, 0.1)):
-        step = Step(method, network, batch_of(), replace(CLOCK, step=number))
-        step.notes["ratio"] = torch.tensor(ratio)
-        method.after_step(step)
-    assert method.curves()["perturbation"] == pytest.approx(0.2)
+@pytest.mark.parametrize("form", ["full", "head"])
+def test_the_logged_ratio_is_of_the_lengths_to_the_weights(form):
+    """At a cap that binds for all: 0.001 of |w| for the rarest class, less by (n_c - 1)^(-1/4)."""
+    method, network = made(f"perturbed={form!r}, s=1e3, cap=0.001")
+    step, _ = taken(method, network, batch_of([0, 1, 2, 3, 4]))
+    ratios = [0.001 * (max(count, 2) - 1) ** -0.25 for count in COUNTS]
+    assert float(step.logged["cc_sam_ratio"]) == pytest.approx(sum(ratios) / 5, rel=1e-4)
 
 
 def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
@@ -483,7 +483,7 @@ def test_the_radius_is_that_of_the_loss_without_its_weight():
         method, network = made(f"perturbed='head', s=0.05, {FREE}")
         method.loss_weight = lambda clock, weight=weight: weight
         step, _ = taken(method, network, batch_of())
-        displaced.append(step.notes["ratio"])
+        displaced.append(step.logged["cc_sam_ratio"])
     torch.testing.assert_close(*displaced)
 
 
@@ -497,12 +497,12 @@ def test_another_head_is_refused_by_the_head_form():
 @pytest.mark.parametrize(
     ("parameters", "word"),
     [
-        ("s=-0.1", "negative"),
-        ("flat=1.5", "from 0 to 1"),
+        ("s=-0.1", "must be at least 0"),
+        ("flat=1.5", "must be from 0 to 1"),
         ("per_tensor=True", "per_tensor"),
         ("flat=0.5", "flat"),
         ("mixup=True", "mixup"),
-        ("perturbed='head', gradients='exact'", "exact"),
+        ("perturbed='head', gradients='owned'", "exact"),
     ],
 )
 def test_parameters_that_make_no_sense(parameters, word):

@@ -37,7 +37,7 @@ def test_it_is_the_composition():
     assert (gkp.groups, gsa.groups, gsa.scale) == (3, 3, 0.02)
     assert method.views == base.views
     assert method.rule is gsa
-    assert gsa.keeper is gkp
+    assert gsa.owner is gkp
     written = build("bcl(tau=0.2)+gkp(groups=3)+gsa(groups=3, scale=0.02)")
     assert parameters(method) == parameters(written)
     assert set(parameters(method)) == {"bcl", "gkp", "gsa"}

@@ -72,6 +72,9 @@ class _Memory:
     def waiting(self, job):
         self.events.append(("waiting", str(job)))
 
+    def postponed(self, job):
+        self.events.append(("postponed", str(job)))
+
     def report(self, job, report):
         self.reports.append((str(job), report))
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,6 +36,7 @@ def job_of(results: Path, protocol: str) -> tuple[Job, Workspace]:
     (job,) = make(
         [dataset("digits_lt")], METHODS, [0], Store(results), protocol_name=protocol, force=True
     ).jobs
+    job = replace(job, anew=False)
     return job, Workspace(results, results.parent / "data", "cpu", checkpoint_every=0.0)
 
 

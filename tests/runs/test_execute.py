@@ -250,7 +250,7 @@ def test_force_trains_again_and_replaces_the_record(workspace, jobs_of, lasting)
     (record,) = run_job(job, workspace, lambda report: None)
     epochs = []
     (again,) = run_job(
-        job, replace(workspace, force=True), lambda report: epochs.append(report.loss)
+        replace(job, anew=True), workspace, lambda report: epochs.append(report.loss)
     )
     assert sum(loss is not None for loss in epochs) == 2
     assert lasting(again) == lasting(record)
@@ -553,7 +553,7 @@ def test_an_estimate_times_each_training_once_whatever_its_seed(workspace, jobs_
 def test_an_estimate_leaves_the_checkpoint_of_the_real_run_alone(checkpointed):
     job, workspace, path, content = checkpointed
     path.write_bytes(content)
-    estimate((job,), replace(workspace, force=True))
+    estimate((replace(job, anew=True),), workspace)
     assert path.read_bytes() == content
 
 

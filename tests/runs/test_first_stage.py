@@ -207,7 +207,7 @@ def test_force_trains_the_second_stage_again_on_the_same_first(workspace, jobs, 
     (job,) = jobs("crt")
     (record,) = run_job(job, workspace, quiet)
     heard = []
-    (again,) = run_job(job, replace(workspace, force=True), heard.append)
+    (again,) = run_job(replace(job, anew=True), workspace, heard.append)
     assert epochs_of(heard) == [5]
     assert lasting(again) == lasting(record)
 

@@ -56,6 +56,7 @@ def test_a_canonical_protocol_names_just_what_differs_in_one_order(text, canonic
 def test_a_changed_field_is_another_protocol_that_confirms_no_paper():
     assert protocol_of("paper", CIFAR).exact
     assert protocol_of("paper(epochs=200)", CIFAR).exact
+    assert protocol_of("paper(precision='float32')", CIFAR).exact  # the papers' own precision
     changed = protocol_of("paper(epochs=199)", CIFAR)
     assert not changed.exact
     assert changed.name == "paper"

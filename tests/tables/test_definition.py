@@ -1,6 +1,7 @@
 """Bad tables: each one sentence that names the file, the key and the remedy."""
 
 import copy
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -162,6 +163,44 @@ def test_spoilt_reported_values_are_explained(mine, old, new, message):
         load(str(mine))
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.encode("utf-16"), "is in UTF-16; save it as CSV in UTF-8."),
+        (lambda text: text.replace(",", ";").encode(), "has semicolons between its columns"),
+        (lambda text: text.replace(",", "\t").encode(), "has tabs between its columns"),
+        (lambda text: text.replace("38.3", '"38,3"').encode(), "a decimal comma; write 38.3."),
+        (lambda text: text.replace("38.3", "383").encode(), "383 for '[CE]' on"),
+        (lambda text: text.replace("38.3", "-1").encode(), "is no accuracy in percent"),
+        (
+            lambda text: re.sub(r"(acc_pct),[\d.e]+", r"\1,0.383", text).encode(),
+            "every accuracy is below 1, as 0.383 for '[CE]'",
+        ),
+    ],
+)
+def test_what_spreadsheets_make_of_reported_values_is_named(mine, change, message):
+    path = mine.parent / "reported" / "mine.csv"
+    path.write_bytes(change(path.read_text()))
+    with pytest.raises(UsageError) as caught:
+        load(str(mine))
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+    ],
+)
+def test_a_byte_order_mark_and_line_ends_of_windows_change_nothing(mine, change):
+    whole = load(str(mine))
+    for path in (mine, mine.parent / "reported" / "mine.csv"):
+        path.write_bytes(change(path.read_text()))
+    assert load(str(mine)) == whole
 
 
 def _sentence(path: Path) -> str:

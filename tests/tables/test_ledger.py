@@ -17,6 +17,7 @@ from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import load, shipped
+from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.write.ledger import as_csv, as_json
@@ -59,7 +60,7 @@ def test_every_reported_value_has_a_line(tables, store):
 def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
     reasons = {(line.table, line.row): line.reason for line in build(tables, [], store).cells}
     assert reasons["1", "CE (Baseline)"] == ""
-    assert reasons["1", "DiffuLT"].startswith("trains on images that a diffusion model")
+    assert reasons["1", "DiffuLT"].startswith("generates its images by a diffusion model")
     assert reasons["2", "BCL"] in {
         "ImageNet-LT cannot be read yet", "iNaturalist 2018 cannot be read yet",
     }  # fmt: skip
@@ -211,7 +212,7 @@ def test_the_best_epoch_on_the_test_set_is_judged_where_it_is_asked_for(tmp_path
         (line,) = (x for x in lines if x["table"] == "cc_sam/1" and x["mean"] is not None)
         said[select] = line["select"], line["mean"], line["verdict"]
     assert said["last"][:2] == ("last", 36.2)
-    assert said["best_test"] == ("best", 38.2, "holds")
+    assert said["best_test"] == ("best_test", 38.2, "holds")
     assert said["last"][2] != "holds"
 
 
@@ -229,19 +230,24 @@ def test_shipped_claims_are_differences_of_reported_values(tables):
     named = {table.short: table for table in tables}
     for claim in load_claims(tables):
         column = claim.column_in(named[claim.table])
-        values = {}
-        for table in tables:
-            for row in table.definition.rows if table.definition.paper == claim.paper else ():
-                for other in table.definition.columns:
-                    if (other.dataset, other.metric) == (column.dataset, column.metric):
-                        found = table.value(row, other)
-                        values.setdefault(row.method_on(column.data), set()).add(found)
-        pairs = [
-            round(a - b, 2)
-            for a in values[claim.method] - {None}
-            for b in values[claim.over] - {None}
-        ]
-        assert claim.gain in pairs, claim.claim
+        own = [table for table in tables if table.definition.paper == claim.paper]
+        ours = reported_for(claim.method, column, own)
+        # What a paper compares itself to may stand in another's table.
+        base = reported_for(claim.over, column, own) or reported_for(claim.over, column, tables)
+        assert claim.gain in [round(a - b, 2) for a in ours for b in base], claim.claim
+
+
+def reported_for(method, column, tables):
+    """Return what tables report of a method on a column's data set by its metric."""
+    alike = [
+        (table, row, other)
+        for table in tables
+        for row in table.definition.rows
+        for other in table.definition.columns
+        if (other.dataset, other.metric) == (column.dataset, column.metric)
+        and row.method_on(column.data) == method
+    ]
+    return {table.value(row, other) for table, row, other in alike} - {None}
 
 
 @pytest.mark.parametrize(
@@ -286,6 +292,28 @@ def test_console_counts_and_shows(table, store, make_record):
     assert "holds" in text
     assert "SAM adds 2" in text
     assert "+2.0" in text
+
+
+def test_seeds_of_different_code_are_joined_with_a_remark(table, store, make_record):
+    for seed, digest in enumerate(("aa", "aa", "bb")):
+        record = make_record("ce", seed, 38.0 + seed / 10)
+        store.write(record.model_copy(update={"code": {"ce": digest}}))
+    ledger = build([table], [], store)
+    assert ledger.cells[0].seeds == (0, 1, 2)
+    (remark,) = ledger.remarks
+    assert "seeds 0, 1 and seed 2 were computed by different code (ce)" in remark
+    assert (grid(table, store).remarks, ledger.problems) == (ledger.remarks, ())
+
+
+def test_seeds_of_different_versions_of_a_method_have_no_mean(table, store, make_record):
+    for seed, version in enumerate((1, 1, 2)):
+        record = make_record("ce", seed, 38.0 + seed / 10)
+        store.write(record.model_copy(update={"versions": {"ce": version}}))
+    ledger = build([table], [], store)
+    assert ledger.cells[0].reproduced is None
+    (problem,) = ledger.problems
+    assert "seeds 0, 1 by version 1 and seed 2 by version 2 of ce: no mean is of both" in problem
+    assert grid(table, store).lines[0][0].reproduced is None
 
 
 def test_problems_are_told(table, store, make_record):

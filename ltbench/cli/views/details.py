@@ -44,7 +44,7 @@ def print_details(found: Details, console: Console) -> None:
         console.print(_first(lines))
         if any(line.spread for line in lines):
             console.print(_spread(lines))
-    for problem in grid.problems:
+    for problem in (*grid.problems, *grid.remarks):
         console.print(Text(problem, style="yellow"), soft_wrap=True)
     if not found.lines:
         console.print("No cell has a record yet; ltbench table NAME says what fills them.")

@@ -63,6 +63,10 @@ class Lines:
         """Say that another process is at it."""
         print(f"  {job}: another process is training this; waiting for it", flush=True)
 
+    def postponed(self, job: Job) -> None:
+        """Say that it comes later."""
+        print(f"  {job}: another process is training this; it comes later", flush=True)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Say how far it is after an epoch, at most every ten seconds."""
         now = time.monotonic()
@@ -97,6 +101,9 @@ class Quiet(Lines):
     def waiting(self, job: Job) -> None:
         """Say nothing."""
 
+    def postponed(self, job: Job) -> None:
+        """Say nothing."""
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Say nothing."""
 
@@ -114,6 +121,10 @@ class JsonLines(Lines):
     def waiting(self, job: Job) -> None:
         """Write the event."""
         self._event("waiting", job)
+
+    def postponed(self, job: Job) -> None:
+        """Write the event."""
+        self._event("postponed", job)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Write an epoch's event."""
@@ -155,6 +166,10 @@ class Live(Lines):
         """Say it on the bar."""
         self.progress.update(self.bars[str(job)], detail="another process is at it; waiting")
 
+    def postponed(self, job: Job) -> None:
+        """Remove the bar until its turn comes again."""
+        self._remove(job)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Move the bar."""
         name, share = str(job), _share(report)
@@ -185,6 +200,9 @@ class Live(Lines):
 
     def _drop(self, job: Job) -> None:
         self.done += 1
+        self._remove(job)
+
+    def _remove(self, job: Job) -> None:
         self.progress.remove_task(self.bars.pop(str(job)))
         del self.shares[str(job)]
         self._whole()

@@ -55,7 +55,7 @@ def _show_missing(grid: Grid, console: Console) -> None:
         console.print(Text(f"  {command}"), soft_wrap=True)  # one line, so that it can be copied
     if len(missing) > _SHOWN:
         console.print(f"  and {len(missing) - _SHOWN} others")
-    for problem in grid.problems:
+    for problem in (*grid.problems, *grid.remarks):
         console.print(Text(problem, style="yellow"), soft_wrap=True)
 
 

@@ -17,11 +17,12 @@ import torch
 from ltbench.api.registry import load_file
 from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import BusyError, Workspace, run_job
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 
 REPORTS_PER_SECOND = 4  # that a worker sends to its parent
+Queue = deque[tuple[Job, bool]]  # whether to wait where another process is at the job
 
 
 class RunListener(Protocol):
@@ -32,6 +33,9 @@ class RunListener(Protocol):
 
     def waiting(self, job: Job) -> None:
         """Another process is at this training; it is waited for."""
+
+    def postponed(self, job: Job) -> None:
+        """Another process is at this training; others come first."""
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """A step or an epoch is finished."""
@@ -54,13 +58,20 @@ class Outcome:
 def run_here(
     jobs: Sequence[Job], workspace: Workspace, listener: RunListener, debug: bool
 ) -> Outcome:
-    """Run jobs one after the other in this process; `debug` lets unforeseen errors through."""
-    outcome = Outcome()
-    for job in jobs:
+    """Run jobs one after the other in this process; `debug` lets unforeseen errors through.
+
+    A job that another process is at comes again after the others, and is then waited for.
+    """
+    outcome, queue = Outcome(), deque((job, False) for job in jobs)
+    while queue:
+        job, patient = queue.popleft()
         listener.started(job)
         try:
             report, waiting = partial(listener.report, job), partial(listener.waiting, job)
-            records = run_job(job, workspace, report, waiting)
+            records = run_job(job, workspace, report, waiting if patient or not queue else _refuse)
+        except BusyError:
+            queue.append((job, True))
+            listener.postponed(job)
         except Exception as error:
             if debug or isinstance(error, BrokenPipeError):
                 raise
@@ -82,17 +93,17 @@ def run_in_workers(
 
     A worker that dies costs its job only. On KeyboardInterrupt every worker saves first.
     """
-    outcome, queue = Outcome(), deque(jobs)
+    outcome, queue = Outcome(), deque((job, False) for job in jobs)
     threads = max(1, torch.get_num_threads() // workers)
     team = [_Worker(workspace, threads, loaded) for _ in range(min(workers, len(jobs)))]
     try:
         for worker in team:
-            worker.give(queue.popleft(), listener)
+            worker.give(*queue.popleft(), listener)
         while busy := [worker for worker in team if worker.job is not None]:
             ready = wait([worker.connection for worker in busy])
             for worker in (worker for worker in busy if worker.connection in ready):
-                if worker.hear(outcome, listener) and queue:
-                    worker.give(queue.popleft(), listener)
+                if worker.hear(outcome, listener, queue) and queue:
+                    worker.give(*queue.popleft(), listener)
     finally:
         for worker in team:
             worker.stop()
@@ -114,17 +125,17 @@ class _Worker:
         self.job: Job | None = None
         self.connection, self.process = self._start()
 
-    def give(self, job: Job, listener: RunListener) -> None:
-        """Hand over a job."""
+    def give(self, job: Job, patient: bool, listener: RunListener) -> None:
+        """Hand over a job; a patient worker waits for another process that is at it."""
         self.job = job
         try:
-            self.connection.send(job)
+            self.connection.send((job, patient))
         except OSError:  # it died since its last job
             self.connection, self.process = self._start()
-            self.connection.send(job)
+            self.connection.send((job, patient))
         listener.started(job)
 
-    def hear(self, outcome: Outcome, listener: RunListener) -> bool:
+    def hear(self, outcome: Outcome, listener: RunListener, queue: Queue) -> bool:
         """Take one message; returns whether the worker is free again."""
         assert self.job is not None
         job = self.job
@@ -140,12 +151,15 @@ class _Worker:
             listener.report(job, content)
         elif kind == "waiting":
             listener.waiting(job)
+        elif kind == "postponed":
+            queue.append((job, True))
+            listener.postponed(job)
         elif kind == "finished":
             outcome.records += content
             listener.finished(job, content)
         else:
             _fail(outcome, listener, job, content)
-        if kind in ("finished", "failed"):
+        if kind in ("finished", "failed", "postponed"):
             self.job = None
         return self.job is None
 
@@ -173,21 +187,26 @@ def _work(connection: Any, workspace: Workspace, threads: int, loaded: tuple[Pat
     problem = _load(loaded)
     try:
         while True:
-            job = connection.recv()
+            job, patient = connection.recv()
             if problem:
                 connection.send(("failed", problem))
                 continue
             observe = _throttled(lambda report: connection.send(("report", report)))
             try:
-                records = run_job(
-                    job, workspace, observe, lambda: connection.send(("waiting", None))
-                )
+                wait = (lambda: connection.send(("waiting", None))) if patient else _refuse
+                records = run_job(job, workspace, observe, wait)
+            except BusyError:
+                connection.send(("postponed", None))
             except Exception as error:
                 connection.send(("failed", reason_of(error)))
             else:
                 connection.send(("finished", records))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
+
+
+def _refuse() -> None:
+    raise BusyError
 
 
 def _death(code: int | None) -> str:

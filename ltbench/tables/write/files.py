@@ -10,10 +10,11 @@ from ltbench.statistics.estimates import Estimate
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.write.latex import latex
 
+# Called as the ledger's are, where both have them.
 FIELDS = (
-    "row", "venue", "method", "group", "column", "dataset", "imbalance", "network", "metric",
-    "protocol", "select", "reported", "reproduced", "ci95", "n", "seeds", "difference", "status",
-    "verdict",
+    "row", "venue", "column", "dataset", "network", "metric", "reported", "specification",
+    "protocol", "select", "n", "seeds", "mean", "ci95", "difference", "status", "verdict",
+    "missing_seeds", "enough_seeds",
 )  # fmt: skip
 
 
@@ -32,14 +33,14 @@ def long_csv(grid: Grid) -> str:
     writer.writerow(FIELDS)
     for row, entries in zip(grid.rows, grid.lines, strict=True):
         for head, entry in zip(grid.heads, entries, strict=True):
-            column, data = head.column, head.column.data
+            column, verdict = head.column, entry.verdict
             writer.writerow([
-                row.label, row.venue, row.method_on(data), column.group, column.header,
-                data.info.name, data.ratio, head.network, column.metric,
-                head.protocol, grid.table.definition.select, _given(entry.reported),
-                *_mean_and_half_width(entry.reproduced),
-                len(entry.seeds), " ".join(map(str, entry.seeds)), _exact(entry.difference),
-                entry.status, entry.verdict,
+                row.label, row.venue, column.title, column.dataset, head.network, column.metric,
+                _given(entry.reported), row.method_on(column.data), head.protocol,
+                grid.table.definition.select, len(entry.seeds), " ".join(map(str, entry.seeds)),
+                *_mean_and_half_width(entry.reproduced), _exact(entry.difference), entry.status,
+                *((None,) * 3 if verdict is None else
+                  (verdict.word, verdict.missing or None, verdict.enough)),
             ])  # fmt: skip
     return out.getvalue()
 

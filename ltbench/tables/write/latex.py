@@ -1,80 +1,115 @@
 """A table as LaTeX: booktabs, reported values in grey, reproduced ones beneath."""
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ltbench.tables.grid import Grid, TableCell
 
+WIDE = 5  # columns of values; a table with more goes over both columns of a page
+
+_MATHS = {
+    "±": "pm", "≥": "geq", "≤": "leq", "≠": "neq", "≈": "approx", "×": "times",  # noqa: RUF001
+    "→": "to", "∞": "infty",
+}  # fmt: skip
+# Greek letters for which LaTeX has no command, for they look like Latin ones.
+_LATIN = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo")  # noqa: RUF001
 _ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$",  # noqa: RUF001
     "[": "{[}", "*": "{*}",  # after a row's \\ these two are its arguments
     **{character: f"\\{character}" for character in "{}$&#%_"},
+    **{character: rf"$\{name}$" for character, name in _MATHS.items()},
 }  # fmt: skip
 
-_DOCUMENT = r"""%% Written by `ltbench table`. Needs the packages %(packages)s.
-\begin{table}
-\centering%(setup)s
-\caption{%(caption)s}
-\label{tab:%(label)s}
-\medskip
-\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%%
-\begin{tabular}{%(alignment)s}
-\toprule
-%(body)s
-\bottomrule
-\end{tabular}}%(notes)s
-\end{table}
-"""
-# Grey and bold must reach the number, and the half-width stand behind a plus-minus.
-_SIUNITX = r"""
-\sisetup{mode=text, reset-text-series=false, uncertainty-mode=separate}"""
-_NOTES = r"""
 
-\medskip
-\begin{minipage}{\linewidth}\footnotesize
-%s
-\end{minipage}"""
+@dataclass(frozen=True)
+class _Group:
+    """Neighbouring columns under one title, by their numbers in the LaTeX table."""
+
+    title: str
+    first: int
+    last: int
+
+    @property
+    def width(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row: its labels, and what each column shows; nothing reproduced where nothing runs."""
+
+    labels: list[str]
+    reported: list[str]
+    reproduced: list[str]
 
 
 def latex(grid: Grid, siunitx: bool = False) -> str:
-    """Return the table as a LaTeX `table` environment.
+    """Return the table as a LaTeX `table`, one of many columns as a `table*`.
 
     With siunitx, version 3, numbers are its own and stand with their decimal points in line.
     """
     definition = grid.table.definition
-    caption = [
-        escape(f"{definition.title}."), r"\textcolor{gray}{Grey}: reported.", escape(grid.caption)
-    ]  # fmt: skip
-    notes = [*definition.notes, *_absent(grid)]
-    packages = f"booktabs, graphicx{', siunitx' if siunitx else ''} and xcolor"
-    return _DOCUMENT % {
-        "packages": packages,
-        "setup": _SIUNITX if siunitx else "",
-        "caption": " ".join(caption),
-        "label": re.sub(r"[^A-Za-z0-9]+", "-", grid.name),
-        "alignment": "l" * _labels(grid) + _alignment(grid, siunitx),
-        "body": "\n".join([*_header(grid, siunitx), r"\midrule", *_rows(grid, siunitx)]),
-        "notes": _NOTES % "\\par\n".join(map(escape, notes)) if notes else "",
-    }
+    labels = ["Method", "Venue"] if any(row.venue for row in grid.rows) else ["Method"]
+    return _template().render(
+        packages=f"booktabs, graphicx{', siunitx' if siunitx else ''} and xcolor",
+        environment="table*" if len(grid.heads) > WIDE else "table",
+        siunitx=siunitx,
+        title=definition.title,
+        caption=grid.caption,
+        label=re.sub(r"[^A-Za-z0-9]+", "-", grid.name),
+        alignment="l" * len(labels) + _alignment(grid, siunitx),
+        labels=labels,
+        groups=_groups(grid, len(labels) + 1),
+        headers=[head.column.header for head in grid.heads],
+        rows=_rows(grid, len(labels), siunitx),
+        notes=[*definition.notes, *_absent(grid)],
+    )
 
 
 def escape(text: str) -> str:
     """Return text that LaTeX prints as it stands."""
-    escaped = "".join(_ESCAPES.get(character, character) for character in text)
+    latin = text.translate(_LATIN)
+    escaped = "".join(_ESCAPES.get(character) or _greek(character) for character in latin)
+    escaped = re.sub("-(?=-)", "-{}", escaped)  # two would become one dash
     return escaped.replace(" = ", "~=~")  # an equation stays on one line
+
+
+def _greek(character: str) -> str:
+    """Return a Greek letter as LaTeX's command for it; any other character as it is."""
+    name = re.fullmatch(
+        r"GREEK (SMALL|CAPITAL) LETTER (FINAL )?(\w+)", unicodedata.name(character, "")
+    )
+    if name is None:
+        return character
+    word = name[3].lower().replace("lamda", "lambda")
+    word = word.capitalize() if name[1] == "CAPITAL" else word
+    return rf"$\{'var' * bool(name[2])}{word}$"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
+        block_start_string="<%", block_end_string="%>", variable_start_string="<<",
+        variable_end_string=">>", comment_start_string="<#", comment_end_string="#>",
+    )  # fmt: skip
+    environment.filters["tex"] = escape
+    return environment.get_template("table.tex")
 
 
 def _absent(grid: Grid) -> list[str]:
     """Return a note on rows that have no second line, where there are such."""
     names = [row.label for row in grid.rows if row.method is None]
     return [f"Not implemented, hence reported only: {', '.join(names)}."] if names else []
-
-
-def _labels(grid: Grid) -> int:
-    """Return how many columns stand before the values: venues only where a row has one."""
-    return 2 if any(row.venue for row in grid.rows) else 1
 
 
 def _alignment(grid: Grid, siunitx: bool) -> str:
@@ -104,42 +139,25 @@ def _whole(values: Sequence[float | None]) -> int:
     return max((len(str(int(abs(value)))) for value in values if value is not None), default=1)
 
 
-def _header(grid: Grid, siunitx: bool) -> list[str]:
-    groups, rules, start = [], [], _labels(grid) + 1
-    for group, members in groupby(head.column.group or "" for head in grid.heads):
+def _groups(grid: Grid, first: int) -> list[_Group]:
+    found = []
+    for title, members in groupby(head.column.group or "" for head in grid.heads):
         width = len(list(members))
-        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}")
-        if group:
-            rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
-        start += width
-    labels = ["Method", "Venue"][: _labels(grid)]
-    above = [_line([*[""] * len(labels), *groups]), "".join(rules)] if rules else []
-    headers = [escape(head.column.header) for head in grid.heads]
-    if siunitx:  # whose columns take everything bare for a number
-        headers = [f"{{{header}}}" for header in headers]
-    return [*above, _line([*labels, *headers])]
+        found.append(_Group(title, first, first + width - 1))
+        first += width
+    return found
 
 
-def _rows(grid: Grid, siunitx: bool) -> list[str]:
+def _rows(grid: Grid, labels: int, siunitx: bool) -> list[_Row]:
     reported, reproduced = (_grey, _number) if siunitx else (_reported, _reproduced)
-    lines: list[str] = []
-    for row, entries in zip(grid.rows, grid.lines, strict=True):
-        lines += [r"\addlinespace[2pt]"] if lines else []
-        labels = [escape(row.label), escape(row.venue or "")][: _labels(grid)]
-        lines.append(_cells(labels, entries, reported))
-        if row.method is not None:
-            lines.append(_cells([""] * len(labels), entries, reproduced))
-    return lines
-
-
-def _cells(
-    labels: list[str], entries: tuple[TableCell, ...], show: Callable[[TableCell], str]
-) -> str:
-    return _line([*labels, *map(show, entries)])
-
-
-def _line(cells: list[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    return [
+        _Row(
+            [row.label, row.venue or ""][:labels],
+            [reported(entry) for entry in entries],
+            [] if row.method is None else [reproduced(entry) for entry in entries],
+        )
+        for row, entries in zip(grid.rows, grid.lines, strict=True)
+    ]
 
 
 def _reported(entry: TableCell) -> str:
@@ -148,6 +166,8 @@ def _reported(entry: TableCell) -> str:
 
 
 def _reproduced(entry: TableCell) -> str:
+    if entry.reproduced is None:
+        return "--"
     text = escape(str(entry))
     if entry.second:
         return rf"\underline{{{text}}}"

@@ -45,7 +45,7 @@ def fields(line: LedgerRow) -> dict[str, Any]:
         "column": line.column, "dataset": line.dataset, "network": line.network,
         "metric": line.metric, "reported": round(line.reported, 4),
         "specification": line.specification, "over": line.over, "tier": line.tier,
-        "protocol": line.protocol, "select": line.select, "n": len(line.seeds),
+        "protocol": line.protocol, "select": str(line.select), "n": len(line.seeds),
         "seeds": " ".join(map(str, line.seeds)),
         "mean": _rounded(estimate.mean if estimate else None),
         "ci95": _rounded(estimate.half_width if estimate else None),

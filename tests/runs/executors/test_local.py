@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 
 from ltbench.api.registry import load_file
 from ltbench.engine.checkpoint import Checkpoint
@@ -105,6 +106,35 @@ def test_a_worker_that_dies_between_jobs_does_not_end_the_run(
     outcome = run_in_workers(jobs, workspace, listener, 1, [])
     assert "ce" in [record.method for record in outcome.records]
     assert len(outcome.records) + len(outcome.failures) == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_another_process_is_at_comes_after_the_rest(
+    workspace, jobs_of, listener, two_cores, workers
+):
+    jobs = jobs_of(workspace.results, ["ce", "focal", "sam"])
+    folder = Store(workspace.results).work(jobs[0].fingerprint)
+    folder.mkdir(parents=True)
+    lock = FileLock(folder / "lock")
+    with lock:
+        finish = listener.finished
+
+        def let_go(job, records):
+            finish(job, records)
+            if job == jobs[2]:
+                lock.release()
+
+        listener.finished = let_go
+        if workers:
+            outcome = run_in_workers(jobs, workspace, listener, workers, [])
+        else:
+            outcome = run_here(jobs, workspace, listener, debug=False)
+    assert [record.method for record in outcome.records] == ["focal", "sam", "ce"]
+    first, *_ = map(str, jobs)
+    heard = [event for event, job in listener.events if job == first]
+    assert heard == ["started", "postponed", "started", "finished"]
+    assert outcome.failures == {}
+    assert not list(workspace.results.rglob("*.failed.json"))
 
 
 def test_two_processes_started_at_once_on_one_cell_train_it_once(results):

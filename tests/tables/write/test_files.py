@@ -7,8 +7,10 @@ import pytest
 from ltbench.errors import LtbenchError
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build
+from ltbench.tables.ledger import build as build_ledger
 from ltbench.tables.write.files import FIELDS, long_csv, markdown, write
 from ltbench.tables.write.latex import escape, latex
+from ltbench.tables.write.ledger import as_csv
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -35,11 +37,27 @@ def test_csv_has_one_line_for_each_row_and_column(grid):
     assert len(lines) == 4 * 3
     assert tuple(lines[0]) == FIELDS
     first, last = lines[0], lines[-1]
-    assert (first["row"], first["reported"], first["reproduced"]) == ("[CE]", "38.3", "38.2000")
+    assert (first["row"], first["reported"], first["mean"]) == ("[CE]", "38.3", "38.2000")
     assert (first["ci95"], first["n"], first["seeds"]) == ("0.4968", "3", "0 1 2")
     assert (first["difference"], first["status"]) == ("-0.1000", "complete")
-    assert (last["row"], last["method"], last["status"]) == ("Never", "", "not implemented")
-    assert (last["reproduced"], last["n"], last["seeds"]) == ("", "0", "")
+    assert (last["row"], last["specification"], last["status"]) == ("Never", "", "not implemented")
+    assert (last["mean"], last["n"], last["seeds"]) == ("", "0", "")
+
+
+def test_verdicts_and_names_are_the_ledgers(grid, table, store):
+    lines = list(csv.DictReader(io.StringIO(long_csv(grid))))
+    (few,) = [line for line in lines if line["column"] == "r=50" and line["row"] == "[CE]"]
+    assert few["verdict"] == "undecided"
+    judged = list(csv.DictReader(io.StringIO(as_csv(build_ledger([table], [], store)))))
+    own = {"row", "venue", "select", "status"}
+    assert set(FIELDS) - own < set(judged[0])
+    for line in judged:
+        (same,) = [one for one in lines if all(one[k] == line[k] for k in ("row", "column"))]
+        for key in ("dataset", "network", "metric", "specification", "reported", "n", "seeds"):
+            assert same[key] == line[key]
+        if line["tier"] == "exact":
+            for key in ("verdict", "missing_seeds", "enough_seeds"):
+                assert same[key] == line[key]
 
 
 def test_a_rounded_zero_has_no_sign(mine, store, make_record):
@@ -55,6 +73,26 @@ def test_latex_escapes_everything_special():
         r"\textbackslash{}a\{b\}\$\&\#\%\_\textasciicircum{}\textasciitilde{}"
     )
     assert escape("[a]*") == "{[}a]{*}"  # would be arguments of the \\ before them
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("λ ≥ 3", r"$\lambda$ $\geq$ 3"),
+        ("Γ, Α, ς, ο", r"$\Gamma$, A, $\varsigma$, o"),  # noqa: RUF001
+        ("--validation 2 × --force", r"-{}-validation 2 $\times$ -{}-force"),  # noqa: RUF001
+        ("a---b", "a-{}-{}-b"),
+    ],
+)
+def test_latex_prints_signs_and_dashes_as_they_stand(text, escaped):
+    assert escape(text) == escaped
+
+
+def test_latex_of_many_columns_goes_over_both_of_a_page(grid, store):
+    assert "\\begin{table}\n" in latex(grid)
+    wide = latex(build(load("1"), store))
+    assert "\\begin{table*}\n" in wide
+    assert wide.endswith("\\end{table*}\n")
 
 
 def test_latex_rows_have_all_columns(grid):

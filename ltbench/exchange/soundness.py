@@ -1,0 +1,210 @@
+"""Is a record of another laboratory sound? Every field against catalogue, protocol and the rest."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from statistics import fmean
+from typing import Any
+
+from ltbench.api.method import Method
+from ltbench.api.registry import build, describe, names, sources, trained_part
+from ltbench.api.signatures import lacking
+from ltbench.data.catalog import Dataset, dataset
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
+from ltbench.errors import UsageError
+from ltbench.networks import NETWORKS
+from ltbench.runs.identity import cell_fingerprint, fingerprint_in
+from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.record import Record
+from ltbench.runs.size import TrainingSize
+from ltbench.runs.store import Cell
+
+LARGEST_SEED = 2**32 - 1
+SHORTEST, LONGEST = 1e-3, 1e9  # seconds of a training
+LONGEST_TEXT = 2000  # characters of any text in a record
+CURVES = 500  # columns that curves may have
+_SHA256, _FINGERPRINT = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
+
+
+def check(record: Record) -> str:
+    """Return what cannot be checked here; raises ValueError for a record that is not sound."""
+    _check_texts(record)
+    try:
+        data = dataset(record.dataset)
+        protocol = protocol_of(record.protocol, data.info)
+        strange = lacking([record.method], names())
+        method = None if strange else build(record.method)
+    except UsageError as error:
+        raise ValueError(f"this version cannot run it: {error}") from None
+    _check_cell(record, data, protocol)
+    own = _fingerprint(record)
+    _check_images(record, data, protocol)
+    _check_shots(record, protocol)
+    _check_epochs(record, protocol)
+    _check_cost(record)
+    same = Protocol(**record.settings) == protocol
+    if method is not None:
+        same &= describe(method) == record.method and sources(method) == record.sources
+        same &= cell_fingerprint(Cell.of(record), method, protocol) == own
+    if not same:
+        raise ValueError(
+            f"ltbench {record.environment.ltbench} ({record.environment.commit or 'no commit'}) "
+            "made it with other settings, or another file of the method, than this one has"
+        )
+    if method is not None:
+        _check_training(record, method, data, protocol)
+        return ""
+    return f"there is no {', '.join(strange)} here, so its parameters could not be checked"
+
+
+def check_curves(content: bytes, record: Record) -> None:
+    """Raise ValueError unless curves are numbers, a row an epoch at most."""
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8")), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"its curves are no CSV file in UTF-8 ({error})") from None
+    if not rows or len(rows[0]) > CURVES or len(set(rows[0])) < len(rows[0]):
+        raise ValueError(f"its curves have no header of at most {CURVES} different names")
+    if not all(re.fullmatch(r"[A-Za-z0-9_][\w .:/@+-]{0,99}", name) for name in rows[0]):
+        raise ValueError("its curves have a column whose name is none")
+    if len(rows) - 1 > record.last.epoch:
+        raise ValueError(f"its curves have more rows than its {record.last.epoch} epochs")
+    for row in rows[1:]:
+        if len(row) != len(rows[0]) or not all(map(_is_plain, row)):
+            raise ValueError("its curves have a row that is not one number or name a column")
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether a cell of curves is empty, a number, or the name of a stage."""
+    return (
+        re.fullmatch(r"|[-+0-9.eE]{1,40}|nan|-?inf|[A-Za-z_]\w{0,99}|True|False", text) is not None
+    )
+
+
+def _fingerprint(record: Record) -> str:
+    """Return the fingerprint that a record's content gives, which it must state."""
+    try:
+        own = fingerprint_in(record)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError("its settings or stages are not those of a protocol") from None
+    if own != record.fingerprint:
+        raise ValueError(
+            f"its fingerprint is {record.fingerprint}, and its content gives {own}: it was changed"
+        )
+    return own
+
+
+def _check_texts(record: Record) -> None:
+    """Raise ValueError for a text that is too long, or does not print: it reaches terminals."""
+    for text in _texts(record.model_dump(mode="json")):
+        if len(text) > LONGEST_TEXT:
+            raise ValueError(f"it has a text of {len(text)} characters, which no record has")
+        if not text.isprintable():
+            raise ValueError("it has a text with a character that does not print")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from (key, *_texts(each))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
+    if (str(data), protocol.specification) != (record.dataset, record.protocol):
+        raise ValueError("its data set or protocol is not written in canonical form")
+    if record.network not in NETWORKS:
+        raise ValueError(f"this version has no network {record.network}")
+    if record.seed > LARGEST_SEED:
+        raise ValueError(f"its seed is above {LARGEST_SEED}, which no run has")
+    first = record.first_stage
+    if first is not None and not _FINGERPRINT.fullmatch(first.fingerprint):
+        raise ValueError("its first stage has no fingerprint")
+    if not all(map(_SHA256.fullmatch, record.sources.values())):
+        raise ValueError("its sources are no SHA-256")
+    try:
+        datetime.fromisoformat(record.finished)
+    except ValueError:
+        raise ValueError(f"it was finished at {record.finished!r}, which is no time") from None
+
+
+def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
+    """Raise ValueError unless training and test images are as many as the protocol says."""
+    try:
+        expected = data.class_counts(fraction=protocol.fraction, validation=protocol.validation)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    if record.data.class_counts != expected:
+        raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
+    if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
+        raise ValueError("its shot groups are of other thresholds")
+    if not _SHA256.fullmatch(record.data.indices_sha256):
+        raise ValueError("its indices_sha256 is no SHA-256")
+    tested = (data.test_count(protocol.fraction),) * data.info.classes
+    for scores in filter(None, (record.last, record.best, record.selected)):
+        if scores.total != tested:
+            raise ValueError(f"{record.dataset} has other test images under {record.protocol}")
+    if record.data.test_images != sum(tested):
+        raise ValueError("test_images does not follow from its scores' total")
+
+
+def _check_shots(record: Record, protocol: Protocol) -> None:
+    """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
+    groups = shot_groups(record.data.class_counts, protocol.validation)
+    for scores in filter(None, (record.last, record.best, record.selected)):
+        for group in SHOTS:
+            member = [c for c, each in enumerate(groups) if each == group]
+            own = [100 * scores.correct[c] / scores.total[c] for c in member]
+            expected, found = fmean(own) if own else None, getattr(scores, group)
+            if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
+                raise ValueError(f"{group} does not follow from correct and total")
+
+
+def _check_epochs(record: Record, protocol: Protocol) -> None:
+    """Raise ValueError unless scores are of epochs that were trained, and evaluated."""
+    try:
+        epochs = sum(int(stage["recipe"]["epochs"]) for stage in record.stages)
+    except (TypeError, KeyError, ValueError):
+        raise ValueError("its stages have no epochs") from None
+    if record.last.epoch != epochs:
+        raise ValueError(f"its last epoch is {record.last.epoch}, of {epochs} in its stages")
+    for name, scores in (("best", record.best), ("selected", record.selected)):
+        if scores is None:
+            continue
+        if scores.epoch > epochs or scores.epoch % protocol.evaluate_every not in (
+            0, epochs % protocol.evaluate_every,
+        ):  # fmt: skip
+            raise ValueError(f"its {name} epoch {scores.epoch} is none that was evaluated")
+    if record.selected is not None and not protocol.validation:
+        raise ValueError("an epoch was selected, and the protocol holds no images out")
+
+
+def _check_cost(record: Record) -> None:
+    cost = record.cost
+    if not SHORTEST <= cost.train_seconds <= LONGEST or cost.evaluate_seconds > LONGEST:
+        raise ValueError(f"it trained for {cost.train_seconds:g} seconds, which no run does")
+    if cost.first_stage_seconds > cost.train_seconds:
+        raise ValueError("its first stage took longer than all its training")
+    memory = 0.0 if cost.peak_memory_mib is None else cost.peak_memory_mib
+    numbers = (memory, cost.parameters, cost.images_per_second, record.environment.threads)
+    if not all(0 <= number < 1e12 and math.isfinite(number) for number in numbers):
+        raise ValueError("its memory, parameters, speed or threads are below 0 or beyond reason")
+
+
+def _check_training(record: Record, method: Method, data: Dataset, protocol: Protocol) -> None:
+    """Raise ValueError unless what was trained, and its steps, are the method's."""
+    trained = trained_part(method)
+    if describe(trained) != record.trained:
+        raise ValueError(f"{record.method} trains {describe(trained)}, not {record.trained}")
+    if record.trained != record.method and (record.best or record.selected):
+        raise ValueError("a post-hoc part was scored at another epoch than the last")
+    steps = TrainingSize.of(trained.stages(protocol.recipe()), protocol, data).steps
+    if record.cost.steps != steps:
+        raise ValueError(f"it took {record.cost.steps} steps, where its recipe has {steps}")

@@ -1,0 +1,67 @@
+"""Where files go: nothing of ours or of another folder is replaced, and `~` is the home folder."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+TABLES = Path(__file__).resolve().parent.parent / "tables" / "data"
+
+
+@pytest.fixture
+def own(home):
+    """Lay down a copy of a small table in a folder, under a name; return its YAML file."""
+
+    def lay_down(folder, name="mine"):
+        place = Path(shutil.copytree(TABLES, home / folder))
+        return (place / "mine.yaml").rename(place / f"{name}.yaml")
+
+    return lay_down
+
+
+def written(answer):
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("Written: "))
+    return [Path(name) for name in line.removeprefix("Written: ").split(", ")]
+
+
+def test_tables_of_one_name_in_two_folders_do_not_replace_each_other(ltbench, own):
+    one, two = (written(ltbench("table", str(own(folder)))) for folder in ("a", "b"))
+    assert {path.name for path in one} == {path.name for path in two}
+    assert not {*one} & {*two}
+    assert all(path.is_file() for path in (*one, *two))
+    assert written(ltbench("table", "a/mine.yaml")) == one  # again, the same
+
+
+def test_a_table_of_ones_own_does_not_replace_one_that_ltbench_comes_with(ltbench, own):
+    shipped = written(ltbench("table", "1"))
+    before = [path.read_bytes() for path in shipped]
+    own_files = written(ltbench("table", str(own("a", "table1"))))
+    assert not {*own_files} & {*shipped}
+    assert [path.read_bytes() for path in shipped] == before
+    assert {path.parent for path in shipped} == {Path("results/tables")}
+
+
+def test_output_says_where_tables_and_figures_go(ltbench, own, home):
+    results = home / "results"
+    results.mkdir()
+    files = written(ltbench("table", str(own("a")), "--output", "made"))
+    assert {path.parent for path in files} == {Path("made")}
+    drawn = written(ltbench("figure", "5", "--output", home / "drawn"))
+    assert {path.parent for path in drawn} == {home / "drawn"}
+    assert list(results.rglob("*")) == []
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_given(ltbench, home, monkeypatch):
+    monkeypatch.setenv("HOME", str(home / "user"))
+    mine = Path(shutil.copytree(TABLES, home / "user" / "tables")) / "mine.yaml"
+    assert mine.is_file()
+    files = written(ltbench("table", "~/tables/mine.yaml", "--results=~/kept"))
+    assert all(path.is_relative_to(home / "user" / "kept") for path in files)
+    call = ("run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke")
+    assert ltbench(*call, "--seed", "0", "--results=~/kept", "--quiet").code == 0
+    assert list((home / "user" / "kept" / "runs").rglob("seed0.json"))
+    assert ltbench("report", "--results=~/kept", "--output=~/page.html").code == 0
+    assert (home / "user" / "page.html").is_file()
+    assert ltbench("export", "--results=~/kept", "--output=~/all.csv").code == 0
+    assert (home / "user" / "all.csv").is_file()
+    assert not (home / "~").exists()
