@@ -30,6 +30,8 @@ class DisAlign(Method):
         "no official CIFAR recipe exists: 10 epochs of 200 at 0.1 and rho 1.2 are ImageNet-LT's",
         "the calibration is written from the paper; the release's layer was not read",
         "the backbone is in evaluation mode in stage 2",
+        "weight decay draws the scale, which starts at 0 and is added to 1, to the identity; the "
+        "release decays a scale that starts at 1",
     )
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:

@@ -28,6 +28,8 @@ class ImbSAM(Method):
     deviations = (
         "trained by the protocol's recipe and network, not the release's wider one at rate 0.01",
         "batch statistics move in the first pass only; the release moves them in both",
+        "the paper's sum; the release adds the displaced tail's gradient to that of all images, so "
+        "that the tail counts twice",
     )
 
     def setup(self, task: Task) -> None:

@@ -43,7 +43,8 @@ def calibration_error(
     """
     confidence, predicted = logits.double().softmax(1).max(1)
     surplus = (predicted == labels).double() - confidence
-    surplus = surplus / len(labels) if weights is None else surplus * weights
+    surplus, total = (surplus, len(labels)) if weights is None else (surplus * weights, 1)
     places = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
     gaps = torch.zeros(bins, dtype=torch.float64, device=logits.device)
-    return 100 * float(gaps.index_add_(0, places, surplus).abs().sum())
+    error = 100 * float(gaps.index_add_(0, places, surplus).abs().sum()) / total
+    return min(error, 100.0)  # weights add up to one but for rounding

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import ProgressEvent, optimiser_for
 
+DEVICE: ContextVar[str] = ContextVar("device", default="cpu")  # that trainings are made on
 CLASSES, SIDE, EPOCHS = 6, 8, 3
 COUNTS = (40, 20, 10, 6, 3, 1)  # one class has a single image, as tails do
 INFO = DatasetInfo(
@@ -50,9 +52,9 @@ def training(
     learning_rate: float = 0.05,
     warmup_epochs: int = 0,
 ) -> Training:
-    """Return a short training of a method on the synthetic task, in float32 on the CPU."""
+    """Return a short training of a method on the synthetic task, in float32 on `DEVICE`."""
     recipe = Recipe(epochs, batch_size, learning_rate, 2e-4, warmup_epochs=warmup_epochs)
-    settings = Settings(INFO, "resnet8", recipe, "float32", 1, 0, torch.device("cpu"))
+    settings = Settings(INFO, "resnet8", recipe, "float32", 1, 0, torch.device(DEVICE.get()))
     return Training(build(specification), data or split(), settings)
 
 

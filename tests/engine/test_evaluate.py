@@ -131,6 +131,11 @@ def test_sure_and_right_is_perfectly_calibrated():
 
 def test_sure_and_wrong_is_off_by_everything():
     assert calibration_error(one_hot([1, 2, 0], 3, 1e4), torch.tensor([0, 1, 2])) == 100
+    labels = torch.arange(48) % 3  # forty-eight shares of 1 / 48 add up to more than one
+    assert calibration_error(one_hot((labels + 1).remainder(3).tolist(), 3, 1e4), labels) == 100
+    shares = torch.full((48,), 1 / 48, dtype=torch.float64)
+    wrong = one_hot((labels + 1).remainder(3).tolist(), 3, 1e4)
+    assert calibration_error(wrong, labels, shares) <= 100
 
 
 @pytest.mark.parametrize(("hits", "expected"), [(0, 25), (1, 5), (2, 15), (5, 75)])

@@ -208,7 +208,7 @@ def test_the_first_view_of_an_epoch_is_what_the_method_makes_of_it_at_its_start(
             asked.append((len(data.logits(network, batch.images)), clock))
 
     run_epoch(Inverting(), network, feed, Stage(name="warm", recipe=RECIPE), epoch=2, seed=5)
-    clock = Clock("warm", 2, 4, 0, 3, 5)
+    clock = Clock("warm", 2, 4, 0, 3, 5, RECIPE)
     assert asked == [(45, clock), (45, clock)]
     for batch in seen:
         own = feed.subset.images[batch.indices]

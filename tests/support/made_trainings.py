@@ -35,13 +35,13 @@ def split():
 
 def training(
     split, method=None, *, epochs=3, seed=0, precision="float32", evaluate_every=1,
-    checkpoint=None, **recipe,
+    checkpoint=None, device="cpu", **recipe,
 ) -> Training:  # fmt: skip
     """Return a training: three steps an epoch of ResNet-8 in float32, unless told otherwise."""
     recipe = {"batch_size": 16, "learning_rate": 0.05, "weight_decay": 5e-4, **recipe}
     settings = Settings(
         INFO, "resnet8", Recipe(epochs, **recipe), precision, evaluate_every, seed,
-        torch.device("cpu"),
+        torch.device(device),
     )  # fmt: skip
     return Training(method or Method(), split, settings, checkpoint)
 

@@ -4,11 +4,12 @@ from textwrap import dedent, indent
 
 import pytest
 import torch
+from devices import DEVICES
 
 from ltbench.api import registry
 from ltbench.api.registry import find, load_file, names, role
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
-from ltbench.testing.synthetic import CLASSES, COUNTS, EPOCHS, split, training
+from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training
 
 VERIFY = {rule.name: rule.verify for rule in RULES}
 COMPOSITIONS = [
@@ -79,9 +80,14 @@ def specifications():
     return sorted({*single, *variants, *COMPOSITIONS})
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("specification", specifications())
-def test_a_method_of_ours_holds_to_the_protocol(specification):
-    assert check(specification) == []
+def test_a_method_of_ours_holds_to_the_protocol(specification, device):
+    token = DEVICE.set(device)
+    try:
+        assert check(specification) == []
+    finally:
+        DEVICE.reset(token)
 
 
 def test_the_file_that_the_broken_ones_are_made_from_holds_to_the_protocol(load):
