@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 from PIL import Image
+from scipy.stats import t
 
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, shot_groups
 from ltbench.figures.style import COLOURS, GREY, SHOT_COLOURS, style
 from ltbench.report.page import render
 from ltbench.runs.store import Store
+from ltbench.statistics.verdict import Evidence, judge
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "pictures"
@@ -61,6 +64,9 @@ ORDER: tuple[Item, ...] = (
     )),
 )  # fmt: skip
 SCREEN, COLOURS_OF_REPORT = (1280, 900), 64
+TOLERANCE, DEVIATION, METHODS, SEEDS = 1.0, 0.5, 15, (3, 5, 10)
+EXAMPLES = (-3.4, -1.6, 0.2)  # differences, in points
+VERDICT_COLOURS = {"holds": COLOURS[2], "undecided": GREY, "differs": COLOURS[1]}
 LINE, GAP, INDENT, WORDS = 0.22, 0.06, 0.18, 2.9  # inches
 
 
@@ -136,7 +142,46 @@ def _draw(axes: Axes, item: Item, left: float, top: float, width: float) -> floa
     return bottom
 
 
-PICTURES = {"tail": tail, "hooks": hooks}
+def verdict() -> Figure:
+    """Draw which difference gets which verdict: bands by the rule itself, means with intervals."""
+    figure = Figure(figsize=(6.4, 2.9), layout="constrained")
+    axes = figure.subplots()
+    axes.axvspan(-TOLERANCE, TOLERANCE, color="0.93", linewidth=0)
+    axes.text(-0.97, 2.44, f"tolerance ± {TOLERANCE:g}", va="bottom", size=7, color="0.25")
+    differences = [step / 100 for step in range(-450, 451)]
+    for row, n in enumerate(SEEDS):
+        words = [_word(difference, n) for difference in differences]
+        ends = [0, *(i for i in range(1, len(words)) if words[i] != words[i - 1]), len(words) - 1]
+        for start, end in pairwise(ends):
+            left, right = differences[start], differences[end]
+            axes.barh(row, right - left, 0.16, left, color=VERDICT_COLOURS[words[start]])
+            limits = f"from {left:.1f}" if words[start] == "differs" else f"to {right:.1f}"
+            if right > 0:
+                place = max(left, 0) + (right - max(left, 0)) / 2
+                label = f"{words[start]} {limits}"
+                axes.text(place, row + 0.16, label, ha="center", va="top", size=7, color="0.25")
+        half = float(t.ppf(0.975, METHODS * (n - 1))) * DEVIATION / n**0.5
+        for mean in EXAMPLES:
+            colour = VERDICT_COLOURS[_word(mean, n)]
+            axes.errorbar(mean, row - 0.22, xerr=half, fmt="o", color=colour, capsize=2, ms=4)
+    axes.axvline(0, color="0.3", linewidth=0.8)
+    axes.set(
+        xlim=(-4.5, 4.5), ylim=(len(SEEDS) - 0.5, -0.5), yticks=range(len(SEEDS)),
+        yticklabels=[f"{n} seeds" for n in SEEDS], xlabel="our mean - reported value, points",
+        title=f"Seeds that differ by {DEVIATION:g} points, {METHODS} methods in a column",
+    )  # fmt: skip
+    axes.grid(visible=False)
+    return figure
+
+
+def _word(difference: float, n: int) -> str:
+    """Return the verdict on a difference, the first that is judged of its column."""
+    freedom = METHODS * (n - 1)
+    evidence = Evidence(0, TOLERANCE, difference, n, n, DEVIATION, freedom, DEVIATION)
+    return judge([evidence, *[None] * (METHODS - 1)])[0].verdict.word
+
+
+PICTURES = {"tail": tail, "hooks": hooks, "verdict": verdict}
 
 
 def svg(figure: Figure) -> bytes:

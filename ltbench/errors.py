@@ -25,7 +25,9 @@ def first_line(error: BaseException) -> str:
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """Return the error for a name that does not exist, with near matches or the whole list."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    near += [other for other in names if other.startswith(f"{name}_") and other not in near]
+    plain = name.lower().replace("-", "_")  # as somebody may write what papers print
+    near = difflib.get_close_matches(plain, names, n=3, cutoff=0.6)
+    near = [plain] if plain in names else near
+    near += [other for other in names if other.startswith(f"{plain}_") and other not in near]
     remedy = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
     return UsageError(f"unknown {kind} '{name}'; {remedy}{' ' + hint if hint else ''}")

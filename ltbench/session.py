@@ -13,8 +13,7 @@ from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.plan import make
-from ltbench.runs.preflight import rehearse
-from ltbench.runs.step_time import check_data
+from ltbench.runs.preflight import prepare
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import split
 
@@ -68,8 +67,7 @@ def run(
     )  # fmt: skip
     root = None if data_root is None else Path(data_root)
     workspace = Workspace(store.root, root_of(root), device)
-    check_data(plan.jobs, workspace)
-    rehearse(plan.jobs, workspace)
+    prepare(plan.jobs, workspace)
     store.check_writable()
     with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
         if jobs == 1:

@@ -5,6 +5,7 @@ keyword literals, and `+` between terms.
 """
 
 import ast
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ def parse(text: str) -> tuple[Term, ...]:
     try:
         return tuple(_terms(_expression(text)))
     except _UNREADABLE as error:
+        if re.fullmatch(r"[A-Za-z_]\w*(-[A-Za-z_]\w*)+", text.strip()):
+            written = text.strip().lower().replace("-", "_")
+            raise UsageError(
+                f"cannot read {text!r}: names have no hyphen; write {written}."
+            ) from None
         reason = error.args[0] if isinstance(error, _MalformedError) else "it does not parse"
         raise UsageError(
             f"cannot read {text!r}: {reason}; write it like ce, sam(rho=0.1) or ldam_drw+sam."

@@ -1,5 +1,5 @@
 """GALA: Zhang et al., "Gradient-Aware Logit Adjustment Loss for Long-tailed Classifier",
-ICASSP 2024.
+ICASSP 2024, arXiv 2403.09036.
 """
 
 from dataclasses import dataclass, replace

@@ -1,5 +1,5 @@
 """GKP, group knowledge preservation: "Reframing Long-Tailed Learning via Loss Landscape
-Geometry", CVPR 2026.
+Geometry", CVPR 2026, arXiv 2603.21217.
 """
 
 import copy

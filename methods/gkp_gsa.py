@@ -1,4 +1,6 @@
-"""GKP+GSA: "Reframing Long-Tailed Learning via Loss Landscape Geometry", CVPR 2026."""
+"""GKP+GSA: "Reframing Long-Tailed Learning via Loss Landscape Geometry", CVPR 2026,
+arXiv 2603.21217.
+"""
 
 from typing import Any, ClassVar
 

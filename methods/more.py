@@ -1,4 +1,5 @@
-"""MORE: Luo et al., "Long-Tailed Recognition with Model Rebalancing", NeurIPS 2025.
+"""MORE: Luo et al., "Long-Tailed Recognition with Model Rebalancing", NeurIPS 2025,
+arXiv 2510.08177.
 
 Written from a reconstruction: neither the paper's body nor its code could be read. Equation
 numbers (M1) to (M6) are those of our notes.

@@ -1,5 +1,5 @@
 """Prediction re-balancing (GALA's "PN"): Zhang et al., "Gradient-Aware Logit Adjustment Loss for
-Long-tailed Classifier", ICASSP 2024.
+Long-tailed Classifier", ICASSP 2024, arXiv 2403.09036.
 """
 
 from dataclasses import dataclass

@@ -75,11 +75,19 @@ class Compose(Method):
                 raise TypeError(
                     f"{name_of(part)} cannot modify {name_of(base)}: it brings its own "
                     f"{', '.join(clash)}, which only the first part of a composition may"
+                    + self._turned(part)
                 )
         self.rule = self._only("backward")
         self.mixer = self._only("mix")
         self.augmenter = self._only("augment")
         self.on_compose(leaves(self))
+
+    def _turned(self, part: Method) -> str:
+        """Return the order to write instead where the base could follow as a modifier."""
+        base = self.base
+        if not overrides(base) or overrides(base) & BASE_ONLY or "build" in overrides(base):
+            return ""
+        return f"; write {name_of(part)}+{name_of(base)}"
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Tell every part which parts the whole has."""

@@ -46,12 +46,10 @@ class Method:
     # `state` holds tensors and nests by string keys: everything that must survive a checkpoint.
 
     # before training
-
     def on_compose(self, parts: "tuple[Method, ...]") -> None:
-        """Take note of all parts of the composition that this method is in, in order.
+        """Take note of all parts, in order; called for each composition this method is in.
 
-        Called for each composition. What parts share is in the state of one of them, and the others
-        read it. Raises TypeError for parts that do not fit.
+        State they share is one part's, read by the others. Raises TypeError for parts that clash.
         """
 
     def setup(self, task: Task) -> None:

@@ -54,6 +54,12 @@ app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
 
+@app.command("version")
+def version_() -> None:
+    """Print the version, as --version does."""
+    typer.echo(f"ltbench {__version__}")
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -1,7 +1,5 @@
 """`ltbench evaluate`: finished runs in other ways, from their stored logits."""
 
-import csv
-import json
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -11,19 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.options import Load, Results
-from ltbench.cli.views.rows import Row, load_files, print_rows
+from ltbench.cli.views.evaluation import Format, draw_confusion, write_predictions, write_rows
+from ltbench.cli.views.rows import load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
 if TYPE_CHECKING:
+    from ltbench.analysis.posthoc import EvaluationGrid
     from ltbench.runs.record import Record
-
-
-class Format(StrEnum):
-    """What is written to standard output instead of the means."""
-
-    CSV = "csv"
-    JSON = "json"
 
 
 class FittedOn(StrEnum):
@@ -59,6 +52,14 @@ def evaluate(
             "half of the test set for the other."
         ),
     ] = None,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write confusion matrices, precision, recall and F1 by class, and every "
+            "prediction into this folder.",
+        ),
+    ] = None,
     bins: Annotated[int, typer.Option(min=1, max=1000, help="Of the calibration error.")] = 15,
     results: Results = Path("results"),
     load: Load = None,
@@ -70,12 +71,63 @@ def evaluate(
 
     A record is never changed: what is shown here stands in no table.
     """
-    from ltbench.analysis.posthoc import EvaluationGrid, adjusting, commands, logits_of
+    from ltbench.analysis.posthoc import commands, logits_of
     from ltbench.analysis.posthoc import evaluate as rows_of
-    from ltbench.evaluation.label_shift import prior
+    from ltbench.analysis.predictions import confusion as matrix_of
+    from ltbench.analysis.predictions import file_name
     from ltbench.runs.store import Cell, Store
 
     load_files(load)
+    ways = _ways(thresholds, priors, posthoc, temperature, bins)
+    store = Store(results)
+    records = _chosen(store.records(), methods, dataset, protocol)
+    rows: list[dict[str, Any]] = []
+    lacking: list[Record] = []
+    problems: list[str] = []
+    predicted: dict[str, list[tuple[Record, Any]]] = {}  # confusion matrices, by method
+    for record in records:
+        try:
+            logits = logits_of(record, store)
+            if logits is None:
+                lacking.append(record)
+            else:
+                rows += list(rows_of(record, logits, ways, problems.append))
+                if confusion is not None:
+                    predicted.setdefault(file_name(record), []).append((record, matrix_of(logits)))
+                    write_predictions(confusion, record, logits)
+        except UsageError:
+            raise
+        except LtbenchError as error:
+            problems.append(str(error))
+    for problem in [*store.problems, *problems]:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
+    if lacking:
+        made_by = commands([Cell.of(record) for record in lacking], results)
+        sentence = _without_logits(len(lacking), len(records), made_by, results)
+        if not rows:
+            raise LtbenchError(sentence)
+        print(f"ltbench: left out: {sentence}", file=sys.stderr)
+    if not rows:
+        raise LtbenchError(
+            f"no record in {results} could be evaluated; `ltbench status` lists them."
+        )
+    if confusion is not None:
+        files = draw_confusion(confusion, predicted)
+        print(f"ltbench: {files} files written to {confusion}", file=sys.stderr)
+    write_rows(rows, format_)
+
+
+def _ways(
+    thresholds: list[str] | None,
+    priors: str,
+    posthoc: str | None,
+    temperature: FittedOn | None,
+    bins: int,
+) -> "EvaluationGrid":
+    """Return the ways of evaluating that options ask for; raises UsageError for any other."""
+    from ltbench.analysis.posthoc import EvaluationGrid, adjusting
+    from ltbench.evaluation.label_shift import prior
+
     if not split(priors):
         raise UsageError("--priors is empty; give uniform, forward50 or backward50.")
     ways = EvaluationGrid(
@@ -87,38 +139,17 @@ def evaluate(
     )
     for specification in ways.post_hoc:
         adjusting(specification)
-    store = Store(results)
-    records = _chosen(store.records(), methods, dataset, protocol)
-    rows: list[dict[str, Any]] = []
-    lacking: list[Record] = []
-    problems: list[str] = []
-    for record in records:
-        try:
-            logits = logits_of(record, store)
-            if logits is None:
-                lacking.append(record)
-            else:
-                rows += list(rows_of(record, logits, ways, problems.append))
-        except UsageError:
-            raise
-        except LtbenchError as error:
-            problems.append(str(error))
-    for problem in [*store.problems, *problems]:
-        print(f"ltbench: left out: {problem}", file=sys.stderr)
-    if lacking:
-        first, *_ = commands([Cell.of(record) for record in lacking], results)
-        sentence = (
-            f"{len(lacking)} of {len(records)} records have no logits in {results}/work, which is "
-            f"not shared; `{first}` trains again and keeps them."
-        )
-        if not rows:
-            raise LtbenchError(sentence)
-        print(f"ltbench: left out: {sentence}", file=sys.stderr)
-    if not rows:
-        raise LtbenchError(
-            f"no record in {results} could be evaluated; `ltbench status` lists them."
-        )
-    _write(rows, format_)
+    return ways
+
+
+def _without_logits(lacking: int, every: int, commands: list[str], results: Path) -> str:
+    """Return why records are left out, and the commands that keep their logits."""
+    first, *more = commands
+    others = f", and {len(more)} commands like it the rest" if more else ""
+    return (
+        f"{lacking} of {every} records have no logits in {results}/work, which is not shared; "
+        f"`{first}` trains again and keeps them{others}."
+    )
 
 
 def _thresholds(text: str) -> tuple[int, int]:
@@ -152,59 +183,3 @@ def _chosen(
     if not found:
         raise LtbenchError("no record fits; `ltbench status` lists those that there are.")
     return found
-
-
-def _write(rows: list[dict[str, Any]], format_: Format | None) -> None:
-    if format_ is Format.JSON:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
-    elif format_ is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    else:
-        _show(rows)
-
-
-_PLACE = ("dataset", "network", "protocol")
-_WAY = ("method", "post_hoc", "test_prior", "many_above", "few_below")
-_MEANS = {"many": 1, "medium": 1, "few": 1, "calibration_error": 1, "log_loss": 3,
-          "temperature": 2}  # fmt: skip
-_HEADS = {
-    "post_hoc": "post-hoc", "test_prior": "test prior", "many_above": "many >",
-    "few_below": "few <", "calibration_error": "ECE", "log_loss": "log loss", "temperature": "T",
-}  # fmt: skip
-
-
-def _show(rows: list[dict[str, Any]]) -> None:
-    """Print means over seeds, a table for each data set, network and protocol."""
-    varying = ["method", *(key for key in _WAY[1:] if len({row[key] for row in rows}) > 1)]
-    measured = [key for key in _MEANS if any(row[key] is not None for row in rows)]
-    places: dict[tuple[Any, ...], dict[tuple[Any, ...], list[dict[str, Any]]]] = {}
-    for row in rows:
-        ways = places.setdefault(tuple(row[key] for key in _PLACE), {})
-        ways.setdefault(tuple(row[key] for key in _WAY), []).append(row)
-    for place, ways in places.items():
-        lines = [_line(members, varying, measured) for members in ways.values()]
-        print_rows(lines, title=f"{place[0]}, {place[1]}, protocol {place[2]}")
-    first = rows[0]
-    said = [
-        f"{_HEADS[key]} {first[key]}" for key in ("test_prior", "many_above", "few_below")
-        if key not in varying
-    ]  # fmt: skip
-    said.append(f"{first['bins']} bins")
-    fitted = sorted({row["fitted_on"] for row in rows} - {None})
-    said += [f"T fitted on {', '.join(fitted)}"] * bool(fitted)
-    print(f"Means over seeds from stored logits, last epoch, 95 % t-interval; {', '.join(said)}.")
-
-
-def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]) -> Row:
-    from ltbench.statistics.estimates import mean_interval
-
-    first = members[0]
-    line: Row = {_HEADS.get(key, key): first[key] for key in varying}
-    line |= {"n": len(members), "top-1": mean_interval([row["top1"] for row in members])}
-    for key in measured:
-        values = [row[key] for row in members if row[key] is not None]
-        mean = f"{sum(values) / len(values):.{_MEANS[key]}f}" if values else ""
-        line[_HEADS.get(key, key)] = mean
-    return line

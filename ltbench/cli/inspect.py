@@ -4,15 +4,21 @@ import dataclasses
 import inspect
 import json
 import sys
+import time
 import types
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.views.rows import Row, load_files, print_rows
 from ltbench.errors import unknown
+
+if TYPE_CHECKING:
+    from ltbench.runs.status import Unfinished
+    from ltbench.runs.store import Store
 
 
 def list_(
@@ -36,20 +42,40 @@ def list_(
         print_rows(rows, title=name)
 
 
-def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
-    """Say which cells are finished in a results folder, and which failed and why."""
-    from ltbench.runs.status import overview
+def status(
+    results: Results = Path("results"),
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which cells are finished in a results folder, which run, stopped or failed, and why."""
     from ltbench.runs.store import Store
 
     store = Store(results)
-    lines = overview(store)
-    for problem in store.problems:
-        print(f"ltbench: left out: {problem}", file=sys.stderr)
-    if as_json:
-        print(json.dumps([dataclasses.asdict(line) for line in lines], indent=1))
+    try:
+        while watch and not as_json:
+            Console().clear()
+            _show_status(store)
+            time.sleep(2)
+    except KeyboardInterrupt:
         return
+    if as_json:
+        from ltbench.runs.status import overview
+
+        print(json.dumps([dataclasses.asdict(line) for line in overview(store)], indent=1))
+        _name_problems(store)
+    else:
+        _show_status(store)
+
+
+def _show_status(store: "Store") -> None:
+    from ltbench.runs.status import overview
+
+    lines = overview(store)
+    _name_problems(store)
     if not lines:
-        print(f"{results} holds no runs yet; `ltbench run` makes them.")
+        print(f"{store.root} holds no runs yet; `ltbench run` makes them.")
         return
     print_rows(
         [
@@ -66,8 +92,24 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
         ]
     )
     for line in lines:
-        for reason in (*line.reasons, *filter(None, [line.mixed])):
-            print(f"{line.method} on {line.dataset}: {reason}")
+        remarks = [*map(_progress, line.unfinished), *line.reasons, *filter(None, [line.mixed])]
+        for remark in remarks:
+            print(f"{line.method} on {line.dataset}: {remark}")
+
+
+def _progress(one: "Unfinished") -> str:
+    """Return in words how far a training is that is not over."""
+    from ltbench.cli.views.progress import duration
+
+    if not one.running:
+        return f"seed {one.seed} was interrupted, and goes on from epoch {one.epoch + 1}"
+    left = "" if one.left is None else f", about {duration(one.left)} left"
+    return f"seed {one.seed} is running, {one.epoch} of {one.epochs} epochs done{left}"
+
+
+def _name_problems(store: "Store") -> None:
+    for problem in store.problems:
+        print(f"ltbench: left out: {problem}", file=sys.stderr)
 
 
 def _methods() -> list[Row]:

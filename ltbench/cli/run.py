@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,9 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, DataRoot, Load, Results
-from ltbench.cli.views.progress import duration, listening
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.progress import listening
+from ltbench.cli.views.rows import load_files, read_files
+from ltbench.cli.views.run import plan_row, print_plan
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import parse, split
@@ -31,8 +33,12 @@ class InterruptedRunError(LtbenchError):
 
     exit_code = 130  # the shell's code for it
 
-    def __init__(self) -> None:
-        super().__init__("interrupted; the same command goes on from the last finished epoch.")
+    def __init__(self, places: Sequence[str] = ()) -> None:
+        shown = "; ".join([*places[:3], *(["…"] if len(places) > 3 else [])])
+        where = f" ({shown})" if shown else ""
+        super().__init__(
+            f"interrupted; the same command goes on from the last finished epoch{where}."
+        )
 
 
 def run(
@@ -95,41 +101,47 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
+    from ltbench.runs.commands import seeds_of
+    from ltbench.runs.request import check_methods, check_protocols
+    from ltbench.runs.store import Store
+
+    read_files(load)
+    store, names = Store(results), split(methods)
+    sets = [dataset_of(name, imbalance) for name in split(dataset)]
+    if not names or not sets:
+        raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
+    asked = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
+    check_methods(names)
+    check_protocols(sets, protocol, validation)
+    named = _forced(force, names)
+
+    # Only now what imports torch, which takes seconds.
     from ltbench.data.readers import data_root as root_of
     from ltbench.engine.precision import device_of
-    from ltbench.runs.commands import seeds_of
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
     from ltbench.runs.plan import make
-    from ltbench.runs.preflight import rehearse
-    from ltbench.runs.step_time import check_data
-    from ltbench.runs.store import Store
+    from ltbench.runs.preflight import prepare
 
     try:
         load_files(load)
-        store = Store(results)
-        names, sets = split(methods), [dataset_of(name, imbalance) for name in split(dataset)]
-        if not names or not sets:
-            raise UsageError("nothing to run; give --methods and --dataset at least one name each.")
         plan = make(
-            sets, names, list(dict.fromkeys(seed)) if seed else seeds_of(seeds), store,
-            protocol_name=protocol, network=network, validation=validation,
-            force=_forced(force, names),
+            sets, names, asked, store,
+            protocol_name=protocol, network=network, validation=validation, force=named,
         )  # fmt: skip
-        for warning in plan.warnings:
-            print(f"ltbench: {warning}", file=sys.stderr)
+        _say(plan.warnings)
         workspace = Workspace(results, root_of(data_root), device)
-        check_data(plan.jobs, workspace)
-        rehearse(plan.jobs, workspace)
+        missing = prepare(plan.jobs, workspace, download=not dry_run)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, jobs)
             if as_json:
-                print(json.dumps(_plan_row(plan, store, seconds)))
+                print(json.dumps(plan_row(plan, store, seconds)))
             else:
-                _announce(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
+                print_plan(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
         if dry_run:
+            _say(f"not in that time: {reason}" for reason in missing)
             return
         store.check_writable()
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
@@ -139,13 +151,29 @@ def run(
                 outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
         _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
-        raise InterruptedRunError from None
+        raise InterruptedRunError(_places(Store(results))) from None
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
+
+
+def _say(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        print(f"ltbench: {sentence}", file=sys.stderr)
+
+
+def _places(store: "Store") -> list[str]:
+    """Return how far each interrupted training is."""
+    from ltbench.runs.under_way import under_way
+
+    return [
+        f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
+        for found, running in under_way(store)
+        if not running and found.epochs
+    ]
 
 
 def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
@@ -160,64 +188,6 @@ def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
         if name not in parts and name not in map(canonical, methods):
             raise UsageError(f"--force {name}: that is none of the methods of this command.")
     return names
-
-
-def _plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
-    """Return a plan as JSON has it."""
-    from ltbench.runs.cost import first_stage_sources
-
-    sources = first_stage_sources(plan.jobs, store)
-    firsts = {
-        job.fingerprint: {
-            "of": job.first_stage.trained,
-            "training": job.first_stage.fingerprint,
-            "from": sources[job.fingerprint],
-        }
-        for job in plan.jobs
-        if job.first_stage is not None
-    }
-    rows = [
-        {
-            **dataclasses.asdict(cell),
-            "trained": job.trained,
-            "training": job.fingerprint,
-            "first_stage": firsts.get(job.fingerprint),
-        }
-        for job in plan.jobs
-        for cell in job.cells
-    ]
-    return {"finished": len(plan.finished), "to_train": rows, "seconds": round(seconds, 1)}
-
-
-FIRST_STAGE = {
-    "kept": "taken up, for it is trained already",
-    "shared": "trained by an earlier one of these",
-    "own": "trained with it, and kept for others",
-}
-
-
-def _announce(plan: "Plan", store: "Store", seconds: float, where: str, *, in_full: bool) -> None:
-    """Say what will be done and how long it takes, before it starts."""
-    from ltbench.runs.cost import first_stage_sources
-
-    sources = first_stage_sources(plan.jobs, store)
-    head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
-    if plan.jobs:
-        head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
-    else:
-        head += "nothing to train"
-    print(head, flush=True)
-    for job in plan.jobs if in_full else ():
-        print(
-            f"  train {job.trained} on {job.dataset}, {job.network}, "
-            f"{job.protocol.specification}, seed {job.seed}"
-        )
-        if job.first_stage is not None:
-            where_from = FIRST_STAGE[sources[job.fingerprint]]
-            print(f"    first stage {job.first_stage.trained}, {where_from}")
-        for cell in job.cells:
-            if cell.method != job.trained:
-                print(f"    and read {cell.method} off it")
 
 
 def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:

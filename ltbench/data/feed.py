@@ -94,7 +94,7 @@ class Feed:
         """Yield every image once, in order, not augmented."""
         for start in range(0, len(self.subset.labels), batch_size):
             part = slice(start, start + batch_size)
-            labels = self.subset.labels[part]
+            labels = self.subset.labels[part].clone()  # a method may write into what it gets
             indices = torch.arange(start, start + len(labels), device=labels.device)
             yield Batch((self.normalise(self.subset.images[part]),), labels, indices)
 

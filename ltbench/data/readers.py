@@ -40,8 +40,8 @@ class Subset:
     labels: Tensor
 
     def to(self, device: torch.device) -> "Subset":
-        """Return the subset on a device."""
-        return Subset(self.images.to(device), self.labels.to(device))
+        """Return a copy of the subset on a device."""
+        return Subset(self.images.to(device, copy=True), self.labels.to(device, copy=True))
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ class TrainingImages:
 
     @property
     def targets(self) -> Tensor:
-        """Return the labels, int64 [N]."""
-        return self.feed.subset.labels
+        """Return a copy of the labels, int64 [N]."""
+        return self.feed.subset.labels.clone()
 
     def views(
         self, indices: Tensor, generator: Generator, augment: Change = unchanged

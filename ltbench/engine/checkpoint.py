@@ -33,6 +33,11 @@ class Progress:
     environments: list[dict[str, Any]] = field(default_factory=list)  # of the sessions, in order
     peak_memory_mib: float = 0.0  # over the sessions
 
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of training and evaluation so far."""
+        return self.train_seconds + self.evaluate_seconds
+
 
 PARTS = frozenset({"network", "optimiser", "states", "progress"})
 Saver = Callable[[Path, Callable[[BinaryIO], object]], None]

@@ -7,17 +7,23 @@ from torch import Tensor, nn
 
 from ltbench.api.method import Method
 from ltbench.data.feed import Feed
+from ltbench.engine.isolation import seeded
 from ltbench.engine.precision import Autocast
 
 
 def finalised(method: Method, network: nn.Module) -> nn.Module:
-    """Return a copy of a network, ready to predict; the original is not touched."""
+    """Return a copy of a network, ready to predict; the original is not touched.
+
+    Here and in `logits_of` the global generators have the same seed every time.
+    """
     final = copy.deepcopy(network)
-    method.finalize(final)
+    with seeded(0, "finalize"):
+        method.finalize(final)
     return final.eval()
 
 
 @torch.no_grad()
+@seeded(0, "predict")
 def logits_of(method: Method, final: nn.Module, feed: Feed, autocast: Autocast) -> Tensor:
     """Return a method's logits [N, C] over a subset, in float32, by a finalised network."""
     parts = []

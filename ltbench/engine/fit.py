@@ -23,6 +23,7 @@ from ltbench.data.feed import Feed
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.engine.isolation import isolated, seeded
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import (
     DivergedError,
@@ -30,7 +31,6 @@ from ltbench.engine.train import (
     ProgressEvent,
     optimiser_for,
     reset,
-    seeded,
     train_epoch,
 )
 from ltbench.evaluation.metrics import scores_of
@@ -66,11 +66,13 @@ class Training:
         self.test = Feed(settings.info, split.test.to(device))
         self.validation = None if held is None else Feed(settings.info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
-        method.setup(self.task)
-        self.stages = method.stages(settings.recipe)
-        for other in self._methods():
-            if getattr(other, "task", None) is not self.task:
-                other.setup(self.task)
+        self.told = copy.deepcopy(self.task)  # what methods get, who may write into it
+        with seeded(settings.seed, "setup"):
+            method.setup(self.told)
+            self.stages = method.stages(settings.recipe)
+            for other in self._methods():
+                if getattr(other, "task", None) is not self.told:
+                    other.setup(self.told)
         with seeded(settings.seed, "init"):
             channels = settings.info.shape[0]
             network = method.build(create(settings.network, channels, self.task.num_classes))
@@ -107,11 +109,14 @@ class Training:
     def run(self, observe: Observer, peak_memory: Callable[[], float] = lambda: 0.0) -> None:
         """Train to the end; `peak_memory()` in MiB is asked for before a checkpoint.
 
-        Raises DivergedError for a loss that is not finite. On KeyboardInterrupt the last whole
-        epoch is saved before it is raised again.
+        Raises DivergedError for a loss that is not finite, LtbenchError where the method wrote into
+        the data. On KeyboardInterrupt the last whole epoch is saved before it is raised again.
         """
-        if self.progress.finished:
-            return
+        if not self.progress.finished:
+            with isolated(self.train, self.test, self.validation):
+                self._run(observe, peak_memory)
+
+    def _run(self, observe: Observer, peak_memory: Callable[[], float]) -> None:
         saved, content = time.monotonic(), None
         try:
             for position in range(self.progress.stage, len(self.stages)):
@@ -178,7 +183,7 @@ class Training:
             # Columns in this order; a method's names never hide the engine's.
             row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
-            observe(self._report(0, len(losses), 0.0, row["loss"], row.get("top1")))
+            observe(self._report(0, len(losses), 0.0, loss=row["loss"], top1=row.get("top1")))
             yield optimiser
 
     def _enter(self, position: int) -> None:
@@ -213,12 +218,7 @@ class Training:
         return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
 
     def _report(
-        self,
-        step: int,
-        steps: int,
-        running: float,
-        loss: float | None = None,
-        top1: float | None = None,
+        self, step: int, steps: int, running: float, **ended: float | None
     ) -> ProgressEvent:
         p = self.progress
         train_seconds = p.train_seconds + running
@@ -229,8 +229,7 @@ class Training:
             steps=steps,
             seconds=train_seconds + p.evaluate_seconds,
             images_per_second=p.images / train_seconds if train_seconds else math.nan,
-            loss=loss,
-            top1=top1,
+            **ended,
         )
 
     def _methods(self) -> list[Method]:

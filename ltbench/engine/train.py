@@ -1,8 +1,7 @@
 """One stage's optimiser and one epoch's steps: the inside of the training loop."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +14,7 @@ from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
 from ltbench.data.feed import Feed
 from ltbench.data.training_images import TrainingImages
+from ltbench.engine.isolation import generators_restored, seed_all, seeded
 from ltbench.engine.precision import Autocast
 from ltbench.errors import LtbenchError
 
@@ -116,6 +116,7 @@ class Means:
         return {name: float(total) / self._steps[name] for name, total in self._sums.items()}
 
 
+@generators_restored()
 def train_epoch(
     method: Method,
     network: nn.Module,
@@ -130,7 +131,8 @@ def train_epoch(
 ) -> tuple[Tensor, dict[str, float]]:
     """Train one zero-based epoch; return its losses [steps], on the CPU, and what steps logged.
 
-    `after_step(steps done, steps in all, images of the step)` is called every step.
+    `after_step(steps done, steps in all, images of the step)` is called every step. The global
+    generators are seeded for the epoch's views, for every step and for what follows the epoch.
     """
     recipe = stage.recipe
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
@@ -150,7 +152,9 @@ def train_epoch(
     network.train()
     for name in stage.evaluating:
         network.get_submodule(name).eval()
+    seed_all(seed, "views", stage.name, epoch)  # drawn with the first batch
     for number, batch in enumerate(batches):
+        seed_all(seed, "step", stage.name, epoch, number)
         clock = replace(start, step=number)
         step = Step(method, network, batch, clock, autocast)
         optimiser.zero_grad()
@@ -163,15 +167,8 @@ def train_epoch(
         means.add(step.logged)
         after_step(number + 1, steps, len(batch.targets))
     network.eval()  # bookkeeping after the epoch must not move batch statistics
+    seed_all(seed, "after_epoch", stage.name, epoch)
     method.after_epoch(
         network, TrainingImages(feed, method.views[0], method.predict, autocast), start
     )
     return torch.stack(losses).cpu(), means.read()  # the only waits for the device
-
-
-@contextmanager
-def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
-    """Run a block with torch's global generators seeded for one purpose, then restore them."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_of(seed, *purpose))
-        yield

@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from ltbench.figures.style import COLOURS, MARKERS
 from ltbench.report.settings import MethodRuns, Setting
 from ltbench.report.svg import (
+    FONT,
     LINE,
     MUTED,
     PAPER,
@@ -33,7 +34,7 @@ def overlaid(setting: Setting) -> list[MethodRuns]:
 
 def classes(setting: Setting) -> Plot:
     """Return the accuracy of classes against the number of their training images."""
-    figure, axes = canvas(2.9, left=30)
+    figure, axes = canvas(3.1, left=44)
     curves = {group.method: by_count(group) for group in overlaid(setting)}
     for place, points in enumerate(curves.values()):
         axes.plot(
@@ -69,13 +70,15 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     if not any(found):
         return None
     figure = Figure(figsize=(WIDTH, 3.9))
-    upper = figure.add_axes((0.11, 0.56, 0.86, 0.4))
-    lower = figure.add_axes((0.11, 0.1, 0.86, 0.4), sharex=upper)
+    upper = figure.add_axes((0.15, 0.58, 0.82, 0.4))
+    lower = figure.add_axes((0.15, 0.13, 0.82, 0.4), sharex=upper)
     told = []
     for place, curve in enumerate(found):
         for axes, points in ((upper, curve.loss), (lower, curve.top1)):
             if points:
-                axes.plot(*zip(*points, strict=True), color=COLOURS[place], alpha=0.9)
+                mark = MARKERS[place] if len(points) == 1 else None  # a line of one point is none
+                x, y = zip(*points, strict=True)
+                axes.plot(x, y, color=COLOURS[place], marker=mark, alpha=0.9)
         if curve.top1:
             told.append(f"{curve.method} ends at {curve.top1[-1][1]:.1f}")
     losses = [loss for curve in found for _, loss in curve.loss]
@@ -106,7 +109,7 @@ def cost(setting: Setting) -> Plot | None:
     ]
     if len(points) < 2:
         return None
-    figure, axes = canvas(2.9, left=30)
+    figure, axes = canvas(3.1, left=44)
     front = _front(points)
     axes.plot(
         [point[0] for point in front], [point[1] for point in front], color=LINE,
@@ -146,10 +149,10 @@ def _numbers(axes: Axes, points: Sequence[_Point]) -> None:
     taken: list[tuple[float, float]] = []
     for value, accuracy, place, _ in points:
         x, y = axes.transData.transform((value, accuracy)) * POINTS / axes.figure.dpi
-        if all(abs(x - other) > 10 or abs(y - height) > 7 for other, height in taken):
+        if all(abs(x - other) > 14 or abs(y - height) > 10 for other, height in taken):
             taken.append((x, y))
             axes.annotate(
-                str(place), (value, accuracy), (4, 2), textcoords="offset points", fontsize=7,
+                str(place), (value, accuracy), (4, 2), textcoords="offset points", fontsize=FONT,
                 color=MUTED,
             )  # fmt: skip
 
@@ -181,7 +184,6 @@ def round_ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
 
 
 def _upright(axes: Axes) -> None:
-    axes.yaxis.label.set_fontsize(8)
     axes.tick_params(axis="y", labelcolor=MUTED)
 
 

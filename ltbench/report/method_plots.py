@@ -79,8 +79,8 @@ def calibration(setting: Setting) -> Plot:
 def _rows(groups: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
     """Return axes with a line for each method, the first on top."""
     labels = [f"{place}  {short(group.method)}" for place, group in enumerate(groups, 1)]
-    height = 0.6 + max(0.18, 0.3 - 0.02 * len(groups)) * len(groups)
-    figure, axes = canvas(height, left=8 + 4.7 * max(map(len, labels)))
+    height = 0.7 + max(0.21, 0.3 - 0.02 * len(groups)) * len(groups)
+    figure, axes = canvas(height, left=10 + 6.4 * max(map(len, labels)))
     axes.set_yticks(range(len(groups)), labels)
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ltbench.api.signatures import names
-from ltbench.report import line_plots, method_plots
+from ltbench.report import line_plots, method_plots, verdict_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
 from ltbench.report.training_curves import curves
@@ -20,6 +20,7 @@ from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load, shipped
 from ltbench.tables.grid import build as grid
+from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger import build as ledger
 from ltbench.tables.missing import commands
 from ltbench.tables.write.ledger import CAPTION
@@ -60,6 +61,7 @@ def render(store: Store) -> Page:
     text = _environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
+        first_plots=_first(filled),
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
         failures=[(place, without_paths(reason, store.root)) for place, reason in runs.failures],
         problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,
@@ -77,6 +79,12 @@ def without_paths(sentence: str, root: Path) -> str:
     for folder in (root.absolute(), root):
         sentence = sentence.replace(f"{folder}{os.sep}", "")
     return _ABSOLUTE.sub(r"\1", sentence)
+
+
+def _first(filled: Ledger) -> list[Plot]:
+    with drawing():
+        made = [verdict_plots.cells(filled.cells), verdict_plots.claims(filled.claims)]
+    return [plot for plot in made if plot is not None]
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:
@@ -106,8 +114,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["breakable"] = _breakable
+    environment.filters["prose"] = _prose
     environment.globals["source"] = lambda name: Markup((_TEMPLATES / name).read_text("utf-8"))
     return environment
+
+
+def _prose(text: str) -> Markup:
+    """Return a sentence in which what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _breakable(name: str) -> Markup:

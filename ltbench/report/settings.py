@@ -8,6 +8,7 @@ from ltbench.runs.record import Environment, Record
 from ltbench.runs.status import overview
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
+from ltbench.statistics.verdict import LEAST
 from ltbench.tables.comparison import Comparison, MethodRow, compare
 
 
@@ -80,6 +81,13 @@ class Setting:
     def line(self, group: MethodRuns) -> MethodRow:
         """Return the comparison's line of a method."""
         return self.comparison.lines[self.groups.index(group)]
+
+    def alike(self, group: MethodRuns) -> bool:
+        """Return whether the seeds that it shares with the base do not tell the two apart."""
+        difference = self.line(group).difference
+        if difference is None or difference.n < LEAST or difference.half_width is None:
+            return group is not self.base
+        return abs(difference.mean) <= difference.half_width
 
     def cost(self, group: MethodRuns) -> float | None:
         """Return the training time relative to the base's, on one machine."""

@@ -16,17 +16,18 @@ from matplotlib.figure import Figure
 
 from ltbench.figures.style import COLOURS, style
 
-_LABEL = 24  # characters; the table beside it has the whole name
+_LABEL = 22  # characters; the table beside it has the whole name
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure; `legend` has a colour's place and marker's name for each of its series."""
+    """A figure; `legend` names its series by colour, `verdicts` the words its colours stand for."""
 
     title: str
     caption: str
     image: Markup
     legend: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
 
 
 def short(name: str) -> str:
@@ -36,20 +37,25 @@ def short(name: str) -> str:
     return f"{name[: _LABEL - 10]}…{name[-9:]}"
 
 
-WIDTH = 4.6  # inches; wide enough for a card, small enough that a phone keeps it readable
+WIDTH = 4.5  # inches: no card is narrower, so that no letter is smaller than drawn
+FONT = 11  # points
 POINTS = 72  # an inch
 
 INK, MUTED, LINE, PAPER = "#1b1e23", "#5a616b", "#dfe1e4", "#ffffff"
 # The series' colours, and what stands for them on a dark page.
 _ON_DARK = ("#56b4e9", "#ff9f5a", "#4fd0a5", "#ee9fca", "#a9d8f5", "#f0c04e")
 PALETTE = tuple(zip(COLOURS, _ON_DARK, strict=True))
+VERDICTS = {
+    "holds": "#17693a", "differs": "#b3261e", "undecided": "#8a5300", "proxy": "#5b4a9e",
+}  # fmt: skip
 # What the page's style sheet calls each colour, which has others for its dark theme.
 _VARIABLES = {
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--card)",
     **{colour: f"var(--s{place})" for place, colour in enumerate(COLOURS)},
+    **{colour: f"var(--{word})" for word, colour in VERDICTS.items()},
 }  # fmt: skip
 _ON_A_CARD: dict[Any, Any] = {
-    "svg.fonttype": "none",
+    "svg.fonttype": "none", "font.size": FONT,
     "text.parse_math": False,  # names may hold a dollar sign
     "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "axes.facecolor": "none",
     "figure.facecolor": "none", "xtick.color": LINE, "ytick.color": LINE,
@@ -69,7 +75,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def canvas(height: float, left: float, bottom: float = 30, top: float = 6) -> tuple[Figure, Axes]:
+def canvas(height: float, left: float, bottom: float = 36, top: float = 8) -> tuple[Figure, Axes]:
     """Return a figure of a height in inches, and its axes; the margins are in points."""
     figure = Figure(figsize=(WIDTH, height))
     wide, high = WIDTH * POINTS, height * POINTS

@@ -13,7 +13,7 @@ from ltbench.data.readers import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
-from ltbench.engine.train import Observer
+from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file
@@ -23,6 +23,7 @@ from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 from ltbench.runs.recording import record_cell, record_failure
 from ltbench.runs.store import Store
+from ltbench.runs.under_way import Note
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Workspace:
     data: Path
     device: str = "auto"
     checkpoint_every: float = 30.0  # seconds
+    download: bool = True  # data that are missing
 
 
 class BusyError(Exception):
@@ -81,6 +83,7 @@ def split_of(job: Job, workspace: Workspace) -> Split:
         protocol.subset_seed,
         protocol.validation,
         protocol.fraction,
+        download=workspace.download,
     )
 
 
@@ -104,18 +107,36 @@ def run_job(
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
         if missing:
+            note = Note.of(store, job.fingerprint, tuple(missing))
+            observe = _noted(observe, note)
             try:
                 training, split = training_of(job, workspace), split_of(job, workspace)
+                note.say(training.progress.epochs_done, training.epochs, training.progress.seconds)
                 _begin(training, job, workspace, observe, wait)
                 _train(training, observe)
                 for cell in missing:
                     done[cell] = record_cell(cell, job, training, split, store)
-            except (BrokenPipeError, BusyError):
-                raise  # whoever watched has gone, or it is another's turn; nothing failed
+            except (BrokenPipeError, KeyboardInterrupt):
+                note.write()
+                raise  # whoever watched has gone; the run itself did not fail
+            except BusyError:
+                note.remove()
+                raise
             except Exception as error:
                 record_failure(error, missing, device_of(workspace.device), store)
+                note.remove()
                 raise
+            note.remove()
     return [done[cell] for cell in job.cells]
+
+
+def _noted(observe: Observer, note: Note) -> Observer:
+    def heard(report: ProgressEvent) -> None:
+        if report.loss is not None:
+            note.say(report.epoch, report.epochs, report.seconds)
+        observe(report)
+
+    return heard
 
 
 def _begin(
@@ -128,6 +149,7 @@ def _begin(
     if job.first_stage is None or training.progress.epochs_done:
         return
     with locked(Store(workspace.results).work(job.first_stage.fingerprint), wait):
+        Store(workspace.results).sweep_work(job.first_stage.fingerprint)
         first = training_of(job.first_stage, workspace)
         _train(first, lambda report: observe(replace(report, epochs=training.epochs)))
     training.start_from(first)
@@ -147,7 +169,13 @@ def _train(training: Training, observe: Observer) -> None:
 
 @lru_cache(maxsize=2)
 def _split(
-    specification: str, root: Path, subset_seed: int, validation: int, fraction: float
+    specification: str,
+    root: Path,
+    subset_seed: int,
+    validation: int,
+    fraction: float,
+    *,
+    download: bool,
 ) -> Split:
     return load(
         dataset(specification),
@@ -155,4 +183,5 @@ def _split(
         subset_seed=subset_seed,
         validation=validation,
         fraction=fraction,
+        download=download,
     )

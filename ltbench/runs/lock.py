@@ -29,3 +29,14 @@ def locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a process holds the lock of a training's folder."""
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # of a folder that may only be read
+        return False

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from ltbench.api.compose import overrides
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import baseline, build, describe, names, parts_of, trained_part
+from ltbench.api.registry import baseline, build, describe, parts_of, trained_part
 from ltbench.data.catalog import Dataset
-from ltbench.errors import LtbenchError, UsageError, unknown
+from ltbench.errors import LtbenchError, unknown
 from ltbench.networks import NETWORKS
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.provenance import Provenance, mixed_code, provenance_of
 from ltbench.runs.record import Record
+from ltbench.runs.request import check_methods
 from ltbench.runs.size import TrainingSize
 from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
@@ -76,7 +77,7 @@ def make(
     """
     if network is not None and network not in NETWORKS:
         raise unknown("network", network, NETWORKS)
-    _refuse_unknown(methods)
+    check_methods(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
         dataset.class_counts()  # raises where a class would be empty
@@ -116,17 +117,6 @@ def with_method(job: Job, specification: str) -> Job:
     """Return the training of another method, all else being a job's; it fills no cell."""
     whole = _Resolved.of(build(specification), job.protocol)
     return replace(whole.job(job.dataset, job.network, job.seed), cells=(), fingerprints=())
-
-
-def _refuse_unknown(methods: Sequence[str]) -> None:
-    """Raise UsageError naming all the methods that do not exist, not only the first."""
-    known = names()
-    strange = [term.name for text in methods for term in parse(text) if term.name not in known]
-    if len(strange) > 1:
-        raise UsageError(
-            f"unknown methods {', '.join(map(repr, dict.fromkeys(strange)))}; "
-            f"known: {', '.join(known)}. Methods of your own come with --load mine.py."
-        )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,27 @@ from ltbench.runs.plan import Job
 EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
 
 
+def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True) -> list[str]:
+    """Read the data of every job and rehearse it, so that what cannot be is said beforehand.
+
+    Without `download` nothing is asked of the network, and why data sets cannot be read is
+    returned; else it is raised, as LtbenchError.
+    """
+    missing: dict[str, str] = {}
+    jobs = list(jobs)
+    for job in jobs:
+        try:
+            split_of(job, replace(workspace, download=download))
+        except UsageError:
+            raise
+        except LtbenchError as error:
+            if download:
+                raise
+            missing[job.dataset.info.name] = str(error)
+    rehearse([job for job in jobs if job.dataset.info.name not in missing], workspace)
+    return list(missing.values())
+
+
 def rehearse(jobs: Iterable[Job], workspace: Workspace) -> None:
     """Train every method of the jobs once, to the end and evaluated, on noise.
 

@@ -29,7 +29,7 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
-        method.setup(training.task)  # the post-hoc parts only; what was trained keeps its state
+        method.setup(training.told)  # the post-hoc parts only; what was trained keeps its state
     feed, held, progress = training.test, training.validation, training.progress
     network = finalised(method, training.network)
     logits = logits_of(method, network, feed, training.autocast)

@@ -5,6 +5,18 @@ from dataclasses import dataclass
 from ltbench.runs.provenance import mixed_code, mixed_versions, provenance_of
 from ltbench.runs.record import Failure, Record
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.under_way import under_way
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A training that began and is not over."""
+
+    seed: int
+    running: bool  # else it was interrupted, and goes on when it is run again
+    epoch: int  # finished
+    epochs: int
+    left: float | None  # seconds
 
 
 @dataclass(frozen=True)
@@ -17,6 +29,7 @@ class StatusRow:
     method: str
     finished: tuple[int, ...]  # seeds
     failed: tuple[int, ...]
+    unfinished: tuple[Unfinished, ...]
     top1: float | None  # mean over the finished seeds, last epoch
     reasons: tuple[str, ...]  # of the failures
     mixed: str  # how the finished seeds differ in what computed them, if they do
@@ -27,9 +40,16 @@ def overview(store: Store) -> list[StatusRow]:
     records = {Cell.of(record): record for record in store.records()}
     failures = {Cell.of(failure): failure for failure in store.failures()}
     groups: dict[tuple[str, str, str, str], list[Cell]] = {}
-    for cell in sorted({*records, *failures}):
+    unfinished: dict[Cell, Unfinished] = {}
+    for found, running in under_way(store):
+        for cell in found.cells:
+            if running or cell not in records:
+                unfinished[cell] = Unfinished(
+                    cell.seed, running, found.epoch, found.epochs, found.left
+                )
+    for cell in sorted({*records, *failures, *unfinished}):
         groups.setdefault((cell.dataset, cell.protocol, cell.network, cell.method), []).append(cell)
-    return [_line(group, cells, records, failures) for group, cells in groups.items()]
+    return [_line(group, cells, records, failures, unfinished) for group, cells in groups.items()]
 
 
 def _line(
@@ -37,6 +57,7 @@ def _line(
     cells: list[Cell],
     records: dict[Cell, Record],
     failures: dict[Cell, Failure],
+    unfinished: dict[Cell, Unfinished],
 ) -> StatusRow:
     done = [cell for cell in cells if cell in records]
     stopped = [cell for cell in cells if cell in failures]
@@ -46,6 +67,7 @@ def _line(
         *group,
         finished=tuple(cell.seed for cell in done),
         failed=tuple(cell.seed for cell in stopped),
+        unfinished=tuple(unfinished[cell] for cell in cells if cell in unfinished),
         top1=sum(scores) / len(scores) if scores else None,
         mixed=mixed_versions(computed) or mixed_code(computed),
         reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),

@@ -15,17 +15,11 @@ from ltbench.data.samplers import DRAWS
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
-from ltbench.runs.execute import Workspace, split_of, training_of
+from ltbench.runs.execute import Workspace, training_of
 from ltbench.runs.plan import Job
 from ltbench.runs.size import TrainingSize
 
 TIMED_STEPS = 3
-
-
-def check_data(jobs: tuple[Job, ...], workspace: Workspace) -> None:
-    """Read the data of every job, so that what cannot be read is said before anything starts."""
-    for job in jobs:
-        split_of(job, workspace)
 
 
 @dataclass(frozen=True)

@@ -146,9 +146,14 @@ class Store:
 
     def sweep(self, cell: Cell, *fingerprints: str) -> None:
         """Remove what a killed run left half-written; call it only under the training's lock."""
-        left = list(self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"))
-        left += [path for mark in fingerprints for path in self.work(mark).glob("*.tmp")]
-        for path in left:
+        for path in self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"):
+            path.unlink(missing_ok=True)
+        for fingerprint in fingerprints:
+            self.sweep_work(fingerprint)
+
+    def sweep_work(self, fingerprint: str) -> None:
+        """Remove what a killed run left half-written in a training's folder, under its lock."""
+        for path in self.work(fingerprint).glob("*.tmp"):
             path.unlink(missing_ok=True)
 
     def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:

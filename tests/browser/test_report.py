@@ -14,13 +14,13 @@ from ltbench.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-PLACES = ["top", "verdicts", "ledger", "claims", "tables", "settings", "records"]
+PLACES = ["top", "settings", "verdicts", "ledger", "claims", "tables", "records"]
 
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    render(Store(ROOT / "results")).write(path)
+    render(Store(ROOT / "results")).write(path, "--output")
     return path.as_uri()
 
 

@@ -115,6 +115,17 @@ def test_evaluate_shows_means_and_writes_rows(ltbench, home):
     assert shown.code == 0
     assert "posthoc_logit_adjustment(tau=2.0)" in shown.out
     assert "±" in shown.out
+    said = ltbench("evaluate", "--confusion", "seen", "--format", "json")
+    assert "8 files written to seen" in said.err
+    files = sorted(path.name.partition("ce_")[2] for path in (home / "seen").iterdir())
+    assert files == [
+        "confusion.csv", "confusion.pdf", "confusion.png", "confusion.svg", "seed0_classes.csv",
+        "seed0_predictions.csv", "seed1_classes.csv", "seed1_predictions.csv",
+    ]  # fmt: skip
+    (path,) = (home / "seen").glob("*seed1_predictions.csv")
+    lines = list(csv.DictReader(io.StringIO(path.read_text())))
+    right = sum(line["label"] == line["predicted"] for line in lines)
+    assert 100 * right / len(lines) == pytest.approx(json.loads(said.out)[1]["top1"])
 
 
 def test_plan_without_data_says_what_it_cannot_price(ltbench, home):

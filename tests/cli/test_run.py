@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
+
+import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.checkpoint import Checkpoint
@@ -13,7 +16,7 @@ from ltbench.runs.plan import make
 from ltbench.runs.store import Store
 
 SMOKE = ("--dataset", "digits_lt", "--protocol", "smoke")
-GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch."
+GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch"
 
 
 def events(text: str) -> list[dict]:
@@ -71,6 +74,23 @@ def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
     assert planned("lws") == (["first stage ce, taken up, for it is trained already"], ["kept"])
     shown = ltbench("run", "--methods", "ce", *SMOKE, "--seeds", "1", "--json")
     assert not [e for e in events(shown.out) if e["event"] == "epoch"]  # read off the first stage
+
+
+def test_a_dry_run_never_touches_the_network_and_says_what_is_missing(ltbench, home, monkeypatch):
+    import socket
+
+    def refuse(*given, **options):
+        raise AssertionError("a dry run asked the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
+    sets = ("--dataset", "cifar10_lt,digits_lt", "--protocol", "smoke", "--seed", "0")
+    answer = ltbench("run", "--methods", "ce", *sets, "--dry-run")
+    assert answer.code == 0
+    assert "train ce on cifar10_lt(imbalance=100)" in answer.out
+    assert "train ce on digits_lt(imbalance=20)" in answer.out
+    assert "not in that time: cifar10_lt is missing under data" in answer.err
+    assert not (home / "data").exists()
 
 
 def test_single_seeds_are_named_by_seed(ltbench, home):
@@ -213,6 +233,7 @@ def test_a_corrupt_checkpoint_is_named_and_the_rest_goes_on(ltbench, home):
     assert records(home / "results") == ["ce 0", "ce 1"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     start, ltbench, home, tmp_path
 ):
@@ -235,7 +256,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
         interrupt(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
-        assert err == f"{GO_ON}\n"
+        told = re.fullmatch(rf"{GO_ON} \(ldam_drw\+sam, seed 0: (\d+) of (\d+)\)\.\n", err)
+        assert told, err
+        (row,) = json.loads(ltbench("status", "--json").out)
+        (unfinished,) = row["unfinished"]
+        assert [unfinished["epoch"], unfinished["epochs"]] == [*map(int, told.groups())]
+        assert not unfinished["running"]
         assert epochs[0] >= whole_epochs  # but for the one in hand, no epoch is trained twice
         whole_epochs = epochs[1]
         assert records(home / "results") == []

@@ -11,7 +11,8 @@ from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
-from ltbench.engine.train import DivergedError, optimiser_for, reset, seeded, train_epoch
+from ltbench.engine.isolation import seeded
+from ltbench.engine.train import DivergedError, optimiser_for, reset, train_epoch
 from ltbench.errors import LtbenchError
 from ltbench.networks import create
 

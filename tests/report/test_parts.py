@@ -115,7 +115,7 @@ def test_large_settings_are_cut_and_say_so(store, keep):
 def test_long_names_keep_both_ends():
     assert short("ce") == "ce"
     name = short("gkp_gsa(direction='gradient')")
-    assert len(name) == 24
+    assert len(name) == 22
     assert name.startswith("gkp_gsa(")
     assert name.endswith("adient')")
 

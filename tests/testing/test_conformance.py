@@ -385,6 +385,48 @@ BROKEN = {
         """,
         "a resumed run ends elsewhere; keep what matters in state",
     ),
+    "a draw that no seed fixes": (
+        "repetition",
+        """
+        def losses(self, outputs, batch, clock):
+            unseeded = torch.Generator()
+            unseeded.seed()
+            return super().losses(outputs, batch, clock) * (1 + torch.rand((), generator=unseeded))
+        """,
+        "two runs of one seed on the same data differ; draw from clock.generator",
+    ),
+    "a prediction by the batch": (
+        "prediction",
+        """
+        def predict(self, network, images):
+            logits = super().predict(network, images)
+            return logits - logits.mean(0)
+        """,
+        "an image's logits depend on its batch",
+    ),
+    "an adjustment by the whole test set": (
+        "prediction",
+        """
+        def adjust_logits(self, logits):
+            return logits - logits.softmax(1).mean(0).log()
+        """,
+        "an image's adjusted logits depend on the other test images",
+    ),
+    "a look at the test images before the end": (
+        "test-set firewall",
+        """
+        seen = 0.0
+
+        def predict(self, network, images):
+            self.seen = float(images.mean())
+            return super().predict(network, images)
+
+        def finalize(self, network):
+            with torch.no_grad():
+                network.classifier.bias.add_(self.seen * torch.arange(6))
+        """,
+        "the test set changes the network or the logits that it predicts by",
+    ),
     "a look at the test images": (
         "test-set firewall",
         """
@@ -473,6 +515,28 @@ def test_a_parameter_without_default_is_caught(tmp_path):
 # the checks themselves
 
 
+def test_what_is_not_repeatable_is_not_called_a_breach_of_the_test_set(load):
+    body = """
+    def losses(self, outputs, batch, clock):
+        Mine.runs = getattr(Mine, "runs", 0) + 1
+        return super().losses(outputs, batch, clock) * (1 + Mine.runs)
+    """
+    problems = check(load(body))
+    words = "the test set changes"
+    assert not any(words in problem for problem in problems)
+    assert any(problem.startswith("repetition: two runs of one seed") for problem in problems)
+
+
+def test_dropout_and_global_noise_hold_to_the_protocol(load):
+    body = """
+    def forward(self, network, batch, clock):
+        features = F.dropout(network.backbone(batch.images), 0.2, network.training)
+        return {"logits": network.classifier(features + 0.01 * torch.randn_like(features))}
+    """
+    problems = check(load(body))
+    assert problems == []
+
+
 def test_problems_name_the_rule_and_what_is_wrong_with_it(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -495,7 +559,11 @@ def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
 def test_a_specification_that_does_not_build_breaks_every_rule():
     problems = check("no_such_method")
     assert len(problems) == len(RULES)
-    assert all("unknown method 'no_such_method'" in problem for problem in problems)
+    others = [problem for problem in problems if "unknown method 'no_such_method'" not in problem]
+    assert others == [
+        "resume: cannot be judged while repetition fails",
+        "test-set firewall: cannot be judged while repetition fails",
+    ]
 
 
 def test_the_tiny_task_is_long_tailed_balanced_in_test_and_always_the_same():

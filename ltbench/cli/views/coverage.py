@@ -22,7 +22,13 @@ def print_coverage(table: Table, methods: Collection[str], console: Console) -> 
         screen.add_row(Text(row.label), specifications, Text(row.reason or "yes"))
     console.print(Text(table.definition.title, style="bold"), screen, sep="\n")
     runnable = sum(row.runnable for row in rows)
-    console.print(f"{runnable} of {len(rows)} rows have a specification that runs.")
     unread = unreadable(table)
+    if any(column.data.available for column in table.definition.columns):
+        console.print(f"{runnable} of {len(rows)} rows have a specification that runs.")
+    else:
+        console.print(
+            f"Nothing of it runs: {runnable} of {len(rows)} rows have a specification, and none of "
+            "the data sets can be read."
+        )
     if unread:
         console.print(Text(f"Data sets that this version cannot read: {', '.join(unread)}."))

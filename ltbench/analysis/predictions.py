@@ -1,0 +1,76 @@
+"""What finished runs predict, image by image and class by class, from their stored logits."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+
+from ltbench.data.profile import shot_groups
+from ltbench.runs.artifacts import Logits
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, slug
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Counts = npt.NDArray[Any]
+
+
+def confusion(logits: Logits) -> Counts:
+    """Return test images by true class (rows) and predicted class (columns), [C, C]."""
+    scores, labels = logits.test
+    classes = scores.shape[1]
+    pairs = labels * classes + scores.argmax(1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def by_class(record: Record, counts: Counts) -> "pd.DataFrame":
+    """Return precision, recall and F1 in percent, a row a class; none where nothing was predicted.
+
+    precision = hits / predicted, recall = hits / images of the class, F1 their harmonic mean,
+    2 hits / (predicted + images).
+    """
+    import pandas as pd  # noqa: PLC0415  (takes a third of a second)
+
+    hits, images, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    trained = record.data.class_counts
+    return pd.DataFrame(
+        {
+            "class": np.arange(len(counts)),
+            "training_images": trained,
+            "shots": shot_groups(trained, record.settings.get("validation", 0)),
+            "test_images": images,
+            "predicted": predicted,
+            "precision": _percent(hits, predicted),
+            "recall": _percent(hits, images),
+            "f1": _percent(2 * hits, predicted + images),
+        }
+    )
+
+
+def by_image(logits: Logits) -> "pd.DataFrame":
+    """Return every test image in the order of the test set: label, prediction, confidence."""
+    import pandas as pd  # noqa: PLC0415
+
+    scores, labels = logits.test
+    likely = softmax(scores.astype(np.float64), axis=1)
+    return pd.DataFrame(
+        {
+            "image": np.arange(len(labels)),
+            "label": labels,
+            "predicted": scores.argmax(1),
+            "confidence": likely.max(1),
+        }
+    )
+
+
+def file_name(record: Record) -> str:
+    """Return a name for the files of a record's method, without its seed."""
+    cell = Cell.of(record)
+    return "_".join(map(slug, (cell.dataset, cell.protocol, cell.network, cell.method)))
+
+
+def _percent(part: Counts, whole: Counts) -> Counts:
+    share: Counts = 100 * part / np.where(whole > 0, whole, np.nan)
+    return share

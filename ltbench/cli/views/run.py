@@ -1,0 +1,67 @@
+"""What a run will do, before it starts."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from ltbench.cli.views.progress import duration
+
+if TYPE_CHECKING:
+    from ltbench.runs.plan import Plan
+    from ltbench.runs.store import Store
+
+FIRST_STAGE = {
+    "kept": "taken up, for it is trained already",
+    "shared": "trained by an earlier one of these",
+    "own": "trained with it, and kept for others",
+}
+
+
+def plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
+    """Return a plan as JSON has it."""
+    from ltbench.runs.cost import first_stage_sources
+
+    sources = first_stage_sources(plan.jobs, store)
+    firsts = {
+        job.fingerprint: {
+            "of": job.first_stage.trained,
+            "training": job.first_stage.fingerprint,
+            "from": sources[job.fingerprint],
+        }
+        for job in plan.jobs
+        if job.first_stage is not None
+    }
+    rows = [
+        {
+            **dataclasses.asdict(cell),
+            "trained": job.trained,
+            "training": job.fingerprint,
+            "first_stage": firsts.get(job.fingerprint),
+        }
+        for job in plan.jobs
+        for cell in job.cells
+    ]
+    return {"finished": len(plan.finished), "to_train": rows, "seconds": round(seconds, 1)}
+
+
+def print_plan(plan: "Plan", store: "Store", seconds: float, where: str, *, in_full: bool) -> None:
+    """Say what will be done and how long it takes, before it starts."""
+    from ltbench.runs.cost import first_stage_sources
+
+    sources = first_stage_sources(plan.jobs, store)
+    head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
+    if plan.jobs:
+        head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
+    else:
+        head += "nothing to train"
+    print(head, flush=True)
+    for job in plan.jobs if in_full else ():
+        print(
+            f"  train {job.trained} on {job.dataset}, {job.network}, "
+            f"{job.protocol.specification}, seed {job.seed}"
+        )
+        if job.first_stage is not None:
+            where_from = FIRST_STAGE[sources[job.fingerprint]]
+            print(f"    first stage {job.first_stage.trained}, {where_from}")
+        for cell in job.cells:
+            if cell.method != job.trained:
+                print(f"    and read {cell.method} off it")

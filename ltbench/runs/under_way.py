@@ -1,0 +1,78 @@
+"""Trainings that began and are not over: told by a small file beside their checkpoint."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ltbench.errors import LtbenchError
+from ltbench.runs.files import write_text
+from ltbench.runs.lock import is_locked
+from ltbench.runs.store import Cell, Store
+
+NAME = "under_way.json"
+SECONDS_BETWEEN = 2.0
+
+
+class UnderWay(BaseModel):
+    """How far a training is; `cells` are those that are read off it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    cells: tuple[Cell, ...]
+    epoch: int = Field(ge=0)  # finished, over all stages
+    epochs: int = Field(ge=0)
+    seconds: float = Field(ge=0)  # of training and evaluation so far
+
+    @property
+    def left(self) -> float | None:
+        """Return the seconds that are left at this pace; None before the first epoch ends."""
+        return self.seconds * (self.epochs / self.epoch - 1) if self.epoch else None
+
+
+@dataclass
+class Note:
+    """Keeps the file of one training."""
+
+    path: Path
+    said: UnderWay
+    written: float = float("-inf")
+
+    @classmethod
+    def of(cls, store: Store, fingerprint: str, cells: tuple[Cell, ...]) -> "Note":
+        """Return the note of a training."""
+        said = UnderWay(cells=cells, epoch=0, epochs=0, seconds=0.0)
+        return cls(store.work(fingerprint) / NAME, said)
+
+    def say(self, epoch: int, epochs: int, seconds: float) -> None:
+        """Take down how far the training is; written every few seconds."""
+        news = {"epoch": epoch, "epochs": epochs, "seconds": seconds}
+        self.said = self.said.model_copy(update=news)
+        if time.monotonic() - self.written >= SECONDS_BETWEEN:
+            self.write()
+
+    def write(self) -> None:
+        """Write down what was said last; a disk that is full costs the note and nothing else."""
+        self.written = time.monotonic()
+        with suppress(LtbenchError):
+            write_text(self.path, self.said.model_dump_json() + "\n")
+
+    def remove(self) -> None:
+        """Take note that the training is over."""
+        self.path.unlink(missing_ok=True)
+
+
+def under_way(store: Store) -> Iterator[tuple[UnderWay, bool]]:
+    """Yield what began and is not over, with whether a process is at it now.
+
+    A file that does not read, as of another version, tells nothing.
+    """
+    for path in sorted((store.root / "work").glob(f"*/{NAME}")):
+        try:
+            found = UnderWay.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        yield found, is_locked(path.parent)

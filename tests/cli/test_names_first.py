@@ -1,0 +1,51 @@
+"""Names are checked before anything heavy is imported, and answered with the form that works."""
+
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT = """
+import sys
+for name in ("torch", "numpy", "pandas", "sklearn"):
+    sys.modules[name] = None  # importing it now raises ImportError
+from ltbench.cli import main
+sys.argv = ["ltbench", *sys.argv[1:]]
+main()
+"""
+RUN = {"--methods": "ce", "--dataset": "digits_lt"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"--methods": "LDAM_DRW"}, "unknown method 'LDAM_DRW'; did you mean ldam_drw?"),
+        ({"--methods": "ldam-drw"}, "names have no hyphen; write ldam_drw."),
+        ({"--methods": "ce, sma"}, "unknown method 'sma'; did you mean swa or sam or gsa?"),
+        ({"--methods": "xx,yy"}, "unknown methods 'xx', 'yy'; known: "),
+        ({"--methods": "sam(roh=1)"}, "unknown parameter of sam 'roh'; did you mean rho?"),
+        ({"--methods": "sam(rho=-1)"}, "sam(rho=-1) is not allowed: rho must be at least 0."),
+        ({"--dataset": "digit_lt"}, "unknown data set 'digit_lt'; did you mean digits_lt?"),
+        ({"--seeds": "0-2"}, "--seeds 0-2: write 0,1,2 for that."),
+        ({"--protocol": "papre"}, "unknown protocol for digits_lt 'papre'"),
+        ({"--force": "sam"}, "--force sam: that is none of the methods of this command."),
+    ],
+)
+def test_what_is_misspelt_is_said_without_torch(tmp_path, changes, words):
+    given = [word for pair in {**RUN, **changes}.items() for word in pair]
+    call = [sys.executable, "-c", WITHOUT, "run", *given]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_composition_in_the_wrong_order_is_told_the_right_one(refused):
+    said = refused("run", "--methods", "sam+ldam_drw", "--dataset", "digits_lt")
+    assert said.endswith("only the first part of a composition may; write ldam_drw+sam.")
+    said = refused("run", "--methods", "ce+ldam_drw", "--dataset", "digits_lt")
+    assert said.endswith("only the first part of a composition may.")
+
+
+def test_version_is_a_command_too(ltbench):
+    assert ltbench("version").out == ltbench("--version").out

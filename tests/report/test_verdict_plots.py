@@ -1,0 +1,89 @@
+"""The first pictures of the page."""
+
+import re
+
+import pytest
+
+from ltbench.report import verdict_plots
+from ltbench.report.page import render
+from ltbench.report.svg import drawing
+from ltbench.tables.claims import load_claims
+from ltbench.tables.definition import load, shipped
+from ltbench.tables.ledger import build
+
+
+def ledger(store):
+    tables = [load(name) for name in sorted(shipped())]
+    return build(tables, load_claims(tables), store)
+
+
+def drawn(make, lines):
+    with drawing():
+        return make(lines)
+
+
+def coloured(plot, word):
+    return len(re.findall(rf"(?:fill|stroke): var\(--{word}\)", plot.image))
+
+
+def test_every_value_with_records_is_a_row_coloured_by_its_verdict(filled):
+    every = ledger(filled).cells
+    lines = [line for line in every if line.difference is not None and line.tolerance is not None]
+    plot = drawn(verdict_plots.cells, every)
+    assert set(plot.verdicts) == {line.verdict.word for line in lines}
+    for word in plot.verdicts:
+        assert coloured(plot, word)
+    for line in lines:
+        said = f"{line.row}, {line.column} {line.reported:g}, ours {line.reproduced}"
+        assert f"{said}, {line.verdict.word}" in plot.image.unescape()
+
+
+def test_the_band_is_the_tolerance_around_the_reported_value(store, keep):
+    keep("ce", 0, 3, dataset="cifar100_lt(imbalance=50)")
+    (line, *_) = (line for line in ledger(store).cells if line.reproduced is not None)
+    figure = verdict_plots.drawing_of([line], [line.row])
+    (band,) = figure.axes[0].patches
+    left, right = band.get_x(), band.get_x() + band.get_width()
+    assert (left, right) == pytest.approx((line.reported - 1, line.reported + 1))
+
+
+def test_claims_stand_beside_no_gain(store, keep):
+    assert drawn(verdict_plots.claims, ledger(store).claims) is None
+    for seed in range(3):
+        keep("bcl", seed, 25)
+        keep("gkp_gsa", seed, 30)
+    plot = drawn(verdict_plots.claims, ledger(store).claims)
+    assert "GKP+GSA adds 1.3 points to BCL 1.3, ours" in plot.image
+    assert "gain in points" in plot.image
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_an_interval_is_drawn_from_three_seeds_on(store, keep, seeds):
+    for seed in range(seeds):
+        keep("ce", seed, 3, dataset="cifar100_lt(imbalance=50)")
+    plot = drawn(verdict_plots.cells, ledger(store).cells)
+    assert ("stroke-width: 2.4" in plot.image) == (seeds == 3)
+
+
+def test_pictures_come_first_then_the_users_runs(text, store):
+    places = [text.index(each) for each in ("<svg", 'id="settings"', 'id="verdicts"')]
+    assert places == sorted(places)
+    assert "Reported and reproduced" not in render(store).text
+
+
+def test_no_letter_is_below_eleven_pixels_and_no_backtick_is_left(text):
+    sizes = {float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", text)}
+    assert min(sizes) >= 11
+    assert "`" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+
+
+def test_methods_that_are_not_told_apart_from_the_first_are_shaded(store, keep):
+    for seed in range(3):
+        keep("ce", seed, 10)
+        keep("sam", seed, 10 + (-1) ** seed)
+        keep("bcl", seed, 60 + seed)
+    (table,) = re.findall(
+        r'<table class="sortable" id="s0-table">.*?</table>', render(store).text, re.DOTALL
+    )
+    rows = re.findall(r'<tr(.*?)>\s*<td.*?</td>\s*<th scope="row">(.*?)</th>', table)
+    assert {name: "alike" in row for row, name in rows} == {"ce": False, "sam": True, "bcl": False}

@@ -1,0 +1,108 @@
+"""Trainings that began and are not over: how far they are, and whether a process is at them."""
+
+import pytest
+from filelock import FileLock
+
+from ltbench.runs.execute import run_job
+from ltbench.runs.status import overview
+from ltbench.runs.store import Cell
+from ltbench.runs.under_way import NAME, Note, under_way
+
+PROTOCOL = "fast(epochs=6, evaluate_every=6)"
+HALF = {"epoch": 2, "epochs": 6, "seconds": 4.0}
+
+
+@pytest.fixture
+def job(jobs_of, workspace):
+    methods = ["ce", "ce+posthoc_logit_adjustment"]
+    (job,) = jobs_of(workspace.results, methods, protocol_name=PROTOCOL)
+    return job
+
+
+def interrupted(job, workspace, after):
+    def stop(report):
+        if report.epoch == after and report.loss is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, workspace, stop)
+
+
+def test_an_interrupted_training_says_its_last_whole_epoch_until_it_is_finished(
+    job, workspace, store
+):
+    interrupted(job, workspace, after=2)
+    ((said, running),) = under_way(store)
+    assert (said.cells, said.epoch, said.epochs, running) == (job.cells, 2, 6, False)
+    assert said.left == pytest.approx(said.seconds * 2)
+    heard = []
+    run_job(job, workspace, heard.append)
+    assert min(report.epoch for report in heard if report.loss is not None) == 3  # goes on there
+    assert list(under_way(store)) == []
+
+
+def test_a_training_says_how_far_it_is_while_it_runs(job, workspace, store, monkeypatch):
+    monkeypatch.setattr("ltbench.runs.under_way.SECONDS_BETWEEN", 0.0)
+    seen = []
+
+    def look(report):
+        if report.loss is not None:
+            seen.extend((said.epoch, running) for said, running in under_way(store))
+
+    run_job(job, workspace, look)
+    assert seen == [(epoch, True) for epoch in range(1, 7)]
+
+
+def test_a_failed_training_is_failed_and_not_under_way(jobs_of, workspace, store, method_file):
+    from ltbench.api.registry import load_file
+
+    load_file(method_file("fails", "def penalty(self, network, clock):\n    return 1 / 0\n"))
+    (job,) = jobs_of(workspace.results, "fails")
+    with pytest.raises(ZeroDivisionError):
+        run_job(job, workspace, lambda report: None)
+    assert list(under_way(store)) == []
+    assert [row.failed for row in overview(store)] == [(0,)]
+
+
+def test_status_tells_running_interrupted_and_finished_apart(store, make_record, capsys):
+    from ltbench.cli.inspect import status
+
+    store.write(make_record())
+    place = Cell.of(make_record())
+    cells = {seed: type(place)(*place_of(place), seed) for seed in (1, 2)}
+    for seed, cell in cells.items():
+        note = Note.of(store, f"{seed:016}", (cell,))
+        note.say(**HALF)
+    with FileLock(store.work(f"{1:016}") / "lock"):
+        (row,) = overview(store)
+        status(store.root)
+    assert row.finished == (0,)
+    assert [(one.seed, one.running) for one in row.unfinished] == [(1, True), (2, False)]
+    said = capsys.readouterr().out
+    assert "seed 1 is running, 2 of 6 epochs done, about 8 s left" in said
+    assert "seed 2 was interrupted, and goes on from epoch 3" in said
+    assert "holds no runs" not in said
+
+
+def place_of(cell):
+    return cell.dataset, cell.protocol, cell.network, cell.method
+
+
+def test_a_note_that_does_not_read_or_cannot_be_written_harms_nothing(store, make_record):
+    note = Note.of(store, "0" * 16, (Cell.of(make_record()),))
+    note.say(**HALF)
+    (store.work("0" * 16) / NAME).write_text("{")
+    assert list(under_way(store)) == []
+    store.work("1" * 16).write_text("a file where the folder should be")
+    Note.of(store, "1" * 16, note.said.cells).say(**HALF)
+
+
+def test_a_first_stage_that_was_killed_while_it_saved_leaves_nothing_for_ever(
+    jobs_of, workspace, store
+):
+    (job,) = jobs_of(workspace.results, "crt", protocol_name="fast(epochs=2, evaluate_every=2)")
+    left = store.work(job.first_stage.fingerprint) / "checkpoint.ptabc.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    run_job(job, workspace, lambda report: None)
+    assert not list(workspace.results.rglob("*.tmp"))
