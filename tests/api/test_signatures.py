@@ -143,7 +143,7 @@ class Mine(Base):
 ''')  # fmt: skip
     found = signature("made_up")
     own = {key: found.parameters[key] for key in ("size", "rate", "norm", "share", "cap")}
-    assert [*found.parameters][:3] == ["groups", "start", "interval"]
+    assert [*found.parameters][:3] == ["groups", "average", "start"]
     assert [*found.parameters][-5:] == [*own]
     assert {key: each.type for key, each in own.items()} == {
         "size": int, "rate": float, "norm": Literal["l2", "l1"],
