@@ -165,8 +165,8 @@ def smoke(session: nox.Session) -> None:
     """Train every registered method and a few compositions for two epochs on tiny real subsets."""
     programs = shared(session)
     script = (
-        "from ltbench.api.registry import find, names, plain, role;"
-        "single = [n if role(find(n)) != 'post-hoc' else f'{plain()}+{n}' for n in names()];"
+        "from ltbench.api.registry import baseline, find, names, role;"
+        "single = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
         "print(*single, 'ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment', sep=',')"
     )
     methods = str(session.run(str(programs / "python"), "-c", script, silent=True)).strip()
