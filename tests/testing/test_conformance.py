@@ -80,6 +80,7 @@ def specifications():
     return sorted({*single, *variants, *COMPOSITIONS})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("specification", specifications())
 def test_a_method_of_ours_holds_to_the_protocol(specification, device):
@@ -480,6 +481,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "body", "sentence"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_method_is_caught_with_a_sentence(load, rule, body, sentence):
     specification = load(body)
