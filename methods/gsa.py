@@ -185,7 +185,7 @@ def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) ->
     """Return the logits [B, C] of a displaced classifier on the features there are.
 
     Raises LtbenchError for a method whose logits are not `head` of its features; the first step of
-    an epoch looks.
+    every epoch checks it.
     """
     part, logits = step.network.get_submodule(head), outputs["logits"]
     refusal = LtbenchError(f"to displace {head} alone, nothing but logits may be {head}(features).")

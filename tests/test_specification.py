@@ -181,7 +181,7 @@ def test_the_grammar_is_names_variants_calls_and_plus(text, terms):
         ("sam(**x)", "** is not allowed"),
         ("sam(rho=(1, 2))", "the value of rho must be"),
         ("a.b", "'a.b' is not a name"),
-        ("a-b", "'a - b' is not a name"),
+        ("a-b", "names have no hyphen; write a_b"),
         ("'a'", "is not a name"),
         ("sam(rho=__import__('os'))", "does not parse"),
     ],
@@ -238,8 +238,14 @@ def test_a_ratio_that_is_none_is_refused(ratio):
         ("digit_lt", "unknown data set 'digit_lt'; did you mean digits_lt?"),
         ("cifar10", "did you mean cifar10_lt"),
         ("imagenet", "known: cifar100_lt, cifar10_lt, digits_lt, fashion_mnist_lt."),
-        ("digits_lt(ratio=3)", "data set digits_lt has no parameter ratio; it takes imbalance."),
-        ("digits_lt@small", "data set digits_lt has no parameter @small; it takes imbalance."),
+        (
+            "digits_lt(ratio=3)",
+            "data set digits_lt has no parameter ratio; it takes imbalance and profile.",
+        ),
+        (
+            "digits_lt@small",
+            "data set digits_lt has no parameter @small; it takes imbalance and profile.",
+        ),
     ],
 )
 def test_an_unknown_data_set_or_parameter_is_named_with_what_there_is(text, words):

@@ -1,1 +1,1 @@
-"""Mathematics of features, weights and landscapes that methods and reports share."""
+"""Finished runs in other ways, from their stored logits: post-hoc parts, priors, predictions."""

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 class Segments:
     """Perturbations by image: image i is evaluated at the weights plus perturbations[members[i]].
 
-    A perturbation may leave out parameters, or be empty; one that no image names costs nothing.
+    A perturbation may leave out parameters, or be empty; one without images is skipped.
     `here` says that the perturbations are zeros made to take gradients: the pass is then the
     undisplaced one, and moves batch statistics. `segments.evaluate_segmented` does the work.
     """

@@ -47,7 +47,11 @@ def feature_quality(
     gaps = (centroids.unsqueeze(1) - centroids).norm(dim=2).fill_diagonal_(math.inf)
     distance = gaps.masked_fill(counts == 0, math.inf).amin(1)
     logarithm = (variance + TINY).log()
-    quality = -1 / distance - logarithm if form == "release" else distance - beta * logarithm
+    quality = (
+        -1 / distance.clamp_min(TINY) - logarithm
+        if form == "release"
+        else distance - beta * logarithm
+    )
     terms = (quality, distance, variance)
     return Quality(*(term.masked_fill(counts == 0, math.nan) for term in terms))
 

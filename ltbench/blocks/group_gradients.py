@@ -36,7 +36,7 @@ def exact_gradients(
 def owned_gradients(
     step: Step, members: Tensor, within: str = ""
 ) -> tuple[Outputs, GroupGradients]:
-    """Return the same by one backward pass: the mean loss's gradient through a segment's images.
+    """Return outputs and segments' gradients by one backward pass, through a segment's images only.
 
     Every segment computes with a copy of the weights, whose gradient is divided by the segment's
     share in the batch; what reaches the weights past all images, such as through prototypes, is

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import Load, Results
+from ltbench.cli.options import Load, Results, path_of
 from ltbench.cli.views.evaluation import Format, draw_confusion, write_predictions, write_rows
 from ltbench.cli.views.rows import load_files
 from ltbench.errors import LtbenchError, UsageError
@@ -55,6 +55,7 @@ def evaluate(
     confusion: Annotated[
         Path | None,
         typer.Option(
+            parser=path_of,
             metavar="FOLDER",
             help="Also write confusion matrices, precision, recall and F1 by class, and every "
             "prediction into this folder.",

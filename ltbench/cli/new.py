@@ -19,8 +19,10 @@ METHOD = Template('''\
 """$title: Authors, "Title of the paper", Venue Year."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor
 
 from ltbench import Batch, Clock, Method, Outputs
@@ -34,14 +36,11 @@ class $title(Method):
     """
 
     # A parameter has a type, a default (the paper's value) and a name: $name(tau=2.0).
-    tau: float = 1.0
+    # Its range stands in its type.
+    tau: Annotated[float, Ge(0)] = 1.0
 
     # What is not as in the paper, one sentence each, for the reader of your numbers.
     deviations = ()
-
-    def __post_init__(self) -> None:
-        if self.tau < 0:
-            raise ValueError("tau must not be negative")
 
     # The default of every hook is plain cross-entropy training: delete what the paper does not
     # change, add what it does. docs/methods.md lists the hooks, with an example of each kind.

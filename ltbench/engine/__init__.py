@@ -1,1 +1,1 @@
-"""Training and evaluation: the only loop, the recipe it follows, and its checkpoints."""
+"""Training and evaluation: the only loop, its precision and its checkpoints."""

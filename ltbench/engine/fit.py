@@ -90,7 +90,7 @@ class Training:
         try:
             self.progress = Progress(**content["progress"])
             for position in range(1, min(self.progress.stage + 1, len(self.stages))):
-                self._enter(position)
+                self._begin_stage(position)
             self.network.load_state_dict(content["network"])
             for method, state in zip(self._methods(), content["states"], strict=True):
                 method.state = on_device(state, self.settings.device)
@@ -149,7 +149,7 @@ class Training:
         method = stage.method or self.method
         if progress.epoch == 0:
             if position:
-                self._enter(position)
+                self._begin_stage(position)
             reset(self.network, stage, seed)
         optimiser = optimiser_for(self.network, stage)
         if self._resumed and progress.epoch:
@@ -187,15 +187,15 @@ class Training:
             observe(self._report(0, len(losses), 0.0, loss=row["loss"], top1=row.get("top1")))
             yield optimiser
 
-    def _enter(self, position: int) -> None:
-        """Let the method make what a later stage trains."""
+    def _begin_stage(self, position: int) -> None:
+        """Take the network that the method trains in a later stage."""
         name = self.stages[position].name
         with seeded(self.settings.seed, "enter", name):  # the name the stream has in old records
             network = begin_stage(self.method, self.network, name)
         self.network = network.to(self.settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _evaluate(self) -> dict[str, Any]:
-        """Look at the test set if it is due; return what the curves show of it."""
+        """Evaluate on the test set if the epoch is due; return accuracies for the curves, or {}."""
         progress, epoch = self.progress, self.progress.epochs_done
         if epoch % self.settings.evaluate_every and epoch != self.epochs:
             return {}

@@ -99,7 +99,7 @@ class SeedCount:
 
 
 def worth(made: Sequence[Candidate], basket: PaidTrainings) -> list[SeedCount]:
-    """Return what each number of seeds costs and decides, from the first to all."""
+    """Return for n = 1 … N seeds of every candidate the seconds and the values they decide."""
     found: list[SeedCount] = []
     spent, more = 0.0, False
     for n in range(1, max((len(group.jobs) for group in made), default=0) + 1):

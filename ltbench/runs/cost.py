@@ -56,7 +56,7 @@ class CostModel:
         self.workspace, self.say = workspace, say
         self.machine = device_name(device_of(workspace.device))
         self._cells: dict[tuple[str, ...], list[float]] = {}
-        self._paces: dict[CostKey, list[StepTime]] = {}
+        self._step_times: dict[CostKey, list[StepTime]] = {}
         self._probed: dict[CostKey, StepTime | str] = {}
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
@@ -76,9 +76,9 @@ class CostModel:
         if cell in self._cells:
             return CostEstimate(fmean(self._cells[cell]), "records")
         size = job.size
-        if key in self._paces:
+        if key in self._step_times:
             return CostEstimate(
-                fmean(each.seconds(size) for each in self._paces[key]), "steps of records"
+                fmean(each.seconds(size) for each in self._step_times[key]), "steps of records"
             )
         if lacking := self._lacking(job.dataset.info):
             return CostEstimate(None, "unknown", lacking)
@@ -103,7 +103,7 @@ class CostModel:
             settings["batch_size"], settings["precision"], threads,
         )  # fmt: skip
         found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / evaluations)
-        self._paces.setdefault(kind, []).append(found)
+        self._step_times.setdefault(kind, []).append(found)
 
     def _lacking(self, info: DatasetInfo) -> str:
         """Return why a data set cannot be read, or nothing; a price is no reason to download."""
@@ -116,7 +116,7 @@ class CostModel:
         return self._data[info.name]
 
     def _probe(self, job: Job, key: CostKey) -> StepTime | str:
-        """Return the pace of a job's first steps, or why it has none; timed once for its kind."""
+        """Return the step time of a job's first steps, or why it has none; timed once a key."""
         if key not in self._probed:
             self.say(f"timing steps of {job.trained} on {job.dataset.info.title}")
             try:
@@ -132,7 +132,7 @@ class CostModel:
         Of another method on the same data and network, if there is one: a machine that is busy now
         makes all methods' steps seem longer alike.
         """
-        for other in self._paces:
+        for other in self._step_times:
             if replace(other, trained=job.trained) == key:
                 try:
                     reference = with_method(job, other.trained)
@@ -141,7 +141,7 @@ class CostModel:
                 timed = self._probe(reference, other)
                 if isinstance(timed, str):
                     continue
-                recorded = fmean(each.seconds(reference.size) for each in self._paces[other])
+                recorded = fmean(each.seconds(reference.size) for each in self._step_times[other])
                 return recorded / timed.seconds(reference.size)
         return None
 
@@ -161,16 +161,16 @@ def _kind(job: Job) -> CostKey:
 
 @dataclass
 class PaidTrainings:
-    """What has been bought: a training, or a first stage, is paid for once."""
+    """Trainings whose cost is counted already: each, and each first stage, counts once."""
 
     prices: CostModel
     trained: set[str]  # fingerprints
 
     @classmethod
     def of(cls, jobs: Iterable[Job], prices: CostModel, store: Store) -> "PaidTrainings":
-        """Return what nobody pays for: trainings whose networks are kept in the store."""
-        marks = {mark for job in jobs for mark in _marks(job)}
-        return cls(prices, {mark for mark in marks if is_kept(mark, store)})
+        """Return the trainings whose finished checkpoints are in the store, which cost nothing."""
+        wanted = {fingerprint for job in jobs for fingerprint in _fingerprints(job)}
+        return cls(prices, {each for each in wanted if is_kept(each, store)})
 
     def cost(self, jobs: Sequence[Job]) -> CostEstimate:
         """Return the price of jobs beyond what is bought; unknown if one of them is."""
@@ -186,19 +186,19 @@ class PaidTrainings:
             first = job.first_stage
             if first is not None and first.fingerprint in seen:
                 total -= min(self.prices.price(first).seconds or 0.0, price.seconds)
-            seen |= _marks(job)
+            seen |= _fingerprints(job)
         return CostEstimate(total, worst.basis)
 
     def buy(self, jobs: Sequence[Job]) -> None:
         """Count jobs as paid for."""
         for job in jobs:
-            self.trained |= _marks(job)
+            self.trained |= _fingerprints(job)
 
 
 _TRUST: tuple[Basis, ...] = ("records", "steps of records", "scaled probe", "probe", "unknown")
 
 
-def _marks(job: Job) -> set[str]:
+def _fingerprints(job: Job) -> set[str]:
     first = job.first_stage
     return {job.fingerprint} | ({first.fingerprint} if first is not None else set())
 
@@ -215,7 +215,7 @@ def first_stage_sources(jobs: Sequence[Job], store: Store) -> dict[str, str]:
             mark = job.first_stage.fingerprint
             at_hand = "shared" if mark in trained else "kept" if is_kept(mark, store) else "own"
             found[job.fingerprint] = at_hand
-        trained |= _marks(job)
+        trained |= _fingerprints(job)
     return found
 
 

@@ -143,7 +143,7 @@ def _noted(observe: Observer, note: Note) -> Observer:
 def _begin(
     training: Training, job: Job, workspace: Workspace, observe: Observer, wait: Callable[[], None]
 ) -> None:
-    """Take up a first stage that is another training, once that is finished: by now or now.
+    """Start from the first stage that is another training, which is trained here if it is not yet.
 
     `--force` does not reach it: to train it anew, force the method it is the training of.
     """

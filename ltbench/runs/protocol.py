@@ -33,7 +33,9 @@ class Protocol(BaseModel):
     decay: float = Field(default=0.01, gt=0, le=1)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     subset_seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    evaluate_every: int = Field(default=1, ge=1, le=100_000)  # epochs between evaluations on the test set
+    evaluate_every: int = Field(
+        default=1, ge=1, le=100_000
+    )  # epochs between evaluations on the test set
     validation: int = Field(
         default=0, ge=0, le=1_000_000
     )  # training images per class held out for selection

@@ -1,6 +1,6 @@
 """Whether seeds that are joined were computed by the same code. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ltbench.runs.record import Record
@@ -12,6 +12,7 @@ class Provenance(NamedTuple):
     versions: tuple[tuple[str, int], ...]  # that the method's parts declare, beyond the first
     code: tuple[tuple[str, str], ...]  # hashes by folder or method; none in records from before
     commit: tuple[str, str | None, bool | None]  # ltbench's version, commit, and whether dirty
+    sources: tuple[tuple[str, str], ...] = ()  # hashes of the files of a method not ltbench's own
 
 
 def provenance_of(record: Record) -> Provenance:
@@ -21,17 +22,18 @@ def provenance_of(record: Record) -> Provenance:
         tuple(sorted(record.versions.items())),
         tuple(sorted(record.code.items())),
         (here.ltbench, here.commit, here.dirty),
+        tuple(sorted(record.sources.items())),
     )
 
 
 def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
-    """Return in words how seeds differ in the versions that a method declares, or nothing.
+    """Return in words how seeds differ in a method's declared version or own files, or nothing.
 
     Such seeds are of different methods: their mean is refused.
     """
     groups = _groups({seed: each.versions for seed, each in by_seed.items()})
     if len(groups) < 2:
-        return ""
+        return _mixed_sources(by_seed)
     names = sorted({name for versions in groups for name, _ in versions})
     said = [
         f"{_seeds(seeds)} by version {', '.join(str(dict(versions).get(n, 1)) for n in names)}"
@@ -51,14 +53,25 @@ def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
         return ""
     where = ""
     if hashed:
-        whole = [dict(code) for code in groups]
-        names = sorted(set().union(*whole))
-        differ = [name for name in names if len({code.get(name) for code in whole}) > 1]
         said = [_seeds(seeds) for seeds in groups.values()]
-        where = f" ({', '.join(differ)})"
+        where = f" ({_differing(groups)})"
     else:
         said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in groups.items()]
     return f"{' and '.join(said)} were computed by different code{where}"
+
+
+def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
+    groups = _groups({seed: each.sources for seed, each in by_seed.items()})
+    if len(groups) < 2:
+        return ""
+    return f"{' and '.join(map(_seeds, groups.values()))} by different files ({_differing(groups)})"
+
+
+def _differing(groups: Iterable[tuple[tuple[str, str], ...]]) -> str:
+    """Return the names whose hashes differ between groups."""
+    whole = [dict(hashes) for hashes in groups]
+    names = sorted(set().union(*whole))
+    return ", ".join(name for name in names if len({each.get(name) for each in whole}) > 1)
 
 
 def _groups(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]

@@ -36,7 +36,7 @@ class StatusRow:
 
 
 def overview(store: Store) -> list[StatusRow]:
-    """Return the lines of a store; files that do not read are named in `store.problems`."""
+    """Return a row a method, data set, network and protocol; unreadable files: `store.problems`."""
     records = {Cell.of(record): record for record in store.records()}
     failures = {Cell.of(failure): failure for failure in store.failures()}
     groups: dict[tuple[str, str, str, str], list[Cell]] = {}

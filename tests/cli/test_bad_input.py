@@ -115,7 +115,6 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
 @pytest.mark.parametrize(
     ("command", "option"),
     [
-        (["run", "--dataset", "digits_lt"], "--methods"),
         (words(imbalance="many"), "--imbalance"),
         (words(jobs="0"), "--jobs"),
         ([*words(), "--quick"], "--quick"),

@@ -110,13 +110,13 @@ def test_evaluate_without_logits_names_the_command_that_makes_them(refused, comm
 
 def test_evaluate_shows_means_and_writes_rows(ltbench, home):
     ltbench(
-        "run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke", "--seeds", "2",
+        "run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke", "--seeds", "3",
         "--quiet",
     )  # fmt: skip
     words = ("evaluate", "--priors", "forward10,uniform", "--thresholds", "100,20",
              "--thresholds", "10,5", "--posthoc", "posthoc_logit_adjustment(tau=2.0)")  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(ltbench(*words, "--format", "csv").out)))
-    assert len(rows) == 2 * 2 * 2 * 2  # seeds, variants, priors, thresholds
+    assert len(rows) == 3 * 2 * 2 * 2  # seeds, variants, priors, thresholds
     assert {row["test_prior"] for row in rows} == {"forward10", "uniform"}
     assert json.loads(ltbench(*words, "--format", "json").out)[0]["method"] == "ce"
     shown = ltbench(*words)
@@ -124,11 +124,12 @@ def test_evaluate_shows_means_and_writes_rows(ltbench, home):
     assert "posthoc_logit_adjustment(tau=2.0)" in shown.out
     assert "±" in shown.out
     said = ltbench("evaluate", "--confusion", "seen", "--format", "json")
-    assert "8 files written to seen" in said.err
+    assert "10 files written to seen" in said.err
     files = sorted(path.name.partition("ce_")[2] for path in (home / "seen").iterdir())
     assert files == [
         "confusion.csv", "confusion.pdf", "confusion.png", "confusion.svg", "seed0_classes.csv",
-        "seed0_predictions.csv", "seed1_classes.csv", "seed1_predictions.csv",
+        "seed0_predictions.csv", "seed1_classes.csv", "seed1_predictions.csv", "seed2_classes.csv",
+        "seed2_predictions.csv",
     ]  # fmt: skip
     (path,) = (home / "seen").glob("*seed1_predictions.csv")
     lines = list(csv.DictReader(io.StringIO(path.read_text())))

@@ -94,6 +94,6 @@ def test_the_second_stage_trains_the_calibration_alone():
         assert after[f"classifier.{added}"].shape == (CLASSES,)
         assert not torch.equal(after[f"classifier.{added}"], torch.zeros(CLASSES))
     fresh = training("disalign", 20)
-    fresh._enter(1)
+    fresh._begin_stage(1)
     start = fresh.network.classifier.confidence.weight
     assert not torch.equal(after["classifier.confidence.weight"], start)

@@ -182,3 +182,11 @@ def test_a_run_of_another_declared_version_is_refused(
     (record,) = run_job(job, workspace, lambda report: None)
     assert record.versions == {"mine": 2}
     assert "by version 1 and seed 1 by version 2 of mine" in overview(store)[0].mixed
+
+
+def test_seeds_by_different_files_of_one_method_have_no_mean():
+    one, two = (("mine", "a"), ("mine.helper", "b")), (("mine", "a"), ("mine.helper", "c"))
+    here = {seed: computed()._replace(sources=files) for seed, files in enumerate((one, one, two))}
+    words = "seeds 0, 1 and seed 2 by different files (mine.helper)"
+    assert mixed_versions(here) == words
+    assert mixed_versions({0: here[0], 1: here[1]}) == ""

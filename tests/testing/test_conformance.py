@@ -417,7 +417,8 @@ BROKEN = {
         def adjust_logits(self, logits):
             return logits - logits.softmax(1).mean(0).log()
         """,
-        "an image's adjusted logits depend on the other test images",
+        "an image's adjusted logits depend on the other test images, and deviations do not say so "
+        "by the word transductive",
     ),
     "a look at the test images before the end": (
         "test-set firewall",
@@ -560,7 +561,7 @@ def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
         return outputs["projections"]
     """
     problems = check(load(body))
-    assert "losses: KeyError: 'projections'" in problems
+    assert "losses: KeyError: 'projections' (mine.py, line 17)" in problems
     assert {problem.partition(": ")[0] for problem in problems} <= set(VERIFY)
 
 

@@ -1,4 +1,4 @@
-"""The ledger as CSV, as JSON, and in the terminal. Pure functions of the ledger."""
+"""The ledger as CSV and as JSON. Pure functions of the ledger."""
 
 import csv
 import io
