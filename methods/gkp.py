@@ -48,8 +48,8 @@ class GKP(Grouped):
     deviations = (
         "groups first after 5 % of the epochs, then every 5 % until 80 %, where they freeze; until "
         "then alpha is 1",
-        "feature quality is -1 / Dis - log Var as released, not Eq. 19, which cannot give Figure 2; "
-        "on at most 16 training images a class under a fresh random crop, not on test images",
+        "feature quality is -1 / Dis - log Var as released, for Eq. 19 cannot give Figure 2; on at "
+        "most 16 training images a class under a fresh random crop, not on test images",
         "affinity of encoders without their mean over the classes; groups of equal width in log "
         "n_c while fewer encoders than groups differ",
         "Fisher of the logit-compensated cross-entropy on about 400 images a group; the penalty's "

@@ -417,8 +417,7 @@ BROKEN = {
         def adjust_logits(self, logits):
             return logits - logits.softmax(1).mean(0).log()
         """,
-        "an image's adjusted logits depend on the other test images, and deviations do not say so "
-        "by the word transductive",
+        "adjusted logits depend on other test images, and no deviation says transductive",
     ),
     "a look at the test images before the end": (
         "test-set firewall",
