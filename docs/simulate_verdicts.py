@@ -96,10 +96,10 @@ def rates(seed: int, n: int, draw: Draw, **options: object) -> tuple[float, floa
     return tuple((100 * found / COLUMNS).tolist())  # type: ignore[return-value]
 
 
-def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a Markdown table."""
-    heads = list(heads)
-    print(f"\n### {title}\n\n| {' | '.join(heads)} |\n|{' --: |' * len(heads)}")
+    columns = list(columns)
+    print(f"\n### {title}\n\n| {' | '.join(columns)} |\n|{' --: |' * len(columns)}")
     for row in rows:
         cells = [f"{each:.1f}" if isinstance(each, float) else str(each) for each in row]
         print(f"| {' | '.join(cells)} |", flush=True)
@@ -117,10 +117,10 @@ def show_rates() -> None:
         least = value(50, [50.0] * n, 1.0, n, known).detectable(ALPHA / METHODS)
         return s, n, none[0], used[0], exact[0], none[3], two[1], two[2], three[2], least
 
-    heads = ("s", "n", "column with a false `differs`", "… shift of 1", "… T = 0",
-             "`holds` of equal values", "`holds` at 2", "`differs` at 2", "`differs` at 3",
-             "detectable")  # fmt: skip
-    table("rates", heads, (line(s, n) for s in (0.3, 0.5, 0.8) for n in (3, 5, 10)))
+    columns = ("s", "n", "column with a false `differs`", "… shift of 1", "… T = 0",
+               "`holds` of equal values", "`holds` at 2", "`differs` at 2", "`differs` at 3",
+               "detectable")  # fmt: skip
+    table("rates", columns, (line(s, n) for s in (0.3, 0.5, 0.8) for n in (3, 5, 10)))
 
 
 def show_edge() -> None:
@@ -151,9 +151,9 @@ def show_robust() -> None:
         "seeds correlated 0.6": (normal(0.5), {"shared": 0.6}),
         "paper's deviation 0.8, ours 0.3": (normal(0.3), {"paper": 0.8 / 0.3}),
     }
-    heads = ("case", *(f"T = {tolerance}, n = {n}" for tolerance in (0, 1) for n in (3, 10)))
+    columns = ("case", *(f"T = {tolerance}, n = {n}" for tolerance in (0, 1) for n in (3, 10)))
     table(
-        "robust", heads,
+        "robust", columns,
         ([name, *(rates(n, n, draw, tolerance=tolerance, **options)[0]
                   for tolerance in (0.0, 1.0) for n in (3, 10))]
          for name, (draw, options) in cases.items()),
@@ -196,9 +196,9 @@ def show_looks() -> None:
             )  # fmt: skip
         return s, *(100 * found / (COLUMNS // 2)).tolist()
 
-    heads = ("s", "false `holds`: seeds named", "added until decided, to 10",
-             "false `differs` in a column: seeds named", "added until decided")  # fmt: skip
-    table("looks", heads, map(line, (0.3, 0.5, 0.8)))
+    columns = ("s", "false `holds`: seeds named", "added until decided, to 10",
+               "false `differs` in a column: seeds named", "added until decided")  # fmt: skip
+    table("looks", columns, map(line, (0.3, 0.5, 0.8)))
 
 
 def show_enough() -> None:
@@ -253,9 +253,9 @@ def show_gains() -> None:
             )  # fmt: skip
         return n, shared, *(100 * found / COLUMNS).tolist()
 
-    heads = ("n", "correlation", "paired t finds 1.3", "blocks find 1.3", "blocks find 0",
-             "1.3 falsely `differs`", "1.3 `holds`", "P(better) covered")  # fmt: skip
-    table("gains", heads, (line(n, shared) for n in (3, 5, 10) for shared in (0.0, 0.5)))
+    columns = ("n", "correlation", "paired t finds 1.3", "blocks find 1.3", "blocks find 0",
+               "1.3 falsely `differs`", "1.3 `holds`", "P(better) covered")  # fmt: skip
+    table("gains", columns, (line(n, shared) for n in (3, 5, 10) for shared in (0.0, 0.5)))
 
 
 if __name__ == "__main__":

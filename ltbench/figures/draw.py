@@ -22,7 +22,7 @@ def draw_lines(found: LineChart) -> Figure:
     """Return reported values in grey and hollow, and reproduced ones filled, with intervals."""
     grid = found.grid
     paper = grid.table.definition.paper
-    exact = all(head.exact for head in grid.heads)
+    exact = all(each.exact for each in grid.columns)
     caption = f"Grey, hollow: reported{f' by {paper}' if paper else ''}. {_caption(found, exact)}"
     several = len(found.panels[0].series) > 1
     width = max(3.3 * len(found.panels), 4.4) + 1.4 * several

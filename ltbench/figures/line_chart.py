@@ -25,7 +25,7 @@ class Point:
 
     x: float
     row: Row
-    head: ResolvedColumn
+    resolved: ResolvedColumn
     entry: TableCell
 
 
@@ -88,14 +88,14 @@ def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
     """Return a panel for each column, with one line over the rows."""
     numbers = [_number(figure, row) for row in grid.rows]
     panels = []
-    for place, head in enumerate(grid.heads):
+    for place, resolved in enumerate(grid.columns):
         entries = [line[place] for line in grid.lines]
         points = [
-            Point(x, row, head, entry)
+            Point(x, row, resolved, entry)
             for x, row, entry in zip(numbers, grid.rows, entries, strict=True)
         ]
         ordered = sorted(points, key=lambda point: point.x)
-        title = head.column.data.title
+        title = resolved.column.data.title
         panels.append(Panel(title, (Series(figure.title, tuple(ordered)),)))
     return tuple(panels)
 
@@ -120,9 +120,9 @@ def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ..
         if label not in labels:
             raise unknown(f"row of table {definition.table}", label, labels)
     families: dict[str, list[int]] = {}
-    for place, head in enumerate(grid.heads):
-        if head.column.metric == "top1":
-            families.setdefault(head.column.data.series, []).append(place)
+    for place, resolved in enumerate(grid.columns):
+        if resolved.column.metric == "top1":
+            families.setdefault(resolved.column.data.series, []).append(place)
     families = {title: places for title, places in families.items() if len(places) > 1}
     if not families:
         raise UsageError(
@@ -141,17 +141,19 @@ def _part(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> Grid:
     definition = grid.table.definition.model_copy(
         update={
             "rows": [grid.rows[row] for row in rows],
-            "columns": [grid.heads[column].column for column in columns],
+            "columns": [grid.columns[column].column for column in columns],
         }
     )
     lines = tuple(tuple(grid.lines[row][column] for column in columns) for row in rows)
-    heads = tuple(grid.heads[column] for column in columns)
-    return replace(grid, table=replace(grid.table, definition=definition), heads=heads, lines=lines)
+    resolved = tuple(grid.columns[column] for column in columns)
+    return replace(
+        grid, table=replace(grid.table, definition=definition), columns=resolved, lines=lines
+    )
 
 
 def _line(grid: Grid, row: int, places: Sequence[int]) -> Series:
     points = [
-        Point(grid.heads[place].column.data.imbalance, grid.rows[row], grid.heads[place],
+        Point(grid.columns[place].column.data.imbalance, grid.rows[row], grid.columns[place],
               grid.lines[row][place])
         for place in places
     ]  # fmt: skip
@@ -167,15 +169,14 @@ def as_csv(found: LineChart) -> str:
     for panel in found.panels:
         for series in panel.series:
             for point in series.points:
-                entry, head, data = point.entry, point.head, point.head.column.data
+                entry, resolved, column = point.entry, point.resolved, point.resolved.column
                 estimate = entry.reproduced
                 mean, half = (estimate.mean, estimate.half_width) if estimate else (None, None)
                 writer.writerow([
-                    panel.title, series.label, f"{point.x:g}", point.row.method_on(data),
-                    data.info.name, data.ratio, head.network, head.column.metric, head.protocol,
-                    select, entry.reported, _exact(mean),
-                    _exact(half), len(entry.seeds),
-                    " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
+                    panel.title, series.label, f"{point.x:g}", point.row.method_on(column.data),
+                    column.data.info.name, column.data.ratio, resolved.network, column.metric,
+                    resolved.protocol, select, entry.reported, _exact(mean), _exact(half),
+                    len(entry.seeds), " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
                 ])  # fmt: skip
     return out.getvalue()
 

@@ -81,21 +81,21 @@ def groups(
     """
     reader, left = Reader(store), 0
     found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
-    for head, row in entries(table, protocol):
-        column, method = head.column, head.method(row)
+    for resolved, row in entries(table, protocol):
+        column, method = resolved.column, resolved.method(row)
         reported = table.value(row, column)
         runs = method is not None and not lacking([method], methods)
-        tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
+        tolerance = METRICS[column.metric].tolerance if resolved.exact and runs else None
         left += reported is not None and tolerance is None
         if method is None or not runs:
             continue
-        key = (method, column.data, head.network, head.protocol)
+        key = (method, column.data, resolved.network, resolved.protocol)
         labels, asked = found.setdefault(key, ([], []))
         labels.append(row.label)
         if reported is not None and tolerance is not None:
-            have = tuple(scores(reader, table, row, head, seeds).values())
+            have = tuple(scores(reader, table, row, resolved, seeds).values())
             spread = deviations.of(column.data.info.name, column.metric).points
-            family = len(judged_rows(table, head))
+            family = len(judged_rows(table, resolved))
             asked.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
     made = [
         Candidate(

@@ -83,7 +83,7 @@ def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> 
         lines = [["rank", *lines[0], "cost"]] + [
             [ranks.get(line[0], "--"), *line, costs.get(line[0], "--")] for line in lines[1:]
         ]
-    lines.insert(1, ["---" if head == "method" else "--:" for head in lines[0]])
+    lines.insert(1, ["---" if name == "method" else "--:" for name in lines[0]])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
     return f"{table}\n\n{title}. {comparison.caption}."
