@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
-from ltbench.planning.spread import Deviations
+from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 from ltbench.statistics.power import chance
@@ -47,7 +47,7 @@ class Candidate:
     network: str
     protocol: str
     rows: tuple[str, ...]
-    asked: tuple[Target, ...]
+    targets: tuple[Target, ...]
     jobs: tuple[tuple[Job, ...], ...]  # by seed, in their order; none where a record is there
 
     @property
@@ -57,21 +57,21 @@ class Candidate:
 
     def chance(self, added: int) -> float:
         """Return how many of its values are decided with so many seeds more."""
-        return sum(each.chance(self.finished + added) for each in self.asked)
+        return sum(each.chance(self.finished + added) for each in self.targets)
 
     def missing(self) -> list[int]:
         """Return the positions of the seeds that have no record."""
         return [index for index, jobs in enumerate(self.jobs) if jobs]
 
 
-def groups(
+def candidates(
     table: Table,
     store: Store,
     seeds: Sequence[int],
     *,
     protocol: str | None,
     methods: Collection[str],
-    deviations: Deviations,
+    deviations: DatasetDeviations,
     wanted: int,
 ) -> tuple[list[Candidate], int]:
     """Return what can be run of a table, and how many of its reported values cannot be judged so.
@@ -90,18 +90,21 @@ def groups(
         if method is None or not runs:
             continue
         key = (method, column.data, resolved.network, resolved.protocol)
-        labels, asked = found.setdefault(key, ([], []))
+        labels, targets = found.setdefault(key, ([], []))
         labels.append(row.label)
         if reported is not None and tolerance is not None:
             have = tuple(scores(reader, table, row, resolved, seeds).values())
             spread = deviations.of(column.data.info.name, column.metric).points
             family = len(judged_rows(table, resolved))
-            asked.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
+            targets.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
     made = [
         Candidate(
-            *key, tuple(dict.fromkeys(labels)), tuple(asked), _jobs(*key, seeds=seeds, store=store)
+            *key,
+            tuple(dict.fromkeys(labels)),
+            tuple(targets),
+            _jobs(*key, seeds=seeds, store=store),
         )
-        for key, (labels, asked) in found.items()
+        for key, (labels, targets) in found.items()
     ]
     return made, left
 

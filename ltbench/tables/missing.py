@@ -25,11 +25,11 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     seeds = grid.table.definition.seeds
     return [
         run_command(members, *where, seeds, results=grid.results)
-        for where, members in groups(grid, methods).items()
+        for where, members in fillable(grid, methods).items()
     ]
 
 
-def groups(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
+def fillable(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
     """Return the missing specifications that can run, by data set, network and protocol."""
     found: dict[tuple[Dataset, str, str], list[str]] = {}
     for method, resolved in _absent(grid):
