@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.runs.record import Environment, Record
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
 from ltbench.tables.comparison import Comparison, MethodRow, compare
@@ -74,7 +74,7 @@ class Setting:
 
     @property
     def best(self) -> int | None:
-        """Return the place of the method whose interval lies above all others, if there is one."""
+        """Return the index of the method whose interval lies above all others, if there is one."""
         return separated_best([line.top1 for line in self.comparison.lines])
 
     def line(self, group: MethodRuns) -> MethodRow:
@@ -98,7 +98,7 @@ class ReportRuns:
     """Everything that a store holds, and what of it does not read."""
 
     settings: tuple[Setting, ...]
-    failures: tuple[tuple[str, str], ...]  # method and place, and why it stopped
+    failures: tuple[tuple[str, str], ...]  # method and setting, and why it stopped
     problems: tuple[str, ...]
     remarks: tuple[str, ...]  # seeds that different code computed
 
@@ -110,19 +110,19 @@ class ReportRuns:
 
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
-    places: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    found: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in store.records():
-        place = (record.dataset, record.network, record.protocol)
-        places.setdefault(place, {}).setdefault(record.method, []).append(record)
-    settings: list[Setting] = []
-    for place in sorted(places):
-        settings.append(_setting(store, f"s{len(settings)}", places[place], order))
+        key = (record.dataset, record.network, record.protocol)
+        found.setdefault(key, {}).setdefault(record.method, []).append(record)
+    settings = [
+        _setting(store, f"s{index}", found[key], order) for index, key in enumerate(sorted(found))
+    ]
     lines = [
         (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", line)
-        for line in overview(store)
+        for line in status(store)
     ]
-    failures = tuple((place, reason) for place, line in lines for reason in line.reasons)
-    remarks = tuple(f"{place}: {line.mixed}." for place, line in lines if line.mixed)
+    failures = tuple((where, reason) for where, line in lines for reason in line.reasons)
+    remarks = tuple(f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code)
     return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)), remarks)
 
 
@@ -135,7 +135,7 @@ def _setting(
     lines = compare(record for method in first for record in methods[method])[0]
     ranked = sorted(lines.lines, key=lambda line: (-line.top1.mean, line.method))
     groups = [
-        _group(store, f"{key}-{place}", methods[line.method]) for place, line in enumerate(ranked)
+        _group(store, f"{key}-{index}", methods[line.method]) for index, line in enumerate(ranked)
     ]
     (origin,) = [group for group in groups if group.method == base]
     comparison = Comparison(lines.dataset, lines.network, lines.protocol, tuple(ranked))

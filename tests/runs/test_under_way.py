@@ -4,7 +4,7 @@ import pytest
 from filelock import FileLock
 
 from ltbench.runs.execute import run_job
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell
 from ltbench.runs.under_way import NAME, Note, under_way
 
@@ -60,12 +60,12 @@ def test_a_failed_training_is_failed_and_not_under_way(jobs_of, workspace, store
     (job,) = jobs_of(workspace.results, "fails")
     with pytest.raises(ZeroDivisionError):
         run_job(job, workspace, lambda report: None)
-    (row,) = overview(store)
+    (row,) = status(store)
     assert (row.failed, row.unfinished) == ((0,), ())
 
 
 def test_status_tells_running_interrupted_and_finished_apart(store, make_record, capsys):
-    from ltbench.cli.inspect import status
+    from ltbench.cli.inspect import status as show_status
 
     store.write(make_record())
     place = Cell.of(make_record())
@@ -74,8 +74,8 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
         note = Note.of(store, f"{seed:016}", (cell,))
         note.say(**HALF)
     with FileLock(store.work(f"{1:016}") / "lock"):
-        (row,) = overview(store)
-        status(store.root)
+        (row,) = status(store)
+        show_status(store.root)
     assert row.finished == (0,)
     assert [(one.seed, one.running) for one in row.unfinished] == [(1, True), (2, False)]
     said = capsys.readouterr().out
