@@ -210,9 +210,9 @@ def _task(record: Record, many_above: int, few_below: int) -> Task:
 
 def commands(cells: Iterable[Cell], results: Path) -> list[str]:
     """Return the commands that train cells again, in a folder of their own beside `results`."""
-    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    by_setting: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.dataset, cell.network, cell.protocol), []).append(cell)
+        by_setting.setdefault((cell.dataset, cell.network, cell.protocol), []).append(cell)
     return [
         run_command(
             [cell.method for cell in members], dataset(where[0]), *where[1:],
@@ -221,5 +221,5 @@ def commands(cells: Iterable[Cell], results: Path) -> list[str]:
             if results.name in ("", "..")
             else results.with_name(f"{results.name}-again"),
         )
-        for where, members in groups.items()
+        for where, members in by_setting.items()
     ]  # fmt: skip

@@ -28,14 +28,14 @@ _STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse on
 
 def overlaid(setting: Setting) -> list[MethodRuns]:
     """Return the methods that figures lay over each other: the base and the best."""
-    others = [group for group in setting.groups if group is not setting.base]
+    others = [runs for runs in setting.methods if runs is not setting.base]
     return [setting.base, *others[: len(COLOURS) - 1]]
 
 
 def classes(setting: Setting) -> Plot:
     """Return the accuracy of classes against the number of their training images."""
     figure, axes = canvas(3.1, left=44)
-    curves = {group.method: by_count(group) for group in overlaid(setting)}
+    curves = {runs.method: by_count(runs) for runs in overlaid(setting)}
     for place, points in enumerate(curves.values()):
         axes.plot(
             *zip(*points, strict=True), marker=MARKERS[place], color=COLOURS[place], alpha=0.9
@@ -103,9 +103,9 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
 def cost(setting: Setting) -> Plot | None:
     """Return accuracy against training time; None where there is nothing to compare."""
     points = [
-        (value, setting.line(group).top1.mean, place, group.method)
-        for place, group in enumerate(setting.groups, 1)
-        if (value := setting.cost(group)) is not None
+        (value, setting.line(runs).top1.mean, place, runs.method)
+        for place, runs in enumerate(setting.methods, 1)
+        if (value := setting.cost(runs)) is not None
     ]
     if len(points) < 2:
         return None
@@ -188,6 +188,6 @@ def _upright(axes: Axes) -> None:
 
 
 def _which(setting: Setting) -> str:
-    if len(setting.groups) <= len(COLOURS):
+    if len(setting.methods) <= len(COLOURS):
         return ""
     return f" Shown are {setting.base.method} and the {len(COLOURS) - 1} best of the others."

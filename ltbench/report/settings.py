@@ -62,9 +62,9 @@ class Setting:
     """A data set, network and protocol with the methods that ran there, the best first."""
 
     key: str
-    groups: tuple[MethodRuns, ...]
+    methods: tuple[MethodRuns, ...]
     base: MethodRuns  # what the others are compared to
-    comparison: Comparison  # its lines are of `groups`
+    comparison: Comparison  # its lines are of `methods`
 
     @property
     def title(self) -> str:
@@ -77,20 +77,20 @@ class Setting:
         """Return the index of the method whose interval lies above all others, if there is one."""
         return separated_best([line.top1 for line in self.comparison.lines])
 
-    def line(self, group: MethodRuns) -> MethodRow:
+    def line(self, runs: MethodRuns) -> MethodRow:
         """Return the comparison's line of a method."""
-        return self.comparison.lines[self.groups.index(group)]
+        return self.comparison.lines[self.methods.index(runs)]
 
-    def alike(self, group: MethodRuns) -> bool:
+    def alike(self, runs: MethodRuns) -> bool:
         """Return whether the seeds that it shares with the base do not tell the two apart."""
-        difference = self.line(group).difference
+        difference = self.line(runs).difference
         if difference is None or difference.half_width is None:
-            return group is not self.base
+            return runs is not self.base
         return abs(difference.mean) <= difference.half_width
 
-    def cost(self, group: MethodRuns) -> float | None:
+    def cost(self, runs: MethodRuns) -> float | None:
         """Return the training time relative to the base's, on one machine."""
-        return self.line(group).cost
+        return self.line(runs).cost
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class ReportRuns:
     remarks: tuple[str, ...]  # seeds that different code computed
 
     @property
-    def groups(self) -> list[MethodRuns]:
-        """Return all groups, setting by setting."""
-        return [group for setting in self.settings for group in setting.groups]
+    def methods(self) -> list[MethodRuns]:
+        """Return the runs of all methods, setting by setting."""
+        return [runs for setting in self.settings for runs in setting.methods]
 
 
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
@@ -127,22 +127,22 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
 
 
 def _setting(
-    store: Store, key: str, methods: dict[str, list[Record]], order: Sequence[str]
+    store: Store, key: str, by_method: dict[str, list[Record]], order: Sequence[str]
 ) -> Setting:
-    named = [method for method in order if method in methods]
-    base = min(methods, key=lambda method: named.index(method) if method in named else len(named))
-    first = [base, *(method for method in methods if method != base)]
-    lines = compare(record for method in first for record in methods[method])[0]
+    named = [method for method in order if method in by_method]
+    base = min(by_method, key=lambda method: named.index(method) if method in named else len(named))
+    first = [base, *(method for method in by_method if method != base)]
+    lines = compare(record for method in first for record in by_method[method])[0]
     ranked = sorted(lines.lines, key=lambda line: (-line.top1.mean, line.method))
-    groups = [
-        _group(store, f"{key}-{index}", methods[line.method]) for index, line in enumerate(ranked)
+    methods = [
+        _runs(store, f"{key}-{index}", by_method[line.method]) for index, line in enumerate(ranked)
     ]
-    (origin,) = [group for group in groups if group.method == base]
+    (origin,) = [runs for runs in methods if runs.method == base]
     comparison = Comparison(lines.dataset, lines.network, lines.protocol, tuple(ranked))
-    return Setting(key, tuple(groups), origin, comparison)
+    return Setting(key, tuple(methods), origin, comparison)
 
 
-def _group(store: Store, key: str, records: list[Record]) -> MethodRuns:
+def _runs(store: Store, key: str, records: list[Record]) -> MethodRuns:
     ordered = sorted(records, key=lambda record: record.seed)
     paths = [store.path(Cell.of(record)).relative_to(store.root) for record in ordered]
     return MethodRuns(key, tuple(ordered), tuple(map(Path.as_posix, paths)))

@@ -27,11 +27,11 @@ class TrainingCurves:
         return bool(self.loss or self.top1)
 
 
-def curves(store: Store, group: MethodRuns) -> TrainingCurves:
+def curves(store: Store, runs: MethodRuns) -> TrainingCurves:
     """Return a method's curves; empty where no file beside the records reads."""
-    read = [_read(store.curves_path(Cell.of(record))) for record in group.records]
+    read = [_read(store.curves_path(Cell.of(record))) for record in runs.records]
     return TrainingCurves(
-        group.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
+        runs.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
     )
 
 
@@ -65,14 +65,14 @@ def _mean(found: Sequence[_Curve]) -> list[tuple[int, float]]:
 BINS = 12
 
 
-def by_count(group: MethodRuns) -> list[tuple[float, float]]:
+def by_count(runs: MethodRuns) -> list[tuple[float, float]]:
     """Return training images and accuracy in percent, means over seeds, the largest class first.
 
     Classes that are neighbours by their count share a bin where there are more than twelve; those
     without a test image are left out.
     """
-    counts = group.records[0].data.class_counts
-    scores = [record.last for record in group.records]
+    counts = runs.records[0].data.class_counts
+    scores = [record.last for record in runs.records]
     hits = [sum(each) for each in zip(*(score.correct for score in scores), strict=True)]
     seen = [sum(each) for each in zip(*(score.total for score in scores), strict=True)]
     ranked = [place for place in range(len(counts)) if seen[place]]

@@ -50,11 +50,11 @@ def compare(records: Iterable[Record], reference: str | None = None) -> list[Com
 
     With the first method of each, or with `reference` and nothing else where that is given.
     """
-    groups: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    by_setting: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in records:
-        methods = groups.setdefault((record.dataset, record.network, record.protocol), {})
+        methods = by_setting.setdefault((record.dataset, record.network, record.protocol), {})
         methods.setdefault(record.method, []).append(record)
-    return [_comparison(*key, methods, reference) for key, methods in groups.items()]
+    return [_comparison(*key, methods, reference) for key, methods in by_setting.items()]
 
 
 HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")

@@ -66,13 +66,13 @@ def test_the_summary_counts_the_verdicts_of_the_ledger(filled, page):
 def test_every_number_leads_to_the_records_it_is_made_from(filled, text, page):
     links = [each for each in page.of("a") if each.get("class") == "records"]
     assert len(links) > 20
-    groups = dict(re.findall(r'<summary id="([^"]*)">(.*?) <span', text))
-    assert {key for each in links for key in each["data-groups"].split()} == set(groups)
-    assert all(each["href"].removeprefix("#") in each["data-groups"].split() for each in links)
+    titles = dict(re.findall(r'<summary id="([^"]*)">(.*?) <span', text))
+    assert {key for each in links for key in each["data-runs"].split()} == set(titles)
+    assert all(each["href"].removeprefix("#") in each["data-runs"].split() for each in links)
     title = "ldam_drw on cifar100_lt(imbalance=100), resnet32, protocol paper"
     ledger = [each for each in links if each["data-about"] == "LDAM-DRW, CIFAR-100-LT r=100"]
     assert ledger
-    assert {groups[each["data-groups"]] for each in ledger} == {title}
+    assert {titles[each["data-runs"]] for each in ledger} == {title}
     assert {each["data-seeds"] for each in ledger} == {"0 1 2"}
     paths = re.findall(r"<td><code>(runs/.*?)</code>", text)
     assert {filled.root / path for path in paths} == set(filled.root.glob("runs/*/*/*/*/*.json"))
@@ -86,7 +86,7 @@ def test_a_gain_leads_to_the_records_of_both_methods(store, keep, tags_of):
         keep("gkp_gsa", seed, 30)
     page = tags_of(render(store).text)
     links = [each for each in page.of("a") if "adds 1.3 points" in each.get("data-about", "")]
-    assert [len(each["data-groups"].split()) for each in links] == [2]
+    assert [len(each["data-runs"].split()) for each in links] == [2]
 
 
 def test_what_a_paper_leaves_out_is_shown_where_it_ran(store, keep, text):
