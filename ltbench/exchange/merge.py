@@ -107,7 +107,7 @@ class _Around:
         cell = Cell.of(record)
         taken = self._methods.get((*_split(cell), cell.network, cell.method))
         other = taken or self.store.seed_record(cell)
-        if other is not None and _kind(other) != _kind(record):
+        if other is not None and _key_of(other) != _key_of(record):
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
@@ -135,7 +135,7 @@ def _ours(store: Store, cell: Cell) -> Record | None:
     return ours
 
 
-def _kind(record: Record) -> str:
+def _key_of(record: Record) -> str:
     """Return the fingerprint that a record would have, were it of seed 0."""
     return fingerprint_in(record.model_copy(update={"seed": 0}))
 

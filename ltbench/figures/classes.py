@@ -65,11 +65,11 @@ def per_class(
     used = resolved(protocol or definition.protocol, data.info)
     if select is Selection.VALIDATION:
         check_held_out([used])
-    place = (str(data), used.specification, definition.network or data.info.network)
+    key = (str(data), used.specification, definition.network or data.info.network)
     reader = Reader(store)
     found: dict[str, dict[int, Record]] = {}
     for method in definition.methods:
-        cells = [Cell(*place, method, seed) for seed in definition.seeds]
+        cells = [Cell(*key, method, seed) for seed in definition.seeds]
         read = ((cell.seed, reader.record(cell)) for cell in cells)
         records = {s: r for s, r in read if r is not None and scores_at(r, select) is not None}
         if records:
@@ -77,7 +77,7 @@ def per_class(
     if not found:
         raise LtbenchError(
             f"figure {figure.name} is drawn from records and there are none yet; "
-            f"`{_command(definition, place)}` makes them."
+            f"`{_command(definition, key)}` makes them."
         )
     drawn = [record.data for records in found.values() for record in records.values()]
     if len({each.indices_sha256 for each in drawn}) > 1:
@@ -93,7 +93,7 @@ def per_class(
     own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(
         definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
-        Cell(*place, definition.methods[0], 0), used.exact, select, order,
+        Cell(*key, definition.methods[0], 0), used.exact, select, order,
         tuple(counts[label] for label in order),
         tuple(groups[label] for label in order),
         tuple(_bars(method, records, order, select) for method, records in found.items()),
@@ -119,10 +119,10 @@ def _bars(
     return Bars(method, tuple(records), accuracy, groups)
 
 
-def _command(definition: Classes, place: tuple[str, str, str]) -> str:
+def _command(definition: Classes, key: tuple[str, str, str]) -> str:
     methods, seeds = ",".join(definition.methods), ",".join(map(str, definition.seeds))
-    words = ["--methods", methods, "--dataset", place[0], "--protocol", place[1]]
-    words += ["--network", place[2], "--seeds", seeds]
+    words = ["--methods", methods, "--dataset", key[0], "--protocol", key[1]]
+    words += ["--network", key[2], "--seeds", seeds]
     return shlex.join(["ltbench", "run", *words])
 
 

@@ -88,8 +88,8 @@ def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
     """Return a panel for each column, with one line over the rows."""
     numbers = [_number(figure, row) for row in grid.rows]
     panels = []
-    for place, resolved in enumerate(grid.columns):
-        entries = [line[place] for line in grid.lines]
+    for index, resolved in enumerate(grid.columns):
+        entries = [line[index] for line in grid.lines]
         points = [
             Point(x, row, resolved, entry)
             for x, row, entry in zip(numbers, grid.rows, entries, strict=True)
@@ -120,20 +120,20 @@ def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ..
         if label not in labels:
             raise unknown(f"row of table {definition.table}", label, labels)
     families: dict[str, list[int]] = {}
-    for place, resolved in enumerate(grid.columns):
+    for index, resolved in enumerate(grid.columns):
         if resolved.column.metric == "top1":
-            families.setdefault(resolved.column.data.series, []).append(place)
-    families = {title: places for title, places in families.items() if len(places) > 1}
+            families.setdefault(resolved.column.data.series, []).append(index)
+    families = {title: indices for title, indices in families.items() if len(indices) > 1}
     if not families:
         raise UsageError(
             f"table {definition.table} has no data set at several imbalance ratios; name another."
         )
     rows = [labels.index(label) for label in definition.rows]
     panels = [
-        Panel(title, tuple(_line(grid, row, places) for row in rows))
-        for title, places in families.items()
+        Panel(title, tuple(_line(grid, row, indices) for row in rows))
+        for title, indices in families.items()
     ]
-    return _part(grid, rows, [place for each in families.values() for place in each]), (*panels,)
+    return _part(grid, rows, [index for each in families.values() for index in each]), (*panels,)
 
 
 def _part(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> Grid:
@@ -151,11 +151,11 @@ def _part(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> Grid:
     )
 
 
-def _line(grid: Grid, row: int, places: Sequence[int]) -> Series:
+def _line(grid: Grid, row: int, indices: Sequence[int]) -> Series:
     points = [
-        Point(grid.columns[place].column.data.imbalance, grid.rows[row], grid.columns[place],
-              grid.lines[row][place])
-        for place in places
+        Point(grid.columns[index].column.data.imbalance, grid.rows[row], grid.columns[index],
+              grid.lines[row][index])
+        for index in indices
     ]  # fmt: skip
     return Series(grid.rows[row].label, tuple(sorted(points, key=lambda point: point.x)))
 

@@ -42,9 +42,9 @@ def shots(setting: Setting) -> Plot:
     told = []
     for row, runs in enumerate(methods):
         means = []
-        for place, name in enumerate(SHOTS):
+        for index, name in enumerate(SHOTS):
             if (found := runs.shot(name)) is not None:
-                axes.plot(found.mean, row, MARKERS[place], color=COLOURS[place], alpha=0.9)
+                axes.plot(found.mean, row, MARKERS[index], color=COLOURS[index], alpha=0.9)
                 means.append(f"{name} {found.mean:.1f}")
         told.append(f"{runs.method} {', '.join(means)}")
     axes.set_xlabel("accuracy, percent")
@@ -78,7 +78,7 @@ def calibration(setting: Setting) -> Plot:
 
 def _rows(methods: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
     """Return axes with a line for each method, the first on top."""
-    labels = [f"{place}  {short(runs.method)}" for place, runs in enumerate(methods, 1)]
+    labels = [f"{rank}  {short(runs.method)}" for rank, runs in enumerate(methods, 1)]
     height = 0.7 + max(0.21, 0.3 - 0.02 * len(methods)) * len(methods)
     figure, axes = canvas(height, left=10 + 6.4 * max(map(len, labels)))
     axes.set_yticks(range(len(methods)), labels)

@@ -71,7 +71,7 @@ class CostModel:
         return self._known[job.fingerprint]
 
     def _price(self, job: Job) -> CostEstimate:
-        key = _kind(job)
+        key = _key_of(job)
         cell = (*_cell(job), str(key.threads))
         if cell in self._cells:
             return CostEstimate(fmean(self._cells[cell]), "records")
@@ -150,7 +150,7 @@ def _cell(job: Job) -> tuple[str, ...]:
     return str(job.dataset), job.protocol.specification, job.network, job.trained
 
 
-def _kind(job: Job) -> CostKey:
+def _key_of(job: Job) -> CostKey:
     protocol, info = job.protocol, job.dataset.info
     with threads_for(info.shape):
         threads = torch.get_num_threads()

@@ -47,8 +47,8 @@ class ResolvedColumn:
         method = self.method(row)
         if method is None:
             return []
-        place = (self.column.dataset, self.protocol, self.network, method)
-        return [Cell(*place, seed) for seed in seeds]
+        key = (self.column.dataset, self.protocol, self.network, method)
+        return [Cell(*key, seed) for seed in seeds]
 
 
 def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, Row]]:

@@ -67,16 +67,16 @@ def details(table: Table, store: Store, protocol: str | None = None) -> Details:
     grid = build(table, store, protocol)
     reader = Reader(store)
     lines: list[Detail] = []
-    for place, resolved in enumerate(grid.columns):
+    for index, resolved in enumerate(grid.columns):
         found = read_column(reader, table, resolved, grid.rows)
         judged, gains = judge_column(table, found), _gains(grid, found)
         lines += [
             replace(
-                _detail(row, resolved, line[place], judged.get(row.label), family=len(judged)),
+                _detail(row, resolved, line[index], judged.get(row.label), family=len(judged)),
                 gain=gains.get(row.label), spread=_spread(grid, row, resolved, reader),
             )
             for row, line in zip(grid.rows, grid.lines, strict=True)
-            if line[place].reproduced is not None
+            if line[index].reproduced is not None
         ]  # fmt: skip
     return Details(grid, tuple(lines))
 

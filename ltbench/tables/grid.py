@@ -117,7 +117,7 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
         _filled(table, reader, read_column(reader, table, each, definition.rows))
         for each in columns
     ]
-    problems = [*reader.problems, *_unplaced(table)]
+    problems = [*reader.problems, *_unmatched(table)]
     return Grid(
         table,
         columns,
@@ -141,8 +141,8 @@ def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell
         if evidence is not None
     }
     return [
-        replace(entry, best=place == best, second=place == second, verdict=judged.get(row.label))
-        for place, (row, entry) in enumerate(zip(table.definition.rows, entries, strict=True))
+        replace(entry, best=index == best, second=index == second, verdict=judged.get(row.label))
+        for index, (row, entry) in enumerate(zip(table.definition.rows, entries, strict=True))
     ]
 
 
@@ -174,10 +174,10 @@ def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> Table
     )  # fmt: skip
 
 
-def _unplaced(table: Table) -> list[str]:
+def _unmatched(table: Table) -> list[str]:
     definition = table.definition
-    places = {table.place(row, column) for row in definition.rows for column in definition.columns}
-    left = [place for place in table.reported if place not in places]
+    keys = {table.key(row, column) for row in definition.rows for column in definition.columns}
+    left = [key for key in table.reported if key not in keys]
     if not left:
         return []
     return [

@@ -223,16 +223,16 @@ def _decided(line: LedgerRow, evidence: Evidence, judged: Judged, family: int) -
 def _judged(claims: Sequence[tuple[LedgerRow, bool]]) -> tuple[LedgerRow, ...]:
     """Return the claims with their verdicts: all that can be judged are one family."""
     lines = [line for line, _ in claims]
-    family = [place for place, (_, able) in enumerate(claims) if able]
-    judged = judge([lines[place].comparison for place in family])
-    tested = [lines[place].p_gain if lines[place].comparison else None for place in family]
+    family = [index for index, (_, able) in enumerate(claims) if able]
+    judged = judge([lines[index].comparison for index in family])
+    tested = [lines[index].p_gain if lines[index].comparison else None for index in family]
     raised = holm([1.0 if p is None else p for p in tested])
     found = list(lines)
-    for place, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
-        evidence = lines[place].comparison
+    for index, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
+        evidence = lines[index].comparison
         if evidence is not None:
-            line = _decided(lines[place], evidence, each, len(family))
-            found[place] = replace(line, p_gain_holm=None if p is None else p_holm)
+            line = _decided(lines[index], evidence, each, len(family))
+            found[index] = replace(line, p_gain_holm=None if p is None else p_holm)
     return tuple(found)
 
 

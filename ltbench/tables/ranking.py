@@ -8,7 +8,7 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.record import Record
 from ltbench.statistics.ranks import Ranks, rank
 
-Place = tuple[str, str]  # data set and network
+Setting = tuple[str, str]  # data set and network
 LEAST = 3  # methods on a data set
 
 
@@ -17,7 +17,7 @@ class Ranking:
     """Mean top-1 of every method on every data set, and the ranks by it."""
 
     protocol: str
-    places: tuple[Place, ...]
+    settings: tuple[Setting, ...]
     means: dict[str, list[float]]  # by method, one a place
     ranks: Ranks
     left_out: tuple[str, ...]  # methods that did not run on all of the data sets
@@ -38,20 +38,20 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
 
     Raises LtbenchError where there are not two such data sets or three such methods.
     """
-    scores: dict[Place, dict[str, list[float]]] = {}
+    scores: dict[Setting, dict[str, list[float]]] = {}
     for record in records:
         if record.protocol == protocol:
             methods = scores.setdefault((record.dataset, record.network), {})
             methods.setdefault(record.method, []).append(record.last.top1)
-    places = [place for place, methods in scores.items() if len(methods) >= LEAST]
-    every = list(dict.fromkeys(method for place in places for method in scores[place]))
-    common = [method for method in every if all(method in scores[place] for place in places)]
-    means = {method: [fmean(scores[place][method]) for place in places] for method in common}
+    settings = [setting for setting, methods in scores.items() if len(methods) >= LEAST]
+    every = list(dict.fromkeys(method for setting in settings for method in scores[setting]))
+    common = [method for method in every if all(method in scores[setting] for setting in settings)]
+    means = {method: [fmean(scores[setting][method]) for setting in settings] for method in common}
     ranks = rank(means)
     if ranks is None:
         raise LtbenchError(
             f"ranks need {LEAST} methods that ran on the same 2 data sets under protocol "
-            f"{protocol}; here are {len(common)} on {len(places)}: run more of them."
+            f"{protocol}; here are {len(common)} on {len(settings)}: run more of them."
         )
     left_out = tuple(method for method in every if method not in common)
-    return Ranking(protocol, tuple(places), means, ranks, left_out)
+    return Ranking(protocol, tuple(settings), means, ranks, left_out)

@@ -173,8 +173,8 @@ def _table(grid: Grid, lines: _Lines, columns: list[int]) -> Table:
             table.add_row(label)
         if all(entry.reproduced is None for entry in shown):
             continue
-        for place, (name, show) in enumerate(lines.items()):
+        for index, (name, show) in enumerate(lines.items()):
             texts = [Text(show(entry), style=_style(entry)) for entry in shown]
             if any(texts):  # without reported values the first line is the row's own
-                table.add_row(name if place or grid.table.reported else label, *texts)
+                table.add_row(name if index or grid.table.reported else label, *texts)
     return table

@@ -126,8 +126,8 @@ def _alignment(grid: Grid, siunitx: bool) -> str:
     if not siunitx:
         return "c" * len(grid.columns)
     return "".join(
-        f"S[table-format={{{_format([line[place] for line in grid.lines])}}}]"
-        for place in range(len(grid.columns))
+        f"S[table-format={{{_format([line[index] for line in grid.lines])}}}]"
+        for index in range(len(grid.columns))
     )
 
 
