@@ -205,20 +205,20 @@ def show_enough() -> None:
     """Print how often a value is decided once it has as many seeds as the verdict asked for."""
 
     def line(s: float) -> Iterable[object]:
-        random, asked, silent, done, lost = np.random.default_rng(1), 0, 0, 0, 0
+        random, wanted, silent, done, lost = np.random.default_rng(1), 0, 0, 0, 0
         for _ in range(COLUMNS // 10):
             ours = random.normal(50 + random.uniform(-2, 2, (METHODS, 1)), s, (METHODS, 100))
             reported = random.normal(50, s, METHODS).round(1).tolist()
-            for place, judged in enumerate(judge(judgeable(reported, ours[:, :3]))):
+            for index, judged in enumerate(judge(judgeable(reported, ours[:, :3]))):
                 if judged.verdict.word != "undecided":
                     continue
                 n = judged.verdict.enough or 10
-                later = judgeable(reported, ours[:, :n])[place]
+                later = judgeable(reported, ours[:, :n])[index]
                 if judged.verdict.enough is None:
                     silent, lost = silent + 1, lost + bool(decided(later, ALPHA / METHODS))
                 else:
-                    asked, done = asked + 1, done + bool(decided(later, ALPHA / METHODS))
-        return s, asked, 100 * done / asked, silent, 100 * lost / max(silent, 1)
+                    wanted, done = wanted + 1, done + bool(decided(later, ALPHA / METHODS))
+        return s, wanted, 100 * done / wanted, silent, 100 * lost / max(silent, 1)
 
     table("enough", ("s", "told a number", "decided at it", "told none", "decided at 10"),
           map(line, (0.3, 0.5, 0.8)))  # fmt: skip

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.options import Load, Results, path_of
-from ltbench.cli.views.evaluation import Format, draw_confusion, write_predictions, write_rows
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.evaluation import draw_confusion, write_predictions, write_rows
+from ltbench.cli.views.rows import Format, load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 

@@ -130,5 +130,5 @@ def write_file(path: Path, fill: Callable[[BinaryIO], object], option: str = "--
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    field = ".".join(map(str, problem["loc"]))
+    return f"{field}: {problem['msg']}" if field else str(problem["msg"])

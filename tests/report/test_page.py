@@ -228,6 +228,8 @@ def test_seeds_of_different_code_are_told(store, keep, text):
 
 def test_headers_of_sortable_columns_are_buttons(text):
     for table in re.findall(r'<table class="sortable.*?</thead>', text, re.DOTALL):
-        heads = re.findall(r'<th scope="col".*?</th>', table, re.DOTALL)
-        assert len(heads) > 2
-        assert all('<button type="button"' in head or 'class="share"' in head for head in heads)
+        headers = re.findall(r'<th scope="col".*?</th>', table, re.DOTALL)
+        assert len(headers) > 2
+        assert all(
+            '<button type="button"' in header or 'class="share"' in header for header in headers
+        )

@@ -68,8 +68,8 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     from ltbench.cli.inspect import status as show_status
 
     store.write(make_record())
-    place = Cell.of(make_record())
-    cells = {seed: type(place)(*place_of(place), seed) for seed in (1, 2)}
+    own = Cell.of(make_record())
+    cells = {seed: type(own)(*setting_of(own), seed) for seed in (1, 2)}
     for seed, cell in cells.items():
         note = Note.of(store, f"{seed:016}", (cell,))
         note.say(**HALF)
@@ -84,7 +84,7 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     assert "holds no runs" not in said
 
 
-def place_of(cell):
+def setting_of(cell):
     return cell.dataset, cell.protocol, cell.network, cell.method
 
 

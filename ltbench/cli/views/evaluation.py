@@ -3,22 +3,14 @@
 import csv
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.cli.views.rows import Row, print_rows
+from ltbench.cli.views.rows import Format, Row, print_rows
 
 if TYPE_CHECKING:
     from ltbench.runs.artifacts import Logits
     from ltbench.runs.record import Record
-
-
-class Format(StrEnum):
-    """What is written to standard output instead of the means."""
-
-    CSV = "csv"
-    JSON = "json"
 
 
 def write_rows(rows: list[dict[str, Any]], format_: Format | None) -> None:
