@@ -3,14 +3,17 @@
 import csv
 import json
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.cli.views.rows import Row, print_rows
+from ltbench.runs.store import Cell
 
 if TYPE_CHECKING:
-    from ltbench.runs.artifacts import Logits
+    from ltbench.analysis.posthoc import Variant
     from ltbench.runs.record import Record
 
 
@@ -21,16 +24,22 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def write_rows(rows: list[dict[str, Any]], format_: Format | None) -> None:
-    """Write every row as CSV or JSON, or print means over seeds."""
+def write_rows(
+    rows: list[dict[str, Any]], format_: Format | None, refused: Collection[Cell] = ()
+) -> None:
+    """Write every row as CSV or JSON, or print means over seeds, of no refused cell."""
     if format_ is Format.JSON:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif format_ is Format.CSV:
         writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    else:
-        _show(rows)
+    elif kept := [row for row in rows if _cell_of(row) not in refused]:
+        _show(kept)
+
+
+def _cell_of(row: dict[str, Any]) -> Cell:
+    return Cell(row["dataset"], row["protocol"], row["network"], row["method"], 0)
 
 
 _PLACE = ("dataset", "network", "protocol")
@@ -78,31 +87,50 @@ def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]
     return line
 
 
-def write_predictions(folder: Path, record: "Record", logits: "Logits") -> None:
-    """Write what one run predicts, by class and by image."""
-    from ltbench.analysis.predictions import by_class, by_image, confusion, file_name
-    from ltbench.runs.files import write_file
+@dataclass
+class Confusions:
+    """The files of predictions: each run's when it is added, each method's at the end."""
 
-    tables = {
-        "classes": by_class(record, confusion(logits)), "predictions": by_image(logits)
-    }  # fmt: skip
-    for name, table in tables.items():
-        text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-        path = folder / f"{file_name(record)}_seed{record.seed}_{name}.csv"
-        write_file(path, lambda file, text=text: file.write(text.encode()), "--confusion")  # type: ignore[misc]
+    folder: Path
+    shots: tuple[int, int]  # many above, few below
+    files: int = 0
+    _found: dict[tuple[Cell, str], list[tuple["Record", Any]]] = field(default_factory=dict)
 
+    def add(self, record: "Record", variant: "Variant", labels: Any) -> None:
+        """Write what one run predicts after a post-hoc part, by class and by image."""
+        from ltbench.analysis.predictions import by_class, by_image, confusion, file_name
+        from ltbench.runs.files import write_file
 
-def draw_confusion(folder: Path, predicted: dict[str, list[tuple["Record", Any]]]) -> int:
-    """Draw the mean confusion of each method, its counts over all seeds beside; count the files."""
-    import pandas as pd
+        counts, post_hoc = confusion(variant.logits, labels), variant.post_hoc
+        tables = {
+            "classes": by_class(record, counts, *self.shots),
+            "predictions": by_image(variant.logits, labels),
+        }
+        for name, table in tables.items():
+            text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+            path = self.folder / f"{file_name(record, post_hoc)}_seed{record.seed}_{name}.csv"
+            write_file(path, lambda file, text=text: file.write(text.encode()), "--confusion")  # type: ignore[misc]
+            self.files += 1
+        cell = replace(Cell.of(record), seed=0)
+        self._found.setdefault((cell, post_hoc), []).append((record, counts))
 
-    from ltbench.figures import confusion
-    from ltbench.figures.style import save, style
+    def draw(self, refused: Collection[Cell]) -> None:
+        """Draw the mean confusion of each method, its counts over all seeds beside.
 
-    with style():
-        for name, found in predicted.items():
-            records, matrices = zip(*found, strict=True)
-            counts = pd.DataFrame(sum(matrices)).rename_axis("class")
-            data = counts.to_csv(lineterminator="\n")
-            save(confusion.draw_confusion(records, matrices), data, f"{name}_confusion", folder)
-    return sum(4 + 2 * len(found) for found in predicted.values())
+        None of the cells whose seeds may have no mean.
+        """
+        import pandas as pd
+
+        from ltbench.analysis.predictions import file_name
+        from ltbench.figures.confusion import draw_confusion
+        from ltbench.figures.style import save, style
+
+        with style():
+            for (cell, post_hoc), found in self._found.items():
+                if cell not in refused:
+                    records, matrices = zip(*found, strict=True)
+                    counts = pd.DataFrame(sum(matrices)).rename_axis("class")
+                    drawn = draw_confusion(records, matrices, post_hoc, *self.shots)
+                    name = f"{file_name(records[0], post_hoc)}_confusion"
+                    data = counts.to_csv(lineterminator="\n")
+                    self.files += len(save(drawn, data, name, self.folder))
