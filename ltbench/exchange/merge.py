@@ -106,7 +106,7 @@ class _Around:
         """Raise ValueError unless a record may be averaged with those around it, and compared."""
         cell = Cell.of(record)
         taken = self._methods.get((*_split(cell), cell.network, cell.method))
-        other = taken or self.store.seed_record(cell)
+        other = taken or next(self.store.seed_records(cell), None)
         if other is not None and _key_of(other) != _key_of(record):
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"

@@ -10,6 +10,7 @@ from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
 from ltbench.runs.protocol import protocol_of as resolved
+from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
@@ -49,6 +50,7 @@ class PerClass:
     bars: tuple[Bars, ...]
     missing: tuple[str, ...]  # methods without a record
     problems: tuple[str, ...]
+    remarks: tuple[str, ...]  # what to know of the records that are joined
 
 
 def per_class(
@@ -72,8 +74,11 @@ def per_class(
         cells = [Cell(*key, method, seed) for seed in definition.seeds]
         read = ((cell.seed, reader.record(cell)) for cell in cells)
         records = {s: r for s, r in read if r is not None and scores_at(r, select) is not None}
-        if records:
+        computed = {seed: provenance_of(record) for seed, record in records.items()}
+        if records and reader.joins(cells, computed):
             found[method] = records
+    if not found and reader.problems:
+        raise LtbenchError(f"figure {figure.name} has nothing to draw: {reader.problems[0]}")
     if not found:
         raise LtbenchError(
             f"figure {figure.name} is drawn from records and there are none yet; "
@@ -98,7 +103,7 @@ def per_class(
         tuple(groups[label] for label in order),
         tuple(_bars(method, records, order, select) for method, records in found.items()),
         tuple(method for method in definition.methods if method not in found),
-        tuple(reader.problems),
+        tuple(reader.problems), tuple(reader.remarks),
     )  # fmt: skip
 
 

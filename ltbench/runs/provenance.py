@@ -1,9 +1,11 @@
 """Whether seeds that are joined were computed by the same code. Imports no torch."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from ltbench.runs.record import Record
+from ltbench.runs.store import Cell
 
 
 class Provenance(NamedTuple):
@@ -24,6 +26,33 @@ def provenance_of(record: Record) -> Provenance:
         (here.ltbench, here.commit, here.dirty),
         tuple(sorted(record.sources.items())),
     )
+
+
+class Joined(NamedTuple):
+    """What to say of seeds that are joined, a sentence each, empty where there is nothing."""
+
+    refusal: str  # why there is no mean of them
+    remark: str  # what to know of their mean
+
+
+def joined(method: str, dataset: str, by_seed: Mapping[int, Provenance]) -> Joined:
+    """Return what is to be said wherever the seeds of one method on one data set are joined."""
+    if words := mixed_versions(by_seed):
+        return Joined(
+            f"{method} on {dataset}: {words}: no mean is of both; --force trains the older anew.",
+            "",
+        )
+    words = mixed_code(by_seed)
+    return Joined("", f"{method} on {dataset}: {words}." if words else "")
+
+
+def joined_cells(records: Iterable[Record]) -> dict[Cell, Joined]:
+    """Return what is to be said of records joined over seeds, by the cell of their seed 0."""
+    computed: dict[Cell, dict[int, Provenance]] = {}
+    for record in records:
+        cell = replace(Cell.of(record), seed=0)
+        computed.setdefault(cell, {})[record.seed] = provenance_of(record)
+    return {cell: joined(cell.method, cell.dataset, each) for cell, each in computed.items()}
 
 
 def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:

@@ -193,9 +193,9 @@ class Store:
         """Return the seeds of which there is a record, all else being the cell's."""
         return sorted(int(path.stem.removeprefix("seed")) for path in self._beside(cell))
 
-    def seed_record(self, cell: Cell) -> Record | None:
-        """Return a readable record that differs from a cell in nothing but its seed, or None."""
-        return next(_readable(self._beside(cell)), None)
+    def seed_records(self, cell: Cell) -> Iterator[Record]:
+        """Yield the readable records that differ from a cell in nothing but their seed."""
+        return _readable(self._beside(cell))
 
     def split_record(self, cell: Cell) -> Record | None:
         """Return a readable record of the cell's data set and protocol, or None."""

@@ -1,11 +1,11 @@
 """Scores by seed: what the records of a row say in a column."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
 from ltbench.runs.protocol import EXACT
-from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
+from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
@@ -102,18 +102,18 @@ class Reader:
         """Return the runs of one row and column by seed; none where no mean can be of them all."""
         each = ((cell.seed, self.run(cell)) for cell in cells)
         found = {seed: run for seed, run in each if run is not None}
-        computed = {seed: run.provenance for seed, run in found.items()}
-        if words := mixed_versions(computed):
-            self._tell(cells[0], f"{words}: no mean is of both; --force trains the older anew.")
-            return {}
-        if words := mixed_code(computed):
-            self.remarks[f"{cells[0].method} on {cells[0].dataset}: {words}."] = None
-        return found
+        return found if self.joins(cells, {s: run.provenance for s, run in found.items()}) else {}
 
-    def _tell(self, cell: Cell, words: str) -> None:
-        problem = f"{cell.method} on {cell.dataset}: {words}"
-        if problem not in self.problems:
-            self.problems.append(problem)
+    def joins(self, cells: Sequence[Cell], computed: Mapping[int, Provenance]) -> bool:
+        """Return whether a mean can be of seeds; say why not, and what to know of it."""
+        if not cells:
+            return True
+        said = joined(cells[0].method, cells[0].dataset, computed)
+        if said.refusal and said.refusal not in self.problems:
+            self.problems.append(said.refusal)
+        if said.remark:
+            self.remarks[said.remark] = None
+        return not said.refusal
 
     def record(self, cell: Cell) -> Record | None:
         """Return a cell's whole record, if there is one that reads."""

@@ -137,8 +137,34 @@ def test_a_plan_warns_of_finished_seeds_that_other_code_computed(finished, store
     (warning,) = planned(store, [0, 1]).warnings
     assert "seed 0 and seed 1 were computed by different code (engine)" in warning
     assert "--force" in warning
-    assert planned(store, [0]).warnings == planned(store, [1]).warnings == ()
+    assert planned(store, [0]).warnings == ()
     assert planned(store, [0, 1], force=True).warnings == ()
+
+
+def test_a_plan_compares_finished_seeds_that_are_not_asked_for(finished, store):
+    finished(engine="0" * 12)
+    words = "seed 0 and seed 1 were computed by different code (engine)"
+    for options in ({}, {"force": True}):
+        (warning,) = planned(store, [1], **options).warnings
+        assert words in warning
+        assert "--seeds 0,1 --force" in warning
+
+
+def test_a_plan_warns_of_seeds_not_asked_for_that_other_files_made(
+    method_file, jobs_of, workspace, store
+):
+    from ltbench.data.catalog import dataset
+
+    path = method_file("mine", VERSIONED.format(1))
+    load_file(path)
+    for seed in (0, 1):
+        (job,) = jobs_of(workspace.results, "mine", seeds=[seed])
+        run_job(job, workspace, lambda report: None)
+    path.write_text(path.read_text() + "\n# edited\n")
+    load_file(path)
+    plan = make([dataset("digits_lt")], ["mine"], [0], store, protocol_name="smoke", force=["mine"])
+    (warning,) = plan.warnings
+    assert "seed 0 and seed 1 by different files (mine): no mean is of both" in warning
 
 
 def test_status_names_seeds_of_different_code(store, make_record):
