@@ -76,9 +76,11 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     for index, curve in enumerate(found):
         for axes, points in ((upper, curve.loss), (lower, curve.top1)):
             if points:
-                mark = MARKERS[index] if len(points) == 1 else None  # a line of one point is none
+                marker_ = (
+                    MARKERS[index] if len(points) == 1 else None
+                )  # a line of one point is none
                 x, y = zip(*points, strict=True)
-                axes.plot(x, y, color=COLOURS[index], marker=mark, alpha=0.9)
+                axes.plot(x, y, color=COLOURS[index], marker=marker, alpha=0.9)
         if curve.top1:
             told.append(f"{curve.method} ends at {curve.top1[-1][1]:.1f}")
     losses = [loss for curve in found for _, loss in curve.loss]

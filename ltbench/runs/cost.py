@@ -212,8 +212,14 @@ def first_stage_sources(jobs: Sequence[Job], store: Store) -> dict[str, str]:
     trained: set[str] = set()
     for job in jobs:
         if job.first_stage is not None:
-            mark = job.first_stage.fingerprint
-            at_hand = "shared" if mark in trained else "kept" if is_kept(mark, store) else "own"
+            fingerprint = job.first_stage.fingerprint
+            at_hand = (
+                "shared"
+                if fingerprint in trained
+                else "kept"
+                if is_kept(fingerprint, store)
+                else "own"
+            )
             found[job.fingerprint] = at_hand
         trained |= _fingerprints(job)
     return found

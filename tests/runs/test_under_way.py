@@ -45,11 +45,11 @@ def test_a_training_says_how_far_it_is_while_it_runs(job, workspace, store, monk
     monkeypatch.setattr("ltbench.runs.under_way.SECONDS_BETWEEN", 0.0)
     seen = []
 
-    def look(report):
+    def watch(report):
         if report.loss is not None:
             seen.extend((said.epoch, running) for said, running in under_way(store))
 
-    run_job(job, workspace, look)
+    run_job(job, workspace, watch)
     assert seen == [(epoch, True) for epoch in range(1, 7)]
 
 
