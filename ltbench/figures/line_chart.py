@@ -11,6 +11,7 @@ from ltbench.figures.definition import Figure, Imbalance, Sweep
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
+from ltbench.tables.write.files import four_decimals
 
 FIELDS = (
     "panel", "series", "x", "method", "dataset", "imbalance", "network", "metric", "protocol",
@@ -175,11 +176,8 @@ def as_csv(found: LineChart) -> str:
                 writer.writerow([
                     panel.title, series.label, f"{point.x:g}", point.row.method_on(column.data),
                     column.data.info.name, column.data.ratio, resolved.network, column.metric,
-                    resolved.protocol, select, entry.reported, _exact(mean), _exact(half),
-                    len(entry.seeds), " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
+                    resolved.protocol, select, entry.reported, four_decimals(mean),
+                    four_decimals(half), len(entry.seeds), " ".join(map(str, entry.seeds)),
+                    entry.status, entry.verdict,
                 ])  # fmt: skip
     return out.getvalue()
-
-
-def _exact(value: float | None) -> str:
-    return "" if value is None else f"{value:z.4f}"
