@@ -62,7 +62,7 @@ def test_the_search_for_names_on_the_page_finds_them():
     assert documented("ltbench.errors") == {"LtbenchError", "UsageError"}
     assert {"Part", "view_of", "random_cutout"} <= documented("ltbench.data.augment.views")
     assert documented("ltbench.engine.fit") == set()
-    assert "_bytes" not in documented("ltbench.data.augment.pixels")
+    assert not any(name.startswith("_") for name in documented("ltbench.data.augment.pixels"))
 
 
 def test_no_module_of_the_harness_serves_one_method_alone():
