@@ -114,6 +114,12 @@ def test_importing_the_methods_folder_from_the_repository_root_is_refused():
     assert "ImportError: import methods as ltbench.methods" in done.stderr
 
 
+def test_csv_is_written_in_one_place():
+    files = [*HARNESS, *METHODS, *(ROOT / "docs").glob("*.py")]
+    writer = re.compile(r"\bcsv\.(Dict)?[wW]riter\b")
+    assert [name_of(p) for p in files if writer.search(p.read_text())] == ["ltbench/runs/files.py"]
+
+
 # Tests use what is public, so that what is private can change.
 
 

@@ -1,6 +1,5 @@
 """What `ltbench evaluate` finds: rows on standard output, predictions as files."""
 
-import csv
 import json
 import sys
 from enum import StrEnum
@@ -26,9 +25,9 @@ def write_rows(rows: list[dict[str, Any]], format_: Format | None) -> None:
     if format_ is Format.JSON:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif format_ is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        from ltbench.runs.files import csv_text
+
+        sys.stdout.write(csv_text([rows[0], *(row.values() for row in rows)]))
     else:
         _show(rows)
 
