@@ -26,7 +26,7 @@ class Deviation:
 
 
 def usual(metric: Metric) -> Deviation:
-    """Return what is taken where no records tell."""
+    """Return the deviation that is assumed of a metric without records."""
     return Deviation(USUAL if metric == "top1" else USUAL_OF_SHOTS, 0)
 
 
