@@ -79,9 +79,9 @@ def _result(record: Record) -> tuple[object, ...]:
 
 
 class _Around:
-    """What a record meets: our store, and what this merge has taken, whether written or not.
+    """The records that an offered one is checked against: ours, and those this merge has taken.
 
-    So a dry run says what the merge would.
+    Those taken count whether they were written or not, so that a dry run says what a merge would.
     """
 
     def __init__(self, store: Store) -> None:

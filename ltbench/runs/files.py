@@ -1,12 +1,14 @@
-"""Files of the store: written whole or not at all, read strictly."""
+"""Files of the store: written whole or not at all, read strictly; and the one form of CSV."""
 
+import csv
+import io
 import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -93,6 +95,13 @@ def unreadable(path: Path, reason: str) -> LtbenchError:
     return LtbenchError(
         f"{path} does not read ({reason}); restore it from a backup or delete it and run again."
     )
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the header's first, as CSV with Unix line ends; None is an empty field."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def write_text(path: Path, text: str) -> None:

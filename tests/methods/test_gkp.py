@@ -170,7 +170,7 @@ def curvatures(gkp, network, clock):
     with torch.no_grad():
         for weight in weights:
             weight.sub_(1)
-    return both[1] - gradients_[0]
+    return both[1] - both[0]
 
 
 def anchored_by_hand(pull):

@@ -1,6 +1,5 @@
 """What `ltbench evaluate` finds: rows on standard output, predictions as files."""
 
-import csv
 import json
 import sys
 from collections.abc import Collection
@@ -23,9 +22,9 @@ def write_rows(
     if format_ is Format.JSON:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif format_ is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        from ltbench.runs.files import csv_text
+
+        sys.stdout.write(csv_text([rows[0], *(row.values() for row in rows)]))
     elif kept := [row for row in rows if _cell_of(row) not in refused]:
         _show(kept)
 
