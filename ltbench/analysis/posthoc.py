@@ -21,6 +21,7 @@ from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import find
 
 FittedOn = Literal["held-out", "test-halves"]
 Value = str | int | float | None
@@ -76,10 +77,10 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 
     Raises LtbenchError for logits that are damaged or are not what the record was scored by.
     """
-    path = store.logits_path(record.fingerprint)
-    found = read_logits(path)
-    if found is None:
+    path = find(store, record, "logits")
+    if path is None:
         return None
+    found = read_logits(path)
     logits, labels = found.test
     same = logits.shape[1] == len(record.last.total) and labels.min(initial=0) >= 0
     same = same and tuple(np.bincount(labels, minlength=logits.shape[1])) == record.last.total
