@@ -34,12 +34,13 @@ def by_class(record: Record, counts: Counts) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415  (takes a third of a second)
 
     hits, images, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    trained = record.data.class_counts
+    trained, held_out = record.data.class_counts, record.settings.get("validation", 0)
+    thresholds = record.data.many_above, record.data.few_below
     return pd.DataFrame(
         {
             "class": np.arange(len(counts)),
             "training_images": trained,
-            "shots": shot_groups(trained, record.settings.get("validation", 0)),
+            "shots": shot_groups(trained, held_out, *thresholds),
             "test_images": images,
             "predicted": predicted,
             "precision": _percent(hits, predicted),

@@ -1,5 +1,6 @@
 """`ltbench evaluate`: finished runs in other ways, from their stored logits."""
 
+import re
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import Load, Results, path_of
+from ltbench.cli.options import Data, Load, Results, path_of
 from ltbench.cli.views.evaluation import Format, draw_confusion, write_predictions, write_rows
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.rows import load_data, load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
@@ -63,6 +64,7 @@ def evaluate(
     ] = None,
     bins: Annotated[int, typer.Option(min=1, max=1000, help="Of the calibration error.")] = 15,
     results: Results = Path("results"),
+    data: Data = None,
     load: Load = None,
     format_: Annotated[
         Format | None, typer.Option("--format", help="Write every row as csv or json.")
@@ -78,6 +80,7 @@ def evaluate(
     from ltbench.analysis.predictions import file_name
     from ltbench.runs.store import Cell, Store
 
+    load_data(data)
     load_files(load)
     ways = _ways(thresholds, priors, posthoc, temperature, bins)
     store = Store(results)
@@ -178,7 +181,7 @@ def _chosen(
         record
         for record in records
         if (named is None or record.method in named)
-        and (sets is None or exact & {record.dataset, record.dataset.partition("(")[0]})
+        and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
         and (protocol is None or record.protocol == protocol)
     ]
     if not found:

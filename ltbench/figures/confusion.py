@@ -28,7 +28,8 @@ def draw_confusion(records: Sequence[Record], matrices: Sequence[npt.NDArray[Any
     """Return the mean confusion of runs that differ in seed, lines between their shot groups."""
     first, counts = records[0], records[0].data.class_counts
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    groups = shot_groups(counts, first.settings.get("validation", 0))
+    thresholds = first.data.many_above, first.data.few_below
+    groups = shot_groups(counts, first.settings.get("validation", 0), *thresholds)
     seeds = ", ".join(str(record.seed) for record in records)
     figure = canvas(
         4.6, 3.9, f"{first.method} on {first.dataset}",
