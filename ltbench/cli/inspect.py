@@ -75,7 +75,8 @@ def _show_status(store: "Store") -> None:
     lines = status_of(store)
     _name_problems(store)
     if not lines:
-        print(f"{store.root} holds no runs yet; `ltbench run` makes them.")
+        what = "that read here" if store.problems else "yet; `ltbench run` makes them"
+        print(f"{store.root} holds no runs {what}.")
         return
     print_rows(
         [

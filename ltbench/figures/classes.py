@@ -1,14 +1,15 @@
 """The accuracy of every class from records, beside how many training images it has."""
 
-import csv
-import io
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of as resolved
 from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
@@ -134,16 +135,16 @@ def _command(definition: Classes, key: tuple[str, str, str]) -> str:
 
 def as_csv(found: PerClass) -> str:
     """Return one line for each method and class; four decimals."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
+    return csv_text([FIELDS, *_rows(found)])
+
+
+def _rows(found: PerClass) -> Iterator[tuple[Any, ...]]:
     for bars in found.bars:
         for label, count, shots, each in zip(
             found.order, found.counts, found.shots, bars.accuracy, strict=True
         ):
-            writer.writerow([
+            yield (
                 bars.method, label, count, shots, found.cell.dataset, found.cell.network,
                 found.cell.protocol, found.select, four_decimals(each.mean),
                 four_decimals(each.half_width), each.n, " ".join(map(str, bars.seeds)),
-            ])  # fmt: skip
-    return out.getvalue()
+            )  # fmt: skip

@@ -1,13 +1,13 @@
 """From a grid to the points of a figure: sweeps of one number, and accuracy over imbalance."""
 
-import csv
-import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ltbench.errors import UsageError, unknown
 from ltbench.figures.definition import Figure, Imbalance, Sweep
+from ltbench.runs.files import csv_text
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
@@ -163,9 +163,10 @@ def _line(grid: Grid, row: int, indices: Sequence[int]) -> Series:
 
 def as_csv(found: LineChart) -> str:
     """Return one line for each point; four decimals, for more differ between machines."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
+    return csv_text([FIELDS, *_rows(found)])
+
+
+def _rows(found: LineChart) -> Iterator[tuple[Any, ...]]:
     select = found.grid.table.definition.select
     for panel in found.panels:
         for series in panel.series:
@@ -173,11 +174,10 @@ def as_csv(found: LineChart) -> str:
                 entry, resolved, column = point.entry, point.resolved, point.resolved.column
                 estimate = entry.reproduced
                 mean, half = (estimate.mean, estimate.half_width) if estimate else (None, None)
-                writer.writerow([
+                yield (
                     panel.title, series.label, f"{point.x:g}", point.row.method_on(column.data),
                     column.data.info.name, column.data.ratio, resolved.network, column.metric,
                     resolved.protocol, select, entry.reported, four_decimals(mean),
                     four_decimals(half), len(entry.seeds), " ".join(map(str, entry.seeds)),
                     entry.status, entry.verdict,
-                ])  # fmt: skip
-    return out.getvalue()
+                )  # fmt: skip

@@ -16,7 +16,7 @@ USUAL_OF_SHOTS = USUAL * math.sqrt(3)
 
 
 def usual(metric: Metric) -> Deviation:
-    """Return what is taken where no records tell, of no degrees of freedom."""
+    """Return the deviation assumed of a metric without records, of no degrees of freedom."""
     return Deviation(USUAL if metric == "top1" else USUAL_OF_SHOTS, 0)
 
 

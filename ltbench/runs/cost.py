@@ -25,7 +25,7 @@ Basis = Literal["records", "steps of records", "scaled probe", "probe", "unknown
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Seconds of one training, and what they are estimated from; None where nothing tells."""
+    """Seconds of one training, None if unknown, and what they are estimated from."""
 
     seconds: float | None
     basis: Basis
@@ -45,7 +45,7 @@ class CostKey:
 
 
 class CostModel:
-    """Prices of trainings; `say` hears what is being timed, for that takes seconds each."""
+    """Estimates the costs of trainings; `say` is told which is timed, since that takes seconds."""
 
     def __init__(
         self,
@@ -155,8 +155,9 @@ def _key_of(job: Job) -> CostKey:
     with threads_for(info.shape):
         threads = torch.get_num_threads()
     return CostKey(
-        info.name, job.network, job.trained, protocol.batch_size, protocol.precision, threads
-    )
+        str(job.dataset).partition("(")[0], job.network, job.trained,
+        protocol.batch_size, protocol.precision, threads,
+    )  # fmt: skip
 
 
 @dataclass

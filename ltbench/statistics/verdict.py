@@ -67,7 +67,7 @@ class Evidence:
         return self.n >= max(LEAST, self.wanted) and self.freedom > 0 and self.deviation > 0
 
     def p_value(self) -> float | None:
-        """Return how often so large a difference comes about when all there is is a shift.
+        """Return the p-value of so large a difference where only the tolerated shift is true.
 
         The null is an interval, |shift| <= T, and the shift that makes the difference d most
         likely is T: p = P(t >= (|d| - T) / s) + P(t >= (|d| + T) / s). None where nothing varies.

@@ -84,6 +84,22 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     assert "holds no runs" not in said
 
 
+def test_status_does_not_call_a_folder_empty_whose_records_a_newer_version_made(
+    store, make_record, capsys
+):
+    from ltbench.cli.inspect import status
+
+    path = store.write(make_record())
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    status(store.root)
+    said = capsys.readouterr()
+    assert said.out == f"{store.root} holds no runs that read here.\n"
+    assert "update ltbench" in said.err
+    path.unlink()
+    status(store.root)
+    assert "holds no runs yet" in capsys.readouterr().out
+
+
 def setting_of(cell):
     return cell.dataset, cell.protocol, cell.network, cell.method
 
