@@ -6,7 +6,6 @@ One line an epoch, form and shot group: the curves of docs/readings.md, seed 0 u
 `fast(epochs=..., warmup_epochs=2)`. Data lie where LTBENCH_DATA says.
 """
 
-import csv
 import sys
 from pathlib import Path
 from typing import get_args
@@ -20,6 +19,7 @@ from ltbench.blocks.feature_quality import Form, feature_quality, resized_crops
 from ltbench.data.catalog import dataset
 from ltbench.data.readers import data_root, load
 from ltbench.engine.fit import Settings, Training
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of
 
 PER_CLASS = 16  # training images at most
@@ -52,8 +52,8 @@ def main(method_name: str, data_name: str, epochs: int, path: Path, network: str
     training = Training(method, load(data, data_root(None)), settings)
     task, after_epoch = training.task, method.after_epoch
     with path.open("w", newline="", buffering=1) as file:
-        rows = csv.writer(file)
-        rows.writerow(["epoch", "form", "group", "quality", "distance", "variance"])
+        header = ("epoch", "form", "group", "quality", "distance", "variance")
+        file.write(csv_text([header]))
 
         def observed(network: nn.Module, images: TrainingImages, clock: Clock) -> None:
             after_epoch(network, images, clock)
@@ -63,7 +63,7 @@ def main(method_name: str, data_name: str, epochs: int, path: Path, network: str
                 for name, member in task.shots.items():
                     if member.any():
                         means = [f"{term[member].nanmean():.5g}" for term in terms]
-                        rows.writerow([clock.epoch + 1, form, name, *means])
+                        file.write(csv_text([(clock.epoch + 1, form, name, *means)]))
 
         method.after_epoch = observed  # type: ignore[method-assign]
         training.run(lambda event: None)
