@@ -41,7 +41,7 @@ def specifications() -> list[str]:
 def seconds(specification: str) -> float:
     """Return the training seconds of one run."""
     info = dataset("cifar10_lt", None).info
-    rules = protocol_of("fast", info)
+    protocol = protocol_of("fast", info)
     counts = class_counts(HEAD, info.classes, 100)
     draw = torch.Generator().manual_seed(0)
 
@@ -52,8 +52,8 @@ def seconds(specification: str) -> float:
 
     data = Split(subset(torch.tensor(counts)), subset(torch.ones(len(counts)).long()), None,
                  tuple(counts), "made up")  # fmt: skip
-    recipe = replace(rules.recipe(), epochs=EPOCHS, warmup_epochs=1)
-    settings = Settings(info, "resnet8", recipe, rules.precision, EPOCHS, 0, torch.device("cpu"))
+    recipe = replace(protocol.recipe(), epochs=EPOCHS, warmup_epochs=1)
+    settings = Settings(info, "resnet8", recipe, protocol.precision, EPOCHS, 0, torch.device("cpu"))
     work = Training(build(specification), data, settings)
     work.run(lambda report: None)
     return work.progress.train_seconds

@@ -58,12 +58,12 @@ def _parameters(method: Method) -> str:
     rows = ["| parameter | default | values | meaning |", "| --- | --- | --- | --- |"]
     for field in fields_of(type(method)):
         words = as_markdown(said.get(field.name))
-        kind = _kind(hints[field.name])
+        kind = _type_words(hints[field.name])
         rows.append(f"| `{field.name}` | `{field.default!r}` | {kind} | {words} |")
     return "\n".join(rows)
 
 
-def _kind(hint: typing.Any) -> str:
+def _type_words(hint: typing.Any) -> str:
     """Return the values that a parameter may have, in words."""
     if typing.get_origin(hint) is typing.Literal:
         return ", ".join(f"`{value!r}`" for value in typing.get_args(hint))
@@ -89,6 +89,6 @@ def _link(paper: Paper) -> str:
 def as_markdown(text: str | None) -> str:
     """Return a docstring as Markdown that shows its symbols as they are, but for code."""
     pieces = (text or "").split("`")
-    for place in range(0, len(pieces), 2):
-        pieces[place] = re.sub(r"[\\*_<\[|]", r"\\\g<0>", pieces[place])
+    for index in range(0, len(pieces), 2):
+        pieces[index] = re.sub(r"[\\*_<\[|]", r"\\\g<0>", pieces[index])
     return "`".join(pieces)

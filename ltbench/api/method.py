@@ -40,6 +40,7 @@ class Method:
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
     version: ClassVar[int] = 1  # raised by a change that makes runs of before another method's
+    later: ClassVar[tuple[str, ...]] = ()  # parameters that count only where they differ
 
     task: Task = field(init=False, repr=False, compare=False)
     state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -72,7 +73,6 @@ class Method:
         return network
 
     # the objective: pure functions
-
     def augment(self, view: View, targets: Tensor, clock: Clock) -> View:
         """Return the parts of an epoch's first view: these, others added, dropped or reordered.
 

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from ltbench.errors import LtbenchError
-from ltbench.exchange.flat import Kind, as_text, columns, row
+from ltbench.exchange.flat import FieldType, as_text, columns, row
 from ltbench.runs.files import csv_text
 from ltbench.runs.record import Record
 
@@ -44,7 +44,7 @@ def write_parquet(records: Iterable[Record], file: BinaryIO) -> int:
     import pyarrow as pa  # noqa: PLC0415  (an extra)
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    plain: dict[Kind, Any] = {
+    plain: dict[FieldType, Any] = {
         "text": pa.string(), "json": pa.string(), "integer": pa.int64(), "number": pa.float64(),
         "flag": pa.bool_(), "texts": pa.list_(pa.string()), "integers": pa.list_(pa.int64()),
     }  # fmt: skip

@@ -71,7 +71,7 @@ class CostModel:
         return self._known[job.fingerprint]
 
     def _price(self, job: Job) -> CostEstimate:
-        key = _kind(job)
+        key = _key_of(job)
         cell = (*_cell(job), str(key.threads))
         if cell in self._cells:
             return CostEstimate(fmean(self._cells[cell]), "records")
@@ -150,13 +150,14 @@ def _cell(job: Job) -> tuple[str, ...]:
     return str(job.dataset), job.protocol.specification, job.network, job.trained
 
 
-def _kind(job: Job) -> CostKey:
+def _key_of(job: Job) -> CostKey:
     protocol, info = job.protocol, job.dataset.info
     with threads_for(info.shape):
         threads = torch.get_num_threads()
     return CostKey(
-        info.name, job.network, job.trained, protocol.batch_size, protocol.precision, threads
-    )
+        str(job.dataset).partition("(")[0], job.network, job.trained,
+        protocol.batch_size, protocol.precision, threads,
+    )  # fmt: skip
 
 
 @dataclass
@@ -212,8 +213,14 @@ def first_stage_sources(jobs: Sequence[Job], store: Store) -> dict[str, str]:
     trained: set[str] = set()
     for job in jobs:
         if job.first_stage is not None:
-            mark = job.first_stage.fingerprint
-            at_hand = "shared" if mark in trained else "kept" if is_kept(mark, store) else "own"
+            fingerprint = job.first_stage.fingerprint
+            at_hand = (
+                "shared"
+                if fingerprint in trained
+                else "kept"
+                if is_kept(fingerprint, store)
+                else "own"
+            )
             found[job.fingerprint] = at_hand
         trained |= _fingerprints(job)
     return found

@@ -766,11 +766,11 @@ def test_bfloat16_trains_float32_weights(make_training):
             seen["outputs"] = {name: value.dtype for name, value in outputs.items()}
             return super().losses(outputs, batch, clock)
 
-    def look(module, inputs, output):
+    def remember(module, inputs, output):
         seen["maps"] = output.dtype
 
     training = make_training(Looking(), epochs=12, precision="bfloat16")
-    with training.network.backbone.conv1.register_forward_hook(look):
+    with training.network.backbone.conv1.register_forward_hook(remember):
         training.run(quiet)
     assert seen["maps"] == torch.bfloat16
     assert seen["outputs"] == {"features": torch.float32, "logits": torch.float32}

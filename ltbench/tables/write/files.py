@@ -33,11 +33,11 @@ def long_csv(grid: Grid) -> str:
 
 def _long_rows(grid: Grid) -> Iterator[tuple[Any, ...]]:
     for row, entries in zip(grid.rows, grid.lines, strict=True):
-        for head, entry in zip(grid.heads, entries, strict=True):
-            column, verdict = head.column, entry.verdict
+        for resolved, entry in zip(grid.columns, entries, strict=True):
+            column, verdict = resolved.column, entry.verdict
             yield (
-                row.label, row.venue, column.title, column.dataset, head.network, column.metric,
-                _given(entry.reported), row.method_on(column.data), head.protocol,
+                row.label, row.venue, column.title, column.dataset, resolved.network, column.metric,
+                _given(entry.reported), row.method_on(column.data), resolved.protocol,
                 grid.table.definition.select, len(entry.seeds), " ".join(map(str, entry.seeds)),
                 *_mean_and_half_width(entry.reproduced), _exact(entry.difference), entry.status,
                 *((None,) * 3 if verdict is None else
@@ -48,7 +48,7 @@ def _long_rows(grid: Grid) -> Iterator[tuple[Any, ...]]:
 def markdown(grid: Grid) -> str:
     """Return the table as Markdown: in a cell, reported above reproduced."""
     definition = grid.table.definition
-    titles = [head.column.title for head in grid.heads]
+    titles = [each.column.title for each in grid.columns]
     lines = [
         _paragraph(*_caption(grid)),
         _row(["Method", "Venue", *map(_plain, titles)]),
