@@ -13,6 +13,7 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.local import run_here, run_in_workers
+from ltbench.runs.executors.trackers import Tracked, trackers_of
 from ltbench.runs.plan import make
 from ltbench.runs.preflight import prepare
 from ltbench.runs.store import Cell, Store
@@ -40,6 +41,7 @@ def run(
     data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
+    track: Names = (),
     quiet: bool = False,
     debug: bool = False,
 ) -> "pd.DataFrame":
@@ -48,9 +50,9 @@ def run(
     The arguments are the options of `ltbench run`: `methods` and `dataset` are specifications, in
     one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
     that describes images of your own, or several, which are the data sets if none is named; `load`
-    is the file of a method of your own, or several. Finished cells are not trained again, and their
-    records are among those returned, in the order asked for; an interrupted training goes on when
-    called again.
+    is the file of a method of your own, or several; `track` names what else shows the curves.
+    Finished cells are not trained again, and their records are among those returned, in the order
+    asked for; an interrupted training goes on when called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with
@@ -75,11 +77,13 @@ def run(
     workspace = Workspace(store.root, root, device)
     prepare(plan.jobs, workspace)
     store.check_writable()
+    trackers = trackers_of(_listed(track), store)
     with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
+        told = Tracked(listener, trackers)
         if jobs == 1:
-            outcome = run_here(plan.jobs, workspace, listener, debug)
+            outcome = run_here(plan.jobs, workspace, told, debug)
         else:
-            outcome = run_in_workers(plan.jobs, workspace, listener, jobs, files)
+            outcome = run_in_workers(plan.jobs, workspace, told, jobs, files)
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
         raise LtbenchError(

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, Track
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
@@ -85,7 +85,7 @@ def run(
         ),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="resnet32 or resnet8 \\[default: the data set's].")
+        str | None, typer.Option(help="Such as resnet32 or resnet110 \\[default: the data set's].")
     ] = None,
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
@@ -95,6 +95,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     load: Load = None,
+    track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show cells and estimated time; train nothing.")
     ] = False,
@@ -133,6 +134,7 @@ def run(
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
+    from ltbench.runs.executors.trackers import Tracked, trackers_of
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
 
@@ -161,10 +163,12 @@ def run(
             return
         store.check_writable()
         with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
-            if jobs == 1:
-                outcome = run_here(plan.jobs, workspace, listener, debug)
-            else:
-                outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
+            told = Tracked(listener, trackers_of(track or (), store))
+            outcome = (
+                run_here(plan.jobs, workspace, told, debug)
+                if jobs == 1
+                else run_in_workers(plan.jobs, workspace, told, jobs, load or [])
+            )
         _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError(_interrupted(Store(results))) from None
