@@ -193,6 +193,7 @@ def test_a_file_given_by_hand_is_a_method_like_any_other(method_file):
     assert describe(build("brought(strength=2)+sam")) == "brought(strength=2.0)+sam"
 
 
+@pytest.mark.slow
 def test_an_installed_package_brings_methods_by_entry_points(tmp_path):
     (tmp_path / "strangers.py").write_text(
         '''"""A stranger's method."""
