@@ -225,9 +225,8 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
 
 
 def _term(part: Method) -> Term:
-    name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    taken = signature_of(type(part), name)
+    taken = signature_of(type(part), name_of(part))
     return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
 
 

@@ -106,7 +106,7 @@ class Grouped(Method):
         return SnapshotBank(**state["bank"]).prototype(state["groups"] == group)
 
     def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
-        """Update the snapshots, and the groups where it is time; the owner's duty alone."""
+        """Update the snapshots, and in some epochs the groups; only the owner does anything."""
         if self.owner is not self or "bank" not in self.state:
             return
         finished, first = clock.epoch + 1, max(1, math.ceil(self.start * clock.epochs))

@@ -379,9 +379,11 @@ def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
     torch.testing.assert_close(labels.sum(1), torch.ones(len(TARGETS)))
     shares = labels.gather(1, batch.targets.unsqueeze(1)).squeeze(1)
     share = shares.min()  # where the partner is of another class
-    partners = labels - share * F.one_hot(batch.targets, 5)
+    mix_targets = labels - share * F.one_hot(batch.targets, 5)
     order = torch.randperm(len(TARGETS), generator=_after_one_draw(CLOCK))
-    torch.testing.assert_close(partners, (1 - share) * F.one_hot(batch.targets, 5)[order].float())
+    torch.testing.assert_close(
+        mix_targets, (1 - share) * F.one_hot(batch.targets, 5)[order].float()
+    )
     mixed = share * batch.images + (1 - share) * batch.images[order]
     torch.testing.assert_close(outputs["logits"], network(mixed)["logits"])
     hard = [F.cross_entropy(outputs["logits"], t, reduction="none") for t in _pair(batch, order)]

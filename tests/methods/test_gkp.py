@@ -161,17 +161,17 @@ def test_only_the_encoder_is_under_it(run):
 def curvatures(gkp, network, clock):
     """The second derivatives of the penalty, from two gradients of it."""
     weights = encoder_parameters(network)
-    slopes = []
+    both = []
     for shift in (0.0, 1.0):
         with torch.no_grad():
             for weight in weights:
                 weight.add_(shift)
         gradients = torch.autograd.grad(gkp.penalty(network, clock), weights)
-        slopes.append(torch.cat([g.flatten() for g in gradients]).double())
+        both.append(torch.cat([g.flatten() for g in gradients]).double())
     with torch.no_grad():
         for weight in weights:
             weight.sub_(1)
-    return slopes[1] - slopes[0]
+    return both[1] - both[0]
 
 
 def anchored_by_hand(pull):

@@ -40,18 +40,18 @@ def reference(base, rho, tail, targets=MIXED, times=1):
     method, network, batch = set_up(base, targets)
     member = torch.tensor([y in tail for y in targets])
 
-    def look(chosen):
+    def gradients(chosen):
         network.zero_grad()
         losses = method.losses(network(batch.images), batch, CLOCK)
         (losses[chosen].sum() / len(targets)).backward()
         return [p.grad.clone() for p in network.parameters()]
 
-    head, climb = look(~member if times == 1 else slice(None)), look(member)
+    head, climb = gradients(~member if times == 1 else slice(None)), gradients(member)
     total = sum(part.square().sum() for part in climb).sqrt()
     with torch.no_grad():
         for parameter, part in zip(network.parameters(), climb, strict=True):
             parameter.add_(rho * part / total)
-    return [ours + there for ours, there in zip(head, look(member), strict=True)]
+    return [ours + there for ours, there in zip(head, gradients(member), strict=True)]
 
 
 @pytest.mark.parametrize("base", ["ce", "ldam_drw", "vs_loss"])

@@ -40,17 +40,17 @@ def reference(specification, rho, clock=EARLY, dtype=DOUBLE):
     method, network, batch = set_up(specification, dtype)
     base = getattr(method, "base", method)
 
-    def look():
+    def evaluate():
         network.zero_grad()
         base.losses(network(batch.images), batch, clock).mean().backward()
 
-    look()
+    evaluate()
     total = sum((p.grad**2).sum() for p in network.parameters()).sqrt()
     steps = [rho * p.grad / (total + 1e-12) for p in network.parameters()]
     with torch.no_grad():
         for parameter, step in zip(network.parameters(), steps, strict=True):
             parameter.add_(step)
-    look()
+    evaluate()
     with torch.no_grad():
         for parameter, step in zip(network.parameters(), steps, strict=True):
             parameter.sub_(step)
@@ -160,15 +160,15 @@ def test_frozen_parameters_take_no_part_in_the_ascent():
     features = twin(batch.images)["features"].detach()
     weight, bias = (p.detach().clone().requires_grad_() for p in twin.classifier.parameters())
 
-    def look(weight, bias):
+    def evaluate(weight, bias):
         logits = features @ weight.T + bias
         return torch.autograd.grad(
             nn.functional.cross_entropy(logits, batch.targets), (weight, bias)
         )
 
-    climb = look(weight, bias)
+    climb = evaluate(weight, bias)
     total = sum(part.square().sum() for part in climb).sqrt()
-    expected = look(*(p + 0.3 * g / total for p, g in zip((weight, bias), climb, strict=True)))
+    expected = evaluate(*(p + 0.3 * g / total for p, g in zip((weight, bias), climb, strict=True)))
     for parameter, gradient in zip(network.classifier.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, rtol=0, atol=1e-12)
 
