@@ -30,7 +30,8 @@ from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.blocks.partition import by_size, canonical
 from ltbench.data.catalog import dataset
-from ltbench.data.readers import Split, data_root, load
+from ltbench.data.readers import Split, load
+from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import optimiser_for
 from ltbench.runs.protocol import protocol_of
