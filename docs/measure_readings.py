@@ -310,7 +310,7 @@ def averages(run: Snapshots) -> Iterator[Row]:
 def drift(run: Snapshots) -> Iterator[Row]:
     """Yield owned against exact on one batch, at weights from the start to the end of the run."""
     for epoch, state in run.groups():
-        if epoch in (2, 4, 8, 12, 20, 30):
+        if epoch in (3, 10, 20, 30):
             step = run.step(run.at("bcl+gsa", epoch, state), epoch)
             for name, value in owned_against_exact(step):
                 yield "bcl+gsa", epoch, name, value
