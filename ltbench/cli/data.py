@@ -42,7 +42,7 @@ def _visit(
     from ltbench.data.catalog import CATALOG
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.data.profile import SHOTS, shot_groups
-    from ltbench.data.readers import data_root, load
+    from ltbench.data.readers import data_root, load, pixels_sha256, unverified_files
     from ltbench.errors import LtbenchError, UsageError
 
     failed = False
@@ -62,8 +62,13 @@ def _visit(
         print(
             f"  ok  {dataset}: {sum(counts)} training images in {len(counts)} classes "
             f"({counts[0]} to {counts[-1]}; {grouped}), {len(split.test.labels)} test images, "
-            f"indices SHA-256 {split.indices_sha256[:16]}"
+            f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )
+        if found := unverified_files(dataset.info, data_root(given)):
+            print(
+                f"      not verified: {found[0].name}.gz is not beside what was unpacked of it; "
+                f"`ltbench data prepare {dataset.info.name}` in another folder brings a checked one"
+            )
     if failed:
         sys.exit(1)
 

@@ -162,8 +162,9 @@ def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
     if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
         raise ValueError("its shot groups are of other thresholds")
-    if not _SHA256.fullmatch(record.data.indices_sha256):
-        raise ValueError("its indices_sha256 is no SHA-256")
+    indices, pixels = record.data.indices_sha256, record.data.pixels_sha256
+    if not _SHA256.fullmatch(indices) or (pixels and not _SHA256.fullmatch(pixels)):
+        raise ValueError("the hash of its images is no SHA-256")
     tested = (data.test_count(protocol.fraction),) * data.info.classes
     for scores in filter(None, (record.last, record.best, record.selected)):
         if scores.total != tested:

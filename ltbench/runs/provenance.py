@@ -13,6 +13,7 @@ class Provenance(NamedTuple):
     code: tuple[tuple[str, str], ...]  # hashes by folder or method; none in records from before
     commit: tuple[str, str | None, bool | None]  # ltbench's version, commit, and whether dirty
     sources: tuple[tuple[str, str], ...] = ()  # hashes of the files of a method not ltbench's own
+    pixels: str = ""  # SHA-256 of all images and labels; none in records from before
 
 
 def provenance_of(record: Record) -> Provenance:
@@ -23,13 +24,14 @@ def provenance_of(record: Record) -> Provenance:
         tuple(sorted(record.code.items())),
         (here.ltbench, here.commit, here.dirty),
         tuple(sorted(record.sources.items())),
+        record.data.pixels_sha256,
     )
 
 
 def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
-    """Return in words how seeds differ in a method's declared version or own files, or nothing.
+    """Return in words how seeds differ in a method's version, own files, or images, or nothing.
 
-    Such seeds are of different methods: their mean is refused.
+    Such seeds are of different methods or data: their mean is refused.
     """
     groups = _groups({seed: each.versions for seed, each in by_seed.items()})
     if len(groups) < 2:
@@ -63,8 +65,13 @@ def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
 def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
     groups = _groups({seed: each.sources for seed, each in by_seed.items()})
     if len(groups) < 2:
-        return ""
+        return _mixed_images(by_seed)
     return f"{' and '.join(map(_seeds, groups.values()))} by different files ({_differing(groups)})"
+
+
+def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
+    groups = _groups({seed: (each.pixels,) for seed, each in by_seed.items() if each.pixels})
+    return f"{' and '.join(map(_seeds, groups.values()))} on other images" * (len(groups) > 1)
 
 
 def _differing(groups: Iterable[tuple[tuple[str, str], ...]]) -> str:

@@ -204,6 +204,25 @@ def test_a_record_written_by_another_process_meanwhile_is_kept(store, ours, monk
     assert not list(ours.root.rglob("*.tmp"))
 
 
+def test_records_of_other_pixels_are_a_conflict_and_old_ones_tell_nothing_of_them(store, ours):
+    first, second, *rest = store.records()
+
+    def of_pixels(record, digit):
+        data = record.data.model_copy(update={"pixels_sha256": digit * 64})
+        return record.model_copy(update={"data": data})
+
+    for record in rest:
+        store.path(Cell.of(record)).unlink()
+    ours.write(first)
+    store.write(of_pixels(first, "2"))
+    store.write(of_pixels(second, "1"))
+    assert words(merge(read_source(store.root), ours)) == ["added", "already there"]
+    ours.path(Cell.of(first)).unlink()
+    findings = {f.word: f for f in merge(read_source(store.root), ours)}
+    assert findings.keys() == {"already there", "conflict"}
+    assert "(pixels_sha256 22222222…, ours 11111111…)" in findings["conflict"].reason
+
+
 def test_records_of_other_images_are_a_conflict(store, ours):
     list(merge(read_source(store.root), ours))
     shutil.rmtree(store.root)
