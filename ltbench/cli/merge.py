@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli.options import Load, Results, path_of
-from ltbench.cli.views.rows import load_files, print_rows
+from ltbench.cli.options import Data, Load, Results, path_of
+from ltbench.cli.views.rows import load_data, load_files, print_rows
 from ltbench.errors import LtbenchError
 
 
 def merge(
     source: Annotated[Path, typer.Argument(parser=path_of, help="A bundle, or a results folder.")],
     results: Results = Path("results"),
+    data: Data = None,
     load: Load = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be added; write nothing.")
@@ -25,20 +26,21 @@ def merge(
     from ltbench.exchange.source import read_source
     from ltbench.runs.store import Store
 
+    load_data(data)
     load_files(load)
     offered = read_source(source)
     store = Store(results)
     if not dry_run:
         store.check_writable()
     findings = list(merge_into(offered, store, dry_run=dry_run))
-    counts = Counter(finding.word for finding in findings)
+    counts = Counter(result.word for result in findings)
     if offered.manifest is None:
         print(f"{source} has no manifest: its records were checked, their files' checksums not.")
     print(f"{source} into {results}{': nothing is written' * dry_run}")
     print_rows([{"": word, "records": counts[word]} for word in WORDS])
-    for finding in findings:
-        if finding.reason:
-            print(f"{finding.word}: {finding.name}: {finding.reason}.")
+    for result in findings:
+        if result.reason:
+            print(f"{result.word}: {result.name}: {result.reason}.")
     if refused := counts["conflict"] + counts["refused"]:
         raise LtbenchError(
             f"{refused} of {len(findings)} records were not taken, for the reasons above; "

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_files, read_files
+from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
@@ -34,8 +34,8 @@ class InterruptedRunError(LtbenchError):
 
     exit_code = 130  # the shell's code for it
 
-    def __init__(self, places: Sequence[str] = ()) -> None:
-        shown = "; ".join([*places[:3], *(["…"] if len(places) > 3 else [])])
+    def __init__(self, interrupted: Sequence[str] = ()) -> None:
+        shown = "; ".join([*interrupted[:3], *(["…"] if len(interrupted) > 3 else [])])
         where = f" ({shown})" if shown else ""
         super().__init__(
             f"interrupted; the same command goes on from the last finished epoch{where}."
@@ -55,10 +55,11 @@ def run(
         str | None,
         typer.Option(
             "--dataset",
-            help="Data sets, such as cifar100_lt,digits_lt.",
+            help="Data sets, such as cifar100_lt,digits_lt \\[default: those of --data].",
             autocompletion=complete.datasets,
         ),
     ] = None,
+    data: Data = None,
     table: Annotated[
         str | None,
         typer.Option(
@@ -115,16 +116,17 @@ def run(
 
     read_files(load)
     store, names = Store(results), split(methods or "")
-    sets = [dataset_of(name, imbalance) for name in split(dataset or "")]
+    own = load_data(data, data_root)
+    sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
     beside = any((names, sets, imbalance, network, validation, force))
-    lacking = _asked_for(table, beside, bool(names and sets))
-    asked = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
+    lacking = _table_of(table, beside, bool(names and sets))
+    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
     named = _forced(force, names)
 
     # Only now what imports torch, which takes seconds.
-    from ltbench.data.readers import data_root as root_of
+    from ltbench.data.root import data_root as root_of
     from ltbench.engine.precision import device_of
     from ltbench.planning.table_runs import missing_plan
     from ltbench.runs.cost import estimate
@@ -137,10 +139,10 @@ def run(
     try:
         load_files(load)
         plan = (
-            missing_plan(lacking, store, protocol=protocol, seeds=asked if seed else ())
+            missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())
             if lacking is not None
             else make(
-                sets, names, asked, store,
+                sets, names, wanted, store,
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
@@ -165,7 +167,7 @@ def run(
                 outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
         _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
-        raise InterruptedRunError(_places(Store(results))) from None
+        raise InterruptedRunError(_interrupted(Store(results))) from None
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
@@ -174,7 +176,7 @@ def run(
         )
 
 
-def _asked_for(table: str | None, beside: bool, whole: bool) -> "Table | None":
+def _table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
     """Return the table that is asked for instead of methods and data sets, if one is.
 
     Raises UsageError where both are, or neither is `whole`.
@@ -197,7 +199,7 @@ def _say(sentences: Iterable[str]) -> None:
         print(f"ltbench: {sentence}", file=sys.stderr)
 
 
-def _places(store: "Store") -> list[str]:
+def _interrupted(store: "Store") -> list[str]:
     """Return how far each interrupted training is."""
     from ltbench.runs.under_way import under_way
 
@@ -228,8 +230,8 @@ def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
     from ltbench.runs.store import Cell
     from ltbench.tables.comparison import compare
 
-    asked = {cell: position for position, cell in enumerate(plan.cells)}
-    ordered = sorted(records, key=lambda record: asked[Cell.of(record)])
+    position = {cell: index for index, cell in enumerate(plan.cells)}
+    ordered = sorted(records, key=lambda record: position[Cell.of(record)])
     comparisons = compare(ordered, plan.cells[0].method)
     for comparison in comparisons:
         if as_json:

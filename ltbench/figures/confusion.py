@@ -24,14 +24,23 @@ def shares(matrices: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return mean
 
 
-def draw_confusion(records: Sequence[Record], matrices: Sequence[npt.NDArray[Any]]) -> Figure:
-    """Return the mean confusion of runs that differ in seed, lines between their shot groups."""
+def draw_confusion(
+    records: Sequence[Record],
+    matrices: Sequence[npt.NDArray[Any]],
+    post_hoc: str = "",
+    thresholds: tuple[int, int] | None = None,
+) -> Figure:
+    """Return the mean confusion of runs that differ in seed, lines between their shot groups.
+
+    Groups by `thresholds`, many above and few below: the first record's own, if not given.
+    """
     first, counts = records[0], records[0].data.class_counts
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    groups = shot_groups(counts, first.settings.get("validation", 0))
+    thresholds = thresholds or (first.data.many_above, first.data.few_below)
+    groups = shot_groups(counts, first.settings.get("validation", 0), *thresholds)
     seeds = ", ".join(str(record.seed) for record in records)
     figure = canvas(
-        4.6, 3.9, f"{first.method} on {first.dataset}",
+        4.6, 3.9, f"{'+'.join(filter(None, (first.method, post_hoc)))} on {first.dataset}",
         tier(first.protocol, first.protocol == PAPER),
         "Test images of each true class, in percent of it, by the class that was predicted; "
         f"classes from most to fewest training images; mean over seeds {seeds}.",

@@ -1,14 +1,16 @@
-"""Files of the store: written whole or not at all, read strictly."""
+"""Files of the store: written whole or not at all, read strictly; and the one form of CSV."""
 
+import csv
 import errno
+import io
 import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -95,6 +97,13 @@ def unreadable(path: Path, reason: str) -> LtbenchError:
     return LtbenchError(
         f"{path} does not read ({reason}); restore it from a backup or delete it and run again."
     )
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the header's first, as CSV with Unix line ends; None is an empty field."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -187,5 +196,5 @@ def _sync(handle: int) -> None:
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    field = ".".join(map(str, problem["loc"]))
+    return f"{field}: {problem['msg']}" if field else str(problem["msg"])

@@ -45,15 +45,19 @@ HALF_WRITTEN = ("*.tmp", "*.new")  # files that have not their names yet
 
 _TERM = r"[a-z0-9_@]+(\([a-z0-9_]+=[a-z0-9_.]+(, [a-z0-9_]+=[a-z0-9_.]+)*\))?"
 _SIMPLE = re.compile(rf"{_TERM}(\+{_TERM})*")
+_NO_FILE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # on Windows
 
 
 def slug(specification: str) -> str:
     """Return a file name for a specification: readable, and unique.
 
-    `sam(rho=0.8)` becomes `sam-rho=0.8`; what cannot be written so without loss gets a hash.
+    `sam(rho=0.8)` becomes `sam-rho=0.8`; what cannot be written so without loss, on any system,
+    gets a hash.
     """
     readable = re.sub(r"[^A-Za-z0-9_.+=@]+", "-", specification).strip("-")[:80]
-    if _SIMPLE.fullmatch(specification) and len(specification) <= 80:
+    if _NO_FILE.fullmatch(readable):
+        readable = readable.replace(".", "-")
+    elif _SIMPLE.fullmatch(specification) and len(specification) <= 80:
         return readable.replace("-+", "+")
     return f"{readable}-{hashlib.sha256(specification.encode()).hexdigest()[:6]}"
 
@@ -67,7 +71,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         """Raise LtbenchError for a root that cannot be a folder."""
-        self.root, self.problems = Path(root), []
+        self.root, self.problems = Path(root).expanduser(), []
         existing = next(
             path for path in (self.root, *self.root.absolute().parents) if path.exists()
         )
@@ -197,9 +201,9 @@ class Store:
         """Return the seeds of which there is a record, all else being the cell's."""
         return sorted(int(path.stem.removeprefix("seed")) for path in self._beside(cell))
 
-    def seed_record(self, cell: Cell) -> Record | None:
-        """Return a readable record that differs from a cell in nothing but its seed, or None."""
-        return next(_readable(self._beside(cell)), None)
+    def seed_records(self, cell: Cell) -> Iterator[Record]:
+        """Yield the readable records that differ from a cell in nothing but their seed."""
+        return _readable(self._beside(cell))
 
     def split_record(self, cell: Cell) -> Record | None:
         """Return a readable record of the cell's data set and protocol, or None."""

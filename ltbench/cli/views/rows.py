@@ -1,5 +1,6 @@
-"""What `list`, `show` and `status` share: rows as a table, and methods from files."""
+"""What commands share: rows as a table, formats of them, methods and data sets from files."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ from rich.table import Table
 from ltbench.errors import UsageError
 
 Row = dict[str, Any]
+
+
+class Format(StrEnum):
+    """What is written to standard output instead of what the terminal shows."""
+
+    CSV = "csv"
+    JSON = "json"
 
 
 def load_files(paths: list[Path] | None) -> None:
@@ -25,6 +33,18 @@ def read_files(paths: list[Path] | None) -> None:
 
     for path in paths or []:
         load_file(path)
+
+
+def load_data(paths: list[Path] | None, root: Path | None = None) -> list[str]:
+    """Make the data sets of `--data` known, and return their names."""
+    from ltbench.data.catalog import register
+    from ltbench.data.own import read_own
+    from ltbench.data.root import data_root
+
+    infos = [read_own(path, data_root(root)).info for path in paths or []]
+    for info in infos:
+        register(info)
+    return [info.name for info in infos]
 
 
 def size(count: int) -> str:
