@@ -94,22 +94,22 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 def evaluate(
     record: Record,
     logits: Logits,
-    ways: EvaluationGrid,
+    grid: EvaluationGrid,
     warn: Callable[[str], object] = warnings.warn,
 ) -> Iterator[dict[str, Value]]:
     """Yield a row for every way of evaluating one record; raises as `variants` does."""
-    yield from scored(record, logits, variants(record, logits, ways, warn), ways)
+    yield from scored(record, logits, variants(record, logits, grid, warn), grid)
 
 
 def scored(
-    record: Record, logits: Logits, found: Iterable[Variant], ways: EvaluationGrid
+    record: Record, logits: Logits, found: Iterable[Variant], grid: EvaluationGrid
 ) -> Iterator[dict[str, Value]]:
     """Yield a row for every variant of a record's logits under every prior and threshold."""
     labels = logits.test[1]
     counts = np.asarray(record.data.class_counts)
-    tasks = [_task(record, many, few) for many, few in ways.thresholds]
+    tasks = [_task(record, many, few) for many, few in grid.thresholds]
     for variant in found:
-        for prior in ways.priors:
+        for prior in grid.priors:
             shares = prior.shares(counts)
             for task in tasks:
                 yield {
@@ -118,7 +118,7 @@ def scored(
                     "post_hoc": variant.name, "temperature": variant.temperature,
                     "fitted_on": variant.fitted_on, "fitted_images": variant.images,
                     "test_prior": prior.name,
-                    **_scores(variant.logits, labels, task, shares, ways.bins),
+                    **_scores(variant.logits, labels, task, shares, grid.bins),
                 }  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _scores(
 
 
 def variants(
-    record: Record, logits: Logits, ways: EvaluationGrid, warn: Callable[[str], object]
+    record: Record, logits: Logits, grid: EvaluationGrid, warn: Callable[[str], object]
 ) -> Iterator[Variant]:
     """Yield a record's logits as recorded, after every post-hoc part, and scaled.
 
@@ -155,21 +155,21 @@ def variants(
     plain = logits.test[0]
     yield Variant(AS_RECORDED, plain)
     task = _task(record, record.data.many_above, record.data.few_below)
-    for specification in ways.post_hoc:
+    for specification in grid.post_hoc:
         found = adjusting(specification)
         for part in found:
             part.setup(task)
         name, adjusted = "+".join(map(describe, found)), _adjusted(plain, found)
-        shifted = [prior.name for prior in ways.priors if prior.ratio != 1]
+        shifted = [prior.name for prior in grid.priors if prior.ratio != 1]
         if shifted and not np.allclose(adjusted[::2], _adjusted(plain[::2], found), atol=1e-4):
             raise UsageError(
                 f"{name} reads the whole test set at once, which is balanced here, so it cannot "
                 f"be evaluated under test prior {shifted[0]}; leave one of the two out."
             )
         yield Variant(name, adjusted)
-    if ways.fitted_on is not None:
+    if grid.fitted_on is not None:
         fitted = (
-            _by_held_out(record, logits) if ways.fitted_on == "held-out" else _by_halves(logits)
+            _by_held_out(record, logits) if grid.fitted_on == "held-out" else _by_halves(logits)
         )
         if fitted is None:
             warn(
@@ -226,9 +226,9 @@ def commands(cells: Iterable[Cell], results: Path) -> dict[str, int]:
 
     They go into a folder of their own beside `results`.
     """
-    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    by_setting: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.dataset, cell.network, cell.protocol), []).append(cell)
+        by_setting.setdefault((cell.dataset, cell.network, cell.protocol), []).append(cell)
     named = results.resolve() if results.name in ("", "..") else results
     beside = named.with_name(f"{named.name}-again")
     return {
@@ -236,5 +236,5 @@ def commands(cells: Iterable[Cell], results: Path) -> dict[str, int]:
             [cell.method for cell in members], dataset(where[0]), *where[1:],
             sorted({cell.seed for cell in members}), results=beside,
         ): len(members)
-        for where, members in groups.items()
+        for where, members in by_setting.items()
     }  # fmt: skip

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.options import Load, Results, path_of
-from ltbench.cli.views.evaluation import Confusions, Format, write_rows
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.evaluation import Confusions, write_rows
+from ltbench.cli.views.rows import Format, load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
@@ -77,8 +77,8 @@ def evaluate(
     from ltbench.runs.store import Store
 
     load_files(load)
-    ways = _ways(thresholds, priors, posthoc, temperature, bins)
-    predictions = None if confusion is None else _confusions(confusion, ways)
+    grid = _grid(thresholds, priors, posthoc, temperature, bins)
+    predictions = None if confusion is None else _confusions(confusion, grid)
     store = Store(results)
     records = _chosen(store.records(), methods, dataset, protocol)
     rows: list[dict[str, Any]] = []
@@ -91,8 +91,8 @@ def evaluate(
             if logits is None:
                 lacking.append(record)
                 continue
-            found = list(variants(record, logits, ways, problems.append))
-            rows += scored(record, logits, found, ways)
+            found = list(variants(record, logits, grid, problems.append))
+            rows += scored(record, logits, found, grid)
             used.append(record)
         except UsageError:
             raise
@@ -121,19 +121,19 @@ def evaluate(
     write_rows(rows, format_, refused)
 
 
-def _confusions(folder: Path, ways: "EvaluationGrid") -> Confusions:
+def _confusions(folder: Path, grid: "EvaluationGrid") -> Confusions:
     """Return what collects predictions; raises UsageError for ways that they do not tell apart."""
-    if any(prior.ratio != 1 for prior in ways.priors):
+    if any(prior.ratio != 1 for prior in grid.priors):
         raise UsageError(
             "--confusion counts the test images that there are, so it goes with no other test "
             "prior; leave --priors out."
         )
-    if len(ways.thresholds) > 1:
+    if len(grid.thresholds) > 1:
         raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
-    return Confusions(folder, ways.thresholds[0])
+    return Confusions(folder, grid.thresholds[0])
 
 
-def _ways(
+def _grid(
     thresholds: list[str] | None,
     priors: str,
     posthoc: str | None,
@@ -146,16 +146,16 @@ def _ways(
 
     if not split(priors):
         raise UsageError("--priors is empty; give uniform, forward50 or backward50.")
-    ways = EvaluationGrid(
+    grid = EvaluationGrid(
         tuple(map(_thresholds, thresholds or ["100,20"])),
         tuple(map(prior, split(priors))),
         tuple(split(posthoc or "")),
         None if temperature is None else temperature.value,
         bins,
     )
-    for specification in ways.post_hoc:
+    for specification in grid.post_hoc:
         adjusting(specification)
-    return ways
+    return grid
 
 
 def _name_lacking(lacking: list["Record"], every: int, results: Path, *, alone: bool) -> None:

@@ -10,14 +10,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.options import Load, Results
-from ltbench.cli.views.rows import read_files
-
-
-class Format(StrEnum):
-    """What is written to standard output instead of the console's view."""
-
-    CSV = "csv"
-    JSON = "json"
+from ltbench.cli.views.rows import Format, read_files
 
 
 class Epoch(StrEnum):

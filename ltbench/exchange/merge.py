@@ -38,35 +38,35 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Me
     LtbenchError when the store cannot be written.
     """
     around = _Around(store)
-    for offer in source.offers():
+    for bundled in source.offers():
         try:
-            yield _merged(offer, around, dry_run=dry_run)
+            yield _merged(bundled, around, dry_run=dry_run)
         except _ConflictError as error:
-            yield MergeResult("conflict", offer.name, str(error))
+            yield MergeResult("conflict", bundled.name, str(error))
         except ValueError as error:
-            yield MergeResult("refused", offer.name, str(error).rstrip("."))
+            yield MergeResult("refused", bundled.name, str(error).rstrip("."))
 
 
-def _merged(offer: BundledRecord, around: "_Around", *, dry_run: bool) -> MergeResult:
+def _merged(bundled: BundledRecord, around: "_Around", *, dry_run: bool) -> MergeResult:
     """Add one record; raises ValueError for one that is not taken."""
-    if offer.reason:
-        raise ValueError(offer.reason)
-    record, store = record_in(offer.content), around.store
+    if bundled.reason:
+        raise ValueError(bundled.reason)
+    record, store = record_in(bundled.content), around.store
     doubt = check(record)
-    if offer.curves is not None:
-        check_curves(offer.curves, record)
+    if bundled.curves is not None:
+        check_curves(bundled.curves, record)
     cell = Cell.of(record)
     ours = around.record(cell)
     if ours is None:
         around.check_neighbours(record)
-        ours = None if dry_run else _add(offer, record, store)
+        ours = None if dry_run else _add(bundled, record, store)
     elif _result(ours) == _result(record) and not dry_run:
-        _add_curves(offer, cell, store)  # ours may have lost them
+        _add_curves(bundled, cell, store)  # ours may have lost them
     if ours is None:
         around.take(record, written=not dry_run)
-        return MergeResult("added", offer.name, doubt)
+        return MergeResult("added", bundled.name, doubt)
     if _result(ours) == _result(record):
-        return MergeResult("already there", offer.name)
+        return MergeResult("already there", bundled.name)
     raise _ConflictError(
         f"{cell} is another run, with top-1 {record.last.top1:.2f} where ours has "
         f"{ours.last.top1:.2f} ({record.finished}, ours {ours.finished})"
@@ -79,9 +79,9 @@ def _result(record: Record) -> tuple[object, ...]:
 
 
 class _Around:
-    """What a record meets: our store, and what this merge has taken, whether written or not.
+    """The records that an offered one is checked against: ours, and those this merge has taken.
 
-    So a dry run says what the merge would.
+    Those taken count whether they were written or not, so that a dry run says what a merge would.
     """
 
     def __init__(self, store: Store) -> None:
@@ -107,7 +107,7 @@ class _Around:
         cell = Cell.of(record)
         taken = self._methods.get((*_split(cell), cell.network, cell.method))
         other = taken or next(self.store.seed_records(cell), None)
-        if other is not None and _kind(other) != _kind(record):
+        if other is not None and _key_of(other) != _key_of(record):
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
@@ -135,24 +135,24 @@ def _ours(store: Store, cell: Cell) -> Record | None:
     return ours
 
 
-def _kind(record: Record) -> str:
+def _key_of(record: Record) -> str:
     """Return the fingerprint that a record would have, were it of seed 0."""
     return fingerprint_in(record.model_copy(update={"seed": 0}))
 
 
-def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:
+def _add(bundled: BundledRecord, record: Record, store: Store) -> Record | None:
     """Write curves and record; returns the record that somebody else wrote there meanwhile."""
     cell = Cell.of(record)
-    _add_curves(offer, cell, store)
-    if not write_new(store.path(cell), offer.content):
+    _add_curves(bundled, cell, store)
+    if not write_new(store.path(cell), bundled.content):
         return _ours(store, cell)
     store.failure_path(cell).unlink(missing_ok=True)
     return None
 
 
-def _add_curves(offer: BundledRecord, cell: Cell, store: Store) -> None:
-    if offer.curves is not None and not store.curves_path(cell).exists():
-        write_new(store.curves_path(cell), offer.curves)
+def _add_curves(bundled: BundledRecord, cell: Cell, store: Store) -> None:
+    if bundled.curves is not None and not store.curves_path(cell).exists():
+        write_new(store.curves_path(cell), bundled.curves)
 
 
 def write_new(path: Path, content: bytes) -> bool:

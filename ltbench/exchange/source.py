@@ -50,11 +50,11 @@ class Source:
         for name in sorted({*self.files, *listed} - self.strange.keys()):
             path = PurePosixPath(name)
             if path.suffix == ".json":
-                yield self._offer(path, listed)
+                yield self._bundled(path, listed)
             elif str(path.with_suffix(".json")) not in {*self.files, *listed}:
                 yield BundledRecord(name, reason="it is the curves of no record here")
 
-    def _offer(self, path: PurePosixPath, listed: dict[str, str]) -> BundledRecord:
+    def _bundled(self, path: PurePosixPath, listed: dict[str, str]) -> BundledRecord:
         try:
             content = self._content(str(path), listed)
             curves = str(path.with_suffix(".csv"))

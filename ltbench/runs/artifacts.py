@@ -1,7 +1,5 @@
 """What lies beside a record: the curves of its training, and the logits it was scored by."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ltbench.errors import LtbenchError, first_line
-from ltbench.runs.files import write_file, write_text
+from ltbench.runs.files import csv_text, write_file, write_text
 
 Array = npt.NDArray[Any]
 Scored = tuple[Tensor, Tensor]  # logits and labels
@@ -20,14 +18,9 @@ Scored = tuple[Tensor, Tensor]  # logits and labels
 def write_curves(path: Path, curves: list[dict[str, Any]]) -> None:
     """Write curves as CSV, one row an epoch; what an epoch did not measure stays empty."""
     columns = list(dict.fromkeys(name for row in curves for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {name: f"{v:.6g}" if isinstance(v, float) else v for name, v in row.items()}
-        for row in curves
-    )
-    write_text(path, text.getvalue())
+    values = ([row.get(name) for name in columns] for row in curves)
+    rows = ([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in values)
+    write_text(path, csv_text([columns, *rows]))
 
 
 @dataclass(frozen=True)

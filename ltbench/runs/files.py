@@ -1,12 +1,14 @@
-"""Files of the store: written whole or not at all, read strictly."""
+"""Files of the store: written whole or not at all, read strictly; and the one form of CSV."""
 
+import csv
+import io
 import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -95,6 +97,13 @@ def unreadable(path: Path, reason: str) -> LtbenchError:
     )
 
 
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the header's first, as CSV with Unix line ends; None is an empty field."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_file(path, lambda file: file.write(text.encode()))
@@ -130,5 +139,5 @@ def write_file(path: Path, fill: Callable[[BinaryIO], object], option: str = "--
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    field = ".".join(map(str, problem["loc"]))
+    return f"{field}: {problem['msg']}" if field else str(problem["msg"])

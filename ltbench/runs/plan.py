@@ -155,14 +155,14 @@ class _Resolved:
 
     def job(self, dataset: Dataset, network: str, seed: int) -> Job:
         """Return the training of one seed, with the one cell that the method fills."""
-        place = (str(dataset), network, self.protocol, seed)
+        key = (str(dataset), network, self.protocol, seed)
         first = None if self.first is None else self.first.job(dataset, network, seed)
         return Job(
             dataset, self.protocol, network, self.trained.method, seed,
-            self.trained.fingerprint(*place),
+            self.trained.fingerprint(*key),
             TrainingSize.of(self.stages, self.protocol, dataset),
             (Cell(str(dataset), self.protocol.specification, network, self.whole.method, seed),),
-            (self.whole.fingerprint(*place),),
+            (self.whole.fingerprint(*key),),
             None if first is None else replace(first, cells=(), fingerprints=()),
         )  # fmt: skip
 

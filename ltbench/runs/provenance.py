@@ -60,13 +60,13 @@ def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
 
     Such seeds are of different methods: their mean is refused.
     """
-    groups = _groups({seed: each.versions for seed, each in by_seed.items()})
-    if len(groups) < 2:
+    seeds_by = _seeds_by({seed: each.versions for seed, each in by_seed.items()})
+    if len(seeds_by) < 2:
         return _mixed_sources(by_seed)
-    names = sorted({name for versions in groups for name, _ in versions})
+    names = sorted({name for versions in seeds_by for name, _ in versions})
     said = [
         f"{_seeds(seeds)} by version {', '.join(str(dict(versions).get(n, 1)) for n in names)}"
-        for versions, seeds in groups.items()
+        for versions, seeds in seeds_by.items()
     ]
     return f"{' and '.join(said)} of {', '.join(names)}"
 
@@ -77,37 +77,38 @@ def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
     By the hashes of the code where every record has them, else by version, commit and changes.
     """
     hashed = all(each.code for each in by_seed.values())
-    groups = _groups({s: each.code if hashed else each.commit for s, each in by_seed.items()})
-    if len(groups) < 2:
+    seeds_by = _seeds_by({s: each.code if hashed else each.commit for s, each in by_seed.items()})
+    if len(seeds_by) < 2:
         return ""
     where = ""
     if hashed:
-        said = [_seeds(seeds) for seeds in groups.values()]
-        where = f" ({_differing(groups)})"
+        said = [_seeds(seeds) for seeds in seeds_by.values()]
+        where = f" ({_differing(seeds_by)})"
     else:
-        said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in groups.items()]
+        said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in seeds_by.items()]
     return f"{' and '.join(said)} were computed by different code{where}"
 
 
 def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
-    groups = _groups({seed: each.sources for seed, each in by_seed.items()})
-    if len(groups) < 2:
+    seeds_by = _seeds_by({seed: each.sources for seed, each in by_seed.items()})
+    if len(seeds_by) < 2:
         return ""
-    return f"{' and '.join(map(_seeds, groups.values()))} by different files ({_differing(groups)})"
+    said = " and ".join(map(_seeds, seeds_by.values()))
+    return f"{said} by different files ({_differing(seeds_by)})"
 
 
-def _differing(groups: Iterable[tuple[tuple[str, str], ...]]) -> str:
-    """Return the names whose hashes differ between groups."""
-    whole = [dict(hashes) for hashes in groups]
+def _differing(seeds_by: Iterable[tuple[tuple[str, str], ...]]) -> str:
+    """Return the names whose hashes differ."""
+    whole = [dict(hashes) for hashes in seeds_by]
     names = sorted(set().union(*whole))
     return ", ".join(name for name in names if len({each.get(name) for each in whole}) > 1)
 
 
-def _groups(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]
-    groups: dict[tuple, list[int]] = {}  # type: ignore[type-arg]
+def _seeds_by(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]
+    seeds_by: dict[tuple, list[int]] = {}  # type: ignore[type-arg]
     for seed in sorted(by_seed):
-        groups.setdefault(by_seed[seed], []).append(seed)
-    return groups
+        seeds_by.setdefault(by_seed[seed], []).append(seed)
+    return seeds_by
 
 
 def _seeds(seeds: list[int]) -> str:

@@ -76,7 +76,7 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
 def record_failure(
     error: Exception, cells: Iterable[Cell], device: torch.device, store: Store
 ) -> None:
-    """Leave word why cells have no record; the error itself is raised on."""
+    """Write for every cell why it has no record; the caller raises the error."""
     diverged = error if isinstance(error, DivergedError) else None
     for cell in cells:
         store.write_failure(

@@ -47,16 +47,16 @@ class ResolvedColumn:
         method = self.method(row)
         if method is None:
             return []
-        place = (self.column.dataset, self.protocol, self.network, method)
-        return [Cell(*place, seed) for seed in seeds]
+        key = (self.column.dataset, self.protocol, self.network, method)
+        return [Cell(*key, seed) for seed in seeds]
 
 
 def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, Row]]:
     """Yield every row of every column of a table, column by column."""
     for column in table.definition.columns:
-        head = ResolvedColumn.of(table, column, protocol)
+        resolved = ResolvedColumn.of(table, column, protocol)
         for row in table.definition.rows:
-            yield head, row
+            yield resolved, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +132,17 @@ class Reader:
 
 
 def scores(
-    reader: Reader, table: Table, row: Row, head: ResolvedColumn, seeds: Sequence[int]
+    reader: Reader, table: Table, row: Row, resolved: ResolvedColumn, seeds: Sequence[int]
 ) -> Scores:
     """Return a row's scores; none of a run without such an epoch or of data without such classes.
 
     A relative cost is to the table's first row, of the same seed.
     """
-    key = head.column.metric, table.definition.select
-    runs = reader.runs(head.cells(row, seeds))
-    if METRICS[head.column.metric].over is None:
+    key = resolved.column.metric, table.definition.select
+    runs = reader.runs(resolved.cells(row, seeds))
+    if METRICS[resolved.column.metric].over is None:
         return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
-    first = reader.runs(head.cells(table.definition.rows[0], seeds))
+    first = reader.runs(resolved.cells(table.definition.rows[0], seeds))
     costs = {
         seed: relative_cost([runs[seed].timing], [first[seed].timing])
         for seed in runs

@@ -55,8 +55,8 @@ def by_method(store, held_out=0):
 
 
 def rows(record, store, **changes):
-    ways = EvaluationGrid(**{**vars(PLAIN), **changes})
-    return list(evaluate(record, logits_of(record, store), ways))
+    grid = EvaluationGrid(**{**vars(PLAIN), **changes})
+    return list(evaluate(record, logits_of(record, store), grid))
 
 
 def test_the_usual_way_gives_the_record(store, record):
@@ -137,8 +137,8 @@ def test_a_temperature_at_its_bound_is_warned_of_and_left_out(store):
     labels = logits.held_out[1]
     easy = replace(logits, held_out=(np.eye(10, dtype=np.float32)[labels], labels))
     said = []
-    ways = EvaluationGrid(**{**vars(PLAIN), "fitted_on": "held-out"})
-    (row,) = evaluate(record, easy, ways, said.append)
+    grid = EvaluationGrid(**{**vars(PLAIN), "fitted_on": "held-out"})
+    (row,) = evaluate(record, easy, grid, said.append)
     assert row["post_hoc"] == AS_RECORDED
     (sentence,) = said
     assert "ce on digits_lt" in sentence

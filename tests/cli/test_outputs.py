@@ -21,8 +21,8 @@ def own(home):
     """Lay down a copy of a small table in a folder, under a name; return its YAML file."""
 
     def lay_down(folder, name="mine"):
-        place = Path(shutil.copytree(TABLES, home / folder))
-        return (place / "mine.yaml").rename(place / f"{name}.yaml")
+        tables = Path(shutil.copytree(TABLES, home / folder))
+        return (tables / "mine.yaml").rename(tables / f"{name}.yaml")
 
     return lay_down
 

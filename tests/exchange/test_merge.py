@@ -515,9 +515,9 @@ def test_an_archive_without_manifest_a_missing_file_and_an_empty_folder(tmp_path
 def test_no_byte_of_a_bundle_can_be_turned_unnoticed(store, ours, bundle, contents):
     """Every change is refused, or the bytes that arrive are the true ones."""
     whole, true = bundle.read_bytes(), contents(store.root)
-    for place in range(0, len(whole), len(whole) // 60):
+    for index in range(0, len(whole), len(whole) // 60):
         turned = bytearray(whole)
-        turned[place] ^= 0x10
+        turned[index] ^= 0x10
         bundle.write_bytes(turned)
         shutil.rmtree(ours.root, ignore_errors=True)
         try:

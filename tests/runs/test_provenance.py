@@ -13,7 +13,7 @@ from ltbench.runs.code import code_of, stripped
 from ltbench.runs.execute import run_job
 from ltbench.runs.plan import make
 from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell
 
 COMPUTING = ("api", "blocks", "data", "engine", "evaluation", "networks")
@@ -170,10 +170,10 @@ def test_a_plan_warns_of_seeds_not_asked_for_that_other_files_made(
 def test_status_names_seeds_of_different_code(store, make_record):
     for seed, code in enumerate(("1", "1", "2")):
         store.write(make_record(seed=seed, code={"engine": code}))
-    (line,) = overview(store)
-    assert line.mixed == "seeds 0, 1 and seed 2 were computed by different code (engine)"
+    (line,) = status(store)
+    assert line.mixed_code == "seeds 0, 1 and seed 2 were computed by different code (engine)"
     store.path(Cell.of(make_record(seed=2))).unlink()
-    assert overview(store)[0].mixed == ""
+    assert status(store)[0].mixed_code == ""
 
 
 def test_a_record_from_before_the_hashes_still_reads(make_record):
@@ -207,7 +207,7 @@ def test_a_run_of_another_declared_version_is_refused(
     (job,) = jobs_of(workspace.results, "mine", seeds=[1])
     (record,) = run_job(job, workspace, lambda report: None)
     assert record.versions == {"mine": 2}
-    assert "by version 1 and seed 1 by version 2 of mine" in overview(store)[0].mixed
+    assert "by version 1 and seed 1 by version 2 of mine" in status(store)[0].mixed_code
 
 
 def test_seeds_by_different_files_of_one_method_have_no_mean():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.runs.files import read_failure, read_record, write_file, write_text
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store, slug
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,7 +248,7 @@ def test_the_overview_counts_seeds_and_says_why_others_failed(store, make_record
     store.write_failure(make_failure(seed=1))
     torn = store.write_failure(make_failure(method="sam"))
     torn.write_text(torn.read_text()[:50])
-    (line,) = overview(store)
+    (line,) = status(store)
     assert (line.method, line.finished, line.failed, line.top1) == ("ce", (0, 2), (1,), 50.0)
     assert line.reasons == ("seed 1 failed: it broke.",)
     assert [str(torn) in problem for problem in store.problems] == [True]

@@ -24,7 +24,7 @@ def records(make_record):
 
 def test_ranks_by_the_means_of_the_seeds(records):
     found = ranking(records, "fast")
-    assert found.places == tuple((dataset, "resnet32") for dataset in PLACES[:2])
+    assert found.settings == tuple((dataset, "resnet32") for dataset in PLACES[:2])
     assert found.means["b"] == pytest.approx([82.0, 96.0])
     assert found.ranks == rank(found.means)
     assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}

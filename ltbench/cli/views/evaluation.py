@@ -1,27 +1,18 @@
 """What `ltbench evaluate` finds: rows on standard output, predictions as files."""
 
-import csv
 import json
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.cli.views.rows import Row, print_rows
+from ltbench.cli.views.rows import Format, Row, print_rows
 from ltbench.runs.store import Cell
 
 if TYPE_CHECKING:
     from ltbench.analysis.posthoc import Variant
     from ltbench.runs.record import Record
-
-
-class Format(StrEnum):
-    """What is written to standard output instead of the means."""
-
-    CSV = "csv"
-    JSON = "json"
 
 
 def write_rows(
@@ -31,9 +22,9 @@ def write_rows(
     if format_ is Format.JSON:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif format_ is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        from ltbench.runs.files import csv_text
+
+        sys.stdout.write(csv_text([rows[0], *(row.values() for row in rows)]))
     elif kept := [row for row in rows if _cell_of(row) not in refused]:
         _show(kept)
 
@@ -42,11 +33,11 @@ def _cell_of(row: dict[str, Any]) -> Cell:
     return Cell(row["dataset"], row["protocol"], row["network"], row["method"], 0)
 
 
-_PLACE = ("dataset", "network", "protocol")
-_WAY = ("method", "post_hoc", "test_prior", "many_above", "few_below")
+_SETTING = ("dataset", "network", "protocol")
+_VARIANT = ("method", "post_hoc", "test_prior", "many_above", "few_below")
 _MEANS = {"many": 1, "medium": 1, "few": 1, "calibration_error": 1, "log_loss": 3,
           "temperature": 2}  # fmt: skip
-_HEADS = {
+_HEADERS = {
     "post_hoc": "post-hoc", "test_prior": "test prior", "many_above": "many >",
     "few_below": "few <", "calibration_error": "ECE", "log_loss": "log loss", "temperature": "T",
 }  # fmt: skip
@@ -54,18 +45,18 @@ _HEADS = {
 
 def _show(rows: list[dict[str, Any]]) -> None:
     """Print means over seeds, a table for each data set, network and protocol."""
-    varying = ["method", *(key for key in _WAY[1:] if len({row[key] for row in rows}) > 1)]
+    varying = ["method", *(key for key in _VARIANT[1:] if len({row[key] for row in rows}) > 1)]
     measured = [key for key in _MEANS if any(row[key] is not None for row in rows)]
-    places: dict[tuple[Any, ...], dict[tuple[Any, ...], list[dict[str, Any]]]] = {}
+    by_setting: dict[tuple[Any, ...], dict[tuple[Any, ...], list[dict[str, Any]]]] = {}
     for row in rows:
-        ways = places.setdefault(tuple(row[key] for key in _PLACE), {})
-        ways.setdefault(tuple(row[key] for key in _WAY), []).append(row)
-    for place, ways in places.items():
-        lines = [_line(members, varying, measured) for members in ways.values()]
-        print_rows(lines, title=f"{place[0]}, {place[1]}, protocol {place[2]}")
+        by_variant = by_setting.setdefault(tuple(row[key] for key in _SETTING), {})
+        by_variant.setdefault(tuple(row[key] for key in _VARIANT), []).append(row)
+    for setting, by_variant in by_setting.items():
+        lines = [_line(members, varying, measured) for members in by_variant.values()]
+        print_rows(lines, title=f"{setting[0]}, {setting[1]}, protocol {setting[2]}")
     first = rows[0]
     said = [
-        f"{_HEADS[key]} {first[key]}" for key in ("test_prior", "many_above", "few_below")
+        f"{_HEADERS[key]} {first[key]}" for key in ("test_prior", "many_above", "few_below")
         if key not in varying
     ]  # fmt: skip
     said.append(f"{first['bins']} bins")
@@ -78,12 +69,12 @@ def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]
     from ltbench.statistics.estimates import mean_interval
 
     first = members[0]
-    line: Row = {_HEADS.get(key, key): first[key] for key in varying}
+    line: Row = {_HEADERS.get(key, key): first[key] for key in varying}
     line |= {"n": len(members), "top-1": mean_interval([row["top1"] for row in members])}
     for key in measured:
         values = [row[key] for row in members if row[key] is not None]
         mean = f"{sum(values) / len(values):.{_MEANS[key]}f}" if values else ""
-        line[_HEADS.get(key, key)] = mean
+        line[_HEADERS.get(key, key)] = mean
     return line
 
 
