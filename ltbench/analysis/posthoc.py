@@ -21,6 +21,7 @@ from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import find
 
 FittedOn = Literal["held-out", "test-halves"]
 Value = str | int | float | None
@@ -32,7 +33,7 @@ _ROUNDING = 0.5  # points of top-1 that float16 may move by ties
 class EvaluationGrid:
     """The ways in which every record's logits are evaluated; all are combined."""
 
-    thresholds: tuple[tuple[int, int], ...]  # many above, few below
+    thresholds: tuple[tuple[int, int] | None, ...]  # many above, few below; None: the record's
     priors: tuple[Prior, ...]
     post_hoc: tuple[str, ...] = ()
     fitted_on: FittedOn | None = None  # what temperature scaling is fitted on, if it is wanted
@@ -76,10 +77,10 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 
     Raises LtbenchError for logits that are damaged or are not what the record was scored by.
     """
-    path = store.logits_path(record.fingerprint)
-    found = read_logits(path)
-    if found is None:
+    path = find(store, record, "logits")
+    if path is None:
         return None
+    found = read_logits(path)
     logits, labels = found.test
     same = logits.shape[1] == len(record.last.total) and labels.min(initial=0) >= 0
     same = same and tuple(np.bincount(labels, minlength=logits.shape[1])) == record.last.total
@@ -107,7 +108,8 @@ def scored(
     """Yield a row for every variant of a record's logits under every prior and threshold."""
     labels = logits.test[1]
     counts = np.asarray(record.data.class_counts)
-    tasks = [_task(record, many, few) for many, few in grid.thresholds]
+    own = record.data.many_above, record.data.few_below
+    tasks = [_task(record, *(thresholds or own)) for thresholds in grid.thresholds]
     for variant in found:
         for prior in grid.priors:
             shares = prior.shares(counts)

@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from ltbench.errors import LtbenchError, UsageError, first_line
-from ltbench.exchange.bundle import MANIFEST, Manifest, checksum
+from ltbench.exchange.bundle import MANIFEST, Manifest
 from ltbench.runs.files import LARGEST, content_of, is_record
 from ltbench.runs.record import SCHEMA_VERSION
 from ltbench.runs.store import Store
+from ltbench.runs.unit import sha256
 
 LARGEST_MANIFEST = 2**26  # bytes; a file is named by some 150
 LARGEST_WHOLE = 2**31  # bytes of all files unpacked
@@ -70,7 +71,7 @@ class Source:
         content = self.files[name]()
         if self.manifest is not None and name not in listed:
             raise ValueError(f"the manifest does not name {name}")
-        if self.manifest is not None and checksum(content) != listed[name]:
+        if self.manifest is not None and sha256(content) != listed[name]:
             raise ValueError(f"the checksum of {name} is not the manifest's")
         return content
 

@@ -5,11 +5,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import fmean
 
+from ltbench.errors import LtbenchError
 from ltbench.report.settings import MethodRuns
-from ltbench.runs.store import Cell, Store
+from ltbench.runs.record import Record
+from ltbench.runs.store import Store
+from ltbench.runs.unit import find
 
 MOST = 60  # points of a curve; more of them no figure of this size can show
 _Curve = dict[int, float]  # by epoch
@@ -29,23 +31,26 @@ class TrainingCurves:
 
 def curves(store: Store, runs: MethodRuns) -> TrainingCurves:
     """Return a method's curves; empty where no file beside the records reads."""
-    read = [_read(store.curves_path(Cell.of(record))) for record in runs.records]
+    read = [_read(store, record) for record in runs.records]
     return TrainingCurves(
         runs.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
     )
 
 
-def _read(path: Path) -> tuple[_Curve, _Curve]:
+def _read(store: Store, record: Record) -> tuple[_Curve, _Curve]:
     loss: _Curve = {}
     top1: _Curve = {}
     try:
+        path = find(store, record, "curves")
+        if path is None:
+            return loss, top1
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 for curve, name in ((loss, "loss"), (top1, "top1")):
                     text = row.get(name)
                     if text and math.isfinite(value := float(text)):
                         curve[int(row["epoch"])] = value
-    except (OSError, ValueError, KeyError, csv.Error):
+    except (LtbenchError, OSError, ValueError, KeyError, csv.Error):
         return {}, {}  # curves are beside a record, not of it: without them it stands
     return loss, top1
 

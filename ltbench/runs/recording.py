@@ -8,24 +8,31 @@ import torch
 
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
+from ltbench.api.task import Task
 from ltbench.data.readers import Split
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import scores_of
-from ltbench.runs.artifacts import write_curves, write_logits
+from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record
+from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record, same_result
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import TakenError, set_aside, write_unit
 
 
-def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: Store) -> Record:
-    """Evaluate a trained network for one cell; write curves, logits and the record."""
+def record_cell(
+    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None
+) -> Record:
+    """Evaluate a trained network for one cell; write curves, logits and the record, as one unit.
+
+    It takes the place of `before`, what was there when the training began. What has come since is
+    kept: returned where it says the same, else TakenError is raised.
+    """
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
@@ -50,7 +57,7 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),
-        data=_data(split),
+        data=_data(split, training.task),
         last=scores_of(logits, feed.subset.labels, training.task, progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores("best"),
@@ -61,16 +68,33 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
         finished=_now(),
     )
     with suppress(LtbenchError):  # what does not read is replaced
-        before = store.read(cell)
-        if before is not None and before.sources != record.sources:
-            store.set_aside(before)
+        old = store.read(cell)
+        if old is not None and old.sources != record.sources:
+            set_aside(store, old)
     held_out = None
     if held is not None:
         held_out = logits_of(method, network, held, training.autocast), held.subset.labels
-    write_curves(store.curves_path(cell), progress.curves)
-    write_logits(store.logits_path(record.fingerprint), (logits, feed.subset.labels), held_out)
-    store.write(record)
-    return record
+    files = {
+        "curves": curves_csv(progress.curves),
+        "logits": logits_npz((logits, feed.subset.labels), held_out),
+    }
+    try:
+        return write_unit(store, record, files, before)
+    except TakenError:
+        return _taken(record, store)
+
+
+def _taken(record: Record, store: Store) -> Record:
+    """Return the record that has come while this one was trained; raises TakenError for another."""
+    cell = Cell.of(record)
+    there = store.read(cell)
+    if there is not None and same_result(there, record):
+        return there
+    found = "another record" if there is None else f"one with top-1 {there.last.top1:.2f}"
+    raise TakenError(
+        f"{cell} was filled by {found} while it was trained here, to {record.last.top1:.2f}; "
+        "that one is kept, and --force trains it again in its place."
+    )
 
 
 def record_failure(
@@ -95,12 +119,12 @@ def record_failure(
         )
 
 
-def _data(split: Split) -> Data:
+def _data(split: Split, task: Task) -> Data:
     return Data(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
-        many_above=MANY_ABOVE,
-        few_below=FEW_BELOW,
+        many_above=task.many_above,
+        few_below=task.few_below,
         test_images=len(split.test.labels),
     )
 

@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.files import is_record, read_failure, read_record, write_text
+from ltbench.runs.files import content_of, is_record, read_failure, read_record, write_text
 from ltbench.runs.record import Failure, Record
 
 
@@ -40,6 +40,8 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.method} on {self.dataset}, {self.network}, {self.protocol}, seed {self.seed}"
 
+
+HALF_WRITTEN = ("*.tmp", "*.new")  # files that have not their names yet
 
 _TERM = r"[a-z0-9_@]+(\([a-z0-9_]+=[a-z0-9_.]+(, [a-z0-9_]+=[a-z0-9_.]+)*\))?"
 _SIMPLE = re.compile(rf"{_TERM}(\+{_TERM})*")
@@ -130,17 +132,17 @@ class Store:
         self.failure_path(Cell.of(record)).unlink(missing_ok=True)
         return path
 
-    def set_aside(self, record: Record) -> None:
-        """Move a record and its curves into a folder of their own beside their place.
+    def content(self, cell: Cell) -> bytes | None:
+        """Return the bytes in the place of a cell's record, None if nothing is there.
 
-        It bears the fingerprint, and nothing that reads the store looks into it.
+        Of what does not read, as a folder, no bytes.
         """
-        cell = Cell.of(record)
-        folder = self._folder(cell) / record.fingerprint
-        folder.mkdir(exist_ok=True)
-        for path in (self.curves_path(cell), self.path(cell)):
-            if path.exists():
-                path.replace(folder / path.name)
+        try:
+            return content_of(self.path(cell))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return b""
 
     def write_failure(self, failure: Failure) -> Path:
         """Write why a run stopped."""
@@ -154,15 +156,17 @@ class Store:
 
     def sweep(self, cell: Cell, *fingerprints: str) -> None:
         """Remove what a killed run left half-written; call it only under the training's lock."""
-        for path in self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"):
-            path.unlink(missing_ok=True)
+        for ending in HALF_WRITTEN:
+            for path in self.path(cell).parent.glob(f"seed{cell.seed}.{ending}"):
+                path.unlink(missing_ok=True)
         for fingerprint in fingerprints:
             self.sweep_work(fingerprint)
 
     def sweep_work(self, fingerprint: str) -> None:
         """Remove what a killed run left half-written in a training's folder, under its lock."""
-        for path in self.work(fingerprint).glob("*.tmp"):
-            path.unlink(missing_ok=True)
+        for ending in HALF_WRITTEN:
+            for path in self.work(fingerprint).glob(ending):
+                path.unlink(missing_ok=True)
 
     def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:
         """Yield the files that are named as records are, in path order."""

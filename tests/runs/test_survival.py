@@ -182,19 +182,19 @@ def test_a_disk_that_fills_at_the_record_loses_no_epoch(workspace, jobs_of, monk
     from ltbench.runs.execute import run_job
 
     (job,) = jobs_of(workspace.results)
-    real = Store.write
 
-    def full(self, record):
+    def full(path, content):
         raise LtbenchError("cannot write (No space left on device); free some space.")
 
-    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr("ltbench.runs.unit.write_new", full)
     with pytest.raises(LtbenchError, match="No space left"):
         run_job(job, workspace, lambda _: None)
     store = Store(workspace.results)
     (line,) = status(store)
     assert line.failed == (0,)
     assert "No space left" in line.reasons[0]
-    monkeypatch.setattr(Store, "write", real)
+    assert not list(workspace.results.rglob("*.new"))
+    monkeypatch.undo()
     heard = []
     (record,) = run_job(job, workspace, heard.append)
     assert heard == []
