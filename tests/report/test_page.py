@@ -218,6 +218,15 @@ def test_paths_lose_what_is_the_machines(sentence, expected):
     assert without_paths(sentence, Path("/mnt/x/results")) == expected
 
 
+def test_a_difference_says_over_how_many_seeds_it_is_where_not_over_all(store, keep):
+    for seed in range(3):
+        keep("ce", seed, 10)
+        keep("sam", seed + 2, 40)
+    page = render(store).text
+    assert "+10.0 (n = 1)" in page
+    assert "over the seeds both have, n of them unless it says how many" in page
+
+
 def test_seeds_of_different_code_are_told(store, keep, text):
     assert "different code" not in text
     for seed, digest in enumerate(("a" * 8, "b" * 8)):
