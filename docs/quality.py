@@ -7,7 +7,6 @@ seed 0 under `fast(epochs=..., warmup_epochs=2)`; FOLDER/epoch001.pt and so on t
 docs/measure_readings.py looks at. Data lie where LTBENCH_DATA says.
 """
 
-import csv
 import sys
 from pathlib import Path
 from typing import get_args
@@ -22,6 +21,7 @@ from ltbench.data.catalog import dataset
 from ltbench.data.readers import load
 from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of
 
 PER_CLASS = 16  # training images at most
@@ -55,8 +55,8 @@ def main(method_name: str, data_name: str, epochs: int, folder: Path) -> None:
     task, after_epoch = training.task, method.after_epoch
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "quality.csv").open("w", newline="", buffering=1) as file:
-        rows = csv.writer(file)
-        rows.writerow(["epoch", "form", "group", "quality", "distance", "variance"])
+        header = ("epoch", "form", "group", "quality", "distance", "variance")
+        file.write(csv_text([header]))
 
         def observed(network: nn.Module, images: TrainingImages, clock: Clock) -> None:
             after_epoch(network, images, clock)
@@ -67,7 +67,7 @@ def main(method_name: str, data_name: str, epochs: int, folder: Path) -> None:
                 for name, member in task.shots.items():
                     if member.any():
                         means = [f"{term[member].nanmean():.5g}" for term in terms]
-                        rows.writerow([clock.epoch + 1, form, name, *means])
+                        file.write(csv_text([(clock.epoch + 1, form, name, *means)]))
 
         method.after_epoch = observed  # type: ignore[method-assign]
         training.run(lambda event: None)

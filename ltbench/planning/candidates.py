@@ -57,7 +57,7 @@ class Candidate:
         return sum(not jobs for jobs in self.jobs)
 
     def chance(self, added: int) -> float:
-        """Return how many of its values are decided with so many seeds more."""
+        """Return the expected number of its values that `added` more seeds decide."""
         return sum(each.chance(self.finished + added) for each in self.targets)
 
     def missing(self) -> list[int]:

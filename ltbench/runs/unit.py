@@ -71,7 +71,7 @@ def put(
                     path.unlink(missing_ok=True)
         raise
     for path in staged:
-        _settle(path)
+        settle(path)
     store.failure_path(cell).unlink(missing_ok=True)
 
 
@@ -86,7 +86,7 @@ def find(store: Store, record: Record, kind: str) -> Path | None:
     if kind not in record.files:
         return None
     staged = _staged(place, record.files[kind])
-    if staged.exists() and not _settle(staged):
+    if staged.exists() and not settle(staged):
         return staged
     if not place.exists():
         return None
@@ -135,7 +135,7 @@ def _staged(place: Path, digest: str) -> Path:
     return place.with_name(f"{place.name}.{digest[:12]}.new")
 
 
-def _settle(staged: Path) -> bool:
+def settle(staged: Path) -> bool:
     """Give a file whose record is written its place; returns whether the store let it."""
     place = staged.with_name(staged.name.rsplit(".", 2)[0])
     try:
