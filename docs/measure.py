@@ -8,8 +8,6 @@ training is the least of four, before, among and after the others.
 `docs/rebuild.py` puts the result beside the accuracies in docs/findings.md.
 """
 
-import csv
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from ltbench.data.catalog import dataset
 from ltbench.data.profile import class_counts
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
-from ltbench.runs.files import write_text
+from ltbench.runs.files import csv_text, write_text
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Store
 from ltbench.tables.relative_cost import Timing, relative_cost
@@ -43,7 +41,7 @@ def specifications() -> list[str]:
 def seconds(specification: str) -> float:
     """Return the training seconds of one run."""
     info = dataset("cifar10_lt", None).info
-    rules = protocol_of("fast", info)
+    protocol = protocol_of("fast", info)
     counts = class_counts(HEAD, info.classes, 100)
     draw = torch.Generator().manual_seed(0)
 
@@ -54,8 +52,8 @@ def seconds(specification: str) -> float:
 
     data = Split(subset(torch.tensor(counts)), subset(torch.ones(len(counts)).long()), None,
                  tuple(counts), "made up")  # fmt: skip
-    recipe = replace(rules.recipe(), epochs=EPOCHS, warmup_epochs=1)
-    settings = Settings(info, "resnet8", recipe, rules.precision, EPOCHS, 0, torch.device("cpu"))
+    recipe = replace(protocol.recipe(), epochs=EPOCHS, warmup_epochs=1)
+    settings = Settings(info, "resnet8", recipe, protocol.precision, EPOCHS, 0, torch.device("cpu"))
     work = Training(build(specification), data, settings)
     work.run(lambda report: None)
     return work.progress.train_seconds
@@ -66,9 +64,6 @@ if __name__ == "__main__":
     plainly = [seconds(chosen[0]) for _ in range(3)][1:]  # the first finds everything cold
     took = {name: seconds(name) for name in track(chosen, "trainings")}
     base = [Timing(HERE, each) for each in (*plainly, took[chosen[0]], seconds(chosen[0]))]
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["method", "cost"])
-    for name in chosen:
-        writer.writerow([name, f"{relative_cost([Timing(HERE, took[name])], base):.2f}"])
-    write_text(COSTS, table.getvalue())
+    costs = {name: relative_cost([Timing(HERE, took[name])], base) for name in chosen}
+    rows = [(name, f"{cost:.2f}") for name, cost in costs.items()]
+    write_text(COSTS, csv_text([("method", "cost"), *rows]))

@@ -31,8 +31,8 @@ def page(name: str) -> str:
     trained = name if role(cls) == "method" else f"{baseline()}+{name}"
     text = [
         f"# {name}",
-        f"*{role(cls)}*. {_shown(inspect.getdoc(sys.modules[cls.__module__]))}",
-        _shown(inspect.getdoc(cls)),
+        f"*{role(cls)}*. {as_markdown(inspect.getdoc(sys.modules[cls.__module__]))}",
+        as_markdown(inspect.getdoc(cls)),
         f"    ltbench run --methods {trained} --dataset digits_lt",
     ]
     if len(inner) > 1:
@@ -45,7 +45,7 @@ def page(name: str) -> str:
         rows = (f"- `{name}@{key}`: {_changed(cls, key)}" for key in cls.variants)
         text += ["## Variants", "\n".join(rows)]
     if method.deviations:
-        rows = (f"- {_shown(each)}" for each in method.deviations)
+        rows = (f"- {as_markdown(each)}" for each in method.deviations)
         text += ["## Deviations from the paper", "\n".join(rows)]
     every = list(dict.fromkeys(paper for own in papers(name).values() for paper in own))
     entries = "\n\n".join(paper.bibtex for paper in every)
@@ -57,13 +57,13 @@ def _parameters(method: Method) -> str:
     said, hints = meanings(method), typing.get_type_hints(type(method))
     rows = ["| parameter | default | values | meaning |", "| --- | --- | --- | --- |"]
     for field in fields_of(type(method)):
-        words = _shown(said.get(field.name))
-        kind = _kind(hints[field.name])
+        words = as_markdown(said.get(field.name))
+        kind = _type_words(hints[field.name])
         rows.append(f"| `{field.name}` | `{field.default!r}` | {kind} | {words} |")
     return "\n".join(rows)
 
 
-def _kind(hint: typing.Any) -> str:
+def _type_words(hint: typing.Any) -> str:
     """Return the values that a parameter may have, in words."""
     if typing.get_origin(hint) is typing.Literal:
         return ", ".join(f"`{value!r}`" for value in typing.get_args(hint))
@@ -86,9 +86,9 @@ def _link(paper: Paper) -> str:
     return f"- {authors}[{paper.title}]({url}), {paper.venue} {paper.year}"
 
 
-def _shown(text: str | None) -> str:
+def as_markdown(text: str | None) -> str:
     """Return a docstring as Markdown that shows its symbols as they are, but for code."""
     pieces = (text or "").split("`")
-    for place in range(0, len(pieces), 2):
-        pieces[place] = re.sub(r"[\\*_<\[|]", r"\\\g<0>", pieces[place])
+    for index in range(0, len(pieces), 2):
+        pieces[index] = re.sub(r"[\\*_<\[|]", r"\\\g<0>", pieces[index])
     return "`".join(pieces)

@@ -157,9 +157,9 @@ def verdict() -> Figure:
             axes.barh(row, right - left, 0.16, left, color=VERDICT_COLOURS[words[start]])
             limits = f"from {left:.1f}" if words[start] == "differs" else f"to {right:.1f}"
             if right > 0:
-                place = max(left, 0) + (right - max(left, 0)) / 2
+                middle = max(left, 0) + (right - max(left, 0)) / 2
                 label = f"{words[start]} {limits}"
-                axes.text(place, row + 0.16, label, ha="center", va="top", size=7, color="0.25")
+                axes.text(middle, row + 0.16, label, ha="center", va="top", size=7, color="0.25")
         half = float(t.ppf(0.975, METHODS * (n - 1))) * DEVIATION / n**0.5
         for mean in EXAMPLES:
             colour = VERDICT_COLOURS[_word(mean, n)]

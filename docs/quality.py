@@ -1,9 +1,10 @@
 """Feature quality in its three forms after every epoch of a training, on training images.
 
-python docs/quality.py bcl cifar100_lt 40 quality.csv [network]
+python docs/quality.py bcl cifar100_lt 40 FOLDER
 
-One line an epoch, form and shot group: the curves of docs/readings.md, seed 0 under
-`fast(epochs=..., warmup_epochs=2)`. Data lie where LTBENCH_DATA says.
+FOLDER/quality.csv gets one line an epoch, form and shot group: the curves of docs/readings.md,
+seed 0 under `fast(epochs=..., warmup_epochs=2)`; FOLDER/epoch001.pt and so on the weights, which
+docs/measure_readings.py looks at. Data lie where LTBENCH_DATA says.
 """
 
 import csv
@@ -40,23 +41,25 @@ def features_of(
     return features, labels
 
 
-def main(method_name: str, data_name: str, epochs: int, path: Path, network: str = "") -> None:
-    """Train, and write quality, distance and variance to a CSV file as the training goes."""
+def main(method_name: str, data_name: str, epochs: int, folder: Path) -> None:
+    """Train, and write quality, distance, variance and the weights as the training goes."""
     data = dataset(data_name)
     protocol = protocol_of(f"fast(epochs={epochs}, warmup_epochs=2)", data.info)
     settings = Settings(
-        data.info, network or data.info.network, protocol.recipe(), protocol.precision, epochs, 0,
+        data.info, data.info.network, protocol.recipe(), protocol.precision, epochs, 0,
         torch.device("cpu"),
     )  # fmt: skip
     method = build(method_name)
     training = Training(method, load(data, data_root(None)), settings)
     task, after_epoch = training.task, method.after_epoch
-    with path.open("w", newline="", buffering=1) as file:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "quality.csv").open("w", newline="", buffering=1) as file:
         rows = csv.writer(file)
         rows.writerow(["epoch", "form", "group", "quality", "distance", "variance"])
 
         def observed(network: nn.Module, images: TrainingImages, clock: Clock) -> None:
             after_epoch(network, images, clock)
+            torch.save(network.state_dict(), folder / f"epoch{clock.epoch + 1:03d}.pt")
             features, labels = features_of(network, images, clock, task.class_counts)
             for form in get_args(Form):
                 terms = feature_quality(features, labels, task.num_classes, form=form)
@@ -71,4 +74,4 @@ def main(method_name: str, data_name: str, epochs: int, path: Path, network: str
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    main(given[0], given[1], int(given[2]), Path(given[3]), *given[4:5])
+    main(given[0], given[1], int(given[2]), Path(given[3]))

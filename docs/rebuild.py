@@ -47,8 +47,8 @@ def page(text: str, store: Store) -> str:
     costs = measured_costs(store.root / "costs.csv")
 
     def made(block: re.Match[str]) -> str:
-        place, _, names = block[2].partition(": ")
-        here = [r for r in records if f"{r.dataset} {r.network} {r.protocol}" == place]
+        setting, _, names = block[2].partition(": ")
+        here = [r for r in records if f"{r.dataset} {r.network} {r.protocol}" == setting]
         methods = split(names) or ["ce", *_by_accuracy(here)]
         chosen = [r for name in dict.fromkeys(methods) for r in here if r.method == name]
         (comparison,) = compare(chosen)

@@ -96,10 +96,10 @@ def rates(seed: int, n: int, draw: Draw, **options: object) -> tuple[float, floa
     return tuple((100 * found / COLUMNS).tolist())  # type: ignore[return-value]
 
 
-def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a Markdown table."""
-    heads = list(heads)
-    print(f"\n### {title}\n\n| {' | '.join(heads)} |\n|{' --: |' * len(heads)}")
+    columns = list(columns)
+    print(f"\n### {title}\n\n| {' | '.join(columns)} |\n|{' --: |' * len(columns)}")
     for row in rows:
         cells = [f"{each:.1f}" if isinstance(each, float) else str(each) for each in row]
         print(f"| {' | '.join(cells)} |", flush=True)
@@ -117,10 +117,10 @@ def show_rates() -> None:
         least = value(50, [50.0] * n, 1.0, n, known).detectable(ALPHA / METHODS)
         return s, n, none[0], used[0], exact[0], none[3], two[1], two[2], three[2], least
 
-    heads = ("s", "n", "column with a false `differs`", "… shift of 1", "… T = 0",
-             "`holds` of equal values", "`holds` at 2", "`differs` at 2", "`differs` at 3",
-             "detectable")  # fmt: skip
-    table("rates", heads, (line(s, n) for s in (0.3, 0.5, 0.8) for n in (3, 5, 10)))
+    columns = ("s", "n", "column with a false `differs`", "… shift of 1", "… T = 0",
+               "`holds` of equal values", "`holds` at 2", "`differs` at 2", "`differs` at 3",
+               "detectable")  # fmt: skip
+    table("rates", columns, (line(s, n) for s in (0.3, 0.5, 0.8) for n in (3, 5, 10)))
 
 
 def show_edge() -> None:
@@ -151,9 +151,9 @@ def show_robust() -> None:
         "seeds correlated 0.6": (normal(0.5), {"shared": 0.6}),
         "paper's deviation 0.8, ours 0.3": (normal(0.3), {"paper": 0.8 / 0.3}),
     }
-    heads = ("case", *(f"T = {tolerance}, n = {n}" for tolerance in (0, 1) for n in (3, 10)))
+    columns = ("case", *(f"T = {tolerance}, n = {n}" for tolerance in (0, 1) for n in (3, 10)))
     table(
-        "robust", heads,
+        "robust", columns,
         ([name, *(rates(n, n, draw, tolerance=tolerance, **options)[0]
                   for tolerance in (0.0, 1.0) for n in (3, 10))]
          for name, (draw, options) in cases.items()),
@@ -196,29 +196,29 @@ def show_looks() -> None:
             )  # fmt: skip
         return s, *(100 * found / (COLUMNS // 2)).tolist()
 
-    heads = ("s", "false `holds`: seeds named", "added until decided, to 10",
-             "false `differs` in a column: seeds named", "added until decided")  # fmt: skip
-    table("looks", heads, map(line, (0.3, 0.5, 0.8)))
+    columns = ("s", "false `holds`: seeds named", "added until decided, to 10",
+               "false `differs` in a column: seeds named", "added until decided")  # fmt: skip
+    table("looks", columns, map(line, (0.3, 0.5, 0.8)))
 
 
 def show_enough() -> None:
     """Print how often a value is decided once it has as many seeds as the verdict asked for."""
 
     def line(s: float) -> Iterable[object]:
-        random, asked, silent, done, lost = np.random.default_rng(1), 0, 0, 0, 0
+        random, wanted, silent, done, lost = np.random.default_rng(1), 0, 0, 0, 0
         for _ in range(COLUMNS // 10):
             ours = random.normal(50 + random.uniform(-2, 2, (METHODS, 1)), s, (METHODS, 100))
             reported = random.normal(50, s, METHODS).round(1).tolist()
-            for place, judged in enumerate(judge(judgeable(reported, ours[:, :3]))):
+            for index, judged in enumerate(judge(judgeable(reported, ours[:, :3]))):
                 if judged.verdict.word != "undecided":
                     continue
                 n = judged.verdict.enough or 10
-                later = judgeable(reported, ours[:, :n])[place]
+                later = judgeable(reported, ours[:, :n])[index]
                 if judged.verdict.enough is None:
                     silent, lost = silent + 1, lost + bool(decided(later, ALPHA / METHODS))
                 else:
-                    asked, done = asked + 1, done + bool(decided(later, ALPHA / METHODS))
-        return s, asked, 100 * done / asked, silent, 100 * lost / max(silent, 1)
+                    wanted, done = wanted + 1, done + bool(decided(later, ALPHA / METHODS))
+        return s, wanted, 100 * done / wanted, silent, 100 * lost / max(silent, 1)
 
     table("enough", ("s", "told a number", "decided at it", "told none", "decided at 10"),
           map(line, (0.3, 0.5, 0.8)))  # fmt: skip
@@ -253,9 +253,9 @@ def show_gains() -> None:
             )  # fmt: skip
         return n, shared, *(100 * found / COLUMNS).tolist()
 
-    heads = ("n", "correlation", "paired t finds 1.3", "blocks find 1.3", "blocks find 0",
-             "1.3 falsely `differs`", "1.3 `holds`", "P(better) covered")  # fmt: skip
-    table("gains", heads, (line(n, shared) for n in (3, 5, 10) for shared in (0.0, 0.5)))
+    columns = ("n", "correlation", "paired t finds 1.3", "blocks find 1.3", "blocks find 0",
+               "1.3 falsely `differs`", "1.3 `holds`", "P(better) covered")  # fmt: skip
+    table("gains", columns, (line(n, shared) for n in (3, 5, 10) for shared in (0.0, 0.5)))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def run(
     LtbenchError, after all else is trained, with the reason of every training that failed; with
     `debug` the first unforeseen error in a training comes through as it is.
     """
-    files = [Path(each) for each in ([load] if isinstance(load, str | Path) else load)]
+    files = [Path(each).expanduser() for each in ([load] if isinstance(load, str | Path) else load)]
     for file in files:
         load_file(file)
     names, sets = _listed(methods), [dataset_of(name, imbalance) for name in _listed(dataset)]

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from ltbench import Batch, Clock, Method, Outputs, Perturbation, Recipe, Stage, Step
 from ltbench.api.compose import overrides
-from ltbench.api.perturb import Segments, norm, scaled
+from ltbench.api.perturb import Segments, norm, scaled, warn_if_rounded
 from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
 from ltbench.blocks.mixup import mixed
 from ltbench.errors import LtbenchError
@@ -57,6 +57,7 @@ class CCSAM(Method):
         "eps_c is scaled by s and capped; Eq. 8 is not, and grows without bound as losses vanish",
         "the sum over classes is divided by their number in the batch, so the rate keeps its sense",
         "a class with one image gets the radius of a class with two; Eq. 8 is infinite there",
+        "the regulariser of Eq. 5 and 7 is off, as in the release",
         "mixes images as cc_sam+mixup alone, the form of the paper's CIFAR rows; displaced losses "
         "are then towards both labels, in the release towards the first",
         "class-balanced draws with replacement; the release cycles through the classes",
@@ -237,6 +238,8 @@ def class_logits(
     lengths = radius.of(weights, gradients, targets)
     first, second = (lengths / gradients.clamp_min(1e-30)).unsqueeze(2)
     step.log("cc_sam_ratio", lengths.mean() / norm(weights))
+    if step.clock.step == 0:
+        warn_if_rounded(float(lengths.max() / norm(weights)), errors.dtype)
     reach = mean * (outputs["features"] @ features.T)
     moved: Tensor = outputs["logits"] + first * (reach @ errors) + second * bias
     return moved

@@ -16,12 +16,16 @@ class ClassBalancedLoss(Method):
     """(1 - beta) / (1 - beta^{n_y}) times any loss (Eq. 10), factors scaled to sum to C.
 
     Alone it re-weights cross-entropy; behind `+` any other, as focal. beta = 0 is the plain loss,
-    beta towards 1 weighs by 1 / n_y.
+    beta towards 1 weighs by 1 / n_y. `drw(defer=0)` is LDAM-DRW's normalisation.
     """
 
     beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
 
-    deviations = ("softmax losses with the protocol's recipe; the paper also trains sigmoids",)
+    deviations = (
+        "softmax losses with the protocol's recipe; the paper also trains sigmoids",
+        "factors sum to the number of classes, as in the paper's code; LDAM-DRW's code divides by "
+        "the factors' mean over the batch, which is drw(defer=0)",
+    )
 
     def setup(self, task: Task) -> None:
         """Derive the factors [C] from the class counts."""

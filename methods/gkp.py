@@ -54,6 +54,8 @@ class GKP(Grouped):
         "n_c while fewer encoders than groups differ",
         "Fisher of the logit-compensated cross-entropy on about 400 images a group; the penalty's "
         "curvature is at most half of what SGD stands at the epoch's rate",
+        "the base's loss is a mean over images and the penalty divided by the number of groups; "
+        "Eq. 16 sums both over groups",
         "penalty on the encoder alone; with gsa at the undisplaced weights",
     )
 

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ltbench import Outputs, Perturbation, Step
-from ltbench.api.perturb import Segments, combined, inner, norm, rejected, scaled
+from ltbench.api.perturb import Segments, combined, inner, norm, rejected, scaled, warn_if_lost
 from ltbench.api.segments import evaluate_segmented
 from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
@@ -192,6 +192,8 @@ def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) ->
     if "features" not in outputs:
         raise refusal
     features = outputs["features"]
+    if step.clock.step == 0:
+        warn_if_lost(step.network, segments, step.autocast)
     with step.autocast():
         if step.clock.step == 0:
             here = part(features).to(logits)

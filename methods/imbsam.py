@@ -3,7 +3,7 @@ Class-Imbalanced Recognition", ICCV 2023.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
@@ -19,17 +19,21 @@ class ImbSAM(Method):
     Both losses are sums over their images divided by the batch, so rho = 0 is the plain mean. A
     class is in the tail if it has fewer than eta images; where none has, as on CIFAR-10 at
     imbalance 100, eta has to be raised, and it says so. Alone it trains cross-entropy; behind `+`
-    any objective.
+    any objective. `tail`: `twice` adds grad L_tail(w), as released, so that rho = 0 is no longer
+    the mean.
     """
 
     rho: Annotated[float, Ge(0)] = 0.05
     eta: Annotated[int, Ge(0)] = 20
+    tail: Literal["once", "twice"] = "once"
 
+    later = ("tail",)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"release": {"tail": "twice"}}
     deviations = (
         "trained by the protocol's recipe and network, not the release's wider one at rate 0.01",
         "batch statistics move in the first pass only; the release moves them in both",
-        "the paper's sum; the release adds the displaced tail's gradient to that of all images, so "
-        "that the tail counts twice",
+        "the tail's loss as often as `tail` says: once in the paper; the release adds that of the "
+        "displaced tail to that of all images, so that it counts twice",
     )
 
     def setup(self, task: Task) -> None:
@@ -50,5 +54,6 @@ class ImbSAM(Method):
             return step.descend(losses.mean() + step.penalty())
         gradient = step.gradients((losses * tail).mean(), retain=True)
         displaced = step.losses(step.forward(scaled(gradient, self.rho)))
-        value = (losses * ~tail + displaced * tail).mean()
+        here = losses if self.tail == "twice" else losses * ~tail
+        value = (here + displaced * tail).mean()
         return step.descend(value + step.penalty())

@@ -93,8 +93,9 @@ class MORE(Method):
     deviations = (
         "reconstructed from secondary sources: where the prior sits, the sum over logits, which "
         "layers, rank 0.1 and the gradient through f_g are not confirmed",
-        "amplitude 0.001 C, by the mechanism: a head sample's discrepancy falls below half of the "
-        "control's, a tail sample's stays above; at the quoted 2 C the low-rank part is unused",
+        "amplitude 0.001 C, by the mechanism: on digits a head sample's discrepancy ends below "
+        "half of the control's, a tail sample's above; on CIFAR-100-LT after four epochs both are "
+        "below half; at the quoted 2 C the low-rank part is unused",
         "the recipe is the base method's; the paper's was not recovered",
     )
 

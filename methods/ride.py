@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
+from ltbench.blocks.margins import ldam_margins, lowered
 from ltbench.networks import Network
 from ltbench.networks.branches import Blocks, BranchedBackbone
 from ltbench.networks.heads import CosineClassifier
@@ -42,8 +43,7 @@ class RIDE(Method):
     def setup(self, task: Task) -> None:
         """Derive margins, deferred weights and deferred temperatures, each [C]."""
         super().setup(task)
-        counts = task.class_counts.double()
-        self.margins = (self.max_margin * (counts.min() / counts) ** 0.25).float()
+        self.margins = ldam_margins(task.class_counts, self.max_margin)
         self.weights = task.effective_weights(self.beta)
         temperatures = 0.95 + 0.05 * task.num_classes * task.priors.double()
         self.temperatures = (temperatures / temperatures.max()).float()
@@ -70,14 +70,13 @@ class RIDE(Method):
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the sum over the experts, [B]; their weighted mean divides by summed weights."""
         late = clock.progress >= self.defer
-        margins = F.one_hot(batch.targets, self.task.num_classes) * self.margins
-        weights = self.weights[batch.targets] if late else torch.ones_like(margins[:, 0])
+        weights = self.weights[batch.targets] if late else torch.ones_like(outputs["logits"][:, 0])
         temperatures = self.temperatures if late else torch.ones_like(self.temperatures)
         mean = (outputs["logits"].detach() / temperatures).log_softmax(1)
         total = torch.zeros_like(mean[:, 0])
         for logits in outputs["experts"].unbind(1):
-            lowered = logits - self.scale * margins
-            fit = F.cross_entropy(lowered, batch.targets, reduction="none")
+            against = lowered(logits, batch.targets, self.margins, self.scale)
+            fit = F.cross_entropy(against, batch.targets, reduction="none")
             own = (logits / temperatures).log_softmax(1)
             apart = F.kl_div(own, mean, reduction="none", log_target=True).sum(1)
             total = total + fit * weights / weights.mean()

@@ -16,6 +16,9 @@ from ltbench.api.perturb import scaled
 class SAM(Method):
     """Descend along the gradient at w + rho g / |g|: one global norm, no weight decay in g.
 
+    g is the gradient of the mean loss alone. A penalty of another part, like weight decay, takes
+    no part in the ascent and is descended at w.
+
     Alone it trains cross-entropy; behind `+` it modifies any objective. The long-tailed paper's
     CIFAR radii are 0.1 and 0.2 on CE (CIFAR-10, CIFAR-100) and 0.8 on LDAM-DRW.
     """
@@ -29,5 +32,5 @@ class SAM(Method):
 
     def backward(self, step: Step) -> None:
         """Two passes: the gradient here gives the ascent, the gradient there is used."""
-        ascent = scaled(step.gradients(step.objective()), self.rho)
-        step.descend(step.objective(ascent))
+        ascent = scaled(step.gradients(step.losses(step.forward()).mean()), self.rho)
+        step.descend(step.losses(step.forward(ascent)).mean() + step.penalty())

@@ -23,7 +23,7 @@ class VSLoss(Method):
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {"cifar10": {"gamma": 0.15, "tau": 1.25}}
     deviations = (
-        "gamma and tau for CIFAR-100 are those of a later release on SAM, for CIFAR-10 a choice "
+        "gamma and tau for CIFAR-100 are those of Focal-SAM's released code, for CIFAR-10 a choice "
         "near the first release's example (0.2 and 1.2)",
         "without re-weighting, and from the first epoch on",
     )

@@ -87,20 +87,20 @@ def test_commands_parse(page):
 
 
 METHODS = [
-    (page, place)
+    (page, index)
     for page in TEXTS
-    for place, code in enumerate(blocks(page, "python"))
+    for index, code in enumerate(blocks(page, "python"))
     if "(Method)" in code
 ]
 
 
-@pytest.mark.parametrize(("page", "place"), METHODS, ids=lambda each: getattr(each, "name", each))
-def test_methods_hold_to_the_protocol(page, place, tmp_path):
+@pytest.mark.parametrize(("page", "index"), METHODS, ids=lambda each: getattr(each, "name", each))
+def test_methods_hold_to_the_protocol(page, index, tmp_path):
     from ltbench.api import registry
     from ltbench.testing.conformance import check
 
     path = tmp_path / "shown.py"
-    path.write_text(blocks(page, "python")[place])
+    path.write_text(blocks(page, "python")[index])
     with registry.loaded(path) as (name,):
         assert check(name) == []
 

@@ -99,8 +99,8 @@ def test_no_module_imports_itself_by_way_of_others():
 def test_the_tree_in_the_docs_is_this_one():
     text = (ROOT / "docs" / "tree.md").read_text()
     drawn = text.split("```text")[1].split("```")[0].splitlines()
-    places = [line.split()[0].rstrip("/").replace("/", ".") for line in drawn if line.strip()]
-    harness = [name for name in places if name.removesuffix(".py") in LEVEL]
+    modules = [line.split()[0].rstrip("/").replace("/", ".") for line in drawn if line.strip()]
+    harness = [name for name in modules if name.removesuffix(".py") in LEVEL]
     assert {name.removesuffix(".py") for name in harness} == set(LEVEL)
     levels = [LEVEL[name.removesuffix(".py")] for name in harness]
     assert levels == sorted(levels), "the page has the folders in another order"

@@ -41,7 +41,7 @@ def test_a_page_has_every_parameter_deviation_and_paper(pages, name):
 
 
 def test_symbols_of_equations_show_but_code_is_code(pages):
-    assert pages._shown("a_b * `c_d` |e| [f]") == r"a\_b \* `c_d` \|e\| \[f]"
+    assert pages.as_markdown("a_b * `c_d` |e| [f]") == r"a\_b \* `c_d` \|e\| \[f]"
 
 
 def test_pages_of_methods_that_have_gone_go(pages, tmp_path):

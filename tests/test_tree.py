@@ -114,6 +114,69 @@ def test_importing_the_methods_folder_from_the_repository_root_is_refused():
     assert "ImportError: import methods as ltbench.methods" in done.stderr
 
 
+def test_csv_is_written_in_one_place():
+    files = [*HARNESS, *METHODS, *(ROOT / "docs").glob("*.py")]
+    writer = re.compile(r"\bcsv\.(Dict)?[wW]riter\b")
+    assert [name_of(p) for p in files if writer.search(p.read_text())] == ["ltbench/runs/files.py"]
+
+
+# Tests use what is public, so that what is private can change.
+
+
+OF_NAMED_TUPLES = {"_fields", "_replace", "_asdict"}  # public, in spite of their names
+
+
+def is_private(name: str) -> bool:
+    return re.fullmatch(r"_[^\W_]\w*", name) is not None and name not in OF_NAMED_TUPLES
+
+
+def private_names(source: str) -> set[str]:
+    """Return the private functions, classes, methods, variables and attributes of a file."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+    return set(filter(is_private, found))
+
+
+def touched(source: str, private: set[str]) -> Iterator[tuple[int, str]]:
+    """Yield line and name of private names that a file imports, reads, sets or patches.
+
+    A string counts where a name is patched: `"_name"` alone, or the end of a dotted path.
+    """
+    for node in ast.walk(ast.parse(source)):
+        named = []
+        if isinstance(node, ast.ImportFrom):
+            named = [alias.name for alias in node.names]
+        if isinstance(node, ast.Attribute):
+            named = [node.attr]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = [node.value.rpartition(".")[2]]
+        for name in private.intersection(named):
+            yield node.lineno, name
+
+
+def test_no_test_touches_a_private_name_of_another_module():
+    sources = [*HARNESS, *METHODS, *(ROOT / "docs").glob("*.py")]
+    private = set().union(*(private_names(path.read_text()) for path in sources))
+    tests = (ROOT / "tests").rglob("*.py")
+    found = {name_of(path): [*touched(path.read_text(), private)] for path in tests}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_the_search_for_private_names_finds_every_way_to_one():
+    private = private_names("def _f(): self._x = 1\n_A = 2\nclass _C: ...\n_, b = 1, __file__")
+    assert private == {"_f", "_x", "_A", "_C"}
+    source = 'from m import _f, b\no._x\no._x = 1\npatch("m._A")\npatch(m, "_C")\np._u, "a _f"'
+    assert sorted(touched(source, private)) == [
+        (1, "_f"), (2, "_x"), (3, "_x"), (4, "_A"), (5, "_C")
+    ]  # fmt: skip
+
+
 # Adding a method edits no other file.
 
 

@@ -21,6 +21,7 @@ from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import find
 
 FittedOn = Literal["held-out", "test-halves"]
 Value = str | int | float | None
@@ -40,7 +41,7 @@ class EvaluationGrid:
 
 
 @dataclass(frozen=True)
-class _Variant:
+class Variant:
     """Logits [N, C] after a post-hoc part."""
 
     name: str
@@ -48,6 +49,11 @@ class _Variant:
     temperature: float | None = None
     fitted_on: str | None = None
     images: int | None = None  # that the temperature was fitted on
+
+    @property
+    def post_hoc(self) -> str:
+        """Return the name of what was applied, nothing as recorded."""
+        return "" if self.name == AS_RECORDED else self.name
 
 
 def adjusting(specification: str) -> list[Method]:
@@ -71,10 +77,10 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 
     Raises LtbenchError for logits that are damaged or are not what the record was scored by.
     """
-    path = store.logits_path(record.fingerprint)
-    found = read_logits(path)
-    if found is None:
+    path = find(store, record, "logits")
+    if path is None:
         return None
+    found = read_logits(path)
     logits, labels = found.test
     same = logits.shape[1] == len(record.last.total) and labels.min(initial=0) >= 0
     same = same and tuple(np.bincount(labels, minlength=logits.shape[1])) == record.last.total
@@ -89,20 +95,22 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 def evaluate(
     record: Record,
     logits: Logits,
-    ways: EvaluationGrid,
+    grid: EvaluationGrid,
     warn: Callable[[str], object] = warnings.warn,
 ) -> Iterator[dict[str, Value]]:
-    """Yield a row for every way of evaluating one record.
+    """Yield a row for every way of evaluating one record; raises as `variants` does."""
+    yield from scored(record, logits, variants(record, logits, grid, warn), grid)
 
-    `warn` hears of a temperature that cannot be fitted; there is no row of it then. Raises
-    LtbenchError where temperature scaling has nothing held out to be fitted on, UsageError
-    for a shifted prior and a post-hoc part that reads all test images at once.
-    """
+
+def scored(
+    record: Record, logits: Logits, found: Iterable[Variant], grid: EvaluationGrid
+) -> Iterator[dict[str, Value]]:
+    """Yield a row for every variant of a record's logits under every prior and threshold."""
     labels = logits.test[1]
     counts = np.asarray(record.data.class_counts)
-    tasks = [_task(record, many, few) for many, few in ways.thresholds]
-    for variant in _variants(record, logits, ways, warn):
-        for prior in ways.priors:
+    tasks = [_task(record, many, few) for many, few in grid.thresholds]
+    for variant in found:
+        for prior in grid.priors:
             shares = prior.shares(counts)
             for task in tasks:
                 yield {
@@ -111,7 +119,7 @@ def evaluate(
                     "post_hoc": variant.name, "temperature": variant.temperature,
                     "fitted_on": variant.fitted_on, "fitted_images": variant.images,
                     "test_prior": prior.name,
-                    **_scores(variant.logits, labels, task, shares, ways.bins),
+                    **_scores(variant.logits, labels, task, shares, grid.bins),
                 }  # fmt: skip
 
 
@@ -136,27 +144,33 @@ def _scores(
     }  # fmt: skip
 
 
-def _variants(
-    record: Record, logits: Logits, ways: EvaluationGrid, warn: Callable[[str], object]
-) -> Iterator[_Variant]:
+def variants(
+    record: Record, logits: Logits, grid: EvaluationGrid, warn: Callable[[str], object]
+) -> Iterator[Variant]:
+    """Yield a record's logits as recorded, after every post-hoc part, and scaled.
+
+    `warn` hears of a temperature that cannot be fitted, which is left out then. Raises
+    LtbenchError where temperature scaling has nothing held out to be fitted on, UsageError
+    for a shifted prior and a post-hoc part that reads all test images at once.
+    """
     plain = logits.test[0]
-    yield _Variant(AS_RECORDED, plain)
+    yield Variant(AS_RECORDED, plain)
     task = _task(record, record.data.many_above, record.data.few_below)
-    for specification in ways.post_hoc:
+    for specification in grid.post_hoc:
         found = adjusting(specification)
         for part in found:
             part.setup(task)
         name, adjusted = "+".join(map(describe, found)), _adjusted(plain, found)
-        shifted = [prior.name for prior in ways.priors if prior.ratio != 1]
+        shifted = [prior.name for prior in grid.priors if prior.ratio != 1]
         if shifted and not np.allclose(adjusted[::2], _adjusted(plain[::2], found), atol=1e-4):
             raise UsageError(
                 f"{name} reads the whole test set at once, which is balanced here, so it cannot "
                 f"be evaluated under test prior {shifted[0]}; leave one of the two out."
             )
-        yield _Variant(name, adjusted)
-    if ways.fitted_on is not None:
+        yield Variant(name, adjusted)
+    if grid.fitted_on is not None:
         fitted = (
-            _by_held_out(record, logits) if ways.fitted_on == "held-out" else _by_halves(logits)
+            _by_held_out(record, logits) if grid.fitted_on == "held-out" else _by_halves(logits)
         )
         if fitted is None:
             warn(
@@ -167,7 +181,7 @@ def _variants(
             yield fitted
 
 
-def _by_held_out(record: Record, logits: Logits) -> _Variant | None:
+def _by_held_out(record: Record, logits: Logits) -> Variant | None:
     if logits.held_out is None:
         raise LtbenchError(
             f"{Cell.of(record)} kept no training images apart to fit a temperature on; train it "
@@ -176,12 +190,12 @@ def _by_held_out(record: Record, logits: Logits) -> _Variant | None:
     fitted, images = temperature(*logits.held_out), len(logits.held_out[1])
     if fitted is None:
         return None
-    return _Variant(
+    return Variant(
         "temperature", logits.test[0] / fitted, fitted, "held-out training images", images
     )
 
 
-def _by_halves(logits: Logits) -> _Variant | None:
+def _by_halves(logits: Logits) -> Variant | None:
     """Scale each half of the test images by what fits the other best; their mean is stated."""
     plain, labels = logits.test
     first = halves(labels)
@@ -193,7 +207,7 @@ def _by_halves(logits: Logits) -> _Variant | None:
         scaled[half] /= fitted
         found.append(fitted)
     mean = float(np.mean(found))
-    return _Variant("temperature", scaled, mean, "the other half of the test set", len(labels) // 2)
+    return Variant("temperature", scaled, mean, "the other half of the test set", len(labels) // 2)
 
 
 def _adjusted(logits: Floats, found: Iterable[Method]) -> Floats:
@@ -208,18 +222,20 @@ def _task(record: Record, many_above: int, few_below: int) -> Task:
     return Task(counts, record.settings.get("validation", 0), many_above, few_below)
 
 
-def commands(cells: Iterable[Cell], results: Path) -> list[str]:
-    """Return the commands that train cells again, in a folder of their own beside `results`."""
-    groups: dict[tuple[str, str, str], list[Cell]] = {}
+def commands(cells: Iterable[Cell], results: Path) -> dict[str, int]:
+    """Return the commands that train cells again, and how many of them each.
+
+    They go into a folder of their own beside `results`.
+    """
+    by_setting: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.dataset, cell.network, cell.protocol), []).append(cell)
-    return [
+        by_setting.setdefault((cell.dataset, cell.network, cell.protocol), []).append(cell)
+    named = results.resolve() if results.name in ("", "..") else results
+    beside = named.with_name(f"{named.name}-again")
+    return {
         run_command(
             [cell.method for cell in members], dataset(where[0]), *where[1:],
-            sorted({cell.seed for cell in members}),
-            results=results.resolve().with_name(f"{results.resolve().name}-again")
-            if results.name in ("", "..")
-            else results.with_name(f"{results.name}-again"),
-        )
-        for where, members in groups.items()
-    ]  # fmt: skip
+            sorted({cell.seed for cell in members}), results=beside,
+        ): len(members)
+        for where, members in by_setting.items()
+    }  # fmt: skip

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from ltbench.data.profile import shot_groups
-from ltbench.runs.artifacts import Logits
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, shot_groups
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, slug
 
@@ -17,15 +16,19 @@ if TYPE_CHECKING:
 Counts = npt.NDArray[Any]
 
 
-def confusion(logits: Logits) -> Counts:
-    """Return test images by true class (rows) and predicted class (columns), [C, C]."""
-    scores, labels = logits.test
+def confusion(scores: Counts, labels: Counts) -> Counts:
+    """Return test images by true class (rows) and predicted class (columns), [C, C].
+
+    Of logits [N, C] and labels [N].
+    """
     classes = scores.shape[1]
     pairs = labels * classes + scores.argmax(1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def by_class(record: Record, counts: Counts) -> "pd.DataFrame":
+def by_class(
+    record: Record, counts: Counts, many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW
+) -> "pd.DataFrame":
     """Return precision, recall and F1 in percent, a row a class; none where nothing was predicted.
 
     precision = hits / predicted, recall = hits / images of the class, F1 their harmonic mean,
@@ -39,7 +42,9 @@ def by_class(record: Record, counts: Counts) -> "pd.DataFrame":
         {
             "class": np.arange(len(counts)),
             "training_images": trained,
-            "shots": shot_groups(trained, record.settings.get("validation", 0)),
+            "shots": shot_groups(
+                trained, record.settings.get("validation", 0), many_above, few_below
+            ),
             "test_images": images,
             "predicted": predicted,
             "precision": _percent(hits, predicted),
@@ -49,11 +54,13 @@ def by_class(record: Record, counts: Counts) -> "pd.DataFrame":
     )
 
 
-def by_image(logits: Logits) -> "pd.DataFrame":
-    """Return every test image in the order of the test set: label, prediction, confidence."""
+def by_image(scores: Counts, labels: Counts) -> "pd.DataFrame":
+    """Return every test image in the order of the test set: label, prediction, confidence.
+
+    Of logits [N, C] and labels [N].
+    """
     import pandas as pd  # noqa: PLC0415
 
-    scores, labels = logits.test
     likely = softmax(scores.astype(np.float64), axis=1)
     return pd.DataFrame(
         {
@@ -65,10 +72,11 @@ def by_image(logits: Logits) -> "pd.DataFrame":
     )
 
 
-def file_name(record: Record) -> str:
-    """Return a name for the files of a record's method, without its seed."""
+def file_name(record: Record, post_hoc: str = "") -> str:
+    """Return a name for the files of a record's method after a post-hoc part, without its seed."""
     cell = Cell.of(record)
-    return "_".join(map(slug, (cell.dataset, cell.protocol, cell.network, cell.method)))
+    named = (cell.dataset, cell.protocol, cell.network, cell.method, post_hoc)
+    return "_".join(map(slug, filter(None, named)))
 
 
 def _percent(part: Counts, whole: Counts) -> Counts:

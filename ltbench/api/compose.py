@@ -53,9 +53,10 @@ def is_post_hoc(part: Method | type[Method]) -> bool:
 
 
 def name_of(part: Method) -> str:
-    """Return how messages call a part: the name the registry found it under, or its class."""
-    name: str = getattr(part, "registered_name", type(part).__name__)
-    return name
+    """Return the name of a part: the one it was asked for by, else its file's or its class's."""
+    package, _, file = type(part).__module__.rpartition(".")
+    unasked = file if package == "ltbench.methods" else type(part).__name__
+    return str(getattr(part, "registered_name", unasked))
 
 
 class Compose(Method):

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass
 from functools import cached_property
 from typing import Any
 
-from ltbench.api.reading import Source, UnreadableError, defined
+from ltbench.api.reading import SourceFile, UnreadableError, defined
 
 _NO_PARAMETERS = ("typing.ClassVar", "dataclasses.InitVar")
 
@@ -23,7 +23,7 @@ class Parameter:
 class Declaration:
     """One class in a file."""
 
-    source: Source
+    source: SourceFile
     node: ast.ClassDef
 
     @property
@@ -33,7 +33,7 @@ class Declaration:
 
     @cached_property
     def line(self) -> "list[Declaration]":
-        """Return it and what it derives from, nearest first, as far as there are files."""
+        """Return the class and its ancestors, nearest first, as far as their files are here."""
         found = [self]
         for base in self.node.bases:
             try:
@@ -46,7 +46,7 @@ class Declaration:
 
     @property
     def ancestors(self) -> set[str]:
-        """Return the full names of what it derives from."""
+        """Return the full names of its base classes, and of theirs."""
         return {each.name for each in self.line[1:]}
 
     def attribute(self, name: str) -> Any:
@@ -107,7 +107,7 @@ class Declaration:
         return self.source.value(words["default"]) if "default" in words else MISSING, True
 
 
-def declarations(source: Source) -> Iterator[Declaration]:
+def declarations(source: SourceFile) -> Iterator[Declaration]:
     """Yield the classes of a file in their order."""
     for node in source.names.values():
         if isinstance(node, ast.ClassDef):

@@ -40,6 +40,7 @@ class Method:
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
     version: ClassVar[int] = 1  # raised by a change that makes runs of before another method's
+    later: ClassVar[tuple[str, ...]] = ()  # parameters that count only where they differ
 
     task: Task = field(init=False, repr=False, compare=False)
     state: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -49,7 +50,7 @@ class Method:
     def on_compose(self, parts: "tuple[Method, ...]") -> None:
         """Take note of all parts, in order; called for each composition this method is in.
 
-        State they share is one part's, read by the others. Raises TypeError for parts that clash.
+        State that parts share is kept by one of them. Raises TypeError for parts that clash.
         """
 
     def setup(self, task: Task) -> None:
@@ -72,7 +73,6 @@ class Method:
         return network
 
     # the objective: pure functions
-
     def augment(self, view: View, targets: Tensor, clock: Clock) -> View:
         """Return the parts of an epoch's first view: these, others added, dropped or reordered.
 
@@ -139,7 +139,7 @@ class Method:
 
 @dataclass
 class Step:
-    """One optimisation step on the method's mix of a batch: its objective, here or displaced."""
+    """One optimisation step on a batch that the method mixed: outputs, losses and gradients."""
 
     method: Method
     network: nn.Module
@@ -157,8 +157,8 @@ class Step:
     def forward(self, perturbation: Perturbation | Segments | None = None) -> Outputs:
         """Return the outputs, in float32 or finer, at the weights plus `perturbation`.
 
-        With `Segments` every image is at its own segment's weights; what an output does not owe
-        to images, such as prototypes, is at the undisplaced ones.
+        With `Segments` every image is at its own segment's weights; an output of weights alone,
+        such as prototypes, is at the undisplaced ones.
         """
         if perturbation and not self.clock.step:
             warn_if_lost(self.network, perturbation, self.autocast)

@@ -119,23 +119,28 @@ def warn_if_lost(
     perturbation: Perturbation | Segments,
     autocast: Callable[[], AbstractContextManager[Any]],
 ) -> None:
-    """Warn where a perturbation, of segments the largest, is below what precision resolves.
-
-    Weights are rounded to multiples of eps, the spacing of numbers at 1. What is added to all of
-    them survives in sums over them down to a fraction of that; below eps / 64 of their norm
-    (bfloat16: 1.2e-4) the gradient's change is rounding.
-    """
+    """Warn where a perturbation, of segments the largest, is below what precision resolves."""
     parts = perturbation.perturbations if isinstance(perturbation, Segments) else [perturbation]
     first, parameters = next(network.parameters()), dict(network.named_parameters())
     with autocast():
         lower = torch.is_autocast_enabled(first.device.type)
         dtype = torch.get_autocast_dtype(first.device.type) if lower else first.dtype
     ratios = [float(norm(p) / norm({name: parameters[name] for name in p})) for p in parts if p]
+    warn_if_rounded(max(ratios, default=0.0), dtype)
+
+
+def warn_if_rounded(ratio: float, dtype: torch.dtype) -> None:
+    """Warn where a perturbation of `ratio` times the weights' norm is rounding in a precision.
+
+    Weights are rounded to multiples of eps, the spacing of numbers at 1. What is added to all of
+    them survives in sums over them down to a fraction of that; below eps / 64 of their norm
+    (bfloat16: 1.2e-4) the gradient's change is rounding.
+    """
     least = torch.finfo(dtype).eps / 64
-    if 0 < max(ratios, default=0.0) < least:
+    if 0 < ratio < least:
         warnings.warn(
             f"perturbations of less than {least:.1e} of the weights' norm are rounding in "
             f"{str(dtype).removeprefix('torch.')}; train with precision='float32' in the protocol, "
             "or with larger ones.",
-            stacklevel=3,
+            stacklevel=4,
         )

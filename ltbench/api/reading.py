@@ -1,4 +1,4 @@
-"""Python files read with `ast`: what a name in one stands for, while nothing is run or imported."""
+"""Python files read with `ast`: the definition behind a name, while nothing is run or imported."""
 
 import ast
 import builtins
@@ -35,7 +35,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourceFile:
     """One file; `module` is the name under which it would be imported."""
 
     module: str
@@ -133,7 +133,7 @@ class Source:
                 yield self.value(key), self.value(value)
 
 
-def source_of(module: str) -> Source | None:
+def source_of(module: str) -> SourceFile | None:
     """Return the file of a module, if it has one; no package on the way to it is imported."""
     top, *rest = module.split(".")
     spec = find_spec(top)
@@ -152,12 +152,12 @@ _MAPPED = "ltbench.methods"
 
 
 @cache
-def _opened(module: str, path: str) -> Source:
-    return Source(module, Path(path))
+def _opened(module: str, path: str) -> SourceFile:
+    return SourceFile(module, Path(path))
 
 
 def settled(name: str) -> str:
-    """Return the full name of what a dotted name stands for, past all that only pass it on."""
+    """Return the full name of the definition behind a dotted name, re-exports followed."""
     module, _, last = name.rpartition(".")
     if not module or module.partition(".")[0] in _MODULES:
         return name
@@ -166,7 +166,7 @@ def settled(name: str) -> str:
     return settled(found) if isinstance(found, str) and found != name else name
 
 
-def defined(name: str) -> "tuple[Source, ast.ClassDef | ast.expr]":
+def defined(name: str) -> "tuple[SourceFile, ast.ClassDef | ast.expr]":
     """Return the file and the definition of a full name; raises UnreadableError without them."""
     module, _, last = name.rpartition(".")
     source = source_of(module) if module else None
@@ -176,7 +176,7 @@ def defined(name: str) -> "tuple[Source, ast.ClassDef | ast.expr]":
     return source, found
 
 
-def _named(source: Source, node: ast.expr) -> Any:
+def _named(source: SourceFile, node: ast.expr) -> Any:
     own = source.names.get(node.id) if isinstance(node, ast.Name) else None
     if isinstance(own, ast.expr):
         return source.value(own)

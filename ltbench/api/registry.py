@@ -156,14 +156,22 @@ def completed(trained: Method, specification: str) -> Method:
 
 
 def parameters(method: Method) -> dict[str, dict[str, Any]]:
-    """Return every parameter of every part, defaults included, by part; of an alias, its parts'."""
+    """Return every parameter of every part by part, defaults included but for `later` ones.
+
+    Of an alias, they are its parts'.
+    """
     resolved: dict[str, dict[str, Any]] = {}
     for part in leaves(method):
         term = _term(part)
         head = f"{term.name}@{term.variant}" if term.variant else term.name
         again = sum(other.partition("#")[0] == head for other in resolved)
         key = f"{head}#{again + 1}" if again else head  # a part may stand twice
-        resolved[key] = {f.name: getattr(part, f.name) for f in fields_of(type(part))}
+        every = {f.name: (getattr(part, f.name), f.default) for f in fields_of(type(part))}
+        resolved[key] = {
+            name: value
+            for name, (value, usual) in every.items()
+            if name not in part.later or value != usual
+        }
     return resolved
 
 
@@ -217,9 +225,8 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
 
 
 def _term(part: Method) -> Term:
-    name = getattr(part, "registered_name", type(part).__module__.rpartition(".")[2])
     variant = getattr(part, "registered_variant", "")
-    taken = signature_of(type(part), name)
+    taken = signature_of(type(part), name_of(part))
     return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ltbench.api.declarations import Declaration, Parameter, declarations
 from ltbench.api.parameters import validated
-from ltbench.api.reading import Source, UnreadableError, defined, settled, source_of
+from ltbench.api.reading import SourceFile, UnreadableError, defined, settled, source_of
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse
 
@@ -104,7 +104,7 @@ def load_file(path: Path) -> str:
     """
     name = checked_name(path)
     try:
-        _ = Source(name, path).tree
+        _ = SourceFile(name, path).tree
     except UnreadableError as error:
         raise UsageError(f"--load {path}: {error}; mend the file.") from None
     _loaded[name] = path
@@ -130,7 +130,7 @@ def signature(name: str) -> Signature | None:
     """Return what a method takes; None where it is not there, or only running it would tell."""
     try:
         if name in _loaded:
-            return _of_module(Source(f"ltbench_loaded_{name}", _loaded[name]), name)
+            return _of_module(SourceFile(f"ltbench_loaded_{name}", _loaded[name]), name)
         if name in own():
             return _own_signature(name)
         if name in installed():
@@ -172,7 +172,7 @@ def _of_point(point: EntryPoint, name: str) -> Signature:
     raise UnreadableError(f"{point.value} is no class in a file")
 
 
-def _of_module(source: Source, name: str) -> Signature:
+def _of_module(source: SourceFile, name: str) -> Signature:
     """Return the signature of a file's first method, which is the one it is named after."""
     for declared in declarations(source):
         if _METHOD in declared.ancestors:

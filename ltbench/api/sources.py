@@ -1,10 +1,10 @@
 """The files that are executed for a method that is not ltbench's own, and their hashes.
 
-They are the method's file and every module of its own folder (of a file given by hand) or of its
-own package (of an installed one) that it imports, at once or later, itself or through another.
+They are the method's file and every module that it imports, at once or later, itself or through
+another: from its own folder (of a file given by hand), its own package (of an installed one), and
+anywhere else on the path but the standard library and what else is installed.
 """
 
-import ast
 import hashlib
 import importlib
 import importlib.util
@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from ltbench.api.imports import closure, file_under
 from ltbench.errors import UsageError, first_line
 
 _PREFIX = "ltbench_loaded_"
 _hashes: dict[str, dict[str, str]] = {}  # by the method's module, as it was executed
+_closures: dict[str, dict[str, Path]] = {}  # the files of these hashes
 
 
 def execute(path: Path) -> ModuleType:
@@ -32,10 +34,12 @@ def execute(path: Path) -> ModuleType:
         raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     folder = path.resolve().parent
-    files = _closure(name, path.resolve(), folder)
-    for helper in files.keys() - {name}:
+    files = closure(name, path.resolve(), folder)
+    beside = {each: file for each, file in files.items() if file_under(folder, each) == file}
+    for helper in beside.keys() - {name}:
         _check_name(path, helper, files[helper])
-        sys.modules.pop(helper, None)
+    for helper in _to_execute(files, beside) - {name}:
+        _forget(helper)
     sys.modules[name] = module  # dataclasses look their module up while it runs
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -48,10 +52,20 @@ def execute(path: Path) -> ModuleType:
         del sys.modules[name]
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise UsageError(f"--load {path}: {reason}; mend the file.") from error
-    for helper in files.keys() - {name}:
+    for helper in beside.keys() - {name}:
         _check_name(path, helper, files[helper])
-    _hashes[name] = _hashed(name, files)
+    _closures[name], _hashes[name] = files, _hashed(name, files)
     return module
+
+
+def files_of(module: ModuleType) -> dict[str, Path]:
+    """Return the files that are executed for a method, by the names of their modules."""
+    name = module.__name__
+    if name not in _closures and module.__file__:
+        path, top = Path(module.__file__).resolve(), name.partition(".")[0]
+        depth = name.count(".") + (path.stem == "__init__")
+        _closures[name] = closure(name, path, path.parents[depth], top)
+    return _closures.get(name, {})
 
 
 def hashes_of(module: ModuleType) -> dict[str, str]:
@@ -60,17 +74,16 @@ def hashes_of(module: ModuleType) -> dict[str, str]:
     Of a file given by hand they are as it was executed, whatever has become of it since.
     """
     name = module.__name__
-    if name not in _hashes and module.__file__:
-        path, top = Path(module.__file__).resolve(), name.partition(".")[0]
-        depth = name.count(".") + (path.stem == "__init__")
-        _hashes[name] = _hashed(name, _closure(name, path, path.parents[depth], top))
-    return _hashes.get(name, {})
+    if name not in _hashes:
+        _hashes[name] = _hashed(name, files_of(module))
+    return _hashes[name]
 
 
 @contextmanager
 def forgotten_after() -> Iterator[None]:
     """Let a block execute files; what it made importable is forgotten after it."""
-    modules, path, hashes = dict(sys.modules), list(sys.path), dict(_hashes)
+    modules, path = dict(sys.modules), list(sys.path)
+    hashes, closures = dict(_hashes), dict(_closures)
     try:
         yield
     finally:
@@ -82,66 +95,32 @@ def forgotten_after() -> Iterator[None]:
             ):
                 del sys.modules[name]
         sys.path[:] = path
-        _hashes.clear()
-        _hashes.update(hashes)
+        for now, before in ((_hashes, hashes), (_closures, closures)):
+            now.clear()
+            now.update(before)  # type: ignore[arg-type]
 
 
-def _closure(name: str, path: Path, root: Path, top: str = "") -> dict[str, Path]:
-    """Return the modules under `root` that a module imports, itself included, by dotted name.
+def _to_execute(files: dict[str, Path], beside: dict[str, Path]) -> set[str]:
+    """Return the modules to execute anew: those beside, and all if one elsewhere may be another.
 
-    `top` limits them to one package; ltbench itself is never among them.
+    That is one which is imported, and whose hash is not known to be of what was executed.
     """
-    found, left = {}, [(name, path)]
-    while left:
-        name, path = left.pop()
-        if name in found:
-            continue
-        found[name] = path
-        for other in imported(name, path):
-            head = other.partition(".")[0]
-            if head != "ltbench" and (not top or head == top):
-                file = _file_of(root, other)
-                if file is not None:
-                    left.append((other, file))
-    return found
+    known = {(name, digest) for each in _hashes.values() for name, digest in each.items() if name}
+    elsewhere = files.keys() - beside.keys()
+    stale = any(
+        name in sys.modules and (name, _digest(files[name])) not in known for name in elsewhere
+    )
+    return set(files) if stale else set(beside)
 
 
-def imported(name: str, path: Path) -> Iterator[str]:
-    """Yield the dotted names that a module may import, anywhere in its text."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return  # executing it says what is wrong
-    package = name if path.stem == "__init__" else name.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            given = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: len(package.split(".")) + 1 - node.level]
-            above = ".".join(parts) if node.level else ""
-            base = [word for word in (above, node.module) if word]
-            given = [".".join(base), *(".".join([*base, alias.name]) for alias in node.names)]
-        elif isinstance(node, ast.Call) and len(node.args) == 1:  # importlib.import_module("…")
-            (word,) = node.args
-            called = ast.unparse(node.func).rpartition(".")[2]
-            given = []
-            if called in ("import_module", "__import__") and isinstance(word, ast.Constant):
-                given = [str(word.value)]
-        else:
-            continue
-        for dotted in given:
-            words = dotted.split(".")
-            yield from (".".join(words[: end + 1]) for end in range(len(words)))
-
-
-def _file_of(root: Path, dotted: str) -> Path | None:
-    if not all(word.isidentifier() for word in dotted.split(".")):
-        return None
-    place = root.joinpath(*dotted.split("."))
-    for path in (place / "__init__.py", place.with_suffix(".py")):
-        if path.is_file():
-            return path
-    return None
+def _forget(name: str) -> None:
+    """Let a module be imported anew, and from packages that are no file as well."""
+    sys.modules.pop(name, None)
+    package = name.rpartition(".")[0]
+    while package:
+        if package in sys.modules and getattr(sys.modules[package], "__file__", None) is None:
+            del sys.modules[package]
+        package = package.rpartition(".")[0]
 
 
 def _check_name(path: Path, helper: str, file: Path) -> None:
@@ -155,9 +134,12 @@ def _check_name(path: Path, helper: str, file: Path) -> None:
 
 def _hashed(name: str, files: dict[str, Path]) -> dict[str, str]:
     return {
-        "" if module == name else module: hashlib.sha256(path.read_bytes()).hexdigest()
-        for module, path in sorted(files.items())
+        "" if module == name else module: _digest(path) for module, path in sorted(files.items())
     }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextmanager

@@ -31,9 +31,10 @@ class Grouped(Method):
     After every epoch each class keeps the encoder whose feature quality was best for it so far, as
     a reference to that epoch's snapshot. From the share `start` of the epochs on, in steps of the
     share `interval` until the share `freeze`, the classes are partitioned anew by the similarity of
-    their encoders. While fewer than `groups` snapshots differ, the groups are of equal width in
-    log n_c. A sum over groups is one over means (`group`), each times 1 / groups so that the
-    learning rate keeps its sense, the literal `sum`, or weighted by the groups' shares (`image`).
+    their encoders. While fewer than `groups` snapshots differ, or the cut is degenerate, the groups
+    are of equal width in log n_c. A sum over groups is one over means (`group`), each times
+    1 / groups so that the learning rate keeps its sense, the literal `sum`, or weighted by the
+    groups' shares (`image`).
     """
 
     groups: Annotated[int, Ge(1)] = 4
@@ -43,7 +44,7 @@ class Grouped(Method):
     freeze: Share = 0.8  # epoch 160 of 200, the first drop of the learning rate
     affinity: Affinity = "centred"  # of encoders, without their mean; raw: with it
     quality: Form = "release"  # the one that rises as Figure 2 does; plain: Eq. 19 as printed
-    quality_beta: float = 0.5  # of Eq. 19
+    quality_beta: float = 0.5  # of Eq. 19; the release's form has none
     quality_view: Literal["crop", "clean"] = "crop"  # a contrastive view's box, fresh every epoch
     quality_images: Annotated[int, Ge(2)] = 16  # per class at most, always the same ones
 
@@ -105,7 +106,7 @@ class Grouped(Method):
         return SnapshotBank(**state["bank"]).prototype(state["groups"] == group)
 
     def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
-        """Update the snapshots, and the groups where it is time; the owner's duty alone."""
+        """Update the snapshots, and in some epochs the groups; only the owner does anything."""
         if self.owner is not self or "bank" not in self.state:
             return
         finished, first = clock.epoch + 1, max(1, math.ceil(self.start * clock.epochs))

@@ -76,7 +76,13 @@ class Contrastive(Method):
 
 
 def balanced_contrast(anchors: Tensor, targets: Tensor, prototypes: Tensor, tau: float) -> Tensor:
-    """Return L_i of every anchor, [2B]; anchors [2B, P] are all of one view, then of the other."""
+    """Return the balanced contrastive loss L_i of every anchor, [2B].
+
+    Anchors [2B, P] are all of one view, then of the other; the prototypes [C, P] are keys besides.
+    With s_ik = anchor_i . key_k / tau, b_c images of class c, w_ik = 2 b_c + 1 keys of k's class c,
+    one fewer for i's own, and the sum over the positives p != i:
+    L_i = log sum_{k != i} exp(s_ik) / w_ik - sum_p s_ip / (2 b_{y_i}).
+    """
     classes = torch.arange(len(prototypes), device=targets.device)
     labels = targets.repeat(2)
     keys, key_labels = torch.cat((anchors, prototypes)), torch.cat((labels, classes))

@@ -1,4 +1,4 @@
-"""Gradients of parts of a batch, and how far theory lets weights move along them."""
+"""Gradients of the mean loss of parts of a batch: exact, or through each part's own images."""
 
 import torch
 from torch import Tensor
@@ -14,11 +14,12 @@ GroupGradients = dict[int, Perturbation]
 def exact_gradients(
     step: Step, members: Tensor, within: str = ""
 ) -> tuple[Outputs, GroupGradients]:
-    """Return the outputs here and the segments' gradients, by the weights that begin `within`.
+    """Return the undisplaced outputs and the gradient of every segment's mean loss.
 
+    By the trainable parameters whose name begins `within`; `members` [B] are the images' segments.
     One forward pass, and one backward pass a segment: batch statistics and contrasts couple the
     images, so a segment's loss has a gradient through the other images too. The losses are those
-    without the loss weight. The graph of the outputs is kept only where `within` leaves it useful.
+    without the loss weight. With a `within` the outputs keep their graph, else it is freed.
     Raises LtbenchError for a gradient that is not finite.
     """
     outputs = step.forward()
@@ -36,11 +37,12 @@ def exact_gradients(
 def owned_gradients(
     step: Step, members: Tensor, within: str = ""
 ) -> tuple[Outputs, GroupGradients]:
-    """Return outputs and segments' gradients by one backward pass, through a segment's images only.
+    """Return the outputs and the segments' gradients through their own images, in one pass back.
 
-    Every segment computes with a copy of the weights, whose gradient is divided by the segment's
-    share in the batch; what reaches the weights past all images, such as through prototypes, is
-    added to each. So, weighted by their shares, the gradients add up to the batch's gradient.
+    Arguments and errors are those of `exact_gradients`. Every segment computes with a copy of the
+    weights, whose gradient is divided by the segment's share in the batch; the gradient that
+    reaches weights without images, as through prototypes, is added to each. So, weighted by their
+    shares, the gradients add up to the batch's gradient.
     """
     named = step.network.named_parameters()
     weights: Perturbation = {n: w for n, w in named if w.requires_grad and n.startswith(within)}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.options import Load, Results, path_of
-from ltbench.cli.views.evaluation import Format, draw_confusion, write_predictions, write_rows
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.evaluation import Confusions, write_rows
+from ltbench.cli.views.rows import Format, load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
@@ -72,53 +72,68 @@ def evaluate(
 
     A record is never changed: what is shown here stands in no table.
     """
-    from ltbench.analysis.posthoc import commands, logits_of
-    from ltbench.analysis.posthoc import evaluate as rows_of
-    from ltbench.analysis.predictions import confusion as matrix_of
-    from ltbench.analysis.predictions import file_name
-    from ltbench.runs.store import Cell, Store
+    from ltbench.analysis.posthoc import logits_of, scored, variants
+    from ltbench.runs.provenance import joined_cells
+    from ltbench.runs.store import Store
 
     load_files(load)
-    ways = _ways(thresholds, priors, posthoc, temperature, bins)
+    grid = _grid(thresholds, priors, posthoc, temperature, bins)
+    predictions = None if confusion is None else _confusions(confusion, grid)
     store = Store(results)
     records = _chosen(store.records(), methods, dataset, protocol)
     rows: list[dict[str, Any]] = []
+    used: list[Record] = []
     lacking: list[Record] = []
     problems: list[str] = []
-    predicted: dict[str, list[tuple[Record, Any]]] = {}  # confusion matrices, by method
     for record in records:
         try:
             logits = logits_of(record, store)
             if logits is None:
                 lacking.append(record)
-            else:
-                rows += list(rows_of(record, logits, ways, problems.append))
-                if confusion is not None:
-                    predicted.setdefault(file_name(record), []).append((record, matrix_of(logits)))
-                    write_predictions(confusion, record, logits)
+                continue
+            found = list(variants(record, logits, grid, problems.append))
+            rows += scored(record, logits, found, grid)
+            used.append(record)
         except UsageError:
             raise
         except LtbenchError as error:
             problems.append(str(error))
+            continue
+        if predictions is not None:
+            for variant in found:
+                predictions.add(record, variant, logits.test[1])
+    told = joined_cells(used)
+    problems += filter(None, (said.refusal for said in told.values()))
     for problem in [*store.problems, *problems]:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
+    for remark in filter(None, (said.remark for said in told.values())):
+        print(f"ltbench: {remark}", file=sys.stderr)
     if lacking:
-        made_by = commands([Cell.of(record) for record in lacking], results)
-        sentence = _without_logits(len(lacking), len(records), made_by, results)
-        if not rows:
-            raise LtbenchError(sentence)
-        print(f"ltbench: left out: {sentence}", file=sys.stderr)
+        _name_lacking(lacking, len(records), results, alone=not rows)
     if not rows:
         raise LtbenchError(
             f"no record in {results} could be evaluated; `ltbench status` lists them."
         )
-    if confusion is not None:
-        files = draw_confusion(confusion, predicted)
-        print(f"ltbench: {files} files written to {confusion}", file=sys.stderr)
-    write_rows(rows, format_)
+    refused = {cell for cell, said in told.items() if said.refusal}
+    if predictions is not None:
+        predictions.draw(refused)
+        print(f"ltbench: {predictions.files} files written to {confusion}", file=sys.stderr)
+    write_rows(rows, format_, refused)
 
 
-def _ways(
+def _confusions(folder: Path, grid: "EvaluationGrid") -> Confusions:
+    """Return what collects predictions; raises UsageError for ways that they do not tell apart."""
+    if any(prior.ratio != 1 for prior in grid.priors):
+        raise UsageError(
+            "--confusion counts the test images that there are, so it goes with no other test "
+            "prior; leave --priors out."
+        )
+    if len(grid.thresholds) > 1:
+        raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
+    return Confusions(folder, grid.thresholds[0])
+
+
+def _grid(
     thresholds: list[str] | None,
     priors: str,
     posthoc: str | None,
@@ -131,26 +146,38 @@ def _ways(
 
     if not split(priors):
         raise UsageError("--priors is empty; give uniform, forward50 or backward50.")
-    ways = EvaluationGrid(
+    grid = EvaluationGrid(
         tuple(map(_thresholds, thresholds or ["100,20"])),
         tuple(map(prior, split(priors))),
         tuple(split(posthoc or "")),
         None if temperature is None else temperature.value,
         bins,
     )
-    for specification in ways.post_hoc:
+    for specification in grid.post_hoc:
         adjusting(specification)
-    return ways
+    return grid
 
 
-def _without_logits(lacking: int, every: int, commands: list[str], results: Path) -> str:
-    """Return why records are left out, and the commands that keep their logits."""
-    first, *more = commands
-    others = f", and {len(more)} commands like it the rest" if more else ""
-    return (
-        f"{lacking} of {every} records have no logits in {results}/work, which is not shared; "
-        f"`{first}` trains again and keeps them{others}."
+def _name_lacking(lacking: list["Record"], every: int, results: Path, *, alone: bool) -> None:
+    """Name the records without logits by the commands that keep them.
+
+    Raises LtbenchError where there are no others.
+    """
+    from ltbench.analysis.posthoc import commands
+    from ltbench.runs.store import Cell
+
+    found = commands([Cell.of(record) for record in lacking], results)
+    made_by = "the commands above train" if len(found) > 1 else f"`{next(iter(found))}` trains"
+    if len(found) > 1:
+        for command, count in found.items():
+            print(f"ltbench: left out: {count} without logits; `{command}`", file=sys.stderr)
+    sentence = (
+        f"{len(lacking)} of {every} records have no logits in {results}/work, which is not "
+        f"shared; {made_by} again and {'keep' if len(found) > 1 else 'keeps'} them."
     )
+    if alone:
+        raise LtbenchError(sentence)
+    print(f"ltbench: left out: {sentence}", file=sys.stderr)
 
 
 def _thresholds(text: str) -> tuple[int, int]:

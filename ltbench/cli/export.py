@@ -12,7 +12,7 @@ from ltbench.cli.options import Results, path_of
 from ltbench.errors import UsageError
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """What is written."""
 
     CSV = "csv"
@@ -22,8 +22,9 @@ class Format(StrEnum):
 
 def export(
     format_: Annotated[
-        Format, typer.Option("--format", help="A table as csv or parquet, or a bundle to merge.")
-    ] = Format.CSV,
+        ExportFormat,
+        typer.Option("--format", help="A table as csv or parquet, or a bundle to merge."),
+    ] = ExportFormat.CSV,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -38,19 +39,19 @@ def export(
     from ltbench.runs.files import write_file
     from ltbench.runs.store import Store
 
-    if format_ is Format.PARQUET:
+    if format_ is ExportFormat.PARQUET:
         check_parquet()
     store = Store(results)
-    writers: dict[Format, Callable[[BinaryIO], int]] = {
-        Format.CSV: lambda file: write_csv(store.records(), file),
-        Format.PARQUET: lambda file: write_parquet(store.records(), file),
-        Format.BUNDLE: lambda file: write_bundle(store, store.records(), file),
+    writers: dict[ExportFormat, Callable[[BinaryIO], int]] = {
+        ExportFormat.CSV: lambda file: write_csv(store.records(), file),
+        ExportFormat.PARQUET: lambda file: write_parquet(store.records(), file),
+        ExportFormat.BUNDLE: lambda file: write_bundle(store, store.records(), file),
     }
     if output is not None:
         counts: list[int] = []
         write_file(output, lambda file: counts.append(writers[format_](file)), "--output")
         print(f"{counts[0]} records written to {output}.")
-    elif format_ is Format.CSV:
+    elif format_ is ExportFormat.CSV:
         sys.stdout.writelines(csv_lines(store.records()))
     else:
         raise UsageError(
@@ -60,4 +61,4 @@ def export(
         print(f"ltbench: left out: {problem}", file=sys.stderr)
 
 
-_ENDING = {Format.PARQUET: "parquet", Format.BUNDLE: "zip"}
+_ENDING = {ExportFormat.PARQUET: "parquet", ExportFormat.BUNDLE: "zip"}

@@ -61,21 +61,22 @@ def status(
     except KeyboardInterrupt:
         return
     if as_json:
-        from ltbench.runs.status import overview
+        from ltbench.runs.status import status as status_of
 
-        print(json.dumps([dataclasses.asdict(line) for line in overview(store)], indent=1))
+        print(json.dumps([dataclasses.asdict(line) for line in status_of(store)], indent=1))
         _name_problems(store)
     else:
         _show_status(store)
 
 
 def _show_status(store: "Store") -> None:
-    from ltbench.runs.status import overview
+    from ltbench.runs.status import status as status_of
 
-    lines = overview(store)
+    lines = status_of(store)
     _name_problems(store)
     if not lines:
-        print(f"{store.root} holds no runs yet; `ltbench run` makes them.")
+        what = "that read here" if store.problems else "yet; `ltbench run` makes them"
+        print(f"{store.root} holds no runs {what}.")
         return
     print_rows(
         [
@@ -92,7 +93,11 @@ def _show_status(store: "Store") -> None:
         ]
     )
     for line in lines:
-        remarks = [*map(_progress, line.unfinished), *line.reasons, *filter(None, [line.mixed])]
+        remarks = [
+            *map(_progress, line.unfinished),
+            *line.reasons,
+            *filter(None, [line.mixed_code]),
+        ]
         for remark in remarks:
             print(f"{line.method} on {line.dataset}: {remark}")
     if scratch := store.scratch_bytes():

@@ -10,14 +10,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.options import Load, Results
-from ltbench.cli.views.rows import read_files
-
-
-class Format(StrEnum):
-    """What is written to standard output instead of the console's view."""
-
-    CSV = "csv"
-    JSON = "json"
+from ltbench.cli.views.rows import Format, read_files
 
 
 class Epoch(StrEnum):
@@ -77,6 +70,9 @@ def _rank(protocol: str, results: Path) -> None:
     from ltbench.tables.ranking import ranking
 
     store = Store(results)
-    print_ranking(ranking(store.records(), protocol), Console(highlight=False))
-    for problem in store.problems:
+    found = ranking(store.records(), protocol)
+    print_ranking(found, Console(highlight=False))
+    for remark in found.remarks:
+        print(f"ltbench: {remark}", file=sys.stderr)
+    for problem in (*store.problems, *found.problems):
         print(f"ltbench: left out: {problem}", file=sys.stderr)

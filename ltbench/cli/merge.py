@@ -31,14 +31,14 @@ def merge(
     if not dry_run:
         store.check_writable()
     findings = list(merge_into(offered, store, dry_run=dry_run))
-    counts = Counter(finding.word for finding in findings)
+    counts = Counter(result.word for result in findings)
     if offered.manifest is None:
         print(f"{source} has no manifest: its records were checked, their files' checksums not.")
     print(f"{source} into {results}{': nothing is written' * dry_run}")
     print_rows([{"": word, "records": counts[word]} for word in WORDS])
-    for finding in findings:
-        if finding.reason:
-            print(f"{finding.word}: {finding.name}: {finding.reason}.")
+    for result in findings:
+        if result.reason:
+            print(f"{result.word}: {result.name}: {result.reason}.")
     if refused := counts["conflict"] + counts["refused"]:
         raise LtbenchError(
             f"{refused} of {len(findings)} records were not taken, for the reasons above; "

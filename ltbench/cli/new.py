@@ -1,7 +1,5 @@
 """`ltbench new`: commented files to begin with, a method's or a table's."""
 
-import csv
-import io
 import keyword
 import re
 from pathlib import Path
@@ -104,13 +102,13 @@ def method(name: Name) -> None:
 @app.command("table")
 def table(name: Name) -> None:
     """Write a table's YAML file, and the values its paper reports as CSV, to change into yours."""
+    from ltbench.runs.files import csv_text
+
     path = _path(name, ".yaml")
     _refuse_bad_table_name(path)
     reported = path.with_name(f"{path.stem}_reported.csv")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(REPORTED)
     values = {"path": path, "reported": reported.name}
-    _write({path: TABLE.substitute(values), reported: text.getvalue()})
+    _write({path: TABLE.substitute(values), reported: csv_text(REPORTED)})
     print(f"Written: {path}, {reported}. Change them, then")
     print(f"  ltbench table {path}")
 

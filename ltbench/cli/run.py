@@ -34,8 +34,8 @@ class InterruptedRunError(LtbenchError):
 
     exit_code = 130  # the shell's code for it
 
-    def __init__(self, places: Sequence[str] = ()) -> None:
-        shown = "; ".join([*places[:3], *(["…"] if len(places) > 3 else [])])
+    def __init__(self, interrupted: Sequence[str] = ()) -> None:
+        shown = "; ".join([*interrupted[:3], *(["…"] if len(interrupted) > 3 else [])])
         where = f" ({shown})" if shown else ""
         super().__init__(
             f"interrupted; the same command goes on from the last finished epoch{where}."
@@ -117,8 +117,8 @@ def run(
     store, names = Store(results), split(methods or "")
     sets = [dataset_of(name, imbalance) for name in split(dataset or "")]
     beside = any((names, sets, imbalance, network, validation, force))
-    lacking = _asked_for(table, beside, bool(names and sets))
-    asked = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
+    lacking = _table_of(table, beside, bool(names and sets))
+    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
     named = _forced(force, names)
@@ -137,10 +137,10 @@ def run(
     try:
         load_files(load)
         plan = (
-            missing_plan(lacking, store, protocol=protocol, seeds=asked if seed else ())
+            missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())
             if lacking is not None
             else make(
-                sets, names, asked, store,
+                sets, names, wanted, store,
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
@@ -165,7 +165,7 @@ def run(
                 outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
         _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
     except KeyboardInterrupt:
-        raise InterruptedRunError(_places(Store(results))) from None
+        raise InterruptedRunError(_interrupted(Store(results))) from None
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
@@ -174,7 +174,7 @@ def run(
         )
 
 
-def _asked_for(table: str | None, beside: bool, whole: bool) -> "Table | None":
+def _table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
     """Return the table that is asked for instead of methods and data sets, if one is.
 
     Raises UsageError where both are, or neither is `whole`.
@@ -197,7 +197,7 @@ def _say(sentences: Iterable[str]) -> None:
         print(f"ltbench: {sentence}", file=sys.stderr)
 
 
-def _places(store: "Store") -> list[str]:
+def _interrupted(store: "Store") -> list[str]:
     """Return how far each interrupted training is."""
     from ltbench.runs.under_way import under_way
 
@@ -228,8 +228,8 @@ def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
     from ltbench.runs.store import Cell
     from ltbench.tables.comparison import compare
 
-    asked = {cell: position for position, cell in enumerate(plan.cells)}
-    ordered = sorted(records, key=lambda record: asked[Cell.of(record)])
+    position = {cell: index for index, cell in enumerate(plan.cells)}
+    ordered = sorted(records, key=lambda record: position[Cell.of(record)])
     comparisons = compare(ordered, plan.cells[0].method)
     for comparison in comparisons:
         if as_json:

@@ -129,7 +129,7 @@ class Dataset:
 
     @property
     def reported_imbalance(self) -> float | None:
-        """Return the ratio by which papers tell it apart, if they do."""
+        """Return the ratio in papers' CSV files; None for a set that has only one."""
         return None if self.info.listed else self.imbalance
 
     @property
@@ -178,7 +178,7 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
 
 
 def known(specification: str) -> Dataset:
-    """Return the data set of a specification, also one that papers report on and nothing runs."""
+    """Return the data set of a specification, readable here or only reported on by papers."""
     term = parse_one(specification, "data set")
     if term.name not in KNOWN:
         return dataset(specification)

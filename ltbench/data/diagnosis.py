@@ -49,7 +49,7 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
 
 
 def misplaced(root: Path, reader: Any) -> Path | None:
-    """Return the folder above or below the given one that has the files which it has not."""
+    """Return the parent or a child of a folder that has the data set's files where it has none."""
 
     def has(folder: Path) -> bool:
         first, _ = next(_files(folder, reader))

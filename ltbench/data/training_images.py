@@ -44,7 +44,7 @@ class TrainingImages:
     def logits(self, network: nn.Module, images: Tensor) -> Tensor:
         """Return the logits [B, C] by which the method in charge predicts, at the run's precision.
 
-        By the network as it is; without gradient.
+        The network stays in its mode, training or evaluation; no gradient is taken.
         """
         with self.autocast():
             return self.predict(network, images)

@@ -9,12 +9,12 @@ from ltbench.networks import Network, create
 
 
 def build(method: Method, name: str, channels: int, classes: int) -> Network:
-    """Return the network of a name as a method builds it; raises UsageError for another."""
+    """Return the named network as the method builds it; raises UsageError for another backbone."""
     return _changed(create(name, channels, classes), method.build, method)
 
 
 def begin_stage(method: Method, network: Network, stage: str) -> Network:
-    """Return the network as a later stage trains it; raises UsageError for another."""
+    """Return the network that a later stage trains; raises UsageError for another backbone."""
     return _changed(network, lambda given: method.begin_stage(given, stage), method)
 
 

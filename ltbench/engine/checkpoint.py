@@ -14,7 +14,7 @@ from ltbench.errors import LtbenchError, first_line
 
 @dataclass
 class Progress:
-    """How far a training is, and what it has seen: everything outside the network."""
+    """A training's epochs, steps, seconds, scores and curves so far; no weights."""
 
     stage: int = 0
     epoch: int = 0  # finished epochs of the stage

@@ -40,10 +40,10 @@ def calibration(logits: Floats, labels: Labels, weights: Floats, bins: int) -> C
 
 
 def temperature(logits: Floats, labels: Labels) -> float | None:
-    """Return the T that logits / T have the least log loss at (Guo et al. 2017).
+    """Return the T in [0.01, 100] at which logits / T, [N, C], have the least log loss.
 
-    None where that is none from 0.01 to 100: the loss falls towards 0 with T where every label is
-    predicted, and with 1 / T where logits say nothing of labels.
+    Guo et al. 2017. None where the least is at a bound: the loss falls with T to 0 where every
+    label is predicted, and with 1 / T where logits say nothing of labels.
     """
     own = np.arange(len(labels)), labels
     exact = logits.astype(np.float64)

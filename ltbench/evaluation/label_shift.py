@@ -1,7 +1,7 @@
 """Shifted test priors: long-tailed test sets of either direction (Hong et al., LADE, CVPR 2021).
 
-They draw such test sets; here every test image weighs as much as its class should, which is what
-accuracy over all such draws would average to, without their noise.
+The paper draws such test sets; here each test image weighs as much as its class
+should, which is what accuracy over all such draws would average to, without their noise.
 """
 
 import re

@@ -6,7 +6,6 @@
 The same files give the same bytes: names are sorted, and no time or machine is written down.
 """
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Iterable
@@ -16,8 +15,10 @@ from typing import BinaryIO, Literal
 from pydantic import Field
 
 import ltbench
+from ltbench.errors import LtbenchError
 from ltbench.runs.record import SCHEMA_VERSION, Model, Record
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import find, sha256
 
 MANIFEST = "manifest.json"
 FORMAT: Literal["ltbench bundle 1"] = "ltbench bundle 1"
@@ -40,11 +41,16 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
     count = 0
     with zipfile.ZipFile(file, "w") as archive:
         for record in records:
-            cell = Cell.of(record)
-            for path in (store.path(cell), store.curves_path(cell)):
-                if path.is_file():  # a record may have lost its curves
-                    name = PurePosixPath(path.relative_to(store.root)).as_posix()
-                    sums[name] = _add(archive, name, path.read_bytes())
+            path = store.path(Cell.of(record))
+            name = PurePosixPath(path.relative_to(store.root)).with_suffix
+            sums[str(name(".json"))] = _add(archive, str(name(".json")), path.read_bytes())
+            try:
+                curves = find(store, record, "curves")
+            except LtbenchError as error:
+                store.problems.append(str(error))
+                curves = None
+            if curves is not None:  # a record may have lost them
+                sums[str(name(".csv"))] = _add(archive, str(name(".csv")), curves.read_bytes())
             count += 1
         manifest = Manifest(
             schema_version=SCHEMA_VERSION, ltbench=ltbench.__version__, records=count, files=sums
@@ -53,15 +59,10 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
     return count
 
 
-def checksum(content: bytes) -> str:
-    """Return the SHA-256 of a file's content."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> str:
     entry = zipfile.ZipInfo(name, _LONG_AGO)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.create_system = 3  # Unix, wherever it is made
     entry.external_attr = 0o100644 << 16
     archive.writestr(entry, content)
-    return checksum(content)
+    return sha256(content)

@@ -1,13 +1,12 @@
 """Records as one table, a row each: CSV, or parquet with pyarrow. Holds few records at a time."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
 from ltbench.errors import LtbenchError
-from ltbench.exchange.flat import Kind, as_text, columns, row
+from ltbench.exchange.flat import FieldType, as_text, columns, row
+from ltbench.runs.files import csv_text
 from ltbench.runs.record import Record
 
 ROWS = 1000  # of a parquet file's row group
@@ -15,9 +14,9 @@ ROWS = 1000  # of a parquet file's row group
 
 def csv_lines(records: Iterable[Record]) -> Iterator[str]:
     """Yield the header and a line for each record; lists are JSON text, null is empty."""
-    yield _line(columns())
+    yield csv_text([columns()])
     for record in records:
-        yield _line(as_text(value) for value in row(record).values())
+        yield csv_text([map(as_text, row(record).values())])
 
 
 def write_csv(records: Iterable[Record], file: BinaryIO) -> int:
@@ -45,7 +44,7 @@ def write_parquet(records: Iterable[Record], file: BinaryIO) -> int:
     import pyarrow as pa  # noqa: PLC0415  (an extra)
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    plain: dict[Kind, Any] = {
+    plain: dict[FieldType, Any] = {
         "text": pa.string(), "json": pa.string(), "integer": pa.int64(), "number": pa.float64(),
         "flag": pa.bool_(), "texts": pa.list_(pa.string()), "integers": pa.list_(pa.int64()),
     }  # fmt: skip
@@ -62,9 +61,3 @@ def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
     found = iter(records)
     for first in found:
         yield [first, *islice(found, ROWS - 1)]
-
-
-def _line(values: Iterable[Any]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(values)
-    return out.getvalue()

@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record
 
-Kind = Literal["text", "integer", "number", "flag", "texts", "integers", "json"]
+FieldType = Literal["text", "integer", "number", "flag", "texts", "integers", "json"]
 
-_PLAIN: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "flag"}
-_LISTS: dict[Any, Kind] = {str: "texts", int: "integers"}
+_PLAIN: dict[Any, FieldType] = {str: "text", int: "integer", float: "number", bool: "flag"}
+_LISTS: dict[Any, FieldType] = {str: "texts", int: "integers"}
 
 
 @cache
-def columns() -> dict[str, Kind]:
+def columns() -> dict[str, FieldType]:
     """Return every column and what its values are, in the order of the schema.
 
     Any of them may be null: `selected.top1` is, where nothing was held out. `settings` is kept as
@@ -47,14 +47,14 @@ def as_text(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
-def _value(content: dict[str, Any], name: str, kind: Kind) -> Any:
+def _value(content: dict[str, Any], name: str, kind: FieldType) -> Any:
     value: Any = content
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return json.dumps(value, sort_keys=True, ensure_ascii=False) if kind == "json" else value
 
 
-def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Kind]]:
+def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldType]]:
     for name, field in model.model_fields.items():
         kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
         optional = NoneType in get_args(field.annotation)
@@ -62,10 +62,10 @@ def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Kind]]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from _of(annotation, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", _kind(annotation)
+            yield f"{prefix}{name}", _type_of(annotation)
 
 
-def _kind(annotation: Any) -> Kind:
+def _type_of(annotation: Any) -> FieldType:
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     inner = get_args(annotation)

@@ -1,9 +1,7 @@
 """Another laboratory's records into our store: checked one by one, and nothing overwritten."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from ltbench.errors import LtbenchError
@@ -11,8 +9,9 @@ from ltbench.exchange.soundness import check, check_curves
 from ltbench.exchange.source import BundledRecord, Source
 from ltbench.runs.files import record_in, write_file
 from ltbench.runs.identity import fingerprint_in
-from ltbench.runs.record import Record
+from ltbench.runs.record import Record, same_result
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import TakenError, put, sha256
 
 Word = Literal["added", "already there", "conflict", "refused"]
 WORDS: tuple[Word, ...] = ("added", "already there", "conflict", "refused")
@@ -38,50 +37,47 @@ def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[Me
     LtbenchError when the store cannot be written.
     """
     around = _Around(store)
-    for offer in source.offers():
+    for bundled in source.offers():
         try:
-            yield _merged(offer, around, dry_run=dry_run)
+            yield _merged(bundled, around, dry_run=dry_run)
         except _ConflictError as error:
-            yield MergeResult("conflict", offer.name, str(error))
+            yield MergeResult("conflict", bundled.name, str(error))
         except ValueError as error:
-            yield MergeResult("refused", offer.name, str(error).rstrip("."))
+            yield MergeResult("refused", bundled.name, str(error).rstrip("."))
 
 
-def _merged(offer: BundledRecord, around: "_Around", *, dry_run: bool) -> MergeResult:
+def _merged(bundled: BundledRecord, around: "_Around", *, dry_run: bool) -> MergeResult:
     """Add one record; raises ValueError for one that is not taken."""
-    if offer.reason:
-        raise ValueError(offer.reason)
-    record, store = record_in(offer.content), around.store
+    if bundled.reason:
+        raise ValueError(bundled.reason)
+    record, store = record_in(bundled.content), around.store
     doubt = check(record)
-    if offer.curves is not None:
-        check_curves(offer.curves, record)
+    if bundled.curves is not None:
+        check_curves(bundled.curves, record)
+        if record.files and sha256(bundled.curves) != record.files.get("curves"):
+            raise ValueError("its curves are not those whose SHA-256 it has")
     cell = Cell.of(record)
     ours = around.record(cell)
     if ours is None:
         around.check_neighbours(record)
-        ours = None if dry_run else _add(offer, record, store)
-    elif _result(ours) == _result(record) and not dry_run:
-        _add_curves(offer, cell, store)  # ours may have lost them
+        ours = None if dry_run else _add(bundled, record, store)
+    elif same_result(ours, record) and not dry_run:
+        _add_curves(bundled, ours, store)
     if ours is None:
         around.take(record, written=not dry_run)
-        return MergeResult("added", offer.name, doubt)
-    if _result(ours) == _result(record):
-        return MergeResult("already there", offer.name)
+        return MergeResult("added", bundled.name, doubt)
+    if same_result(ours, record):
+        return MergeResult("already there", bundled.name)
     raise _ConflictError(
         f"{cell} is another run, with top-1 {record.last.top1:.2f} where ours has "
         f"{ours.last.top1:.2f} ({record.finished}, ours {ours.finished})"
     )
 
 
-def _result(record: Record) -> tuple[object, ...]:
-    """Return what two runs of a cell have in common where they give the same: time is not of it."""
-    return record.fingerprint, record.data, record.last, record.best, record.selected
-
-
 class _Around:
-    """What a record meets: our store, and what this merge has taken, whether written or not.
+    """The records that an offered one is checked against: ours, and those this merge has taken.
 
-    So a dry run says what the merge would.
+    Those taken count whether they were written or not, so that a dry run says what a merge would.
     """
 
     def __init__(self, store: Store) -> None:
@@ -106,8 +102,8 @@ class _Around:
         """Raise ValueError unless a record may be averaged with those around it, and compared."""
         cell = Cell.of(record)
         taken = self._methods.get((*_split(cell), cell.network, cell.method))
-        other = taken or self.store.seed_record(cell)
-        if other is not None and _kind(other) != _kind(record):
+        other = taken or next(self.store.seed_records(cell), None)
+        if other is not None and _key_of(other) != _key_of(record):
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
@@ -135,38 +131,26 @@ def _ours(store: Store, cell: Cell) -> Record | None:
     return ours
 
 
-def _kind(record: Record) -> str:
+def _key_of(record: Record) -> str:
     """Return the fingerprint that a record would have, were it of seed 0."""
     return fingerprint_in(record.model_copy(update={"seed": 0}))
 
 
-def _add(offer: BundledRecord, record: Record, store: Store) -> Record | None:
-    """Write curves and record; returns the record that somebody else wrote there meanwhile."""
-    cell = Cell.of(record)
-    _add_curves(offer, cell, store)
-    if not write_new(store.path(cell), offer.content):
-        return _ours(store, cell)
-    store.failure_path(cell).unlink(missing_ok=True)
+def _add(bundled: BundledRecord, record: Record, store: Store) -> Record | None:
+    """Write a record with its curves; returns what somebody else wrote there meanwhile."""
+    files = {} if bundled.curves is None else {"curves": bundled.curves}
+    try:
+        put(store, record, bundled.content, files, instead_of=None)
+    except TakenError:
+        return _ours(store, Cell.of(record))
     return None
 
 
-def _add_curves(offer: BundledRecord, cell: Cell, store: Store) -> None:
-    if offer.curves is not None and not store.curves_path(cell).exists():
-        write_new(store.curves_path(cell), offer.curves)
-
-
-def write_new(path: Path, content: bytes) -> bool:
-    """Write a file whole, unless there is one by now; returns whether it was written."""
-    whole = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    write_file(whole, lambda file: file.write(content))
-    try:
-        path.hardlink_to(whole)  # unlike a rename it never takes another's place
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise LtbenchError(
-            f"cannot write {path} ({error.strerror}); choose another folder with --results."
-        ) from None
-    finally:
-        whole.unlink(missing_ok=True)
-    return True
+def _add_curves(bundled: BundledRecord, ours: Record, store: Store) -> None:
+    """Give our record the curves that it has lost."""
+    if bundled.curves is None:
+        return
+    curves, path = bundled.curves, store.curves_path(Cell.of(ours))
+    own = sha256(curves) == ours.files.get("curves") if ours.files else not path.exists()
+    if own and not (path.exists() and path.read_bytes() == curves):
+        write_file(path, lambda file: file.write(curves))

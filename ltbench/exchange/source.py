@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from ltbench.errors import LtbenchError, UsageError, first_line
-from ltbench.exchange.bundle import MANIFEST, Manifest, checksum
+from ltbench.exchange.bundle import MANIFEST, Manifest
 from ltbench.runs.files import LARGEST, content_of, is_record
 from ltbench.runs.record import SCHEMA_VERSION
 from ltbench.runs.store import Store
+from ltbench.runs.unit import sha256
 
 LARGEST_MANIFEST = 2**26  # bytes; a file is named by some 150
 LARGEST_WHOLE = 2**31  # bytes of all files unpacked
@@ -50,11 +51,11 @@ class Source:
         for name in sorted({*self.files, *listed} - self.strange.keys()):
             path = PurePosixPath(name)
             if path.suffix == ".json":
-                yield self._offer(path, listed)
+                yield self._bundled(path, listed)
             elif str(path.with_suffix(".json")) not in {*self.files, *listed}:
                 yield BundledRecord(name, reason="it is the curves of no record here")
 
-    def _offer(self, path: PurePosixPath, listed: dict[str, str]) -> BundledRecord:
+    def _bundled(self, path: PurePosixPath, listed: dict[str, str]) -> BundledRecord:
         try:
             content = self._content(str(path), listed)
             curves = str(path.with_suffix(".csv"))
@@ -70,7 +71,7 @@ class Source:
         content = self.files[name]()
         if self.manifest is not None and name not in listed:
             raise ValueError(f"the manifest does not name {name}")
-        if self.manifest is not None and checksum(content) != listed[name]:
+        if self.manifest is not None and sha256(content) != listed[name]:
             raise ValueError(f"the checksum of {name} is not the manifest's")
         return content
 

@@ -1,15 +1,17 @@
 """The accuracy of every class from records, beside how many training images it has."""
 
-import csv
-import io
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of as resolved
+from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
@@ -49,6 +51,7 @@ class PerClass:
     bars: tuple[Bars, ...]
     missing: tuple[str, ...]  # methods without a record
     problems: tuple[str, ...]
+    remarks: tuple[str, ...]  # what to know of the records that are joined
 
 
 def per_class(
@@ -65,19 +68,22 @@ def per_class(
     used = resolved(protocol or definition.protocol, data.info)
     if select is Selection.VALIDATION:
         check_held_out([used])
-    place = (str(data), used.specification, definition.network or data.info.network)
+    key = (str(data), used.specification, definition.network or data.info.network)
     reader = Reader(store)
     found: dict[str, dict[int, Record]] = {}
     for method in definition.methods:
-        cells = [Cell(*place, method, seed) for seed in definition.seeds]
+        cells = [Cell(*key, method, seed) for seed in definition.seeds]
         read = ((cell.seed, reader.record(cell)) for cell in cells)
         records = {s: r for s, r in read if r is not None and scores_at(r, select) is not None}
-        if records:
+        computed = {seed: provenance_of(record) for seed, record in records.items()}
+        if records and reader.joins(cells, computed):
             found[method] = records
+    if not found and reader.problems:
+        raise LtbenchError(f"figure {figure.name} has nothing to draw: {reader.problems[0]}")
     if not found:
         raise LtbenchError(
             f"figure {figure.name} is drawn from records and there are none yet; "
-            f"`{_command(definition, place)}` makes them."
+            f"`{_command(definition, key)}` makes them."
         )
     drawn = [record.data for records in found.values() for record in records.values()]
     if len({each.indices_sha256 for each in drawn}) > 1:
@@ -93,12 +99,12 @@ def per_class(
     own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(
         definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
-        Cell(*place, definition.methods[0], 0), used.exact, select, order,
+        Cell(*key, definition.methods[0], 0), used.exact, select, order,
         tuple(counts[label] for label in order),
         tuple(groups[label] for label in order),
         tuple(_bars(method, records, order, select) for method, records in found.items()),
         tuple(method for method in definition.methods if method not in found),
-        tuple(reader.problems),
+        tuple(reader.problems), tuple(reader.remarks),
     )  # fmt: skip
 
 
@@ -119,26 +125,26 @@ def _bars(
     return Bars(method, tuple(records), accuracy, groups)
 
 
-def _command(definition: Classes, place: tuple[str, str, str]) -> str:
+def _command(definition: Classes, key: tuple[str, str, str]) -> str:
     methods, seeds = ",".join(definition.methods), ",".join(map(str, definition.seeds))
-    words = ["--methods", methods, "--dataset", place[0], "--protocol", place[1]]
-    words += ["--network", place[2], "--seeds", seeds]
+    words = ["--methods", methods, "--dataset", key[0], "--protocol", key[1]]
+    words += ["--network", key[2], "--seeds", seeds]
     return shlex.join(["ltbench", "run", *words])
 
 
 def as_csv(found: PerClass) -> str:
     """Return one line for each method and class; four decimals."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
+    return csv_text([FIELDS, *_rows(found)])
+
+
+def _rows(found: PerClass) -> Iterator[tuple[Any, ...]]:
     for bars in found.bars:
         for label, count, shots, each in zip(
             found.order, found.counts, found.shots, bars.accuracy, strict=True
         ):
             half = "" if each.half_width is None else f"{each.half_width:.4f}"
-            writer.writerow([
+            yield (
                 bars.method, label, count, shots, found.cell.dataset, found.cell.network,
                 found.cell.protocol, found.select, f"{each.mean:.4f}", half, each.n,
                 " ".join(map(str, bars.seeds)),
-            ])  # fmt: skip
-    return out.getvalue()
+            )  # fmt: skip

@@ -22,21 +22,21 @@ def draw_lines(found: LineChart) -> Figure:
     """Return reported values in grey and hollow, and reproduced ones filled, with intervals."""
     grid = found.grid
     paper = grid.table.definition.paper
-    exact = all(head.exact for head in grid.heads)
+    exact = all(each.exact for each in grid.columns)
     caption = f"Grey, hollow: reported{f' by {paper}' if paper else ''}. {_caption(found, exact)}"
     several = len(found.panels[0].series) > 1
     width = max(3.3 * len(found.panels), 4.4) + 1.4 * several
-    title, worth = found.figure.title, tier(", ".join(grid.protocols), exact)
-    figure = canvas(width, 2.7, title, worth, caption)
+    title, under = found.figure.title, tier(", ".join(grid.protocols), exact)
+    figure = canvas(width, 2.7, title, under, caption)
     axes = figure.subplots(1, len(found.panels), squeeze=False)[0]
     for panel, ax in zip(found.panels, axes, strict=True):
         _scale(ax, panel.ticks, found)
         ax.set_title(panel.title)
-        for place, series in enumerate(panel.series):
-            _series(ax, series, place)
+        for index, series in enumerate(panel.series):
+            _series(ax, series, index)
     axes[0].set_ylabel("top-1 accuracy in percent")
     if several:
-        handles = [_handle(found, place) for place in range(len(found.panels[0].series))]
+        handles = [_handle(found, index) for index in range(len(found.panels[0].series))]
         figure.legend(handles=handles, loc="outside right center")
     return figure
 
@@ -54,13 +54,13 @@ def _caption(found: LineChart, exact: bool) -> str:
     return f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{warning}"
 
 
-def _handle(found: LineChart, place: int) -> Line2D:
+def _handle(found: LineChart, index: int) -> Line2D:
     """Return a legend's line: filled where anything of that series is reproduced."""
-    series = [panel.series[place] for panel in found.panels]
+    series = [panel.series[index] for panel in found.panels]
     filled = any(point.entry.reproduced for each in series for point in each.points)
-    colour = COLOURS[place] if filled else GREY
+    colour = COLOURS[index] if filled else GREY
     return Line2D(
-        [], [], color=colour, marker=MARKERS[place], markersize=5,
+        [], [], color=colour, marker=MARKERS[index], markersize=5,
         markerfacecolor=colour if filled else "white", label=series[0].label,
     )  # fmt: skip
 
@@ -74,8 +74,8 @@ def _scale(ax: Axes, ticks: Sequence[float], found: LineChart) -> None:
     ax.margins(x=0.08, y=0.12)
 
 
-def _series(ax: Axes, series: Series, place: int) -> None:
-    marker, colour = MARKERS[place], COLOURS[place]
+def _series(ax: Axes, series: Series, index: int) -> None:
+    marker, colour = MARKERS[index], COLOURS[index]
     reported = [(p.x, p.entry.reported) for p in series.points if p.entry.reported is not None]
     x, y = zip(*reported, strict=True) if reported else ((), ())
     ax.plot(x, y, color=GREY, marker=marker, markersize=5.5, markerfacecolor="white", linewidth=0.8)
@@ -110,28 +110,28 @@ def draw_classes(found: PerClass) -> Figure:
         f"Test accuracy, {EPOCH[found.select]}: mean over n seeds, and 95 % t-interval where there "
         "are several. Numbers: mean over the classes of a shot group."
     )
-    worth = tier(found.cell.protocol, found.exact)
-    worth = f"{found.cell.dataset}, {found.cell.network}, {worth}"
+    under = tier(found.cell.protocol, found.exact)
+    under = f"{found.cell.dataset}, {found.cell.network}, {under}"
     panels = len(found.bars)
-    figure = canvas(6.6, 0.9 + 1.1 * panels, found.figure.title, worth, caption)
+    figure = canvas(6.6, 0.9 + 1.1 * panels, found.figure.title, under, caption)
     ratios = [0.9] + [1.1] * panels
     axes = figure.subplots(panels + 1, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     colours = [SHOT_COLOURS[group] for group in found.shots]
-    places = range(len(found.order))
-    axes[0].bar(places, found.counts, color=colours, width=0.8)
+    positions = range(len(found.order))
+    axes[0].bar(positions, found.counts, color=colours, width=0.8)
     axes[0].set_yscale("log")
     axes[0].grid(visible=False, axis="x")
     axes[0].set_ylabel("training\nimages")
     for bars, ax in zip(found.bars, axes[1:], strict=True):
         _bars(ax, bars, colours, found)
-    if len(places) <= 20:
-        axes[-1].set_xticks(places, [str(label) for label in found.order])
+    if len(positions) <= 20:
+        axes[-1].set_xticks(positions, [str(label) for label in found.order])
         axes[-1].set_xlabel("class")
     else:
         axes[-1].set_xlabel("classes, most training images first")
-    axes[-1].set_xlim(-0.8, len(places) - 0.2)
+    axes[-1].set_xlim(-0.8, len(positions) - 0.2)
     for group in SHOTS:
-        members = [place for place in places if found.shots[place] == group]
+        members = [position for position in positions if found.shots[position] == group]
         if members:
             middle = (members[0] + members[-1]) / 2
             axes[0].annotate(
@@ -142,13 +142,13 @@ def draw_classes(found: PerClass) -> Figure:
 
 
 def _bars(ax: Axes, bars: Bars, colours: list[str], found: PerClass) -> None:
-    places = range(len(bars.accuracy))
+    positions = range(len(bars.accuracy))
     halves = _bars_of(bars.accuracy)
-    ax.bar(places, [each.mean for each in bars.accuracy], color=colours, width=0.8)
+    ax.bar(positions, [each.mean for each in bars.accuracy], color=colours, width=0.8)
     if any(map(any, halves)):
         ax.errorbar(
-            places, [each.mean for each in bars.accuracy], halves, fmt="none", ecolor="0.2",
-            elinewidth=0.7, capsize=1.5 if len(places) <= 20 else 0,
+            positions, [each.mean for each in bars.accuracy], halves, fmt="none", ecolor="0.2",
+            elinewidth=0.7, capsize=1.5 if len(positions) <= 20 else 0,
         )  # fmt: skip
     ax.grid(visible=False, axis="x")
     ax.set_ylim(0, 112)
@@ -157,7 +157,7 @@ def _bars(ax: Axes, bars: Bars, colours: list[str], found: PerClass) -> None:
     n = len(bars.seeds)
     ax.set_title(f"{bars.method}  (n = {n})", loc="left", size=8.5, pad=12)
     for group, mean in bars.groups.items():
-        members = [place for place in places if found.shots[place] == group]
+        members = [position for position in positions if found.shots[position] == group]
         ax.annotate(
             f"{mean:.1f}", ((members[0] + members[-1]) / 2, 1), (0, 1),
             xycoords=("data", "axes fraction"), textcoords="offset points", ha="center", size=7.5,

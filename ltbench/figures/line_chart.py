@@ -1,13 +1,13 @@
 """From a grid to the points of a figure: sweeps of one number, and accuracy over imbalance."""
 
-import csv
-import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ltbench.errors import UsageError, unknown
 from ltbench.figures.definition import Figure, Imbalance, Sweep
+from ltbench.runs.files import csv_text
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
@@ -25,7 +25,7 @@ class Point:
 
     x: float
     row: Row
-    head: ResolvedColumn
+    resolved: ResolvedColumn
     entry: TableCell
 
 
@@ -88,14 +88,14 @@ def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
     """Return a panel for each column, with one line over the rows."""
     numbers = [_number(figure, row) for row in grid.rows]
     panels = []
-    for place, head in enumerate(grid.heads):
-        entries = [line[place] for line in grid.lines]
+    for index, resolved in enumerate(grid.columns):
+        entries = [line[index] for line in grid.lines]
         points = [
-            Point(x, row, head, entry)
+            Point(x, row, resolved, entry)
             for x, row, entry in zip(numbers, grid.rows, entries, strict=True)
         ]
         ordered = sorted(points, key=lambda point: point.x)
-        title = head.column.data.title
+        title = resolved.column.data.title
         panels.append(Panel(title, (Series(figure.title, tuple(ordered)),)))
     return tuple(panels)
 
@@ -120,20 +120,20 @@ def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ..
         if label not in labels:
             raise unknown(f"row of table {definition.table}", label, labels)
     families: dict[str, list[int]] = {}
-    for place, head in enumerate(grid.heads):
-        if head.column.metric == "top1":
-            families.setdefault(head.column.data.series, []).append(place)
-    families = {title: places for title, places in families.items() if len(places) > 1}
+    for index, resolved in enumerate(grid.columns):
+        if resolved.column.metric == "top1":
+            families.setdefault(resolved.column.data.series, []).append(index)
+    families = {title: indices for title, indices in families.items() if len(indices) > 1}
     if not families:
         raise UsageError(
             f"table {definition.table} has no data set at several imbalance ratios; name another."
         )
     rows = [labels.index(label) for label in definition.rows]
     panels = [
-        Panel(title, tuple(_line(grid, row, places) for row in rows))
-        for title, places in families.items()
+        Panel(title, tuple(_line(grid, row, indices) for row in rows))
+        for title, indices in families.items()
     ]
-    return _part(grid, rows, [place for each in families.values() for place in each]), (*panels,)
+    return _part(grid, rows, [index for each in families.values() for index in each]), (*panels,)
 
 
 def _part(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> Grid:
@@ -141,43 +141,44 @@ def _part(grid: Grid, rows: Sequence[int], columns: Sequence[int]) -> Grid:
     definition = grid.table.definition.model_copy(
         update={
             "rows": [grid.rows[row] for row in rows],
-            "columns": [grid.heads[column].column for column in columns],
+            "columns": [grid.columns[column].column for column in columns],
         }
     )
     lines = tuple(tuple(grid.lines[row][column] for column in columns) for row in rows)
-    heads = tuple(grid.heads[column] for column in columns)
-    return replace(grid, table=replace(grid.table, definition=definition), heads=heads, lines=lines)
+    resolved = tuple(grid.columns[column] for column in columns)
+    return replace(
+        grid, table=replace(grid.table, definition=definition), columns=resolved, lines=lines
+    )
 
 
-def _line(grid: Grid, row: int, places: Sequence[int]) -> Series:
+def _line(grid: Grid, row: int, indices: Sequence[int]) -> Series:
     points = [
-        Point(grid.heads[place].column.data.imbalance, grid.rows[row], grid.heads[place],
-              grid.lines[row][place])
-        for place in places
+        Point(grid.columns[index].column.data.imbalance, grid.rows[row], grid.columns[index],
+              grid.lines[row][index])
+        for index in indices
     ]  # fmt: skip
     return Series(grid.rows[row].label, tuple(sorted(points, key=lambda point: point.x)))
 
 
 def as_csv(found: LineChart) -> str:
     """Return one line for each point; four decimals, for more differ between machines."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
+    return csv_text([FIELDS, *_rows(found)])
+
+
+def _rows(found: LineChart) -> Iterator[tuple[Any, ...]]:
     select = found.grid.table.definition.select
     for panel in found.panels:
         for series in panel.series:
             for point in series.points:
-                entry, head, data = point.entry, point.head, point.head.column.data
+                entry, resolved, column = point.entry, point.resolved, point.resolved.column
                 estimate = entry.reproduced
                 mean, half = (estimate.mean, estimate.half_width) if estimate else (None, None)
-                writer.writerow([
-                    panel.title, series.label, f"{point.x:g}", point.row.method_on(data),
-                    data.info.name, data.ratio, head.network, head.column.metric, head.protocol,
-                    select, entry.reported, _exact(mean),
-                    _exact(half), len(entry.seeds),
-                    " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
-                ])  # fmt: skip
-    return out.getvalue()
+                yield (
+                    panel.title, series.label, f"{point.x:g}", point.row.method_on(column.data),
+                    column.data.info.name, column.data.ratio, resolved.network, column.metric,
+                    resolved.protocol, select, entry.reported, _exact(mean), _exact(half),
+                    len(entry.seeds), " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
+                )  # fmt: skip
 
 
 def _exact(value: float | None) -> str:

@@ -39,12 +39,13 @@ def make(
         if figure.table is None:
             bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
-            remarks, problems = _left_out(bars.missing), bars.problems
+            remarks, problems = bars.remarks + _left_out(bars.missing), bars.problems
         else:
             table = selecting(figure.table, select, protocol) if select else figure.table
             points = line_chart.line_chart(figure, build(table, store, protocol))
             drawn, name, data = draw_lines(points), points.name, line_chart.as_csv(points)
-            remarks, problems = _unreproduced(points), points.grid.problems
+            remarks = points.grid.remarks + _unreproduced(points)
+            problems = points.grid.problems
         files = save(drawn, data, name, folder or store.root / "figures")
     return Made(tuple(files), remarks, problems)
 

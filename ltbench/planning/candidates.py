@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
-from ltbench.planning.spread import Deviations
+from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 from ltbench.statistics.power import chance
@@ -47,7 +47,7 @@ class Candidate:
     network: str
     protocol: str
     rows: tuple[str, ...]
-    asked: tuple[Target, ...]
+    targets: tuple[Target, ...]
     jobs: tuple[tuple[Job, ...], ...]  # by seed, in their order; none where a record is there
 
     @property
@@ -57,21 +57,21 @@ class Candidate:
 
     def chance(self, added: int) -> float:
         """Return how many of its values are decided with so many seeds more."""
-        return sum(each.chance(self.finished + added) for each in self.asked)
+        return sum(each.chance(self.finished + added) for each in self.targets)
 
     def missing(self) -> list[int]:
         """Return the positions of the seeds that have no record."""
         return [index for index, jobs in enumerate(self.jobs) if jobs]
 
 
-def groups(
+def candidates(
     table: Table,
     store: Store,
     seeds: Sequence[int],
     *,
     protocol: str | None,
     methods: Collection[str],
-    deviations: Deviations,
+    deviations: DatasetDeviations,
     wanted: int,
 ) -> tuple[list[Candidate], int]:
     """Return what can be run of a table, and how many of its reported values cannot be judged so.
@@ -81,27 +81,30 @@ def groups(
     """
     reader, left = Reader(store), 0
     found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
-    for head, row in entries(table, protocol):
-        column, method = head.column, head.method(row)
+    for resolved, row in entries(table, protocol):
+        column, method = resolved.column, resolved.method(row)
         reported = table.value(row, column)
         runs = method is not None and not lacking([method], methods)
-        tolerance = METRICS[column.metric].tolerance if head.exact and runs else None
+        tolerance = METRICS[column.metric].tolerance if resolved.exact and runs else None
         left += reported is not None and tolerance is None
         if method is None or not runs:
             continue
-        key = (method, column.data, head.network, head.protocol)
-        labels, asked = found.setdefault(key, ([], []))
+        key = (method, column.data, resolved.network, resolved.protocol)
+        labels, targets = found.setdefault(key, ([], []))
         labels.append(row.label)
         if reported is not None and tolerance is not None:
-            have = tuple(scores(reader, table, row, head, seeds).values())
+            have = tuple(scores(reader, table, row, resolved, seeds).values())
             spread = deviations.of(column.data.info.name, column.metric).points
-            family = len(judged_rows(table, head))
-            asked.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
+            family = len(judged_rows(table, resolved))
+            targets.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
     made = [
         Candidate(
-            *key, tuple(dict.fromkeys(labels)), tuple(asked), _jobs(*key, seeds=seeds, store=store)
+            *key,
+            tuple(dict.fromkeys(labels)),
+            tuple(targets),
+            _jobs(*key, seeds=seeds, store=store),
         )
-        for key, (labels, asked) in found.items()
+        for key, (labels, targets) in found.items()
     ]
     return made, left
 

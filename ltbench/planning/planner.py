@@ -8,47 +8,68 @@ from functools import partial
 from typing import Any
 
 from ltbench.api.signatures import names
-from ltbench.planning.candidates import Candidate, groups
-from ltbench.planning.schedule import PlannedRun, SeedCount, order, worth
-from ltbench.planning.spread import Deviation, Deviations
+from ltbench.planning.candidates import Candidate, candidates
+from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
+from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.commands import run_command
 from ltbench.runs.cost import CostModel, PaidTrainings
 from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
+from ltbench.statistics.pooling import Deviation
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
 
 
 @dataclass(frozen=True)
+class Machine:
+    """Where the runs would take place, and how busy it was when their steps were timed."""
+
+    name: str
+    load: float | None  # processes that wanted a core; None where the system does not say
+    cores: int
+
+    @classmethod
+    def now(cls, name: str) -> "Machine":
+        """Return this machine under the name that records give it."""
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        return cls(name, load, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class ColumnSpread:
+    """How far seeds of a data set lie apart in a metric, and how many values are judged at once."""
+
+    deviation: Deviation
+    family: int  # the most of its columns
+
+
+@dataclass(frozen=True, kw_only=True)
 class TablePlan:
     """What a plan says."""
 
     table: Table
     seeds: tuple[int, ...]
     budget: float | None  # seconds
-    machine: str
-    load: float | None  # processes that wanted a core, when all was timed; None if not known
-    cores: int
     workspace: Workspace
-    groups: tuple[Candidate, ...]
-    left: int  # reported values that no run here can decide
+    machine: Machine
+    candidates: tuple[Candidate, ...]
+    undecidable: int  # reported values that no run here can decide
     chosen: tuple[PlannedRun, ...]  # in order
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
-    worth: tuple[SeedCount, ...]  # by the number of seeds
-    deviations: dict[tuple[str, Metric], Deviation]  # by data set and metric
-    families: dict[tuple[str, Metric], int]  # most values of a column that are judged together
+    seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
+    spread: dict[tuple[str, Metric], ColumnSpread]  # by data set and metric
     problems: tuple[str, ...]
 
     @property
-    def asked(self) -> int:
+    def targets(self) -> int:
         """Return how many reported values the planned runs can decide."""
-        return sum(len(group.asked) for group in self.groups)
+        return sum(len(each.targets) for each in self.candidates)
 
     @property
     def decided(self) -> float:
         """Return how many are decided now."""
-        return sum(group.chance(0) for group in self.groups)
+        return sum(each.chance(0) for each in self.candidates)
 
 
 def plan(
@@ -68,49 +89,55 @@ def plan(
     """
     store = Store(workspace.results)
     records = list(store.records())
-    deviations, prices = Deviations(records), CostModel(records, workspace, say)
-    candidates = partial(
-        groups, table, store, protocol=protocol, methods=names(), deviations=deviations
+    deviations, prices = DatasetDeviations(records), CostModel(records, workspace, say)
+    candidates_for = partial(
+        candidates, table, store, protocol=protocol, methods=names(), deviations=deviations
     )
-    made, left = candidates(seeds, wanted=len(seeds))
+    made, undecidable = candidates_for(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
-    wide, _ = candidates(more, wanted=0)
+    wide, _ = candidates_for(more, wanted=0)
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
-    used = {
-        (group.data.info.title, each.metric): deviations.of(group.data.info.name, each.metric)
-        for group in made
-        for each in group.asked
-    }
-    families: dict[tuple[str, Metric], int] = {}
-    for group in made:
-        for each in group.asked:
-            key = (group.data.info.title, each.metric)
-            families[key] = max(each.family, families.get(key, 0))
     return TablePlan(
-        table, tuple(seeds), budget, prices.machine, *_load(), workspace, tuple(made), left,
-        tuple(chosen), tuple(beyond),
-        tuple(worth(wide, PaidTrainings.of(_jobs(wide), prices, store))),
-        used, families, tuple(store.problems),
-    )  # fmt: skip
+        table=table,
+        seeds=tuple(seeds),
+        budget=budget,
+        workspace=workspace,
+        machine=Machine.now(prices.machine),
+        candidates=tuple(made),
+        undecidable=undecidable,
+        chosen=tuple(chosen),
+        beyond=tuple(beyond),
+        seed_counts=tuple(seed_counts(wide, PaidTrainings.of(_jobs(wide), prices, store))),
+        spread=_spread(made, deviations),
+        problems=tuple(store.problems),
+    )
+
+
+def _spread(
+    made: Sequence[Candidate], deviations: DatasetDeviations
+) -> dict[tuple[str, Metric], ColumnSpread]:
+    found: dict[tuple[str, Metric], ColumnSpread] = {}
+    for candidate in made:
+        data = candidate.data.info
+        for target in candidate.targets:
+            key = (data.title, target.metric)
+            family = max(target.family, found[key].family if key in found else 0)
+            found[key] = ColumnSpread(deviations.of(data.name, target.metric), family)
+    return found
 
 
 def commands(steps: Sequence[PlannedRun], workspace: Workspace) -> list[str]:
     """Return the commands of steps in their order; neighbours that differ in method share one."""
 
     def where(step: PlannedRun) -> tuple[Any, ...]:
-        return step.group.data, step.group.network, step.group.protocol, step.seeds
+        return step.candidate.data, step.candidate.network, step.candidate.protocol, step.seeds
 
     return [
-        run_command([step.group.method for step in members], *key, results=workspace.results)
+        run_command([step.candidate.method for step in members], *key, results=workspace.results)
         for key, members in itertools.groupby(steps, where)
     ]
 
 
 def _jobs(candidates: Sequence[Candidate]) -> list[Job]:
     return [job for each in candidates for jobs in each.jobs for job in jobs]
-
-
-def _load() -> tuple[float | None, int]:
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return load, os.cpu_count() or 1

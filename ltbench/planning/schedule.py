@@ -10,9 +10,9 @@ from ltbench.runs.cost import Basis, PaidTrainings
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Seeds to run of one group."""
+    """Seeds to run of one candidate."""
 
-    group: Candidate
+    candidate: Candidate
     seeds: tuple[int, ...]
     seconds: float | None
     basis: Basis
@@ -21,21 +21,21 @@ class PlannedRun:
 
 
 def order(
-    made: Sequence[Candidate], seeds: Sequence[int], basket: PaidTrainings, budget: float | None
+    made: Sequence[Candidate], seeds: Sequence[int], paid: PaidTrainings, budget: float | None
 ) -> tuple[list[PlannedRun], list[PlannedRun]]:
     """Return the steps to take within a budget in seconds, and those beyond it, in order.
 
-    First what decides most values a second. A step takes a group to the number of seeds that is
+    First what decides most values a second. A step takes a candidate to the number of seeds that is
     best value; what decides nothing goes by cost, and what has no price is beyond every budget.
     """
-    have = {index: 0 for index, group in enumerate(made) if group.missing()}
+    have = {index: 0 for index, candidate in enumerate(made) if candidate.missing()}
     left = math.inf if budget is None else budget
     chosen: list[PlannedRun] = []
-    while (found := _best(made, have, seeds, basket, left)) is not None:
+    while (found := _best(made, have, seeds, paid, left)) is not None:
         chosen.append(found)
         left -= found.seconds or 0.0
     beyond: list[PlannedRun] = []
-    while (found := _best(made, have, seeds, basket, None)) is not None:
+    while (found := _best(made, have, seeds, paid, None)) is not None:
         beyond.append(found)
     return chosen, beyond
 
@@ -44,25 +44,25 @@ def _best(
     made: Sequence[Candidate],
     have: dict[int, int],
     seeds: Sequence[int],
-    basket: PaidTrainings,
+    paid: PaidTrainings,
     left: float | None,
 ) -> PlannedRun | None:
     """Buy the best step that costs at most `left`, or any, and return it; None if there is none.
 
-    `have` says how many of its missing seeds each group has got by now.
+    `have` says how many of its missing seeds each candidate has got by now.
     """
     options = [
         (index, step)
         for index, added in have.items()
-        for step in _options(made[index], added, seeds, basket)
+        for step in _options(made[index], added, seeds, paid)
         if left is None or (step.seconds is not None and step.seconds <= left)
     ]
     if not options:
         return None
     index, best = min(options, key=lambda option: _rank(option[1]))
-    group, bought = made[index], have[index] + len(best.seeds)
-    missing = group.missing()
-    basket.buy([job for at in missing[have[index] : bought] for job in group.jobs[at]])
+    candidate, bought = made[index], have[index] + len(best.seeds)
+    missing = candidate.missing()
+    paid.buy([job for at in missing[have[index] : bought] for job in candidate.jobs[at]])
     have[index] = bought
     if bought == len(missing):
         del have[index]
@@ -70,16 +70,16 @@ def _best(
 
 
 def _options(
-    group: Candidate, added: int, seeds: Sequence[int], basket: PaidTrainings
+    candidate: Candidate, added: int, seeds: Sequence[int], paid: PaidTrainings
 ) -> Iterator[PlannedRun]:
-    missing = group.missing()
+    missing = candidate.missing()
     for upto in range(added + 1, len(missing) + 1):
-        places = missing[added:upto]
-        price = basket.cost([job for index in places for job in group.jobs[index]])
-        gain = group.chance(upto) - group.chance(added)
+        indices = missing[added:upto]
+        price = paid.cost([job for index in indices for job in candidate.jobs[index]])
+        gain = candidate.chance(upto) - candidate.chance(added)
         if gain > 0 or upto == len(missing):
-            named = tuple(seeds[index] for index in places)
-            yield PlannedRun(group, named, price.seconds, price.basis, price.reason, gain)
+            named = tuple(seeds[index] for index in indices)
+            yield PlannedRun(candidate, named, price.seconds, price.basis, price.reason, gain)
 
 
 def _rank(step: PlannedRun) -> tuple[bool, float, float]:
@@ -98,16 +98,20 @@ class SeedCount:
     decided: float
 
 
-def worth(made: Sequence[Candidate], basket: PaidTrainings) -> list[SeedCount]:
+def seed_counts(made: Sequence[Candidate], paid: PaidTrainings) -> list[SeedCount]:
     """Return for n = 1 … N seeds of every candidate the seconds and the values they decide."""
     found: list[SeedCount] = []
     spent, more = 0.0, False
-    for n in range(1, max((len(group.jobs) for group in made), default=0) + 1):
-        for group in made:
-            jobs = group.jobs[n - 1]
-            price = basket.cost(jobs).seconds
+    for n in range(1, max((len(candidate.jobs) for candidate in made), default=0) + 1):
+        for candidate in made:
+            jobs = candidate.jobs[n - 1]
+            price = paid.cost(jobs).seconds
             spent, more = spent + (price or 0.0), more or price is None
-            basket.buy(jobs)
-        decided = sum(each.chance(max(n, group.finished)) for group in made for each in group.asked)
+            paid.buy(jobs)
+        decided = sum(
+            target.chance(max(n, candidate.finished))
+            for candidate in made
+            for target in candidate.targets
+        )
         found.append(SeedCount(n, spent, more, decided))
     return found

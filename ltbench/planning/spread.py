@@ -2,35 +2,25 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from statistics import variance
 
 from ltbench.runs.record import Record
+from ltbench.statistics.pooling import Deviation
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.selection import Selection
 
 # docs/verdicts.md: accuracies of one recipe differ between seeds by about 0.3 to 0.6 points. A shot
 # group is about a third of the classes, so it spreads by the root of three more.
 USUAL = 0.45
-
-
 USUAL_OF_SHOTS = USUAL * math.sqrt(3)
 
 
-@dataclass(frozen=True)
-class Deviation:
-    """The standard deviation of one seed, and how many degrees of freedom measured it (0: none)."""
-
-    points: float
-    freedom: int
-
-
 def usual(metric: Metric) -> Deviation:
-    """Return what is taken where no records tell."""
+    """Return the deviation assumed of a metric without records, of no degrees of freedom."""
     return Deviation(USUAL if metric == "top1" else USUAL_OF_SHOTS, 0)
 
 
-class Deviations:
+class DatasetDeviations:
     """Deviations between seeds by data set and metric, pooled over all that was run on it.
 
     Ratios, methods, networks and protocols of a data set are pooled: a rough figure, of use only
@@ -38,7 +28,7 @@ class Deviations:
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        groups: dict[tuple[str, ...], dict[Metric, list[float]]] = {}
+        scores_of: dict[tuple[str, ...], dict[Metric, list[float]]] = {}
         for record in records:
             key = (record.dataset, record.protocol, record.network, record.method)
             for metric, quantity in METRICS.items():
@@ -48,9 +38,9 @@ class Deviations:
                     else None
                 )
                 if found is not None:
-                    groups.setdefault(key, {}).setdefault(metric, []).append(found)
+                    scores_of.setdefault(key, {}).setdefault(metric, []).append(found)
         squares: dict[tuple[str, Metric], list[tuple[float, int]]] = {}
-        for (dataset, *_), scores in groups.items():
+        for (dataset, *_), scores in scores_of.items():
             for metric, values in scores.items():
                 if len(values) > 1:
                     name = dataset.partition("(")[0]

@@ -8,7 +8,7 @@ from ltbench.runs.plan import Plan, make
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table
 from ltbench.tables.grid import build
-from ltbench.tables.missing import groups
+from ltbench.tables.missing import fillable
 
 
 def missing_plan(
@@ -24,7 +24,7 @@ def missing_plan(
             [data], members, seeds or table.definition.seeds, store,
             protocol_name=used, network=network,
         )
-        for (data, network, used), members in groups(grid, names()).items()
+        for (data, network, used), members in fillable(grid, names()).items()
     ]  # fmt: skip
     if not plans:
         raise LtbenchError(

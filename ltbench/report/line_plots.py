@@ -28,17 +28,17 @@ _STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 7))  # of a decade, the coarse on
 
 def overlaid(setting: Setting) -> list[MethodRuns]:
     """Return the methods that figures lay over each other: the base and the best."""
-    others = [group for group in setting.groups if group is not setting.base]
+    others = [runs for runs in setting.methods if runs is not setting.base]
     return [setting.base, *others[: len(COLOURS) - 1]]
 
 
 def classes(setting: Setting) -> Plot:
     """Return the accuracy of classes against the number of their training images."""
     figure, axes = canvas(3.1, left=44)
-    curves = {group.method: by_count(group) for group in overlaid(setting)}
-    for place, points in enumerate(curves.values()):
+    curves = {runs.method: by_count(runs) for runs in overlaid(setting)}
+    for index, points in enumerate(curves.values()):
         axes.plot(
-            *zip(*points, strict=True), marker=MARKERS[place], color=COLOURS[place], alpha=0.9
+            *zip(*points, strict=True), marker=MARKERS[index], color=COLOURS[index], alpha=0.9
         )
     counts = [count for count, _ in curves[setting.base.method]]
     axes.set_xscale("log")
@@ -73,12 +73,12 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     upper = figure.add_axes((0.15, 0.58, 0.82, 0.4))
     lower = figure.add_axes((0.15, 0.13, 0.82, 0.4), sharex=upper)
     told = []
-    for place, curve in enumerate(found):
+    for index, curve in enumerate(found):
         for axes, points in ((upper, curve.loss), (lower, curve.top1)):
             if points:
-                mark = MARKERS[place] if len(points) == 1 else None  # a line of one point is none
+                marker = MARKERS[index] if len(points) == 1 else None  # a line of one point is none
                 x, y = zip(*points, strict=True)
-                axes.plot(x, y, color=COLOURS[place], marker=mark, alpha=0.9)
+                axes.plot(x, y, color=COLOURS[index], marker=marker, alpha=0.9)
         if curve.top1:
             told.append(f"{curve.method} ends at {curve.top1[-1][1]:.1f}")
     losses = [loss for curve in found for _, loss in curve.loss]
@@ -103,9 +103,9 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
 def cost(setting: Setting) -> Plot | None:
     """Return accuracy against training time; None where there is nothing to compare."""
     points = [
-        (value, setting.line(group).top1.mean, place, group.method)
-        for place, group in enumerate(setting.groups, 1)
-        if (value := setting.cost(group)) is not None
+        (value, setting.line(runs).top1.mean, rank, runs.method)
+        for rank, runs in enumerate(setting.methods, 1)
+        if (value := setting.cost(runs)) is not None
     ]
     if len(points) < 2:
         return None
@@ -128,7 +128,7 @@ def cost(setting: Setting) -> Plot | None:
     axes.set_ylabel("top-1, percent")
     _upright(axes)
     _numbers(axes, [*front, *others])
-    named = ", ".join(f"{method} ({place}, {value:.2f}x)" for value, _, place, method in front)
+    named = ", ".join(f"{method} ({rank}, {value:.2f}x)" for value, _, rank, method in front)
     return Plot(
         "Cost against accuracy",
         "Shortest training time on the same machine; numbers, where there is room, are "
@@ -147,12 +147,12 @@ def _numbers(axes: Axes, points: Sequence[_Point]) -> None:
     """Write each point's place beside it unless another number is there already."""
     axes.autoscale_view()
     taken: list[tuple[float, float]] = []
-    for value, accuracy, place, _ in points:
+    for value, accuracy, rank, _ in points:
         x, y = axes.transData.transform((value, accuracy)) * POINTS / axes.figure.dpi
         if all(abs(x - other) > 14 or abs(y - height) > 10 for other, height in taken):
             taken.append((x, y))
             axes.annotate(
-                str(place), (value, accuracy), (4, 2), textcoords="offset points", fontsize=FONT,
+                str(rank), (value, accuracy), (4, 2), textcoords="offset points", fontsize=FONT,
                 color=MUTED,
             )  # fmt: skip
 
@@ -171,8 +171,8 @@ def round_ticks(axes: Axes, name: str, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in _STEPS:
-        places = [step * 10.0**decade for decade in decades for step in steps]
-        inside = [place for place in places if 0.9 * low <= place <= 1.1 * high]
+        multiples = [step * 10.0**decade for decade in decades for step in steps]
+        inside = [value for value in multiples if 0.9 * low <= value <= 1.1 * high]
         if len(inside) > 2:
             break
     else:
@@ -188,6 +188,6 @@ def _upright(axes: Axes) -> None:
 
 
 def _which(setting: Setting) -> str:
-    if len(setting.groups) <= len(COLOURS):
+    if len(setting.methods) <= len(COLOURS):
         return ""
     return f" Shown are {setting.base.method} and the {len(COLOURS) - 1} best of the others."

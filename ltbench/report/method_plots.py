@@ -16,17 +16,17 @@ SHOTS = ("many", "medium", "few")
 
 def seeds(setting: Setting) -> Plot:
     """Return every seed's accuracy, the mean and its interval."""
-    groups = setting.groups[:MOST]
-    figure, axes = _rows(groups)
-    for row, group in enumerate(groups):
-        _interval(axes, row, mean_interval(group.top1), COLOURS[0])
+    methods = setting.methods[:MOST]
+    figure, axes = _rows(methods)
+    for row, runs in enumerate(methods):
+        _interval(axes, row, mean_interval(runs.top1), COLOURS[0])
         axes.plot(
-            group.top1, [row] * len(group.top1), "o", markersize=3, markerfacecolor="none",
+            runs.top1, [row] * len(runs.top1), "o", markersize=3, markerfacecolor="none",
             markeredgecolor=INK, markeredgewidth=0.7, alpha=0.75,
         )  # fmt: skip
     axes.set_xlabel("top-1, percent")
     told = [
-        f"{group.method} {setting.line(group).top1} (n = {len(group.records)})" for group in groups
+        f"{runs.method} {setting.line(runs).top1} (n = {len(runs.records)})" for runs in methods
     ]
     return Plot(
         "Seeds and intervals",
@@ -37,16 +37,16 @@ def seeds(setting: Setting) -> Plot:
 
 def shots(setting: Setting) -> Plot:
     """Return the accuracies on classes with many, medium and few training images."""
-    groups = setting.groups[:MOST]
-    figure, axes = _rows(groups)
+    methods = setting.methods[:MOST]
+    figure, axes = _rows(methods)
     told = []
-    for row, group in enumerate(groups):
+    for row, runs in enumerate(methods):
         means = []
-        for place, name in enumerate(SHOTS):
-            if (found := group.shot(name)) is not None:
-                axes.plot(found.mean, row, MARKERS[place], color=COLOURS[place], alpha=0.9)
+        for index, name in enumerate(SHOTS):
+            if (found := runs.shot(name)) is not None:
+                axes.plot(found.mean, row, MARKERS[index], color=COLOURS[index], alpha=0.9)
                 means.append(f"{name} {found.mean:.1f}")
-        told.append(f"{group.method} {', '.join(means)}")
+        told.append(f"{runs.method} {', '.join(means)}")
     axes.set_xlabel("accuracy, percent")
     data = setting.base.records[0].data
     return Plot(
@@ -54,20 +54,20 @@ def shots(setting: Setting) -> Plot:
         f"Means over seeds; many is more than {data.many_above} training images, few less than "
         f"{data.few_below}.{_cut(setting)}",
         inline(figure, f"{setting.key}-shots", f"Accuracy by shot group: {'; '.join(told)}."),
-        tuple(name for name in SHOTS if any(group.shot(name) for group in groups)),
+        tuple(name for name in SHOTS if any(runs.shot(name) for runs in methods)),
     )
 
 
 def calibration(setting: Setting) -> Plot:
     """Return the expected calibration errors."""
-    groups = setting.groups[:MOST]
-    figure, axes = _rows(groups)
-    for row, group in enumerate(groups):
-        _interval(axes, row, group.calibration, COLOURS[1])
-        axes.plot(group.calibration.mean, row, "o", color=COLOURS[1])
+    methods = setting.methods[:MOST]
+    figure, axes = _rows(methods)
+    for row, runs in enumerate(methods):
+        _interval(axes, row, runs.calibration, COLOURS[1])
+        axes.plot(runs.calibration.mean, row, "o", color=COLOURS[1])
     axes.set_xlim(left=0)
     axes.set_xlabel("expected calibration error, percent")
-    told = [f"{group.method} {group.calibration}" for group in groups]
+    told = [f"{runs.method} {runs.calibration}" for runs in methods]
     return Plot(
         "Calibration",
         "How far confidence and accuracy lie apart (15 bins of equal width); less is better. "
@@ -76,13 +76,13 @@ def calibration(setting: Setting) -> Plot:
     )
 
 
-def _rows(groups: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
+def _rows(methods: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
     """Return axes with a line for each method, the first on top."""
-    labels = [f"{place}  {short(group.method)}" for place, group in enumerate(groups, 1)]
-    height = 0.7 + max(0.21, 0.3 - 0.02 * len(groups)) * len(groups)
+    labels = [f"{rank}  {short(runs.method)}" for rank, runs in enumerate(methods, 1)]
+    height = 0.7 + max(0.21, 0.3 - 0.02 * len(methods)) * len(methods)
     figure, axes = canvas(height, left=10 + 6.4 * max(map(len, labels)))
-    axes.set_yticks(range(len(groups)), labels)
-    axes.set_ylim(len(groups) - 0.4, -0.6)
+    axes.set_yticks(range(len(methods)), labels)
+    axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     return figure, axes
 
@@ -96,5 +96,5 @@ def _interval(axes: Axes, row: int, estimate: Estimate, colour: str) -> None:
 
 
 def _cut(setting: Setting) -> str:
-    left = len(setting.groups) - MOST
+    left = len(setting.methods) - MOST
     return f" The {MOST} best; {left} others are in the table." if left > 0 else ""

@@ -57,13 +57,13 @@ def render(store: Store) -> Page:
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]
-    records = sum(len(group.records) for group in runs.groups)
+    records = sum(len(each.records) for each in runs.methods)
     text = _environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
         first_plots=_first(filled),
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
-        failures=[(place, without_paths(reason, store.root)) for place, reason in runs.failures],
+        failures=[(where, without_paths(reason, store.root)) for where, reason in runs.failures],
         problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,
         first=[method for method in order if method in methods][:2],
     )  # fmt: skip
@@ -88,7 +88,7 @@ def _first(filled: Ledger) -> list[Plot]:
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:
-    found = [curves(store, group) for group in line_plots.overlaid(setting)]
+    found = [curves(store, each) for each in line_plots.overlaid(setting)]
     with drawing():
         made = [
             method_plots.seeds(setting),

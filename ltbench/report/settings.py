@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.runs.record import Environment, Record
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
 from ltbench.tables.comparison import Comparison, MethodRow, compare
@@ -62,9 +62,9 @@ class Setting:
     """A data set, network and protocol with the methods that ran there, the best first."""
 
     key: str
-    groups: tuple[MethodRuns, ...]
+    methods: tuple[MethodRuns, ...]
     base: MethodRuns  # what the others are compared to
-    comparison: Comparison  # its lines are of `groups`
+    comparison: Comparison  # its lines are of `methods`
 
     @property
     def title(self) -> str:
@@ -74,23 +74,23 @@ class Setting:
 
     @property
     def best(self) -> int | None:
-        """Return the place of the method whose interval lies above all others, if there is one."""
+        """Return the index of the method whose interval lies above all others, if there is one."""
         return separated_best([line.top1 for line in self.comparison.lines])
 
-    def line(self, group: MethodRuns) -> MethodRow:
+    def line(self, runs: MethodRuns) -> MethodRow:
         """Return the comparison's line of a method."""
-        return self.comparison.lines[self.groups.index(group)]
+        return self.comparison.lines[self.methods.index(runs)]
 
-    def alike(self, group: MethodRuns) -> bool:
+    def alike(self, runs: MethodRuns) -> bool:
         """Return whether the seeds that it shares with the base do not tell the two apart."""
-        difference = self.line(group).difference
+        difference = self.line(runs).difference
         if difference is None or difference.half_width is None:
-            return group is not self.base
+            return runs is not self.base
         return abs(difference.mean) <= difference.half_width
 
-    def cost(self, group: MethodRuns) -> float | None:
+    def cost(self, runs: MethodRuns) -> float | None:
         """Return the training time relative to the base's, on one machine."""
-        return self.line(group).cost
+        return self.line(runs).cost
 
 
 @dataclass(frozen=True)
@@ -98,51 +98,51 @@ class ReportRuns:
     """Everything that a store holds, and what of it does not read."""
 
     settings: tuple[Setting, ...]
-    failures: tuple[tuple[str, str], ...]  # method and place, and why it stopped
+    failures: tuple[tuple[str, str], ...]  # method and setting, and why it stopped
     problems: tuple[str, ...]
     remarks: tuple[str, ...]  # seeds that different code computed
 
     @property
-    def groups(self) -> list[MethodRuns]:
-        """Return all groups, setting by setting."""
-        return [group for setting in self.settings for group in setting.groups]
+    def methods(self) -> list[MethodRuns]:
+        """Return the runs of all methods, setting by setting."""
+        return [runs for setting in self.settings for runs in setting.methods]
 
 
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
-    places: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    found: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in store.records():
-        place = (record.dataset, record.network, record.protocol)
-        places.setdefault(place, {}).setdefault(record.method, []).append(record)
-    settings: list[Setting] = []
-    for place in sorted(places):
-        settings.append(_setting(store, f"s{len(settings)}", places[place], order))
+        key = (record.dataset, record.network, record.protocol)
+        found.setdefault(key, {}).setdefault(record.method, []).append(record)
+    settings = [
+        _setting(store, f"s{index}", found[key], order) for index, key in enumerate(sorted(found))
+    ]
     lines = [
         (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", line)
-        for line in overview(store)
+        for line in status(store)
     ]
-    failures = tuple((place, reason) for place, line in lines for reason in line.reasons)
-    remarks = tuple(f"{place}: {line.mixed}." for place, line in lines if line.mixed)
+    failures = tuple((where, reason) for where, line in lines for reason in line.reasons)
+    remarks = tuple(f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code)
     return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)), remarks)
 
 
 def _setting(
-    store: Store, key: str, methods: dict[str, list[Record]], order: Sequence[str]
+    store: Store, key: str, by_method: dict[str, list[Record]], order: Sequence[str]
 ) -> Setting:
-    named = [method for method in order if method in methods]
-    base = min(methods, key=lambda method: named.index(method) if method in named else len(named))
-    first = [base, *(method for method in methods if method != base)]
-    lines = compare(record for method in first for record in methods[method])[0]
+    named = [method for method in order if method in by_method]
+    base = min(by_method, key=lambda method: named.index(method) if method in named else len(named))
+    first = [base, *(method for method in by_method if method != base)]
+    lines = compare(record for method in first for record in by_method[method])[0]
     ranked = sorted(lines.lines, key=lambda line: (-line.top1.mean, line.method))
-    groups = [
-        _group(store, f"{key}-{place}", methods[line.method]) for place, line in enumerate(ranked)
+    methods = [
+        _runs(store, f"{key}-{index}", by_method[line.method]) for index, line in enumerate(ranked)
     ]
-    (origin,) = [group for group in groups if group.method == base]
+    (origin,) = [runs for runs in methods if runs.method == base]
     comparison = Comparison(lines.dataset, lines.network, lines.protocol, tuple(ranked))
-    return Setting(key, tuple(groups), origin, comparison)
+    return Setting(key, tuple(methods), origin, comparison)
 
 
-def _group(store: Store, key: str, records: list[Record]) -> MethodRuns:
+def _runs(store: Store, key: str, records: list[Record]) -> MethodRuns:
     ordered = sorted(records, key=lambda record: record.seed)
     paths = [store.path(Cell.of(record)).relative_to(store.root) for record in ordered]
     return MethodRuns(key, tuple(ordered), tuple(map(Path.as_posix, paths)))

@@ -51,7 +51,7 @@ VERDICTS = {
 # What the page's style sheet calls each colour, which has others for its dark theme.
 _VARIABLES = {
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--card)",
-    **{colour: f"var(--s{place})" for place, colour in enumerate(COLOURS)},
+    **{colour: f"var(--s{index})" for index, colour in enumerate(COLOURS)},
     **{colour: f"var(--{word})" for word, colour in VERDICTS.items()},
 }  # fmt: skip
 _ON_A_CARD: dict[Any, Any] = {
@@ -79,8 +79,8 @@ def canvas(height: float, left: float, bottom: float = 36, top: float = 8) -> tu
     """Return a figure of a height in inches, and its axes; the margins are in points."""
     figure = Figure(figsize=(WIDTH, height))
     wide, high = WIDTH * POINTS, height * POINTS
-    place = (left / wide, bottom / high, (wide - left - 10) / wide, (high - bottom - top) / high)
-    return figure, figure.add_axes(place)
+    inner = (left / wide, bottom / high, (wide - left - 10) / wide, (high - bottom - top) / high)
+    return figure, figure.add_axes(inner)
 
 
 def inline(figure: Figure, key: str, label: str) -> Markup:

@@ -5,11 +5,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import fmean
 
+from ltbench.errors import LtbenchError
 from ltbench.report.settings import MethodRuns
-from ltbench.runs.store import Cell, Store
+from ltbench.runs.record import Record
+from ltbench.runs.store import Store
+from ltbench.runs.unit import find
 
 MOST = 60  # points of a curve; more of them no figure of this size can show
 _Curve = dict[int, float]  # by epoch
@@ -27,25 +29,28 @@ class TrainingCurves:
         return bool(self.loss or self.top1)
 
 
-def curves(store: Store, group: MethodRuns) -> TrainingCurves:
+def curves(store: Store, runs: MethodRuns) -> TrainingCurves:
     """Return a method's curves; empty where no file beside the records reads."""
-    read = [_read(store.curves_path(Cell.of(record))) for record in group.records]
+    read = [_read(store, record) for record in runs.records]
     return TrainingCurves(
-        group.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
+        runs.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
     )
 
 
-def _read(path: Path) -> tuple[_Curve, _Curve]:
+def _read(store: Store, record: Record) -> tuple[_Curve, _Curve]:
     loss: _Curve = {}
     top1: _Curve = {}
     try:
+        path = find(store, record, "curves")
+        if path is None:
+            return loss, top1
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 for curve, name in ((loss, "loss"), (top1, "top1")):
                     text = row.get(name)
                     if text and math.isfinite(value := float(text)):
                         curve[int(row["epoch"])] = value
-    except (OSError, ValueError, KeyError, csv.Error):
+    except (LtbenchError, OSError, ValueError, KeyError, csv.Error):
         return {}, {}  # curves are beside a record, not of it: without them it stands
     return loss, top1
 
@@ -58,32 +63,32 @@ def _mean(found: Sequence[_Curve]) -> list[tuple[int, float]]:
     epochs = sorted(set.intersection(*map(set, present)))
     if len(epochs) > MOST:
         step = (len(epochs) - 1) / (MOST - 1)
-        epochs = [epochs[round(place * step)] for place in range(MOST)]
+        epochs = [epochs[round(index * step)] for index in range(MOST)]
     return [(epoch, fmean(curve[epoch] for curve in present)) for epoch in epochs]
 
 
 BINS = 12
 
 
-def by_count(group: MethodRuns) -> list[tuple[float, float]]:
+def by_count(runs: MethodRuns) -> list[tuple[float, float]]:
     """Return training images and accuracy in percent, means over seeds, the largest class first.
 
     Classes that are neighbours by their count share a bin where there are more than twelve; those
     without a test image are left out.
     """
-    counts = group.records[0].data.class_counts
-    scores = [record.last for record in group.records]
+    counts = runs.records[0].data.class_counts
+    scores = [record.last for record in runs.records]
     hits = [sum(each) for each in zip(*(score.correct for score in scores), strict=True)]
     seen = [sum(each) for each in zip(*(score.total for score in scores), strict=True)]
-    ranked = [place for place in range(len(counts)) if seen[place]]
-    ranked.sort(key=lambda place: -counts[place])
+    ranked = [label for label in range(len(counts)) if seen[label]]
+    ranked.sort(key=lambda label: -counts[label])
     bins = min(BINS, len(ranked))
-    edges = [round(place * len(ranked) / bins) for place in range(bins + 1)]
+    edges = [round(label * len(ranked) / bins) for label in range(bins + 1)]
     parts = [ranked[start:stop] for start, stop in pairwise(edges)]
     return [
         (
-            fmean(max(counts[place], 1) for place in part),  # the axis is logarithmic
-            fmean(100 * hits[place] / seen[place] for place in part),
+            fmean(max(counts[label], 1) for label in part),  # the axis is logarithmic
+            fmean(100 * hits[label] / seen[label] for label in part),
         )
         for part in parts
     ]

@@ -12,7 +12,7 @@ from ltbench.tables.ledger import LedgerRow
 from ltbench.tables.write.ledger import WORDS
 
 MOST = 40  # rows of a picture
-_ORDER = {word: place for place, word in enumerate(WORDS)}
+_ORDER = {word: index for index, word in enumerate(WORDS)}
 
 
 def cells(lines: Sequence[LedgerRow]) -> Plot | None:

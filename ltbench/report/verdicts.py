@@ -57,7 +57,7 @@ class PageCell:
     word: str = ""
     verdict: str = ""
     reason: str = ""
-    groups: tuple[MethodRuns, ...] = ()  # whose records it is made from
+    runs: tuple[MethodRuns, ...] = ()  # whose records it is made from
     about: str = ""
     keys: dict[str, float] = field(default_factory=dict)
 
@@ -111,14 +111,14 @@ def entries(
     lines: Sequence[LedgerRow], runs: ReportRuns, tables: Sequence[Table]
 ) -> list[PageLine]:
     """Return lines of the ledger with what the page shows of them."""
-    groups = _placed(runs)
+    runs_of = _runs_of(runs)
     first = {table.short: table.definition.rows[0] for table in tables}
-    return [PageLine(line, _cell(line, groups, first[line.table])) for line in lines]
+    return [PageLine(line, _cell(line, runs_of, first[line.table])) for line in lines]
 
 
 def sheets(tables: Sequence[Table], found: Sequence[PageLine], runs: ReportRuns) -> list[Sheet]:
     """Return the tables of which at least one reported cell has records."""
-    groups = _placed(runs)
+    runs_of = _runs_of(runs)
     made = []
     for table in tables:
         own = [entry for entry in found if entry.line.table == table.short]
@@ -126,20 +126,20 @@ def sheets(tables: Sequence[Table], found: Sequence[PageLine], runs: ReportRuns)
             cells = {_corner(entry.line): entry.cell for entry in own}
             columns = table.definition.columns
             rows = tuple(
-                (row, tuple(_at(table, row, column, cells, groups) for column in columns))
+                (row, tuple(_at(table, row, column, cells, runs_of) for column in columns))
                 for row in table.definition.rows
             )
             made.append(Sheet(table, rows))
     return made
 
 
-_Groups = dict[tuple[str, str, str, str], MethodRuns]
+_RunsOf = dict[tuple[str, str, str, str], MethodRuns]
 _Cells = dict[tuple[str, str, str, str], PageCell]
 
 
-def _at(table: Table, row: Row, column: Column, cells: _Cells, groups: _Groups) -> PageCell:
+def _at(table: Table, row: Row, column: Column, cells: _Cells, runs_of: _RunsOf) -> PageCell:
     corner = (row.label, column.dataset, table.network(column), column.metric)
-    return cells[corner] if corner in cells else _unreported(table, row, column, groups)
+    return cells[corner] if corner in cells else _unreported(table, row, column, runs_of)
 
 
 def _key(table: str) -> str:
@@ -155,16 +155,16 @@ def _words(lines: Sequence[LedgerRow]) -> dict[Word, int]:
     return {word: found[word] for word in WORDS}
 
 
-def _placed(runs: ReportRuns) -> _Groups:
-    firsts = [(group, group.records[0]) for group in runs.groups]
-    return {(r.dataset, r.network, r.protocol, r.method): group for group, r in firsts}
+def _runs_of(runs: ReportRuns) -> _RunsOf:
+    firsts = [(each, each.records[0]) for each in runs.methods]
+    return {(r.dataset, r.network, r.protocol, r.method): each for each, r in firsts}
 
 
 def _corner(line: LedgerRow) -> tuple[str, str, str, str]:
     return line.row, line.dataset, line.network, line.metric
 
 
-def _cell(line: LedgerRow, groups: _Groups, first: Row) -> PageCell:
+def _cell(line: LedgerRow, runs_of: _RunsOf, first: Row) -> PageCell:
     gain = line.kind == "claim"
     keys = {"reported": line.reported}
     cell = PageCell(
@@ -178,7 +178,7 @@ def _cell(line: LedgerRow, groups: _Groups, first: Row) -> PageCell:
     methods = [line.specification, line.over]
     if METRICS[line.metric].over is not None:
         methods.append(first.method)
-    places = [(line.dataset, line.network, line.protocol or "", each or "") for each in methods]
+    cells = [(line.dataset, line.network, line.protocol or "", each or "") for each in methods]
     keys["reproduced"] = line.reproduced.mean
     difference = line.difference
     if difference is not None:
@@ -188,27 +188,27 @@ def _cell(line: LedgerRow, groups: _Groups, first: Row) -> PageCell:
         cell, reproduced=f"+{text}" if gain and not text.startswith("-") else text,
         seeds=line.seeds, about=f"{line.row}, {line.column}",
         difference="" if difference is None else f"{difference:+z.{line.decimals}f}",
-        groups=tuple(dict.fromkeys(groups[place] for place in places if place in groups)),
+        runs=tuple(dict.fromkeys(runs_of[key] for key in cells if key in runs_of)),
     )  # fmt: skip
 
 
-def _unreported(table: Table, row: Row, column: Column, groups: _Groups) -> PageCell:
+def _unreported(table: Table, row: Row, column: Column, runs_of: _RunsOf) -> PageCell:
     """Return what the records of the table's protocol say where the paper says nothing."""
     metric = METRICS[column.metric]
     method = row.method_on(column.data) or ""
-    place = (column.dataset, table.network(column), table.protocol_name(column), method)
-    group = groups.get(place)
-    if group is None or metric.over is not None:
+    key = (column.dataset, table.network(column), table.protocol_name(column), method)
+    found = runs_of.get(key)
+    if found is None or metric.over is not None:
         return PageCell()
     values = {
         record.seed: value
-        for record in group.records
+        for record in found.records
         if (value := metric.read(record, table.definition.select)) is not None
     }
     if not values:
         return PageCell()
     estimate = mean_interval(list(values.values()))
     return PageCell(
-        reproduced=estimate.text(table.decimals(column)), seeds=tuple(values), groups=(group,),
+        reproduced=estimate.text(table.decimals(column)), seeds=tuple(values), runs=(found,),
         about=f"{row.label}, {column.title}", keys={"reproduced": estimate.mean},
     )  # fmt: skip

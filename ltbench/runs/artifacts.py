@@ -1,6 +1,5 @@
 """What lies beside a record: the curves of its training, and the logits it was scored by."""
 
-import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +10,18 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ltbench.errors import LtbenchError, first_line
-from ltbench.runs.files import write_file, write_text
+from ltbench.runs.files import csv_text
 
 Array = npt.NDArray[Any]
 Scored = tuple[Tensor, Tensor]  # logits and labels
 
 
-def write_curves(path: Path, curves: list[dict[str, Any]]) -> None:
-    """Write curves as CSV, one row an epoch; what an epoch did not measure stays empty."""
+def curves_csv(curves: list[dict[str, Any]]) -> bytes:
+    """Return curves as a CSV file, one row an epoch; what an epoch did not measure stays empty."""
     columns = list(dict.fromkeys(name for row in curves for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {name: f"{v:.6g}" if isinstance(v, float) else v for name, v in row.items()}
-        for row in curves
-    )
-    write_text(path, text.getvalue())
+    values = ([row.get(name) for name in columns] for row in curves)
+    rows = ([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in values)
+    return csv_text([columns, *rows]).encode()
 
 
 @dataclass(frozen=True)
@@ -41,25 +35,25 @@ class Logits:
     held_out: tuple[Array, Array] | None
 
 
-def write_logits(path: Path, test: Scored, held_out: Scored | None = None) -> None:
-    """Write logits [N, C] and labels [N] as an npz archive.
+def logits_npz(test: Scored, held_out: Scored | None = None) -> bytes:
+    """Return logits [N, C] and labels [N] as an npz archive.
 
     In float16, half the size, where that holds them; in float32 where one would be infinite.
     """
     arrays = dict(zip(("logits", "labels"), _arrays(test), strict=True))
     if held_out is not None:
         arrays |= zip(("held_out_logits", "held_out_labels"), _arrays(held_out), strict=True)
-    write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
 
 
-def read_logits(path: Path) -> Logits | None:
-    """Return the logits in a file, None if there is none; raises LtbenchError if damaged."""
+def read_logits(path: Path) -> Logits:
+    """Return the logits in a file; raises LtbenchError if damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
         logits = Logits(_pair(arrays, ""), _pair(arrays, "held_out_") if len(arrays) > 2 else None)
-    except FileNotFoundError:
-        return None
     except Exception as error:  # a damaged archive breaks its reader in many ways
         raise LtbenchError(
             f"{path} does not read ({first_line(error)}); delete it and train the run again."

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from ltbench.api.compose import leaves
+from ltbench.api.imports import imported
 from ltbench.api.method import Method
-from ltbench.api.sources import imported
+from ltbench.api.sources import files_of
 
 ROOTS = ("ltbench.engine.fit", "ltbench.api.compose")  # every run goes through these
 SILENT = {"ltbench", "ltbench.methods", "ltbench.errors"}  # no number depends on them
@@ -26,6 +27,9 @@ def code_of(method: Method) -> dict[str, str]:
     found: dict[str, Path] = {}
     own = sorted({type(part).__module__ for part in leaves(method)})
     left = [*ROOTS, *own]
+    for module in (sys.modules[name] for name in own if not name.startswith("ltbench.")):
+        for helper, file in files_of(module).items():  # it imports from ltbench too
+            left += _own_imports(helper, file)
     while left:
         name = left.pop()
         path = _file_of(name)
@@ -77,9 +81,11 @@ def _file_of(name: str) -> Path | None:
     return Path(file) if file else None
 
 
-@cache
-def _imports(name: str, path: Path) -> list[str]:
+def _own_imports(name: str, path: Path) -> list[str]:
     return [other for other in imported(name, path) if other.startswith("ltbench.")]
+
+
+_imports = cache(_own_imports)  # of ltbench's own files, which do not change under a run
 
 
 @cache

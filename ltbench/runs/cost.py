@@ -25,7 +25,7 @@ Basis = Literal["records", "steps of records", "scaled probe", "probe", "unknown
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Seconds of one training, and what they are estimated from; None where nothing tells."""
+    """Seconds of one training, None if unknown, and what they are estimated from."""
 
     seconds: float | None
     basis: Basis
@@ -45,7 +45,7 @@ class CostKey:
 
 
 class CostModel:
-    """Prices of trainings; `say` hears what is being timed, for that takes seconds each."""
+    """Estimates the costs of trainings; `say` is told which is timed, since that takes seconds."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class CostModel:
         return self._known[job.fingerprint]
 
     def _price(self, job: Job) -> CostEstimate:
-        key = _kind(job)
+        key = _key_of(job)
         cell = (*_cell(job), str(key.threads))
         if cell in self._cells:
             return CostEstimate(fmean(self._cells[cell]), "records")
@@ -150,7 +150,7 @@ def _cell(job: Job) -> tuple[str, ...]:
     return str(job.dataset), job.protocol.specification, job.network, job.trained
 
 
-def _kind(job: Job) -> CostKey:
+def _key_of(job: Job) -> CostKey:
     protocol, info = job.protocol, job.dataset.info
     with threads_for(info.shape):
         threads = torch.get_num_threads()
@@ -212,8 +212,14 @@ def first_stage_sources(jobs: Sequence[Job], store: Store) -> dict[str, str]:
     trained: set[str] = set()
     for job in jobs:
         if job.first_stage is not None:
-            mark = job.first_stage.fingerprint
-            at_hand = "shared" if mark in trained else "kept" if is_kept(mark, store) else "own"
+            fingerprint = job.first_stage.fingerprint
+            at_hand = (
+                "shared"
+                if fingerprint in trained
+                else "kept"
+                if is_kept(fingerprint, store)
+                else "own"
+            )
             found[job.fingerprint] = at_hand
         trained |= _fingerprints(job)
     return found

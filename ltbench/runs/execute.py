@@ -24,6 +24,7 @@ from ltbench.runs.record import Record
 from ltbench.runs.recording import record_cell, record_failure
 from ltbench.runs.store import Store
 from ltbench.runs.under_way import Note
+from ltbench.runs.unit import TakenError, recover
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def run_job(
     store = Store(workspace.results)
     with locked(store.work(job.fingerprint), wait), threads_for(job.dataset.info.shape):
         for cell in job.cells:
-            store.sweep(cell, job.fingerprint, job.fingerprint_of(cell))
+            recover(store, cell, (job.fingerprint, job.fingerprint_of(cell)))
+        before = {cell: store.content(cell) for cell in job.cells}
         found = {} if job.anew else {cell: store.read(cell) for cell in job.cells}
         done = {cell: record for cell, record in found.items() if record is not None}
         missing = [cell for cell in job.cells if cell not in done]
@@ -115,8 +117,14 @@ def run_job(
                 note.say(training.progress.epochs_done, training.epochs, training.progress.seconds)
                 _begin(training, job, workspace, observe, wait)
                 _train(training, observe)
+                taken = []
                 for cell in missing:
-                    done[cell] = record_cell(cell, job, training, split, store)
+                    try:
+                        done[cell] = record_cell(
+                            cell, job, training, split, store, before=before[cell]
+                        )
+                    except TakenError as error:  # the other cells are not less finished
+                        taken.append(error)
             except (BrokenPipeError, KeyboardInterrupt):
                 note.write()
                 raise  # whoever watched has gone; the run itself did not fail
@@ -128,6 +136,8 @@ def run_job(
                 note.write()  # what it has so far is needed when it is tried again
                 raise
             note.remove()
+            if taken:
+                raise taken[0]
     return [done[cell] for cell in job.cells]
 
 

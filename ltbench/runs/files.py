@@ -1,12 +1,16 @@
-"""Files of the store: written whole or not at all, read strictly."""
+"""Files of the store: written whole or not at all, read strictly; and the one form of CSV."""
 
+import csv
+import errno
+import io
 import json
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -95,6 +99,13 @@ def unreadable(path: Path, reason: str) -> LtbenchError:
     )
 
 
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the header's first, as CSV with Unix line ends; None is an empty field."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_file(path, lambda file: file.write(text.encode()))
@@ -106,29 +117,84 @@ def write_file(path: Path, fill: Callable[[BinaryIO], object], option: str = "--
     Raises LtbenchError when the folder cannot be written or the disk is full, naming the option
     that chose it; the old file, if there was one, is then still whole.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            fill(file)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
+    with _filled(path, fill, option) as temporary:
         temporary.replace(path)
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file whole, unless there is one by now; returns whether it was written.
+
+    Raises LtbenchError as `write_file` does.
+    """
+    with _filled(path, lambda file: file.write(content), "--results") as temporary:
+        try:
+            path.hardlink_to(temporary)  # unlike a rename it never takes another's place
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            if path.exists():  # between this look and the rename is a moment without protection
+                return False
+            temporary.replace(path)
+    return True
+
+
+@contextmanager
+def _filled(path: Path, fill: Callable[[BinaryIO], object], option: str) -> Iterator[Path]:
+    """Yield a whole temporary file beside a path; whatever the block made of it is durable."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        made = _make_folder(path.parent)
+        with temporary.open("xb") as file:  # with the permissions that the user's umask leaves
+            fill(file)
+            file.flush()
+            _sync(file.fileno())
+        yield temporary
+        for folder in (path.parent, *made):
+            sync_folder(folder)
     except OSError as error:
         raise LtbenchError(
             f"cannot write {path} ({error.strerror or error}); "
             f"free some space or choose another folder with {option}."
         ) from None
     finally:
-        if temporary is not None:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+# What file systems say to what they do not have: hard links on FAT, fsync on some of FUSE.
+_REFUSALS = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder with all above it; return the folders that have a new name in them."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return [each.parent for each in missing]
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's names to the disk, where the system can: a rename alone may be lost."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # as on Windows
+        return
+    try:
+        _sync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
 
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    field = ".".join(map(str, problem["loc"]))
+    return f"{field}: {problem['msg']}" if field else str(problem["msg"])

@@ -16,7 +16,7 @@ from ltbench.networks import NETWORKS
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of
-from ltbench.runs.provenance import Provenance, mixed_code, provenance_of
+from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.request import check_methods
 from ltbench.runs.size import TrainingSize
@@ -85,7 +85,7 @@ def make(
     resolved = [[_Resolved.of(m, protocol) for m in built] for protocol in protocols]
     cells: dict[Cell, None] = {}
     finished: list[Record] = []
-    joined: dict[Cell, dict[int, Provenance]] = {}  # by the cell of seed 0
+    computed: dict[Cell, dict[int, Provenance]] = {}  # by the cell of seed 0
     jobs: dict[str, Job] = {}
     for seed in seeds:
         for dataset, members in zip(datasets, resolved, strict=True):
@@ -97,7 +97,7 @@ def make(
                 cells[cell] = None
                 anew = force if isinstance(force, bool) else _is_named(cell.method, force)
                 record = None if anew else _finished(store, cell, one.whole, *job.fingerprints)
-                joined.setdefault(replace(cell, seed=0), {})[seed] = (
+                computed.setdefault(replace(cell, seed=0), {})[seed] = (
                     one.provenance() if record is None else provenance_of(record)
                 )
                 if record is not None:
@@ -110,7 +110,10 @@ def make(
                         fingerprints=earlier.fingerprints + job.fingerprints,
                     )
                 jobs[job.fingerprint] = replace(job, anew=job.anew or anew)
-    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(joined)))
+    for cell, by_seed in computed.items():
+        for record in store.seed_records(cell):  # those not asked for are joined to them too
+            by_seed.setdefault(record.seed, provenance_of(record))
+    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(computed)))
 
 
 def with_method(job: Job, specification: str) -> Job:
@@ -146,19 +149,20 @@ class _Resolved:
         """Return what would compute a run now."""
         own = self.whole
         return Provenance(
-            tuple(sorted(own.versions.items())), tuple(sorted(own.code.items())), source_state()
-        )
+            tuple(sorted(own.versions.items())), tuple(sorted(own.code.items())), source_state(),
+            tuple(sorted(own.sources.items())),
+        )  # fmt: skip
 
     def job(self, dataset: Dataset, network: str, seed: int) -> Job:
         """Return the training of one seed, with the one cell that the method fills."""
-        place = (str(dataset), network, self.protocol, seed)
+        key = (str(dataset), network, self.protocol, seed)
         first = None if self.first is None else self.first.job(dataset, network, seed)
         return Job(
             dataset, self.protocol, network, self.trained.method, seed,
-            self.trained.fingerprint(*place),
+            self.trained.fingerprint(*key),
             TrainingSize.of(self.stages, self.protocol, dataset),
             (Cell(str(dataset), self.protocol.specification, network, self.whole.method, seed),),
-            (self.whole.fingerprint(*place),),
+            (self.whole.fingerprint(*key),),
             None if first is None else replace(first, cells=(), fingerprints=()),
         )  # fmt: skip
 
@@ -167,11 +171,15 @@ def _is_named(method: str, names: Collection[str]) -> bool:
     return method in names or any(term.name in names for term in parse(method))
 
 
-def _warnings(joined: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
-    for cell, by_seed in joined.items():
-        if words := mixed_code(by_seed):
+def _warnings(computed: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
+    for cell, by_seed in computed.items():
+        said = joined(cell.method, cell.dataset, by_seed)
+        if said.refusal:
+            yield said.refusal
+        elif said.remark:
+            seeds = ",".join(map(str, sorted(by_seed)))
             yield (
-                f"{cell.method} on {cell.dataset}: {words}; --force trains them all again, "
+                f"{said.remark.removesuffix('.')}; --seeds {seeds} --force trains them all again, "
                 "--results keeps them apart."
             )
 

@@ -1,9 +1,11 @@
 """Whether seeds that are joined were computed by the same code. Imports no torch."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from ltbench.runs.record import Record
+from ltbench.runs.store import Cell
 
 
 class Provenance(NamedTuple):
@@ -26,18 +28,45 @@ def provenance_of(record: Record) -> Provenance:
     )
 
 
+class Joined(NamedTuple):
+    """What to say of seeds that are joined, a sentence each, empty where there is nothing."""
+
+    refusal: str  # why there is no mean of them
+    remark: str  # what to know of their mean
+
+
+def joined(method: str, dataset: str, by_seed: Mapping[int, Provenance]) -> Joined:
+    """Return what is to be said wherever the seeds of one method on one data set are joined."""
+    if words := mixed_versions(by_seed):
+        return Joined(
+            f"{method} on {dataset}: {words}: no mean is of both; --force trains the older anew.",
+            "",
+        )
+    words = mixed_code(by_seed)
+    return Joined("", f"{method} on {dataset}: {words}." if words else "")
+
+
+def joined_cells(records: Iterable[Record]) -> dict[Cell, Joined]:
+    """Return what is to be said of records joined over seeds, by the cell of their seed 0."""
+    computed: dict[Cell, dict[int, Provenance]] = {}
+    for record in records:
+        cell = replace(Cell.of(record), seed=0)
+        computed.setdefault(cell, {})[record.seed] = provenance_of(record)
+    return {cell: joined(cell.method, cell.dataset, each) for cell, each in computed.items()}
+
+
 def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
     """Return in words how seeds differ in a method's declared version or own files, or nothing.
 
     Such seeds are of different methods: their mean is refused.
     """
-    groups = _groups({seed: each.versions for seed, each in by_seed.items()})
-    if len(groups) < 2:
+    seeds_by = _seeds_by({seed: each.versions for seed, each in by_seed.items()})
+    if len(seeds_by) < 2:
         return _mixed_sources(by_seed)
-    names = sorted({name for versions in groups for name, _ in versions})
+    names = sorted({name for versions in seeds_by for name, _ in versions})
     said = [
         f"{_seeds(seeds)} by version {', '.join(str(dict(versions).get(n, 1)) for n in names)}"
-        for versions, seeds in groups.items()
+        for versions, seeds in seeds_by.items()
     ]
     return f"{' and '.join(said)} of {', '.join(names)}"
 
@@ -48,37 +77,38 @@ def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
     By the hashes of the code where every record has them, else by version, commit and changes.
     """
     hashed = all(each.code for each in by_seed.values())
-    groups = _groups({s: each.code if hashed else each.commit for s, each in by_seed.items()})
-    if len(groups) < 2:
+    seeds_by = _seeds_by({s: each.code if hashed else each.commit for s, each in by_seed.items()})
+    if len(seeds_by) < 2:
         return ""
     where = ""
     if hashed:
-        said = [_seeds(seeds) for seeds in groups.values()]
-        where = f" ({_differing(groups)})"
+        said = [_seeds(seeds) for seeds in seeds_by.values()]
+        where = f" ({_differing(seeds_by)})"
     else:
-        said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in groups.items()]
+        said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in seeds_by.items()]
     return f"{' and '.join(said)} were computed by different code{where}"
 
 
 def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
-    groups = _groups({seed: each.sources for seed, each in by_seed.items()})
-    if len(groups) < 2:
+    seeds_by = _seeds_by({seed: each.sources for seed, each in by_seed.items()})
+    if len(seeds_by) < 2:
         return ""
-    return f"{' and '.join(map(_seeds, groups.values()))} by different files ({_differing(groups)})"
+    said = " and ".join(map(_seeds, seeds_by.values()))
+    return f"{said} by different files ({_differing(seeds_by)})"
 
 
-def _differing(groups: Iterable[tuple[tuple[str, str], ...]]) -> str:
-    """Return the names whose hashes differ between groups."""
-    whole = [dict(hashes) for hashes in groups]
+def _differing(seeds_by: Iterable[tuple[tuple[str, str], ...]]) -> str:
+    """Return the names whose hashes differ."""
+    whole = [dict(hashes) for hashes in seeds_by]
     names = sorted(set().union(*whole))
     return ", ".join(name for name in names if len({each.get(name) for each in whole}) > 1)
 
 
-def _groups(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]
-    groups: dict[tuple, list[int]] = {}  # type: ignore[type-arg]
+def _seeds_by(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]
+    seeds_by: dict[tuple, list[int]] = {}  # type: ignore[type-arg]
     for seed in sorted(by_seed):
-        groups.setdefault(by_seed[seed], []).append(seed)
-    return groups
+        seeds_by.setdefault(by_seed[seed], []).append(seed)
+    return seeds_by
 
 
 def _seeds(seeds: list[int]) -> str:

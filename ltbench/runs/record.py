@@ -90,7 +90,18 @@ class Record(Model):
     cost: Cost
     environment: Environment
     deviations: list[str]  # where the method departs from its paper
+    # SHA-256 of the files beside it, by kind; see `runs/unit.py`. None in records from before
+    files: dict[str, str] = Field(default_factory=dict)
     finished: str  # UTC, ISO 8601
+
+
+def same_result(one: Record, other: Record) -> bool:
+    """Return whether two runs of a cell give the same: when and how fast may differ."""
+    return _result(one) == _result(other)
+
+
+def _result(record: Record) -> tuple[object, ...]:
+    return record.fingerprint, record.data, record.last, record.best, record.selected
 
 
 class Failure(Model):

@@ -15,17 +15,24 @@ from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import scores_of
-from ltbench.runs.artifacts import write_curves, write_logits
+from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record
+from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record, same_result
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import TakenError, set_aside, write_unit
 
 
-def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: Store) -> Record:
-    """Evaluate a trained network for one cell; write curves, logits and the record."""
+def record_cell(
+    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None
+) -> Record:
+    """Evaluate a trained network for one cell; write curves, logits and the record, as one unit.
+
+    It takes the place of `before`, what was there when the training began. What has come since is
+    kept: returned where it says the same, else TakenError is raised.
+    """
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
@@ -61,22 +68,39 @@ def record_cell(cell: Cell, job: Job, training: Training, split: Split, store: S
         finished=_now(),
     )
     with suppress(LtbenchError):  # what does not read is replaced
-        before = store.read(cell)
-        if before is not None and before.sources != record.sources:
-            store.set_aside(before)
+        old = store.read(cell)
+        if old is not None and old.sources != record.sources:
+            set_aside(store, old)
     held_out = None
     if held is not None:
         held_out = logits_of(method, network, held, training.autocast), held.subset.labels
-    write_curves(store.curves_path(cell), progress.curves)
-    write_logits(store.logits_path(record.fingerprint), (logits, feed.subset.labels), held_out)
-    store.write(record)
-    return record
+    files = {
+        "curves": curves_csv(progress.curves),
+        "logits": logits_npz((logits, feed.subset.labels), held_out),
+    }
+    try:
+        return write_unit(store, record, files, before)
+    except TakenError:
+        return _taken(record, store)
+
+
+def _taken(record: Record, store: Store) -> Record:
+    """Return the record that has come while this one was trained; raises TakenError for another."""
+    cell = Cell.of(record)
+    there = store.read(cell)
+    if there is not None and same_result(there, record):
+        return there
+    found = "another record" if there is None else f"one with top-1 {there.last.top1:.2f}"
+    raise TakenError(
+        f"{cell} was filled by {found} while it was trained here, to {record.last.top1:.2f}; "
+        "that one is kept, and --force trains it again in its place."
+    )
 
 
 def record_failure(
     error: Exception, cells: Iterable[Cell], device: torch.device, store: Store
 ) -> None:
-    """Leave word why cells have no record; the error itself is raised on."""
+    """Write for every cell why it has no record; the caller raises the error."""
     diverged = error if isinstance(error, DivergedError) else None
     for cell in cells:
         store.write_failure(

@@ -32,14 +32,14 @@ class StatusRow:
     unfinished: tuple[Unfinished, ...]
     top1: float | None  # mean over the finished seeds, last epoch
     reasons: tuple[str, ...]  # of the failures
-    mixed: str  # how the finished seeds differ in what computed them, if they do
+    mixed_code: str  # how the finished seeds differ in what computed them, if they do
 
 
-def overview(store: Store) -> list[StatusRow]:
+def status(store: Store) -> list[StatusRow]:
     """Return a row a method, data set, network and protocol; unreadable files: `store.problems`."""
     records = {Cell.of(record): record for record in store.records()}
     failures = {Cell.of(failure): failure for failure in store.failures()}
-    groups: dict[tuple[str, str, str, str], list[Cell]] = {}
+    cells_of: dict[tuple[str, str, str, str], list[Cell]] = {}
     unfinished: dict[Cell, Unfinished] = {}
     for found, running in under_way(store):
         for cell in found.cells:
@@ -48,12 +48,13 @@ def overview(store: Store) -> list[StatusRow]:
                     cell.seed, running, found.epoch, found.epochs, found.left
                 )
     for cell in sorted({*records, *failures, *unfinished}):
-        groups.setdefault((cell.dataset, cell.protocol, cell.network, cell.method), []).append(cell)
-    return [_line(group, cells, records, failures, unfinished) for group, cells in groups.items()]
+        key = (cell.dataset, cell.protocol, cell.network, cell.method)
+        cells_of.setdefault(key, []).append(cell)
+    return [_line(key, cells, records, failures, unfinished) for key, cells in cells_of.items()]
 
 
 def _line(
-    group: tuple[str, str, str, str],
+    key: tuple[str, str, str, str],
     cells: list[Cell],
     records: dict[Cell, Record],
     failures: dict[Cell, Failure],
@@ -64,11 +65,11 @@ def _line(
     scores = [records[cell].last.top1 for cell in done]
     computed = {cell.seed: provenance_of(records[cell]) for cell in done}
     return StatusRow(
-        *group,
+        *key,
         finished=tuple(cell.seed for cell in done),
         failed=tuple(cell.seed for cell in stopped),
         unfinished=tuple(unfinished[cell] for cell in cells if cell in unfinished),
         top1=sum(scores) / len(scores) if scores else None,
-        mixed=mixed_versions(computed) or mixed_code(computed),
+        mixed_code=mixed_versions(computed) or mixed_code(computed),
         reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),
     )

@@ -24,7 +24,7 @@ TIMED_STEPS = 3
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of a step, of an image's views where a step does not make them, of an evaluation."""
+    """Seconds a step, an image (its views, where steps do not make them) and an evaluation take."""
 
     step: float
     view: float

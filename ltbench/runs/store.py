@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.files import is_record, read_failure, read_record, write_text
+from ltbench.runs.files import content_of, is_record, read_failure, read_record, write_text
 from ltbench.runs.record import Failure, Record
 
 
@@ -41,17 +41,23 @@ class Cell:
         return f"{self.method} on {self.dataset}, {self.network}, {self.protocol}, seed {self.seed}"
 
 
+HALF_WRITTEN = ("*.tmp", "*.new")  # files that have not their names yet
+
 _TERM = r"[a-z0-9_@]+(\([a-z0-9_]+=[a-z0-9_.]+(, [a-z0-9_]+=[a-z0-9_.]+)*\))?"
 _SIMPLE = re.compile(rf"{_TERM}(\+{_TERM})*")
+_NO_FILE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # on Windows
 
 
 def slug(specification: str) -> str:
     """Return a file name for a specification: readable, and unique.
 
-    `sam(rho=0.8)` becomes `sam-rho=0.8`; what cannot be written so without loss gets a hash.
+    `sam(rho=0.8)` becomes `sam-rho=0.8`; what cannot be written so without loss, on any system,
+    gets a hash.
     """
     readable = re.sub(r"[^A-Za-z0-9_.+=@]+", "-", specification).strip("-")[:80]
-    if _SIMPLE.fullmatch(specification) and len(specification) <= 80:
+    if _NO_FILE.fullmatch(readable):
+        readable = readable.replace(".", "-")
+    elif _SIMPLE.fullmatch(specification) and len(specification) <= 80:
         return readable.replace("-+", "+")
     return f"{readable}-{hashlib.sha256(specification.encode()).hexdigest()[:6]}"
 
@@ -65,7 +71,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         """Raise LtbenchError for a root that cannot be a folder."""
-        self.root, self.problems = Path(root), []
+        self.root, self.problems = Path(root).expanduser(), []
         existing = next(
             path for path in (self.root, *self.root.absolute().parents) if path.exists()
         )
@@ -126,17 +132,17 @@ class Store:
         self.failure_path(Cell.of(record)).unlink(missing_ok=True)
         return path
 
-    def set_aside(self, record: Record) -> None:
-        """Move a record and its curves into a folder of their own beside their place.
+    def content(self, cell: Cell) -> bytes | None:
+        """Return the bytes in the place of a cell's record, None if nothing is there.
 
-        It bears the fingerprint, and nothing that reads the store looks into it.
+        Of what does not read, as a folder, no bytes.
         """
-        cell = Cell.of(record)
-        folder = self._folder(cell) / record.fingerprint
-        folder.mkdir(exist_ok=True)
-        for path in (self.curves_path(cell), self.path(cell)):
-            if path.exists():
-                path.replace(folder / path.name)
+        try:
+            return content_of(self.path(cell))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return b""
 
     def write_failure(self, failure: Failure) -> Path:
         """Write why a run stopped."""
@@ -150,15 +156,17 @@ class Store:
 
     def sweep(self, cell: Cell, *fingerprints: str) -> None:
         """Remove what a killed run left half-written; call it only under the training's lock."""
-        for path in self.path(cell).parent.glob(f"seed{cell.seed}.*.tmp"):
-            path.unlink(missing_ok=True)
+        for ending in HALF_WRITTEN:
+            for path in self.path(cell).parent.glob(f"seed{cell.seed}.{ending}"):
+                path.unlink(missing_ok=True)
         for fingerprint in fingerprints:
             self.sweep_work(fingerprint)
 
     def sweep_work(self, fingerprint: str) -> None:
         """Remove what a killed run left half-written in a training's folder, under its lock."""
-        for path in self.work(fingerprint).glob("*.tmp"):
-            path.unlink(missing_ok=True)
+        for ending in HALF_WRITTEN:
+            for path in self.work(fingerprint).glob(ending):
+                path.unlink(missing_ok=True)
 
     def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:
         """Yield the files that are named as records are, in path order."""
@@ -193,9 +201,9 @@ class Store:
         """Return the seeds of which there is a record, all else being the cell's."""
         return sorted(int(path.stem.removeprefix("seed")) for path in self._beside(cell))
 
-    def seed_record(self, cell: Cell) -> Record | None:
-        """Return a readable record that differs from a cell in nothing but its seed, or None."""
-        return next(_readable(self._beside(cell)), None)
+    def seed_records(self, cell: Cell) -> Iterator[Record]:
+        """Yield the readable records that differ from a cell in nothing but their seed."""
+        return _readable(self._beside(cell))
 
     def split_record(self, cell: Cell) -> Record | None:
         """Return a readable record of the cell's data set and protocol, or None."""

@@ -52,12 +52,12 @@ def paired_difference(a: Mapping[int, float], b: Mapping[int, float]) -> Estimat
 
 def separated_best(estimates: Sequence[Estimate | None]) -> int | None:
     """Return where the highest mean stands if its interval lies above all others, else None."""
-    present = [(each.mean, place) for place, each in enumerate(estimates) if each is not None]
+    present = [(each.mean, index) for index, each in enumerate(estimates) if each is not None]
     if len(present) < 2:
         return None
     best = max(present)[1]
     floor = _bound(estimates[best], -1)
-    others = [_bound(estimates[place], +1) for _, place in present if place != best]
+    others = [_bound(estimates[index], +1) for _, index in present if index != best]
     return best if floor > max(others) else None
 
 

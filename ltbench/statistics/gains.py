@@ -16,7 +16,7 @@ _ALL_SIGNS = 13  # seeds up to which every pattern of signs is tried
 
 @dataclass(frozen=True)
 class Gain:
-    """A mean gain over n seeds; of one seed's gain the deviation has `freedom` degrees."""
+    """A mean gain over n seeds, and the deviation of one seed's with its degrees of freedom."""
 
     mean: float
     deviation: float

@@ -67,7 +67,7 @@ class Evidence:
         return self.n >= max(LEAST, self.wanted) and self.freedom > 0 and self.deviation > 0
 
     def p_value(self) -> float | None:
-        """Return how often so large a difference comes about when all there is is a shift.
+        """Return the p-value of so large a difference where only the tolerated shift is true.
 
         The null is an interval, |shift| <= T, and the shift that makes the difference d most
         likely is T: p = P(t >= (|d| - T) / s) + P(t >= (|d| + T) / s). None where nothing varies.
@@ -116,8 +116,8 @@ class Evidence:
     def enough(self, alpha: float = ALPHA) -> int | None:
         """Return how many seeds decide it as likely as not; None where a hundred do not."""
         sizes = range(self.n + 1, MOST + 1)
-        place = bisect_left(sizes, LIKELY, key=lambda n: self.chance(n, alpha))
-        return sizes[place] if place < len(sizes) else None
+        index = bisect_left(sizes, LIKELY, key=lambda n: self.chance(n, alpha))
+        return sizes[index] if index < len(sizes) else None
 
     def _half_width(self) -> float:
         quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
@@ -230,7 +230,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values: those below alpha make an error with that rate together."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
-        adjusted[place] = largest
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted

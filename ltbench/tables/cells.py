@@ -1,11 +1,11 @@
 """Scores by seed: what the records of a row say in a column."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
 from ltbench.runs.protocol import EXACT
-from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
+from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
@@ -47,16 +47,16 @@ class ResolvedColumn:
         method = self.method(row)
         if method is None:
             return []
-        place = (self.column.dataset, self.protocol, self.network, method)
-        return [Cell(*place, seed) for seed in seeds]
+        key = (self.column.dataset, self.protocol, self.network, method)
+        return [Cell(*key, seed) for seed in seeds]
 
 
 def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, Row]]:
     """Yield every row of every column of a table, column by column."""
     for column in table.definition.columns:
-        head = ResolvedColumn.of(table, column, protocol)
+        resolved = ResolvedColumn.of(table, column, protocol)
         for row in table.definition.rows:
-            yield head, row
+            yield resolved, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +102,18 @@ class Reader:
         """Return the runs of one row and column by seed; none where no mean can be of them all."""
         each = ((cell.seed, self.run(cell)) for cell in cells)
         found = {seed: run for seed, run in each if run is not None}
-        computed = {seed: run.provenance for seed, run in found.items()}
-        if words := mixed_versions(computed):
-            self._tell(cells[0], f"{words}: no mean is of both; --force trains the older anew.")
-            return {}
-        if words := mixed_code(computed):
-            self.remarks[f"{cells[0].method} on {cells[0].dataset}: {words}."] = None
-        return found
+        return found if self.joins(cells, {s: run.provenance for s, run in found.items()}) else {}
 
-    def _tell(self, cell: Cell, words: str) -> None:
-        problem = f"{cell.method} on {cell.dataset}: {words}"
-        if problem not in self.problems:
-            self.problems.append(problem)
+    def joins(self, cells: Sequence[Cell], computed: Mapping[int, Provenance]) -> bool:
+        """Return whether a mean can be of seeds; say why not, and what to know of it."""
+        if not cells:
+            return True
+        said = joined(cells[0].method, cells[0].dataset, computed)
+        if said.refusal and said.refusal not in self.problems:
+            self.problems.append(said.refusal)
+        if said.remark:
+            self.remarks[said.remark] = None
+        return not said.refusal
 
     def record(self, cell: Cell) -> Record | None:
         """Return a cell's whole record, if there is one that reads."""
@@ -132,17 +132,17 @@ class Reader:
 
 
 def scores(
-    reader: Reader, table: Table, row: Row, head: ResolvedColumn, seeds: Sequence[int]
+    reader: Reader, table: Table, row: Row, resolved: ResolvedColumn, seeds: Sequence[int]
 ) -> Scores:
     """Return a row's scores; none of a run without such an epoch or of data without such classes.
 
     A relative cost is to the table's first row, of the same seed.
     """
-    key = head.column.metric, table.definition.select
-    runs = reader.runs(head.cells(row, seeds))
-    if METRICS[head.column.metric].over is None:
+    key = resolved.column.metric, table.definition.select
+    runs = reader.runs(resolved.cells(row, seeds))
+    if METRICS[resolved.column.metric].over is None:
         return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
-    first = reader.runs(head.cells(table.definition.rows[0], seeds))
+    first = reader.runs(resolved.cells(table.definition.rows[0], seeds))
     costs = {
         seed: relative_cost([runs[seed].timing], [first[seed].timing])
         for seed in runs

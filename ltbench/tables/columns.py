@@ -13,14 +13,14 @@ from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
 
 
-def judged_rows(table: Table, head: ResolvedColumn) -> list[Row]:
+def judged_rows(table: Table, resolved: ResolvedColumn) -> list[Row]:
     """Return the rows whose reported value the records can be judged by, run or not.
 
     They are the family of a column's verdicts: none where the protocol is not the paper's own or
     the metric has no tolerance.
     """
-    column = head.column
-    if not head.exact or METRICS[column.metric].tolerance is None or not column.data.available:
+    column = resolved.column
+    if not resolved.exact or METRICS[column.metric].tolerance is None or not column.data.available:
         return []
     return [
         row
@@ -30,21 +30,21 @@ def judged_rows(table: Table, head: ResolvedColumn) -> list[Row]:
 
 
 def read_column(
-    reader: Reader, table: Table, head: ResolvedColumn, rows: Sequence[Row]
+    reader: Reader, table: Table, resolved: ResolvedColumn, rows: Sequence[Row]
 ) -> "ColumnScores":
     """Return what the records say of rows on the seeds that the table names."""
     wanted = table.definition.seeds
     found: dict[str, Scores] = {}
     for row in rows:
-        method = row.method_on(head.column.data)
-        if method is not None and (values := scores(reader, table, row, head, wanted)):
+        method = row.method_on(resolved.column.data)
+        if method is not None and (values := scores(reader, table, row, resolved, wanted)):
             found[method] = values
-    return ColumnScores(head, len(wanted), found)
+    return ColumnScores(resolved, len(wanted), found)
 
 
 def judge_column(table: Table, found: "ColumnScores") -> dict[str, tuple[Evidence | None, Judged]]:
     """Return by label what the rows that can be judged are judged on, and the verdicts."""
-    rows, column = judged_rows(table, found.head), found.head.column
+    rows, column = judged_rows(table, found.resolved), found.resolved.column
     compared = []
     for row in rows:
         reported, method = table.value(row, column), row.method_on(column.data)
@@ -59,7 +59,7 @@ def judge_column(table: Table, found: "ColumnScores") -> dict[str, tuple[Evidenc
 class ColumnScores:
     """The scores of a column's methods on the seeds that its table names."""
 
-    head: ResolvedColumn
+    resolved: ResolvedColumn
     wanted: int  # seeds that the table names
     scores: Mapping[str, Scores]  # by method, each with at least one seed
 
@@ -75,11 +75,11 @@ class ColumnScores:
     @property
     def tolerance(self) -> float | None:
         """Return the metric's tolerance; None where it is never judged."""
-        return METRICS[self.head.column.metric].tolerance
+        return METRICS[self.resolved.column.metric].tolerance
 
     def evidence(self, method: str, reported: float) -> Evidence | None:
         """Return a reported value beside the method's scores; None where nothing can be said."""
-        if self.tolerance is None or not self.head.exact or method not in self.scores:
+        if self.tolerance is None or not self.resolved.exact or method not in self.scores:
             return None
         scores = list(self.scores[method].values())
         return value(reported, scores, self.tolerance, self.wanted, self.deviation(method))
@@ -112,7 +112,7 @@ class ColumnScores:
     ) -> Evidence | None:
         """Return a reported gain beside ours; None where the two share no seed."""
         gained = self.gain(method, base)
-        if gained is None or not self.head.exact:
+        if gained is None or not self.resolved.exact:
             return None
         noise = math.hypot(*(self.deviation(each).points for each in (method, base)))
         return gain(reported, gained, noise, tolerance, self.wanted)

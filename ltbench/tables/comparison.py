@@ -50,11 +50,11 @@ def compare(records: Iterable[Record], reference: str | None = None) -> list[Com
 
     With the first method of each, or with `reference` and nothing else where that is given.
     """
-    groups: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    by_setting: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     for record in records:
-        methods = groups.setdefault((record.dataset, record.network, record.protocol), {})
+        methods = by_setting.setdefault((record.dataset, record.network, record.protocol), {})
         methods.setdefault(record.method, []).append(record)
-    return [_comparison(*key, methods, reference) for key, methods in groups.items()]
+    return [_comparison(*key, methods, reference) for key, methods in by_setting.items()]
 
 
 HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")
@@ -83,7 +83,7 @@ def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> 
         lines = [["rank", *lines[0], "cost"]] + [
             [ranks.get(line[0], "--"), *line, costs.get(line[0], "--")] for line in lines[1:]
         ]
-    lines.insert(1, ["---" if head == "method" else "--:" for head in lines[0]])
+    lines.insert(1, ["---" if name == "method" else "--:" for name in lines[0]])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
     return f"{table}\n\n{title}. {comparison.caption}."

@@ -130,17 +130,17 @@ class Table:
         own = self.definition.decimals
         return METRICS[column.metric].decimals if own is None else own
 
-    def place(self, row: Row, column: Column) -> ReportedKey:
+    def key(self, row: Row, column: Column) -> ReportedKey:
         """Return where the reported value of a row and a column is kept."""
-        place = ReportedKey.of(row.label, column.data, self.network(column), column.metric)
-        return find(self.reported, place)
+        key = ReportedKey.of(row.label, column.data, self.network(column), column.metric)
+        return find(self.reported, key)
 
     def value(self, row: Row, column: Column) -> float | None:
         """Return what the paper reports; a ratio is of its values in this row and the first."""
-        value = self.reported.get(self.place(row, column))
+        value = self.reported.get(self.key(row, column))
         if METRICS[column.metric].over is None or value is None:
             return value
-        first = self.reported.get(self.place(self.definition.rows[0], column))
+        first = self.reported.get(self.key(self.definition.rows[0], column))
         return value / first if first else None
 
     def protocol(self, column: Column, other: str | None = None) -> Protocol:

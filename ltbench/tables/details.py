@@ -42,7 +42,7 @@ class Detail:
     """One cell with records."""
 
     row: Row
-    head: ResolvedColumn
+    resolved: ResolvedColumn
     entry: TableCell
     p_differs: float | None  # of no difference to the reported value beyond the tolerance
     p_holm: float | None
@@ -67,16 +67,16 @@ def details(table: Table, store: Store, protocol: str | None = None) -> Details:
     grid = build(table, store, protocol)
     reader = Reader(store)
     lines: list[Detail] = []
-    for place, head in enumerate(grid.heads):
-        found = read_column(reader, table, head, grid.rows)
+    for index, resolved in enumerate(grid.columns):
+        found = read_column(reader, table, resolved, grid.rows)
         judged, gains = judge_column(table, found), _gains(grid, found)
         lines += [
             replace(
-                _detail(row, head, line[place], judged.get(row.label), family=len(judged)),
-                gain=gains.get(row.label), spread=_spread(grid, row, head, reader),
+                _detail(row, resolved, line[index], judged.get(row.label), family=len(judged)),
+                gain=gains.get(row.label), spread=_spread(grid, row, resolved, reader),
             )
             for row, line in zip(grid.rows, grid.lines, strict=True)
-            if line[place].reproduced is not None
+            if line[index].reproduced is not None
         ]  # fmt: skip
     return Details(grid, tuple(lines))
 
@@ -88,21 +88,21 @@ def base(grid: Grid) -> Row:
 
 def _detail(
     row: Row,
-    head: ResolvedColumn,
+    resolved: ResolvedColumn,
     entry: TableCell,
     judged: tuple[Evidence | None, Judged] | None,
     family: int,
 ) -> Detail:
     evidence, found = judged or (None, None)
     if evidence is None or found is None or not evidence.judged:
-        return Detail(row, head, entry, None, None, None)
+        return Detail(row, resolved, entry, None, None, None)
     detectable = evidence.detectable(ALPHA / family)
-    return Detail(row, head, entry, evidence.p_value(), found.p_holm, detectable)
+    return Detail(row, resolved, entry, evidence.p_value(), found.p_holm, detectable)
 
 
 def _gains(grid: Grid, found: ColumnScores) -> dict[str, RowGain]:
     """Return by label the gains on the base; none of the base itself, or of what is no score."""
-    column, first = found.head.column, base(grid)
+    column, first = found.resolved.column, base(grid)
     origin = first.method_on(column.data)
     methods = {row.label: row.method_on(column.data) for row in grid.rows if row is not first}
     able = {label: method for label, method in methods.items() if method is not None}
@@ -122,14 +122,14 @@ def _gains(grid: Grid, found: ColumnScores) -> dict[str, RowGain]:
     }  # fmt: skip
 
 
-def _spread(grid: Grid, row: Row, head: ResolvedColumn, reader: Reader) -> Spread | None:
+def _spread(grid: Grid, row: Row, resolved: ResolvedColumn, reader: Reader) -> Spread | None:
     """Return what subsets and runs add to a cell's spread, where both were varied."""
-    cells = head.cells(row, [0])
+    cells = resolved.cells(row, [0])
     if not cells:
         return None
     found: dict[int, dict[int, float]] = {}
     for subset, name in _subsets(reader.store, cells[0]).items():
-        other = replace(head, protocol=name)
+        other = replace(resolved, protocol=name)
         every = [seed for cell in other.cells(row, [0]) for seed in reader.store.seeds(cell)]
         found[subset] = scores(reader, grid.table, row, other, every)
     common = sorted(set.intersection(*map(set, found.values()))) if found else []

@@ -62,7 +62,7 @@ class Grid:
     """A table filled from a store; the renderers are functions of it alone."""
 
     table: Table
-    heads: tuple[ResolvedColumn, ...]
+    columns: tuple[ResolvedColumn, ...]
     lines: tuple[tuple[TableCell, ...], ...]  # one tuple a row, one entry a column
     problems: tuple[str, ...]  # records that do not read, reported values without a place
     results: Path
@@ -76,20 +76,20 @@ class Grid:
     @cached_property
     def protocols(self) -> list[str]:
         """Return the protocols used, usually one."""
-        return list(dict.fromkeys(head.protocol for head in self.heads))
+        return list(dict.fromkeys(each.protocol for each in self.columns))
 
     @property
     def name(self) -> str:
         """Return the name of its files, apart from the table's own under another protocol."""
-        own = [self.table.protocol_name(head.column) for head in self.heads]
-        if own == [head.protocol for head in self.heads]:
+        own = [self.table.protocol_name(each.column) for each in self.columns]
+        if own == [each.protocol for each in self.columns]:
             return self.table.name
         return f"{self.table.name}_{'_'.join(map(slug, self.protocols))}"
 
     @property
     def caption(self) -> str:
         """Return how the reproduced values came about."""
-        names = list(dict.fromkeys(head.protocol for head in self.heads if not head.exact))
+        names = list(dict.fromkeys(each.protocol for each in self.columns if not each.exact))
         warning = (
             f" Proxy: protocol {', '.join(names)} can neither confirm nor contradict the paper."
             if names
@@ -111,16 +111,17 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
     `protocol` replaces the table's; raises UsageError where a data set does not have it.
     """
     definition = table.definition
-    heads = tuple(ResolvedColumn.of(table, column, protocol) for column in definition.columns)
+    columns = tuple(ResolvedColumn.of(table, column, protocol) for column in definition.columns)
     reader = Reader(store)
-    columns = [
-        _filled(table, reader, read_column(reader, table, head, definition.rows)) for head in heads
+    filled = [
+        _filled(table, reader, read_column(reader, table, each, definition.rows))
+        for each in columns
     ]
-    problems = [*reader.problems, *_unplaced(table)]
+    problems = [*reader.problems, *_unmatched(table)]
     return Grid(
         table,
-        heads,
-        tuple(zip(*columns, strict=True)),
+        columns,
+        tuple(zip(*filled, strict=True)),
         tuple(problems),
         store.root,
         tuple(reader.remarks),
@@ -129,7 +130,7 @@ def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
 
 def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell]:
     """Return a column's entries, with what can only be said of them together."""
-    column = found.head.column
+    column = found.resolved.column
     entries = [_entry(table, row, reader, found) for row in table.definition.rows]
     estimates = [entry.reproduced for entry in entries]
     best = separated_best(estimates) if METRICS[column.metric].ranked else None
@@ -140,28 +141,28 @@ def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell
         if evidence is not None
     }
     return [
-        replace(entry, best=place == best, second=place == second, verdict=judged.get(row.label))
-        for place, (row, entry) in enumerate(zip(table.definition.rows, entries, strict=True))
+        replace(entry, best=index == best, second=index == second, verdict=judged.get(row.label))
+        for index, (row, entry) in enumerate(zip(table.definition.rows, entries, strict=True))
     ]
 
 
 def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> TableCell:
-    head, seeds = found.head, table.definition.seeds
+    resolved, column, seeds = found.resolved, found.resolved.column, table.definition.seeds
     entry = TableCell(
-        table.value(row, head.column), None, (), len(seeds), "not implemented", absent=False,
-        decimals=table.decimals(head.column), comparable=METRICS[head.column.metric].comparable,
+        table.value(row, column), None, (), len(seeds), "not implemented", absent=False,
+        decimals=table.decimals(column), comparable=METRICS[column.metric].comparable,
     )  # fmt: skip
-    method = row.method_on(head.column.data)
+    method = row.method_on(column.data)
     if method is None:
         return entry
-    if not head.column.data.available:
+    if not column.data.available:
         return replace(entry, status="data set not available")
-    runs = reader.runs(head.cells(row, seeds))
+    runs = reader.runs(resolved.cells(row, seeds))
     values = found.scores.get(method)
     absent = len(runs) < len(seeds)
     if values is None:
         return replace(entry, status="no score" if runs else "not run", absent=absent)
-    if not head.exact:
+    if not resolved.exact:
         status = "proxy"
     elif len(values) < len(seeds):
         status = f"partial ({len(values)} of {len(seeds)} seeds)"
@@ -173,10 +174,10 @@ def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> Table
     )  # fmt: skip
 
 
-def _unplaced(table: Table) -> list[str]:
+def _unmatched(table: Table) -> list[str]:
     definition = table.definition
-    places = {table.place(row, column) for row in definition.rows for column in definition.columns}
-    left = [place for place in table.reported if place not in places]
+    keys = {table.key(row, column) for row in definition.rows for column in definition.columns}
+    left = [key for key in table.reported if key not in keys]
     if not left:
         return []
     return [

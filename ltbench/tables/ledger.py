@@ -118,54 +118,57 @@ class _Source:
     methods: Methods
 
 
-def _column(table: Table, head: ResolvedColumn, source: _Source) -> Iterator[LedgerRow]:
-    found = read_column(source.reader, table, head, table.definition.rows)
+def _column(table: Table, resolved: ResolvedColumn, source: _Source) -> Iterator[LedgerRow]:
+    found = read_column(source.reader, table, resolved, table.definition.rows)
     judged = judge_column(table, found)
     for row in table.definition.rows:
-        reported = table.value(row, head.column)
+        reported = table.value(row, resolved.column)
         if reported is None:
             continue
-        line = _line("cell", table, head, row, reported)
+        line = _line("cell", table, resolved, row, reported)
         scored = found.scores.get(line.specification or "")
         if scored is None:
-            yield _elsewhere(line, table, head, [row], source)
+            yield _elsewhere(line, table, resolved, [row], source)
             continue
-        line = _measured(line, head, scored)
+        line = _measured(line, resolved, scored)
         evidence, each = judged.get(row.label, (None, None))
         yield _decided(line, evidence, each, len(judged)) if evidence and each else line
 
 
 def _claim(claim: Claim, table: Table, source: _Source) -> tuple[LedgerRow, bool]:
     """Return a claim's line, and whether runs of this version can judge it."""
-    head = ResolvedColumn.of(table, claim.column_in(table))
+    resolved = ResolvedColumn.of(table, claim.column_in(table))
     line = replace(
-        _line("claim", table, head, claim.rows[0], claim.gain),
+        _line("claim", table, resolved, claim.rows[0], claim.gain),
         paper=claim.paper, row=claim.claim, over=claim.over,
     )  # fmt: skip
     if line.tolerance is not None:
         line = replace(line, tolerance=gain_tolerance(claim.gain, line.tolerance))
-    able = head.exact and line.tolerance is not None and head.column.data.available
-    found = read_column(source.reader, table, head, [*table.definition.rows, *claim.rows])
+    able = resolved.exact and line.tolerance is not None and resolved.column.data.available
+    found = read_column(source.reader, table, resolved, [*table.definition.rows, *claim.rows])
     if found.differences(claim.method, claim.over):
         return _gained(line, found, claim.method, claim.over), able
-    return _elsewhere(line, table, head, claim.rows, source), able
+    return _elsewhere(line, table, resolved, claim.rows, source), able
 
 
-def _line(kind: str, table: Table, head: ResolvedColumn, row: Row, reported: float) -> LedgerRow:
-    column = head.column
+def _line(
+    kind: str, table: Table, resolved: ResolvedColumn, row: Row, reported: float
+) -> LedgerRow:
+    column = resolved.column
     return LedgerRow(
         kind, table.definition.paper or "", table.short, row.label, column.title, column.dataset,
-        head.network, column.metric, row.method_on(column.data), None, reported,
+        resolved.network, column.metric, row.method_on(column.data), None, reported,
         METRICS[column.metric].tolerance, table.decimals(column), table.definition.select,
     )  # fmt: skip
 
 
-def _measured(line: LedgerRow, head: ResolvedColumn, found: Scores) -> LedgerRow:
+def _measured(line: LedgerRow, resolved: ResolvedColumn, found: Scores) -> LedgerRow:
     """Return a line with the mean over its seeds; a proxy, as long as nothing more is known."""
     return replace(
-        line, tier="exact" if head.exact else "proxy", protocol=head.protocol, seeds=tuple(found),
-        reproduced=mean_interval(list(found.values())), verdict=Verdict("proxy"),
-        reason="it depends on the machine" if head.exact and line.tolerance is None else "",
+        line, tier="exact" if resolved.exact else "proxy", protocol=resolved.protocol,
+        seeds=tuple(found), reproduced=mean_interval(list(found.values())),
+        verdict=Verdict("proxy"),
+        reason="it depends on the machine" if resolved.exact and line.tolerance is None else "",
     )  # fmt: skip
 
 
@@ -176,7 +179,7 @@ def _gained(line: LedgerRow, found: ColumnScores, method: str, over: str) -> Led
     evidence = None
     if line.tolerance is not None:
         evidence = found.gain_evidence(method, over, line.reported, line.tolerance)
-    line = _measured(line, found.head, differences)
+    line = _measured(line, found.resolved, differences)
     return replace(
         line, reproduced=gain.estimate, comparison=evidence, p_gain=gain.p_value(),
         p_flip=sign_flip(list(differences.values())), superiority=gain.superiority(),
@@ -194,21 +197,21 @@ def _elsewhere(
     ran = [{name for cell in each for name in store.protocols(cell)} for each in cells]
     others = set.intersection(*ran) - {own.protocol}
     for name in sorted(others, key=lambda name: (name != FAST, name)):
-        head = replace(own, protocol=name)
-        found = [_every(source.reader, table, row, head) for row in rows]
+        resolved = replace(own, protocol=name)
+        found = [_every(source.reader, table, row, resolved) for row in rows]
         common = set.intersection(*map(set, found))
         if common and len(rows) == 1:
-            return _measured(line, head, found[0])
+            return _measured(line, resolved, found[0])
         if common:
             ours, base = (str(row.method) for row in rows)
-            both = ColumnScores(head, len(common), {ours: found[0], base: found[1]})
+            both = ColumnScores(resolved, len(common), {ours: found[0], base: found[1]})
             return _gained(line, both, ours, base)
     return replace(line, reason=_reason(rows, own.column.data, source.methods))
 
 
-def _every(reader: Reader, table: Table, row: Row, head: ResolvedColumn) -> Scores:
-    every = [seed for cell in head.cells(row, [0]) for seed in reader.store.seeds(cell)]
-    return scores(reader, table, row, head, every)
+def _every(reader: Reader, table: Table, row: Row, resolved: ResolvedColumn) -> Scores:
+    every = [seed for cell in resolved.cells(row, [0]) for seed in reader.store.seeds(cell)]
+    return scores(reader, table, row, resolved, every)
 
 
 def _decided(line: LedgerRow, evidence: Evidence, judged: Judged, family: int) -> LedgerRow:
@@ -220,16 +223,16 @@ def _decided(line: LedgerRow, evidence: Evidence, judged: Judged, family: int) -
 def _judged(claims: Sequence[tuple[LedgerRow, bool]]) -> tuple[LedgerRow, ...]:
     """Return the claims with their verdicts: all that can be judged are one family."""
     lines = [line for line, _ in claims]
-    family = [place for place, (_, able) in enumerate(claims) if able]
-    judged = judge([lines[place].comparison for place in family])
-    tested = [lines[place].p_gain if lines[place].comparison else None for place in family]
+    family = [index for index, (_, able) in enumerate(claims) if able]
+    judged = judge([lines[index].comparison for index in family])
+    tested = [lines[index].p_gain if lines[index].comparison else None for index in family]
     raised = holm([1.0 if p is None else p for p in tested])
     found = list(lines)
-    for place, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
-        evidence = lines[place].comparison
+    for index, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
+        evidence = lines[index].comparison
         if evidence is not None:
-            line = _decided(lines[place], evidence, each, len(family))
-            found[place] = replace(line, p_gain_holm=None if p is None else p_holm)
+            line = _decided(lines[index], evidence, each, len(family))
+            found[index] = replace(line, p_gain_holm=None if p is None else p_holm)
     return tuple(found)
 
 

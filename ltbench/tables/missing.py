@@ -25,15 +25,15 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
     seeds = grid.table.definition.seeds
     return [
         run_command(members, *where, seeds, results=grid.results)
-        for where, members in groups(grid, methods).items()
+        for where, members in fillable(grid, methods).items()
     ]
 
 
-def groups(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
+def fillable(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
     """Return the missing specifications that can run, by data set, network and protocol."""
     found: dict[tuple[Dataset, str, str], list[str]] = {}
-    for method, head in _absent(grid):
-        members = found.setdefault((head.column.data, head.network, head.protocol), [])
+    for method, resolved in _absent(grid):
+        members = found.setdefault((resolved.column.data, resolved.network, resolved.protocol), [])
         if method not in members and not lacking([method], methods):
             members.append(method)
     return {where: members for where, members in found.items() if members}
@@ -41,10 +41,10 @@ def groups(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str
 
 def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
     return [
-        (method, head)
-        for head, entries in zip(grid.heads, zip(*grid.lines, strict=True), strict=True)
+        (method, resolved)
+        for resolved, entries in zip(grid.columns, zip(*grid.lines, strict=True), strict=True)
         for row, entry in zip(grid.rows, entries, strict=True)
-        if entry.absent and (method := head.method(row)) is not None
+        if entry.absent and (method := resolved.method(row)) is not None
     ]
 
 

@@ -1,14 +1,16 @@
 """Methods ranked over data sets, from the records of one protocol."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ltbench.errors import LtbenchError
+from ltbench.runs.provenance import joined_cells
 from ltbench.runs.record import Record
+from ltbench.runs.store import Cell
 from ltbench.statistics.ranks import Ranks, rank
 
-Place = tuple[str, str]  # data set and network
+Setting = tuple[str, str]  # data set and network
 LEAST = 3  # methods on a data set
 
 
@@ -17,10 +19,12 @@ class Ranking:
     """Mean top-1 of every method on every data set, and the ranks by it."""
 
     protocol: str
-    places: tuple[Place, ...]
+    settings: tuple[Setting, ...]
     means: dict[str, list[float]]  # by method, one a place
     ranks: Ranks
     left_out: tuple[str, ...]  # methods that did not run on all of the data sets
+    problems: tuple[str, ...] = ()  # seeds that may have no mean
+    remarks: tuple[str, ...] = ()  # what to know of those that are joined
 
     @property
     def caption(self) -> str:
@@ -38,20 +42,25 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
 
     Raises LtbenchError where there are not two such data sets or three such methods.
     """
-    scores: dict[Place, dict[str, list[float]]] = {}
-    for record in records:
-        if record.protocol == protocol:
+    scores: dict[Setting, dict[str, list[float]]] = {}
+    told = joined_cells(chosen := [each for each in records if each.protocol == protocol])
+    for record in chosen:
+        if not told[replace(Cell.of(record), seed=0)].refusal:
             methods = scores.setdefault((record.dataset, record.network), {})
             methods.setdefault(record.method, []).append(record.last.top1)
-    places = [place for place, methods in scores.items() if len(methods) >= LEAST]
-    every = list(dict.fromkeys(method for place in places for method in scores[place]))
-    common = [method for method in every if all(method in scores[place] for place in places)]
-    means = {method: [fmean(scores[place][method]) for place in places] for method in common}
-    ranks = rank(means)
+    settings = [setting for setting, methods in scores.items() if len(methods) >= LEAST]
+    every = list(dict.fromkeys(method for setting in settings for method in scores[setting]))
+    common = [method for method in every if all(method in scores[setting] for setting in settings)]
+    means = {method: [fmean(scores[setting][method]) for setting in settings] for method in common}
+    ranks, problems = rank(means), tuple(said.refusal for said in told.values() if said.refusal)
     if ranks is None:
         raise LtbenchError(
             f"ranks need {LEAST} methods that ran on the same 2 data sets under protocol "
-            f"{protocol}; here are {len(common)} on {len(places)}: run more of them."
+            f"{protocol}; here are {len(common)} on {len(settings)}: "
+            f"{' '.join(problems) or 'run more of them.'}"
         )
     left_out = tuple(method for method in every if method not in common)
-    return Ranking(protocol, tuple(places), means, ranks, left_out)
+    return Ranking(
+        protocol, tuple(settings), means, ranks, left_out, problems,
+        tuple(said.remark for said in told.values() if said.remark),
+    )  # fmt: skip

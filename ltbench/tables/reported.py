@@ -38,11 +38,11 @@ class ReportedKey(NamedTuple):
 Reported = dict[ReportedKey, float]
 
 
-def find(reported: Reported, place: ReportedKey) -> ReportedKey:
+def find(reported: Reported, key: ReportedKey) -> ReportedKey:
     """Return where a value of `place` is kept: less closely described where the paper is vague."""
-    vague = place._replace(backbone="")
+    vague = key._replace(backbone="")
     vaguest = vague._replace(dataset="", imbalance=None)
-    return next((each for each in (place, vague, vaguest) if each in reported), place)
+    return next((each for each in (key, vague, vaguest) if each in reported), key)
 
 
 def read_reported(path: Path) -> Reported:
@@ -54,12 +54,10 @@ def read_reported(path: Path) -> Reported:
         if absent:
             raise UsageError(f"{path} has no column {absent[0]}; it needs {', '.join(_HEADER)}.")
         for line in reader:
-            place, value = _value(f"{path}, line {reader.line_num}", line)
-            if place in reported:
-                raise UsageError(
-                    f"{path}, line {reader.line_num}: it gives {place} twice; keep one."
-                )
-            reported[place] = value
+            key, value = _value(f"{path}, line {reader.line_num}", line)
+            if key in reported:
+                raise UsageError(f"{path}, line {reader.line_num}: it gives {key} twice; keep one.")
+            reported[key] = value
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
@@ -67,11 +65,11 @@ def read_reported(path: Path) -> Reported:
         ) from None
     except (csv.Error, ValueError) as error:
         raise UsageError(f"{path} is not a CSV file in UTF-8 ({error}); save it as one.") from None
-    shares = {place: value for place, value in reported.items() if _is_accuracy(place)}
+    shares = {key: value for key, value in reported.items() if _is_accuracy(key)}
     if shares and max(shares.values()) < 1:
-        place, value = next(iter(shares.items()))
+        key, value = next(iter(shares.items()))
         raise UsageError(
-            f"{path}: every accuracy is below 1, as {value:g} for {place}; write percent."
+            f"{path}: every accuracy is below 1, as {value:g} for {key}; write percent."
         )
     return reported
 
@@ -92,8 +90,8 @@ def _text(path: Path) -> str:
     return text
 
 
-def _is_accuracy(place: ReportedKey) -> bool:
-    return METRICS[place.metric].reported == ACCURACY
+def _is_accuracy(key: ReportedKey) -> bool:
+    return METRICS[key.metric].reported == ACCURACY
 
 
 def _value(where: str, line: dict[str, str]) -> tuple[ReportedKey, float]:
@@ -105,11 +103,11 @@ def _value(where: str, line: dict[str, str]) -> tuple[ReportedKey, float]:
     metric = REPORTED[line["metric"], line["split"]]
     ratio = _number(where, "imbalance_ratio", line) if line["imbalance_ratio"] else None
     backbone = re.sub("[^a-z0-9]", "", line["backbone"].lower())  # ResNet-32 is our resnet32
-    place = ReportedKey(line["method"], line["dataset"], backbone, ratio, metric)
+    key = ReportedKey(line["method"], line["dataset"], backbone, ratio, metric)
     value = _number(where, "value", line)
-    if _is_accuracy(place) and not 0 <= value <= 100:
-        raise UsageError(f"{where}: {value:g} for {place} is no accuracy in percent; correct it.")
-    return place, value
+    if _is_accuracy(key) and not 0 <= value <= 100:
+        raise UsageError(f"{where}: {value:g} for {key} is no accuracy in percent; correct it.")
+    return key, value
 
 
 def _number(where: str, key: str, line: dict[str, str]) -> float:

@@ -68,9 +68,9 @@ def read_yaml(path: Path) -> Any:
         )
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f", line {mark.line + 1}" if mark else ""
+        line = f", line {mark.line + 1}" if mark else ""
         raise UsageError(
-            f"{path}{place}: {error.problem}; check the indentation and the quotes there."
+            f"{path}{line}: {error.problem}; check the indentation and the quotes there."
         ) from None
     # PyYAML lets its helpers' errors through: KeyError for `!!bool x`, IndexError for `!!int ""` …
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -109,11 +109,11 @@ def explain(
         reason = str(unknown("key", key, model.model_fields))
     else:
         reason = _REMEDIES.get(kind, problem["msg"].replace("Input should", "it should"))
-    sentence = f"{path}{_place(location)}: {reason}{'' if reason[-1] in '.?' else '.'}"
+    sentence = f"{path}{_path_to(location)}: {reason}{'' if reason[-1] in '.?' else '.'}"
     return UsageError(" ".join(sentence.split()))  # keys and values may hold line breaks
 
 
-def _place(location: Sequence[int | str]) -> str:
+def _path_to(location: Sequence[int | str]) -> str:
     """Return `, rows, item 3, method` of ("rows", 2, "method"): people count from one."""
     return "".join(
         f", item {step + 1}" if isinstance(step, int) else f", {step}" for step in location

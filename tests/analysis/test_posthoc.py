@@ -20,7 +20,7 @@ from ltbench.data.profile import class_counts
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.label_shift import prior
 from ltbench.runs import plan
-from ltbench.runs.artifacts import read_logits, write_logits
+from ltbench.runs.artifacts import logits_npz, read_logits
 from ltbench.runs.execute import Workspace, run_job
 from ltbench.runs.store import Store
 
@@ -55,8 +55,8 @@ def by_method(store, held_out=0):
 
 
 def rows(record, store, **changes):
-    ways = EvaluationGrid(**{**vars(PLAIN), **changes})
-    return list(evaluate(record, logits_of(record, store), ways))
+    grid = EvaluationGrid(**{**vars(PLAIN), **changes})
+    return list(evaluate(record, logits_of(record, store), grid))
 
 
 def test_the_usual_way_gives_the_record(store, record):
@@ -137,8 +137,8 @@ def test_a_temperature_at_its_bound_is_warned_of_and_left_out(store):
     labels = logits.held_out[1]
     easy = replace(logits, held_out=(np.eye(10, dtype=np.float32)[labels], labels))
     said = []
-    ways = EvaluationGrid(**{**vars(PLAIN), "fitted_on": "held-out"})
-    (row,) = evaluate(record, easy, ways, said.append)
+    grid = EvaluationGrid(**{**vars(PLAIN), "fitted_on": "held-out"})
+    (row,) = evaluate(record, easy, grid, said.append)
     assert row["post_hoc"] == AS_RECORDED
     (sentence,) = said
     assert "ce on digits_lt" in sentence
@@ -168,15 +168,19 @@ def test_logits_that_are_missing_damaged_or_anothers(store, record, tmp_path):
     other = Store(tmp_path)
     path = other.logits_path(record.fingerprint)
     assert logits_of(record, other) is None
-    whole = (store.logits_path(record.fingerprint)).read_bytes()
     path.parent.mkdir(parents=True)
+    path.write_bytes(b"of another run")
+    with pytest.raises(LtbenchError, match="its SHA-256 is another"):
+        logits_of(record, other)
+    record = record.model_copy(update={"files": {}})  # as older versions wrote it
+    whole = (store.logits_path(record.fingerprint)).read_bytes()
     for content in (b"", whole[:100], whole[: len(whole) // 2]):
         path.write_bytes(content)
         with pytest.raises(LtbenchError, match="does not read"):
             logits_of(record, other)
     logits, labels = read_logits(store.logits_path(record.fingerprint)).test
     for wrong in (np.roll(labels, 100), np.zeros_like(labels)):
-        write_logits(path, (torch.from_numpy(logits), torch.from_numpy(wrong)))
+        path.write_bytes(logits_npz((torch.from_numpy(logits), torch.from_numpy(wrong))))
         with pytest.raises(LtbenchError, match="is not what ce on digits_lt"):
             logits_of(record, other)
 

@@ -7,7 +7,6 @@ import pytest
 
 from ltbench.analysis.predictions import by_class, by_image, confusion
 from ltbench.figures.confusion import draw_confusion, shares
-from ltbench.runs.artifacts import Logits
 
 # Classes 0 to 2; nothing is ever predicted as 2.
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2])
@@ -18,7 +17,7 @@ PREDICTED = np.array([0, 0, 1, 1, 0, 0, 1])
 def logits():
     scores = np.full((7, 3), -1.0, dtype=np.float32)
     scores[np.arange(7), PREDICTED] = 1.0
-    return Logits((scores, LABELS), None)
+    return scores, LABELS
 
 
 @pytest.fixture
@@ -32,12 +31,15 @@ def test_rows_are_true_classes_and_columns_predicted_ones(logits):
     counted = [[0] * 3 for _ in range(3)]
     for label, predicted in zip(LABELS, PREDICTED, strict=True):
         counted[label][predicted] += 1
-    assert confusion(logits).tolist() == counted == [[2, 1, 0], [1, 1, 0], [1, 1, 0]]
+    assert confusion(*logits).tolist() == counted == [[2, 1, 0], [1, 1, 0], [1, 1, 0]]
 
 
 def test_precision_recall_and_f1_by_class(logits, record):
-    table = by_class(record, confusion(logits))
+    table = by_class(record, confusion(*logits))
     assert table["shots"].tolist() == ["many", "many", "few"]  # 99 + 2 held-out images
+    assert by_class(record, confusion(*logits), 200, 102)["shots"].tolist() == [
+        "many", "few", "few",
+    ]  # fmt: skip
     assert table["predicted"].tolist() == [4, 3, 0]
     assert table["recall"].tolist() == pytest.approx([200 / 3, 50, 0])
     assert table["precision"].tolist()[:2] == pytest.approx([50, 100 / 3])
@@ -48,7 +50,7 @@ def test_precision_recall_and_f1_by_class(logits, record):
 
 
 def test_every_image_is_there_with_its_confidence(logits):
-    table = by_image(logits)
+    table = by_image(*logits)
     assert table["label"].tolist() == LABELS.tolist()
     assert table["predicted"].tolist() == PREDICTED.tolist()
     sure = math.exp(1) / (math.exp(1) + 2 * math.exp(-1))
@@ -56,7 +58,7 @@ def test_every_image_is_there_with_its_confidence(logits):
 
 
 def test_the_figure_has_the_mean_of_runs_from_head_to_tail(logits, record):
-    first, second = confusion(logits), np.diag([3, 2, 2])
+    first, second = confusion(*logits), np.diag([3, 2, 2])
     mean = shares([first, second])
     assert mean.sum(1).tolist() == pytest.approx([100] * 3)
     assert mean[0].tolist() == pytest.approx([(200 / 3 + 100) / 2, 100 / 6, 0])

@@ -11,6 +11,7 @@ import torch
 from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
 from ltbench.api import compose
 from ltbench.api.compose import BASE_ONLY, HOOKS, ONE_PART, is_post_hoc, name_of, overrides
+from ltbench.api.registry import describe
 from ltbench.errors import UsageError
 from ltbench.networks import create
 
@@ -317,7 +318,9 @@ def test_a_part_is_post_hoc_if_it_only_finishes_or_adjusts():
 
 def test_a_part_is_called_by_its_registered_name_or_its_class():
     assert name_of(build("sam")) == "sam"
-    assert name_of(Rule()) == "Rule"
+    assert name_of(Rule()) == describe(Rule()) == "Rule"
+    by_hand = type(build("sam"))()  # not through the registry
+    assert name_of(by_hand) == describe(by_hand) == "sam"
 
 
 # stages

@@ -75,8 +75,8 @@ def test_equals_a_full_pass_for_each_group(dtype, tolerance):
     for group, perturbation in enumerate(perturbations):
         apart = torch.where(members == group, step.losses(step.forward(perturbation)), apart)
     torch.testing.assert_close(together, apart, rtol=tolerance, atol=tolerance)
-    ways = [gradients(step, losses.mean()) for losses in (together, apart)]
-    assert_close(*ways, 10 * tolerance)
+    both = [gradients(step, losses.mean()) for losses in (together, apart)]
+    assert_close(*both, 10 * tolerance)
 
 
 def explicit(network, images, members, perturbations):
@@ -128,8 +128,8 @@ def test_in_training_mode_statistics_are_those_of_the_joint_batch_with_gradient(
     expected = explicit(step.network, step.batch.images, step.batch.targets.tolist(), perturbations)
     torch.testing.assert_close(logits, expected, rtol=1e-11, atol=1e-11)
     draw = torch.randn(logits.shape, generator=torch.Generator().manual_seed(3)).double()
-    ways = [gradients(step, (each * draw).sum()) for each in (logits, expected)]
-    assert_close(*ways, 1e-9)
+    both = [gradients(step, (each * draw).sum()) for each in (logits, expected)]
+    assert_close(*both, 1e-9)
 
 
 def test_zero_perturbations_are_the_plain_pass():
@@ -139,11 +139,11 @@ def test_zero_perturbations_are_the_plain_pass():
     zeros = [{name: torch.zeros_like(p) for name, p in step.network.named_parameters()}] * 4
     for segments in (Segments(zeros, TARGETS), Segments([{}] * 4, TARGETS)):
         assert_close(step.forward(segments), plain, 1e-12)
-    ways = [
+    both = [
         gradients(step, step.losses(outputs).mean() + outputs["prototypes"].sum())
         for outputs in (step.forward(Segments(zeros, TARGETS)), plain)
     ]
-    assert_close(*ways, 1e-11)
+    assert_close(*both, 1e-11)
 
 
 def test_views_share_their_images_segment_and_prototypes_stay_undisplaced():

@@ -8,6 +8,7 @@ import pytest
 
 from ltbench.api.registry import build, load_file, loaded, names, sources
 from ltbench.errors import UsageError
+from ltbench.runs.code import code_of
 
 MINE = '''
 """Mine."""
@@ -135,11 +136,78 @@ def test_loaded_files_and_their_helpers_are_forgotten(write):
     assert sys.path == path
 
 
-def test_an_installed_method_is_its_package_and_nothing_beside_it(write, tmp_path, monkeypatch):
-    write("__init__.py", text="", folder="stranger_package")
-    write("inner.py", text="X = 1", folder="stranger_package")
-    write("beside.py", text="X = 1")
-    write("method.py", "import beside\nfrom . import inner", folder="stranger_package")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_an_installed_method_is_its_package_and_nothing_installed_beside_it(
+    write, tmp_path, monkeypatch
+):
+    place = "site-packages"
+    write("__init__.py", text="", folder=f"{place}/stranger_package")
+    write("inner.py", text="X = 1", folder=f"{place}/stranger_package")
+    write("beside.py", text="X = 1", folder=place)
+    write("edited.py", text="X = 1", folder="mine")
+    text = "import beside, edited\nfrom . import inner"
+    write("method.py", text, folder=f"{place}/stranger_package")
+    monkeypatch.syspath_prepend(tmp_path / place)
+    monkeypatch.syspath_prepend(tmp_path / "mine")
     found = sources(importlib.import_module("stranger_package.method").Mine())
-    assert set(found) == {"Mine", "Mine:stranger_package", "Mine:stranger_package.inner"}
+    assert set(found) == {
+        "Mine", "Mine:stranger_package", "Mine:stranger_package.inner", "Mine:edited",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A folder on the path, as PYTHONPATH puts one there."""
+    monkeypatch.syspath_prepend(tmp_path / "library")
+    yield "library"
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("labs", "lone")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import labs.deep", "from labs.deep import X", "from labs import deep",
+     "import importlib; importlib.import_module('labs.deep')", "import lone"],
+)  # fmt: skip
+@pytest.mark.parametrize("package", [True, False])
+def test_modules_of_the_path_count_and_are_executed_as_they_are(write, elsewhere, imports, package):
+    if package:
+        write("__init__.py", text="", folder=f"{elsewhere}/labs")
+    write("lone.py", text="from labs.deep import X", folder=elsewhere)
+    deep = write("deep.py", text="X = 1", folder=f"{elsewhere}/labs")
+    mine = write("mine.py", imports)
+    before = identity(mine)
+    assert "mine:labs.deep" in before
+    assert ("mine:labs" in before) == package
+    deep.write_text("X = 2")
+    after = identity(mine)
+    assert after.pop("mine:labs.deep") != before.pop("mine:labs.deep")
+    assert after == before
+    assert sys.modules["labs.deep"].X == 2
+
+
+def test_a_module_of_the_path_is_executed_once_while_it_stays_as_it_is(write, elsewhere):
+    write("lone.py", text="X = []", folder=elsewhere)
+    load_file(write("one.py", "import lone"))
+    first = sys.modules["lone"]
+    load_file(write("two.py", "import lone"))
+    assert sys.modules["lone"] is first
+
+
+def test_a_module_that_was_imported_before_is_executed_as_it_is_now(write, elsewhere):
+    lone = write("lone.py", text="X = 1", folder=elsewhere)
+    importlib.import_module("lone")
+    lone.write_text("X = 2")
+    assert "mine:lone" in identity(write("mine.py", "import lone"))
+    assert sys.modules["lone"].X == 2
+
+
+def test_the_standard_library_and_what_is_installed_do_not_count(write):
+    imports = "import json, sys, time\nimport numpy.linalg\nimport torch\nimport pydantic"
+    assert set(identity(write("mine.py", imports))) == {"mine"}
+
+
+def test_what_a_helper_takes_from_ltbench_counts_as_code(write):
+    write("helper.py", text="from ltbench.methods import sam")
+    load_file(write("mine.py", "import helper"))
+    load_file(write("other.py"))
+    assert set(code_of(build("mine"))) - set(code_of(build("other"))) == {"methods/sam"}

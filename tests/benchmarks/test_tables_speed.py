@@ -20,16 +20,16 @@ def fill(store: Store, wanted: int) -> int:
     record, table = read_record(ONE), load("1")
     datasets = list(dict.fromkeys(column.dataset for column in table.definition.columns))
     methods = [row.method for row in table.definition.rows if row.method is not None]
-    places = [(dataset, method) for dataset in datasets for method in methods]
+    settings = [(dataset, method) for dataset in datasets for method in methods]
     for number in range(wanted):
-        seed, place = divmod(number, len(places))
-        dataset, method = places[place]
+        seed, index = divmod(number, len(settings))
+        dataset, method = settings[index]
         changes = {"dataset": dataset, "method": method, "trained": method, "seed": seed}
         made = record.model_copy(update=changes | {"protocol": "paper"})
         path = store.path(Cell.of(made))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(made.model_dump_json(indent=1) + "\n")  # the store would sync each
-    return -(-wanted // len(places))
+    return -(-wanted // len(settings))
 
 
 @pytest.fixture(scope="module", params=[2_000, 20_000])

@@ -14,7 +14,7 @@ from ltbench.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-PLACES = ["top", "settings", "verdicts", "ledger", "claims", "tables", "records"]
+SECTIONS = ["top", "settings", "verdicts", "ledger", "claims", "tables", "records"]
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +82,10 @@ def shown(page: Page, table: str, column: int) -> list[str]:
 def test_nothing_is_wider_than_the_screen_and_pictures_are_taken(page, size, theme):
     wide, seen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide <= seen
-    for number, place in enumerate(PLACES):
-        page.evaluate("id => document.getElementById(id).scrollIntoView()", place)
+    for number, section in enumerate(SECTIONS):
+        page.evaluate("id => document.getElementById(id).scrollIntoView()", section)
         folder = Path(os.environ["LTBENCH_SCREENSHOTS"])
-        page.screenshot(path=folder / f"{size}-{theme}-{number}-{place}.png")
+        page.screenshot(path=folder / f"{size}-{theme}-{number}-{section}.png")
     figures = page.locator("svg.plot")
     assert figures.count() > 10
     for figure in figures.all():

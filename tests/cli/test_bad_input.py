@@ -104,10 +104,10 @@ def test_what_cannot_be_asked_for_is_one_sentence_and_exit_code_2(refused, comma
 def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     from ltbench.api.registry import names
 
-    asked = ["gkp_gsa", "cc_sam", "no_such_method"]
-    said = refused("run", "--methods", ",".join(asked), "--dataset", "cifar100_lt")
+    wanted = ["gkp_gsa", "cc_sam", "no_such_method"]
+    said = refused("run", "--methods", ",".join(wanted), "--dataset", "cifar100_lt")
     assert "unknown method" in said
-    for name in asked:
+    for name in wanted:
         assert (f"'{name}'" in said) == (name not in names())
     assert "did you mean" in said or "known: " in said
 

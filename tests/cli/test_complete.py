@@ -18,14 +18,14 @@ def offered(home):
             "try:\n    main()\n"
             "finally:\n    assert 'torch' not in sys.modules\n"
         )
-        asked = {
+        wanted = {
             "_LTBENCH_COMPLETE": "complete_bash",
             "COMP_WORDS": " ".join(["ltbench", *words]),
             "COMP_CWORD": str(len(words)),
         }
         done = subprocess.run(
             [sys.executable, "-c", f"import sys; sys.argv[0] = 'ltbench'\n{script}"],
-            env=os.environ | asked, cwd=home, capture_output=True, text=True, check=False,
+            env=os.environ | wanted, cwd=home, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.stderr == ""
         return done.stdout.split()

@@ -137,6 +137,82 @@ def test_evaluate_shows_means_and_writes_rows(ltbench, home):
     assert 100 * right / len(lines) == pytest.approx(json.loads(said.out)[1]["top1"])
 
 
+@pytest.fixture
+def trained(ltbench, home):
+    """Two seeds of plain training; return what changes the code that made seed 1."""
+    ltbench(
+        "run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke", "--seeds", "2",
+        "--quiet",
+    )  # fmt: skip
+    (path,) = (home / "results").rglob("seed1.json")
+
+    def change(**fields):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, **fields}))
+
+    return change
+
+
+def test_predictions_are_written_after_every_post_hoc_part(ltbench, home, trained):
+    part = "posthoc_logit_adjustment(tau=9.0)"
+    words = ("evaluate", "--confusion", "seen", "--posthoc", part, "--temperature", "test-halves")
+    said = ltbench(*words, "--format", "json")
+    assert "24 files written to seen" in said.err
+    (path,) = (home / "seen").glob("*_ce_posthoc_logit_adjustment-tau=9.0_seed1_predictions.csv")
+    lines = list(csv.DictReader(io.StringIO(path.read_text())))
+    right = sum(line["label"] == line["predicted"] for line in lines)
+    rows = {(row["seed"], row["post_hoc"]): row["top1"] for row in json.loads(said.out)}
+    assert rows[1, part] != rows[1, "as recorded"]
+    assert 100 * right / len(lines) == pytest.approx(rows[1, part])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--priors", "forward50,uniform"], "it goes with no other test prior"),
+        (["--thresholds", "100,20", "--thresholds", "50,9"], "one pair of --thresholds"),
+    ],
+)
+def test_predictions_refuse_what_they_would_not_tell_apart(refused, words, sentence):
+    assert sentence in refused("evaluate", "--confusion", "seen", *words)
+
+
+def test_evaluate_warns_of_seeds_of_different_code(ltbench, trained):
+    assert ltbench("evaluate").err == ""
+    trained(code={"engine": "0" * 12})
+    said = ltbench("evaluate")
+    assert "ce on digits_lt(imbalance=20): seed 0 and seed 1 were computed by diff" in said.err
+    assert "Means over seeds" in said.out
+
+
+def test_evaluate_has_no_mean_of_seeds_by_different_versions(ltbench, home, trained):
+    trained(versions={"ce": 2})
+    said = ltbench("evaluate", "--confusion", "seen")
+    assert "left out: ce on digits_lt(imbalance=20): seed 0 by version 1 and seed 1" in said.err
+    assert said.out == ""
+    assert {path.suffix for path in (home / "seen").iterdir()} == {".csv"}  # of one run each
+    rows = json.loads(ltbench("evaluate", "--format", "json").out)
+    assert [row["seed"] for row in rows] == [0, 1]
+
+
+def test_evaluate_names_a_command_for_all_records_without_logits(ltbench, home):
+    for network in ("resnet8", "resnet32"):
+        folder = RUNS.parent.parent / network / "ce"
+        source = ROOT / "results" / RUNS / "seed0.json"
+        (home / "theirs" / folder).mkdir(parents=True)
+        text = source.read_text().replace('"resnet8"', f'"{network}"')
+        (home / "theirs" / folder / "seed0.json").write_text(text)
+    said = ltbench("evaluate", "--results", "theirs")
+    *named, last = said.err.splitlines()
+    assert said.code == 1
+    assert [line.startswith("ltbench: left out: 1 without logits; `") for line in named] == [
+        True
+    ] * 2
+    assert "--network resnet32" in "".join(named)
+    assert "2 of 2 records have no logits" in last
+    assert "the commands above train again and keep them." in last
+
+
 def test_plan_without_data_says_what_it_cannot_price(ltbench, home):
     said = ltbench("plan", "table", "7")
     assert said.code == 0

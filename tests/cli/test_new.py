@@ -44,11 +44,11 @@ def test_what_a_new_table_reports_is_what_the_shipped_table_reports(ltbench, hom
 
     ltbench("new", "table", "mine")
     mine, shipped = load("mine.yaml"), load("1")
-    ours = {place.method: value for place, value in mine.reported.items()}
+    ours = {key.method: value for key, value in mine.reported.items()}
     theirs = {
-        row.label: shipped.reported[place._replace(method=row.label)]
+        row.label: shipped.reported[key._replace(method=row.label)]
         for row in shipped.definition.rows
-        for place in mine.reported
+        for key in mine.reported
         if row.method in {"ce", "ldam_drw"}
     }
     assert ours == {"CE": theirs["CE (Baseline)"], "LDAM-DRW": theirs["LDAM-DRW"]}

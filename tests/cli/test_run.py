@@ -60,8 +60,8 @@ def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
         call = ("run", "--methods", methods, *SMOKE, "--seeds", "1", "--dry-run")
         lines = ltbench(*call).out.splitlines()[1:]
         rows = events(ltbench(*call, "--json").out)[0]["to_train"]
-        origins = [row["first_stage"] and row["first_stage"]["from"] for row in rows]
-        return [line.strip() for line in lines if "first stage" in line], origins
+        sources = [row["first_stage"] and row["first_stage"]["from"] for row in rows]
+        return [line.strip() for line in lines if "first stage" in line], sources
 
     assert planned("crt,lws,ce") == (
         [

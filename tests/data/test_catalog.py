@@ -40,9 +40,9 @@ def test_the_ratio_of_the_specification_beats_the_flag_and_the_flag_beats_the_de
 
 
 def test_a_data_set_says_its_canonical_specification_and_its_title():
-    asked = dataset("cifar100_lt(imbalance=50.0)")
-    assert str(asked) == "cifar100_lt(imbalance=50)"
-    assert asked.title == "CIFAR-100-LT, r = 50"
+    wanted = dataset("cifar100_lt(imbalance=50.0)")
+    assert str(wanted) == "cifar100_lt(imbalance=50)"
+    assert wanted.title == "CIFAR-100-LT, r = 50"
 
 
 def test_a_step_profile_is_another_data_set_and_the_usual_one_is_not_said():
@@ -58,8 +58,8 @@ def test_a_step_profile_is_another_data_set_and_the_usual_one_is_not_said():
 
 @given(name=names, imbalance=st.floats(1, 1e6, exclude_max=True))
 def test_the_canonical_specification_builds_the_same_data_set(name, imbalance):
-    asked = dataset(name, imbalance)
-    assert dataset(str(asked)) == asked == Dataset(CATALOG[name], imbalance)
+    wanted = dataset(name, imbalance)
+    assert dataset(str(wanted)) == wanted == Dataset(CATALOG[name], imbalance)
 
 
 @pytest.mark.parametrize(

@@ -203,16 +203,16 @@ def inverted(view, targets):
 
 
 def test_an_epoch_asks_once_for_all_its_labels_and_changes_the_first_view_alone():
-    source, asked = feed(), []
+    source, wanted = feed(), []
 
     def change(view, targets):
-        asked.append(targets)
+        wanted.append(targets)
         return inverted(view, targets)
 
     views = ("standard", "contrastive", "standard")
     plain = epoch(source, views, "reversed_pairs", size=10)
     found = list(source.epoch(views, "reversed_pairs", 10, False, 0, augment=change))
-    (targets,) = asked
+    (targets,) = wanted
     assert torch.equal(targets, torch.cat([batch.targets for batch in plain]))
     assert torch.equal(targets, source.subset.labels[order(found)])
     for before, after in zip(plain, found, strict=True):

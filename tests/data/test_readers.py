@@ -30,14 +30,14 @@ DIGITS = dataset("digits_lt")
 @pytest.fixture(autouse=True)
 def addresses(monkeypatch):
     """No network: every address that is asked for is kept, and fails at once."""
-    asked = []
+    wanted = []
 
     def refuse(request, *args, **kwargs):
-        asked.append(getattr(request, "full_url", request))
+        wanted.append(getattr(request, "full_url", request))
         raise urllib.error.URLError("no network in tests")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    return asked
+    return wanted
 
 
 def md5(content):
@@ -344,10 +344,10 @@ def test_missing_files_are_downloaded_quietly_and_checked_against_the_published_
 ):
     files, train, _ = cifar_files()
     trust(monkeypatch, CIFAR10, files)
-    asked = []
+    wanted = []
 
     def deliver(url, download_root, filename, md5):
-        asked.append((url, md5))
+        wanted.append((url, md5))
         print("a progress bar")
         lay_down(Path(download_root) / CIFAR10.base_folder, files)
 
@@ -355,7 +355,7 @@ def test_missing_files_are_downloaded_quietly_and_checked_against_the_published_
     info = replace(CATALOG["cifar10_lt"], head_count=6, test_count=2)
     arrays = read(info, tmp_path)
     assert np.array_equal(arrays.train_images.transpose(0, 3, 1, 2), train[0])
-    assert asked == [(CIFAR10.url, "c58f30108f718f92721af3b95e74349a")]
+    assert wanted == [(CIFAR10.url, "c58f30108f718f92721af3b95e74349a")]
     assert capsys.readouterr().out == ""
 
 

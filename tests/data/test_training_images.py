@@ -78,17 +78,17 @@ def test_images_pass_through_the_first_view_drawn_by_the_generator(feed):
 
 def test_the_view_can_be_changed_block_by_block_by_the_labels(feed, monkeypatch):
     monkeypatch.setattr("ltbench.data.feed.BLOCK", 20)
-    data, asked = images_of(feed, Second(), nothing), []
+    data, wanted = images_of(feed, Second(), nothing), []
 
     def change(view, targets):
         def shift(images, augment, generator):
             return images + targets.view(-1, 1, 1, 1).to(torch.uint8)
 
-        asked.append(len(targets))
+        wanted.append(len(targets))
         return (*view, shift)
 
     batches = list(data.views(torch.arange(45), seeded(), change))
-    assert asked == [20, 20, 5]
+    assert wanted == [20, 20, 5]
     labels = feed.subset.labels.view(-1, 1, 1, 1).to(torch.uint8)
     images = torch.cat([batch.images for batch in batches])
     assert torch.equal(images, feed.normalise(feed.subset.images + labels))

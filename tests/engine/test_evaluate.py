@@ -115,8 +115,8 @@ def slow_calibration_error(logits, labels):
     for row, label in zip(logits.double().tolist(), labels.tolist(), strict=True):
         odds = np.exp(np.array(row) - max(row))
         confidence = float(odds.max() / odds.sum())
-        (place,) = [m for m in range(15) if m / 15 < confidence <= (m + 1) / 15]
-        bins[place].append((confidence, int(np.argmax(row)) == label))
+        (index,) = [m for m in range(15) if m / 15 < confidence <= (m + 1) / 15]
+        bins[index].append((confidence, int(np.argmax(row)) == label))
     gaps = 0.0
     for members in bins:
         if members:

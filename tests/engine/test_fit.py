@@ -13,6 +13,7 @@ from ltbench.api.recipe import Stage
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.metrics import scores_of
 
 CLOCKS = ("train_seconds", "evaluate_seconds")
 
@@ -619,17 +620,17 @@ def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypat
     """Best is the first maximum on the test set, selected the first on held-out images."""
     training = make_training(epochs=5)
     tested, held_out = iter([6, 14, 10, 14, 12]), iter([20.0, 10.0, 40.0, 40.0, 30.0])
-    real = training._scores_on
+    held_out_labels = training.validation.subset.labels
 
-    def scripted(feed):
-        scores = real(feed)
-        if feed is training.validation:
+    def scripted(logits, labels, task, epoch):
+        scores = scores_of(logits, labels, task, epoch)
+        if labels is held_out_labels:
             return scores.model_copy(update={"top1": next(held_out)})
         hits = next(tested)  # of 20
         correct = tuple(min(5, max(0, hits - 5 * c)) for c in range(4))
         return scores.model_copy(update={"top1": 5.0 * hits, "correct": correct})
 
-    monkeypatch.setattr(training, "_scores_on", scripted)
+    monkeypatch.setattr("ltbench.engine.fit.scores_of", scripted)
     training.run(quiet)
     found = {
         which: (training.scores(which).epoch, training.scores(which).top1)
@@ -765,11 +766,11 @@ def test_bfloat16_trains_float32_weights(make_training):
             seen["outputs"] = {name: value.dtype for name, value in outputs.items()}
             return super().losses(outputs, batch, clock)
 
-    def look(module, inputs, output):
+    def remember(module, inputs, output):
         seen["maps"] = output.dtype
 
     training = make_training(Looking(), epochs=12, precision="bfloat16")
-    with training.network.backbone.conv1.register_forward_hook(look):
+    with training.network.backbone.conv1.register_forward_hook(remember):
         training.run(quiet)
     assert seen["maps"] == torch.bfloat16
     assert seen["outputs"] == {"features": torch.float32, "logits": torch.float32}

@@ -186,7 +186,7 @@ def test_bookkeeping_after_a_step_sees_training_and_after_an_epoch_evaluation(ne
 
 
 def test_the_first_view_of_an_epoch_is_what_the_method_makes_of_it_at_its_start(network, feed):
-    asked, seen = [], []
+    wanted, seen = [], []
 
     def invert(images, augment, generator):
         return 255 - images
@@ -195,7 +195,7 @@ def test_the_first_view_of_an_epoch_is_what_the_method_makes_of_it_at_its_start(
         views = ("clean", "clean")
 
         def augment(self, view, targets, clock):
-            asked.append((len(targets), clock))
+            wanted.append((len(targets), clock))
             return (*view, invert)
 
         def losses(self, outputs, batch, clock):
@@ -205,11 +205,11 @@ def test_the_first_view_of_an_epoch_is_what_the_method_makes_of_it_at_its_start(
         def after_epoch(self, network, data, clock):
             (batch,) = data.views(torch.arange(45), torch.Generator())  # not changed by `augment`
             assert torch.equal(batch.images, feed.normalise(feed.subset.images))
-            asked.append((len(data.logits(network, batch.images)), clock))
+            wanted.append((len(data.logits(network, batch.images)), clock))
 
     run_epoch(Inverting(), network, feed, Stage(name="warm", recipe=RECIPE), epoch=2, seed=5)
     clock = Clock("warm", 2, 4, 0, 3, 5, RECIPE)
-    assert asked == [(45, clock), (45, clock)]
+    assert wanted == [(45, clock), (45, clock)]
     for batch in seen:
         own = feed.subset.images[batch.indices]
         assert torch.equal(batch.views[0], feed.normalise(255 - own))

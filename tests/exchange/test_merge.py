@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.exchange import merge as merging
 from ltbench.exchange import source as source_module
-from ltbench.exchange.bundle import MANIFEST, checksum, write_bundle
+from ltbench.exchange.bundle import MANIFEST, write_bundle
 from ltbench.exchange.merge import merge
 from ltbench.exchange.source import read_source
+from ltbench.runs import unit
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell
+from ltbench.runs.unit import sha256
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def rewritten(bundle: Path, change) -> Path:
 def listed(files: dict[str, bytes]) -> None:
     """Make the manifest that an archive's contents should have."""
     manifest = json.loads(files[MANIFEST])
-    manifest["files"] = {n: checksum(c) for n, c in files.items() if n != MANIFEST}
+    manifest["files"] = {n: sha256(c) for n, c in files.items() if n != MANIFEST}
     files[MANIFEST] = json.dumps(manifest).encode()
 
 
@@ -70,7 +71,7 @@ def test_a_manifest_has_the_checksum_of_every_other_file(bundle):
     with zipfile.ZipFile(bundle) as archive:
         manifest = json.loads(archive.read(MANIFEST))
         names = set(archive.namelist()) - {MANIFEST}
-        assert manifest["files"] == {name: checksum(archive.read(name)) for name in names}
+        assert manifest["files"] == {name: sha256(archive.read(name)) for name in names}
     assert (manifest["records"], manifest["schema_version"], len(names)) == (10, 1, 20)
 
 
@@ -190,14 +191,14 @@ def test_our_damaged_record_is_named_and_left(store, ours):
 def test_a_record_written_by_another_process_meanwhile_is_kept(store, ours, monkeypatch):
     record = next(store.records())
     meanwhile = other_scores(record)
-    real = merging.write_new
+    real = unit.write_new
 
     def late(path, content):
         if path == ours.path(Cell.of(record)):
             ours.write(meanwhile)
         return real(path, content)
 
-    monkeypatch.setattr(merging, "write_new", late)
+    monkeypatch.setattr(unit, "write_new", late)
     assert words(merge(read_source(store.root), ours)) == ["added"] * 9 + ["conflict"]
     assert ours.read(Cell.of(record)) == meanwhile
     assert not list(ours.root.rglob("*.tmp"))
@@ -226,7 +227,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("kind", SPOILT)
-def test_a_changed_file_in_a_bundle_is_refused_by_its_checksum(ours, bundle, kind):
+def test_a_changed_file_in_a_bundle_is_refused_by_its_sha256(ours, bundle, kind):
     reason, change = SPOILT[kind]
     name = "runs/digits_lt-imbalance=20/fast/resnet8/ce/seed0.json"
     rewritten(bundle, lambda files: files.update({name: change(files[name])}))
@@ -515,9 +516,9 @@ def test_an_archive_without_manifest_a_missing_file_and_an_empty_folder(tmp_path
 def test_no_byte_of_a_bundle_can_be_turned_unnoticed(store, ours, bundle, contents):
     """Every change is refused, or the bytes that arrive are the true ones."""
     whole, true = bundle.read_bytes(), contents(store.root)
-    for place in range(0, len(whole), len(whole) // 60):
+    for index in range(0, len(whole), len(whole) // 60):
         turned = bytearray(whole)
-        turned[place] ^= 0x10
+        turned[index] ^= 0x10
         bundle.write_bytes(turned)
         shutil.rmtree(ours.root, ignore_errors=True)
         try:

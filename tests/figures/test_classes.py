@@ -14,6 +14,7 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.metrics import scores_of as measured
 from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
+from ltbench.figures.make import make
 from ltbench.runs.record import Data
 from ltbench.statistics.estimates import mean_interval
 from ltbench.tables.selection import Selection
@@ -51,6 +52,25 @@ def test_classes_stand_in_the_order_of_their_images(figure, store, make_record):
     assert tuple(lines[0]) == FIELDS
     first = [lines[0][key] for key in ("class", "training_images", "shots", "accuracy", "n")]
     assert first == ["1", "500", "many", "90.0000", "2"]
+
+
+def test_seeds_that_other_code_or_files_made_are_told_or_left_out(figure, store, make_record):
+    made = [with_classes(make_record("ce", seed, 50.0), (1, 9, 5)) for seed in (0, 1)]
+    for seed, each in enumerate(made):
+        store.write(each.model_copy(update={"code": {"engine": str(seed)}}))
+    found = per_class(figure, store)
+    (remark,) = found.remarks
+    assert "seed 0 and seed 1 were computed by different code (engine)" in remark
+    assert [bars.method for bars in found.bars] == ["ce"]
+    assert make(figure, store).remarks[0] == remark
+    store.write(made[1].model_copy(update={"versions": {"ce": 2}}))
+    with pytest.raises(LtbenchError, match="no mean is of both"):
+        per_class(figure, store)
+    other = with_classes(make_record("bcl", 0, 50.0), (1, 9, 5))
+    store.write(other)
+    found = per_class(figure, store)
+    assert [bars.method for bars in found.bars] == ["bcl"]
+    assert "seed 0 by version 1 and seed 1 by version 2 of ce" in found.problems[0]
 
 
 def test_name_and_tier_tell_the_protocol(figure, store, make_record):

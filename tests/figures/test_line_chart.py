@@ -54,7 +54,7 @@ def test_lines_over_imbalance_have_the_tables_values(store):
         (10, 55.7), (50, 43.9), (100, 38.3),
     ]  # fmt: skip
     assert list(lines) == [row.label for row in found.grid.rows]
-    assert {head.column.metric for head in found.grid.heads} == {"top1"}
+    assert {resolved.column.metric for resolved in found.grid.columns} == {"top1"}
     assert found.grid.problems == ()
 
 

@@ -50,6 +50,15 @@ def test_an_empty_store_gives_reported_points_and_says_so(name, store):
     assert (edge == 255).all()  # and nothing is cut off
 
 
+def test_a_figure_of_a_table_says_what_its_table_says_of_its_seeds(store, make_record):
+    for seed in range(3):
+        record = make_record("gkp_gsa", seed, 50.0)
+        store.write(record.model_copy(update={"code": {"engine": str(seed > 1)}}))
+    (figure,) = figures("table6")
+    words = "seeds 0, 1 and seed 2 were computed by different code (engine)"
+    assert words in make(figure, store).remarks[0]
+
+
 def test_reproduced_values_are_drawn_with_their_intervals(store, make_record):
     for seed, top1 in enumerate((50.0, 51.0, 52.0)):
         store.write(make_record("gkp_gsa", seed, top1))

@@ -200,8 +200,8 @@ def test_gradient_is_that_of_finite_differences():
     small = 1e-6
     ahead = step.objective({name: small * part for name, part in direction.items()})
     behind = step.objective({name: -small * part for name, part in direction.items()})
-    slope = sum(float((gradients[name] * part).sum()) for name, part in direction.items())
-    assert float((ahead - behind).detach()) / (2 * small) == pytest.approx(slope, rel=1e-4)
+    derivative = sum(float((gradients[name] * part).sum()) for name, part in direction.items())
+    assert float((ahead - behind).detach()) / (2 * small) == pytest.approx(derivative, rel=1e-4)
 
 
 def test_outputs_keep_to_their_images_when_these_are_reordered():
@@ -240,8 +240,8 @@ def test_prediction_needs_backbone_and_classifier_only():
 
 
 def test_official_settings_under_the_paper_protocol():
-    rules = protocol_of("paper", CATALOG["cifar100_lt"])
-    (stage,) = build("bcl").stages(rules.recipe())
+    protocol = protocol_of("paper", CATALOG["cifar100_lt"])
+    (stage,) = build("bcl").stages(protocol.recipe())
     expected = Recipe(
         epochs=200, batch_size=256, learning_rate=0.15, weight_decay=5e-4, warmup_epochs=5,
         decay=0.1, drop_last=True,

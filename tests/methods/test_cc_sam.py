@@ -1,7 +1,9 @@
 """CC-SAM against per-class loops over its equations, its controls, both stages and the recipe."""
 
 import copy
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +13,11 @@ from ltbench.methods import cc_sam as classwise
 from ltbench import Batch, Clock, Method, Recipe, Step, Task, build, describe
 from ltbench.api.perturb import Segments, evaluate_at, norm
 from ltbench.blocks.group_gradients import owned_gradients
-from ltbench.data.catalog import CATALOG
+from ltbench.data.catalog import CATALOG, dataset
+from ltbench.data.readers import load
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.fit import Training
+from ltbench.engine.fit import Settings, Training
+from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import create
@@ -316,6 +320,53 @@ def test_the_logged_ratio_is_of_the_lengths_to_the_weights(form):
     assert float(step.logged["cc_sam_ratio"]) == pytest.approx(sum(ratios) / 5, rel=1e-4)
 
 
+@pytest.mark.parametrize("form", ["full", "head"])
+def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, monkeypatch):
+    """Eq. 8 for every class and step while losses are large: the cap does nothing, precision holds.
+
+    As printed, at s = 1, a class would go 5 % of the weights' norm and more.
+    """
+    seen, of = [], classwise.Radius.of
+
+    def watched(self, weights, gradients, classes):
+        lengths = of(self, weights, gradients, classes)
+        size, theta = sum(w.numel() for w in weights.values()), float(norm(weights))
+        for found, gradient, c in zip(
+            lengths.flatten().tolist(), gradients.flatten().tolist(),
+            classes.expand_as(lengths).flatten().tolist(), strict=True,
+        ):  # fmt: skip
+            count = int(self.class_counts[c])
+            seen.append((found / theta, length(0.002, size, theta, gradient, count) / theta))
+        return lengths
+
+    monkeypatch.setattr(classwise.Radius, "of", watched)
+    info = CATALOG["digits_lt"]
+    recipe = protocol_of("fast(epochs=2)", info).recipe()
+    settings = Settings(info, "resnet8", recipe, "float32", 2, 0, torch.device("cpu"))
+    method = build(f"cc_sam(perturbed={form!r})")
+    Training(method, load(dataset("digits_lt"), Path("data")), settings).run(lambda report: None)
+    found, printed = torch.tensor(seen).T
+    assert len(found) > 100
+    torch.testing.assert_close(found, printed, rtol=1e-3, atol=0)
+    assert found.min() > torch.finfo(torch.bfloat16).eps / 64
+    assert found.min() / 0.002 > 0.05
+    assert found.max() < 0.01
+
+
+@pytest.mark.parametrize(("s", "lost"), [(1e-10, True), (1e-6, False)])
+def test_a_heads_displacement_is_added_in_float32_and_warned_of_below_that(s, lost):
+    """Whatever the network's pass is in: the release's 1e-6 is resolved in a bfloat16 training."""
+    method, network = made(f"perturbed='head', s={s}")
+    step = Step(method, network.float(), batch_of(), replace(CLOCK, step=0))
+    step.batch = step.batch._replace(views=(step.batch.images.float(),))
+    step.autocast = autocast_of("bfloat16", torch.device("cpu"))
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        method.backward(step)
+    assert sum("rounding in float32" in str(each.message) for each in found) == lost
+    assert not any("rounding in bfloat16" in str(each.message) for each in found)
+
+
 def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
     method, network = made("@release")
     batch = batch_of()
@@ -328,9 +379,11 @@ def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
     torch.testing.assert_close(labels.sum(1), torch.ones(len(TARGETS)))
     shares = labels.gather(1, batch.targets.unsqueeze(1)).squeeze(1)
     share = shares.min()  # where the partner is of another class
-    partners = labels - share * F.one_hot(batch.targets, 5)
+    mix_targets = labels - share * F.one_hot(batch.targets, 5)
     order = torch.randperm(len(TARGETS), generator=_after_one_draw(CLOCK))
-    torch.testing.assert_close(partners, (1 - share) * F.one_hot(batch.targets, 5)[order].float())
+    torch.testing.assert_close(
+        mix_targets, (1 - share) * F.one_hot(batch.targets, 5)[order].float()
+    )
     mixed = share * batch.images + (1 - share) * batch.images[order]
     torch.testing.assert_close(outputs["logits"], network(mixed)["logits"])
     hard = [F.cross_entropy(outputs["logits"], t, reduction="none") for t in _pair(batch, order)]

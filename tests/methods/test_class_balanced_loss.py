@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from made_methods import COUNTS, losses, random_logits
 
 
@@ -36,3 +37,19 @@ def test_uniform_counts_give_the_plain_loss():
     logits, targets = random_logits()
     found = losses("class_balanced_loss", logits, targets, torch.full((5,), 37))
     assert torch.equal(found, losses("ce", logits, targets))
+
+
+def test_drw_from_the_start_is_the_other_published_normalisation():
+    """LDAM-DRW's code takes torch's weighted mean, which divides by the batch's mean factor."""
+    logits, targets = random_logits()
+    factors = (1 - 0.9999) / (1 - 0.9999 ** COUNTS.double())
+    deferred, balanced = (
+        losses("drw(defer=0)", logits, targets),
+        losses("class_balanced_loss", logits, targets),
+    )
+    expected = F.cross_entropy(logits, targets, weight=factors)
+    assert float(deferred.mean()) == pytest.approx(float(expected), rel=1e-6)
+    ratio = float(balanced.mean() / deferred.mean())
+    own = factors / factors.mean()
+    assert ratio == pytest.approx(float(own[targets].mean()), rel=1e-6)
+    assert abs(ratio - 1) > 0.01

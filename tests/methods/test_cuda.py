@@ -24,13 +24,13 @@ class Oracle:
     """Training images that a rule, not a network, recognises; keeps what it was asked."""
 
     def __init__(self, rule):
-        self.rule, self.targets, self.asked = rule, TARGETS, []
+        self.rule, self.targets, self.wanted = rule, TARGETS, []
 
     def views(self, indices, generator, augment):
         if len(indices):
             view = augment(view_of("standard"), TARGETS[indices])
             levels = levels_in(view)
-            self.asked.append((indices, levels, view))
+            self.wanted.append((indices, levels, view))
             images = torch.stack((TARGETS[indices], levels), 1)
             yield Batch((images,), TARGETS[indices], indices)
 
@@ -52,10 +52,10 @@ def bound(specification="cuda", levels=(0,) * 6):
     return method
 
 
-def by_loop(levels, asked, rule, threshold=0.6, highest=10):
+def by_loop(levels, wanted, rule, threshold=0.6, highest=10):
     """The rule, class by class, level by level and image by image, the hardest level first."""
     seen = {}
-    for indices, levels_, _ in asked:
+    for indices, levels_, _ in wanted:
         for index, level in zip(indices.tolist(), levels_.tolist(), strict=True):
             seen.setdefault((int(TARGETS[index]), level), []).append(index)
     moved = []
@@ -99,7 +99,7 @@ def test_levels_move_as_a_loop_over_classes_and_levels_says(seed):
 
     oracle = Oracle(recorded)
     method.after_epoch(None, oracle, CLOCK)
-    expected = by_loop(levels, oracle.asked, lambda c, level: tries[c, level].pop(0))
+    expected = by_loop(levels, oracle.wanted, lambda c, level: tries[c, level].pop(0))
     assert method.state["levels"].tolist() == expected
 
 
@@ -139,9 +139,9 @@ def test_the_threshold_itself_is_not_above_the_threshold(hits, level):
 def test_images_are_drawn_from_their_class_with_replacement():
     method, oracle = bound("cuda(tests=400)", (1, 0, 0, 0, 0, 0)), Oracle(lambda c, level: True)
     method.after_epoch(None, oracle, CLOCK)
-    assert [len(indices) for indices, _, _ in oracle.asked] == [400 * 2, 400 * 6]
-    assert all(view[-1] is random_cutout for _, _, view in oracle.asked)
-    indices = torch.cat([indices for indices, _, _ in oracle.asked])
+    assert [len(indices) for indices, _, _ in oracle.wanted] == [400 * 2, 400 * 6]
+    assert all(view[-1] is random_cutout for _, _, view in oracle.wanted)
+    indices = torch.cat([indices for indices, _, _ in oracle.wanted])
     assert torch.equal(TARGETS[indices].bincount(), torch.tensor([1200] + 5 * [400]))
     drawn = indices.bincount(minlength=304)
     for c, n in enumerate(COUNTS):
@@ -153,13 +153,13 @@ def test_images_are_drawn_from_their_class_with_replacement():
 
 
 def test_what_is_drawn_is_the_clock_s():
-    asked = []
+    wanted = []
     for clock in (CLOCK, CLOCK, Clock("train", 4, 10, 0, 5, 7)):
         oracle = Oracle(lambda c, level: True)
         bound().after_epoch(None, oracle, clock)
-        asked.append(oracle.asked[0][0])
-    assert torch.equal(asked[0], asked[1])
-    assert not torch.equal(asked[0], asked[2])
+        wanted.append(oracle.wanted[0][0])
+    assert torch.equal(wanted[0], wanted[1])
+    assert not torch.equal(wanted[0], wanted[2])
 
 
 # training

@@ -154,8 +154,10 @@ def test_groups_are_those_of_the_initial_weights():
         F.cross_entropy(network(own.images)["logits"], own.targets).backward()
         parameters = network.backbone.parameters()
         rows.append(torch.cat([p.grad.flatten() for p in parameters]))
-    slots = torch.arange(6)
-    labels = normalised_cut(affinities(rows, slots, "raw"), slots, 3, "cluster_qr")
+    snapshot_of_class = torch.arange(6)
+    labels = normalised_cut(
+        affinities(rows, snapshot_of_class, "raw"), snapshot_of_class, 3, "cluster_qr"
+    )
     assert labels is not None
     together = labels[:, None] == labels
     found = method.state["groups"]
@@ -167,8 +169,8 @@ def test_groups_are_those_of_the_initial_weights():
 
 
 def test_official_settings_under_the_paper_protocol():
-    rules = protocol_of("paper", CATALOG["cifar100_lt"])
-    (stage,) = build("gbg").stages(rules.recipe())
+    protocol = protocol_of("paper", CATALOG["cifar100_lt"])
+    (stage,) = build("gbg").stages(protocol.recipe())
     assert stage.recipe == Recipe(
         epochs=300, batch_size=256, learning_rate=0.1, weight_decay=pytest.approx(5e-4),
         warmup_epochs=5, milestones=pytest.approx((160 / 300, 0.6)), decay=0.1,

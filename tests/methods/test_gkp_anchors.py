@@ -185,8 +185,8 @@ def test_two_vectors_are_the_double_sum_with_its_gradient():
     )
     value = quadratic_of(pairs).at(weights)
     torch.testing.assert_close(value, double, rtol=1e-12, atol=0)
-    ways = [torch.autograd.grad(each, weights)[0] for each in (value, double)]
-    torch.testing.assert_close(*ways, rtol=1e-10, atol=1e-12)
+    both = [torch.autograd.grad(each, weights)[0] for each in (value, double)]
+    torch.testing.assert_close(*both, rtol=1e-10, atol=1e-12)
 
 
 def test_it_is_exactly_zero_at_anchors_that_are_one():

@@ -1,5 +1,8 @@
 """GSA: residuals, radii and directions by Eq. 11-14, one pass a group as the oracle, and SAM."""
 
+import warnings
+from pathlib import Path
+
 import pytest
 import torch
 from ltbench.methods.gsa import PerturbationRadius, safe_radius
@@ -7,8 +10,13 @@ from ltbench.methods.gsa import PerturbationRadius, safe_radius
 from ltbench import Batch, Clock, Step, Task, build
 from ltbench.api.perturb import Segments, combined, inner, norm, scaled
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
+from ltbench.data.catalog import CATALOG, dataset
+from ltbench.data.readers import load
+from ltbench.engine.fit import Settings, Training
+from ltbench.engine.precision import autocast_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import create
+from ltbench.runs.protocol import protocol_of
 from ltbench.testing.conformance import check, training
 
 COUNTS = (60, 30, 12, 5, 2, 1)
@@ -339,6 +347,22 @@ def test_displacing_the_head_on_kept_features_is_displacing_it_in_a_pass(base):
     assert_close(found, again.gradients(averaged(losses)))
 
 
+@pytest.mark.parametrize(
+    ("scale", "precision", "lost"),
+    [(1e-5, "bfloat16", True), (0.3, "bfloat16", False), (1e-5, "float32", False)],
+)
+def test_a_heads_displacement_below_the_precision_is_warned_of(scale, precision, lost):
+    specification = f"ce+gsa(perturbed='head', scale={scale}, cap=1.0)"
+    step = step_of(specification, dtype=torch.float32, clock=Clock("train", 5, 10, 0, 4))
+    step.autocast = autocast_of(precision, torch.device("cpu"))
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        step.method.backward(step)
+    texts = [str(each.message) for each in found if "rounding" in str(each.message)]
+    assert len(texts) == lost
+    assert all(f"rounding in {precision}" in text for text in texts)
+
+
 def test_a_head_that_does_not_give_the_logits_is_refused():
     step = step_of("ce+gsa(perturbed='head')", clock=Clock("train", 5, 10, 0, 4))
     forward = step.method.base.forward
@@ -411,9 +435,29 @@ def test_curves_show_cosine_ratio_radius_and_cap_by_group():
     row = work.progress.curves[-1]
     for group in range(4):
         assert -1 <= row[f"gsa{group}_cosine"] <= 1
-        assert 0 < row[f"gsa{group}_ratio"] <= 0.05 * (1 + 1e-6)
-        assert 0 <= row[f"gsa{group}_capped"] <= 1
+        theta = float(norm(dict(work.network.named_parameters())))
+        size = sum(p.numel() for p in work.network.parameters())
+        length = row[f"gsa{group}_radius"] * size**0.5
+        assert row[f"gsa{group}_ratio"] == pytest.approx(length / theta, rel=0.05)  # means of steps
+        assert row[f"gsa{group}_capped"] == 0
     assert "gsa0_ratio" not in work.progress.curves[0]  # before there are groups
+
+
+@pytest.mark.parametrize("base", ["ce", "bcl"])
+def test_on_real_images_displacements_have_the_lengths_published_for_sam(base):
+    """Eq. 13 is to give a radius in place of SAM's, which are 0.05 to 0.8; no cap makes it so."""
+    info = CATALOG["digits_lt"]
+    recipe = protocol_of("fast(epochs=3)", info).recipe()
+    settings = Settings(info, "resnet8", recipe, "float32", 3, 0, torch.device("cpu"))
+    work = Training(build(f"{base}+gsa"), load(dataset("digits_lt"), Path("data")), settings)
+    work.run(lambda report: None)
+    size = sum(p.numel() for p in work.network.parameters())
+    rows = [row for row in work.progress.curves if "gsa0_radius" in row]
+    assert len(rows) == 2
+    for row in rows:
+        for group in range(4):
+            assert 0.05 < row[f"gsa{group}_radius"] * size**0.5 < 0.8
+            assert row[f"gsa{group}_capped"] == 0
 
 
 @pytest.mark.parametrize(

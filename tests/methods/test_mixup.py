@@ -34,10 +34,10 @@ def test_images_and_loss_are_mixed_by_one_share_and_one_permutation():
     share, mixed = share_of(step), step.batch
     rest = (mixed.images - share * given.images) / (1 - share)
     gaps = (rest.unsqueeze(1) - given.images).flatten(2).norm(dim=2)
-    partners = gaps.argmin(1)
+    others = gaps.argmin(1)
     assert gaps.min(1).values.max() < 1e-4  # the share is told in float32
-    assert sorted(partners.tolist()) == list(range(16))
-    assert torch.equal(mixed.mix_targets, given.targets[partners])
+    assert sorted(others.tolist()) == list(range(16))
+    assert torch.equal(mixed.mix_targets, given.targets[others])
     assert torch.equal(mixed.targets, given.targets)
     outputs = step.forward()
     surprise, rows = -outputs["logits"].log_softmax(1), torch.arange(16)
@@ -52,8 +52,8 @@ def test_all_views_are_mixed_alike():
     assert torch.equal(one.images, two.images)
     given, share = a_batch(2), share_of(a_step("mixup", views=2))
     rest = [(view - share * was) / (1 - share) for view, was in zip(two[0], given[0], strict=True)]
-    partners = (rest[0].unsqueeze(1) - given[0][0]).flatten(2).norm(dim=2).argmin(1)
-    assert torch.allclose(rest[1], given[0][1][partners], rtol=0, atol=1e-4)
+    others = (rest[0].unsqueeze(1) - given[0][0]).flatten(2).norm(dim=2).argmin(1)
+    assert torch.allclose(rest[1], given[0][1][others], rtol=0, atol=1e-4)
 
 
 def test_the_same_step_mixes_the_same_way_and_another_does_not():

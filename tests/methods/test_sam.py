@@ -40,17 +40,17 @@ def reference(specification, rho, clock=EARLY, dtype=DOUBLE):
     method, network, batch = set_up(specification, dtype)
     base = getattr(method, "base", method)
 
-    def look():
+    def evaluate():
         network.zero_grad()
         base.losses(network(batch.images), batch, clock).mean().backward()
 
-    look()
+    evaluate()
     total = sum((p.grad**2).sum() for p in network.parameters()).sqrt()
     steps = [rho * p.grad / (total + 1e-12) for p in network.parameters()]
     with torch.no_grad():
         for parameter, step in zip(network.parameters(), steps, strict=True):
             parameter.add_(step)
-    look()
+    evaluate()
     with torch.no_grad():
         for parameter, step in zip(network.parameters(), steps, strict=True):
             parameter.sub_(step)
@@ -115,9 +115,9 @@ def test_the_ascent_is_one_step_of_length_rho_over_all_parameters_together():
     perturbations = []
 
     class Spying(Step):
-        def objective(self, perturbation=None):
+        def forward(self, perturbation=None):
             perturbations.append(perturbation)
-            return super().objective(perturbation)
+            return super().forward(perturbation)
 
     plain = gradients_of("ce")
     method.backward(Spying(method, network, batch, EARLY))
@@ -130,6 +130,26 @@ def test_the_ascent_is_one_step_of_length_rho_over_all_parameters_together():
     assert max(ratios) == pytest.approx(min(ratios), rel=1e-9)  # one factor: one global norm
 
 
+def test_a_penalty_takes_no_part_in_the_ascent_and_is_descended_where_the_weights_are():
+    """The gradient is alpha g(w + rho g / |g|), g of the loss, plus the penalty's at w."""
+    method, network, batch = set_up("ce+gkp+sam(rho=0.3)")
+    width = sum(p.numel() for p in network.backbone.parameters())
+    pull = torch.linspace(0.0, 2.0, width, dtype=DOUBLE)
+    gkp = method.modifiers[0]
+    zero = torch.zeros_like(pull)
+    gkp.state["penalty"] = dict(pull=pull, centre=zero, rest=zero)
+    clock = Clock("train", 4, 10, recipe=RECIPE)
+    own = torch.autograd.grad(gkp.penalty(network, clock), list(network.backbone.parameters()))
+    assert sum(part.square().sum() for part in own).sqrt() > 1
+    method.backward(Step(method, network, batch, clock))
+    found = {name: p.grad for name, p in network.named_parameters()}
+    climbed = reference("ce+sam(rho=0.3)", 0.3, clock)
+    expected = {name: gkp.alpha(clock) * part for name, part in climbed.items()}
+    for (name, _), part in zip(network.backbone.named_parameters(), own, strict=True):
+        expected[f"backbone.{name}"] = expected[f"backbone.{name}"] + part
+    assert gap(found, expected) < 1e-12
+
+
 def test_frozen_parameters_take_no_part_in_the_ascent():
     method, network, batch = set_up("sam(rho=0.3)")
     optimiser_for(network, Stage(name="head", recipe=RECIPE, trainable=("classifier",)))
@@ -140,15 +160,15 @@ def test_frozen_parameters_take_no_part_in_the_ascent():
     features = twin(batch.images)["features"].detach()
     weight, bias = (p.detach().clone().requires_grad_() for p in twin.classifier.parameters())
 
-    def look(weight, bias):
+    def evaluate(weight, bias):
         logits = features @ weight.T + bias
         return torch.autograd.grad(
             nn.functional.cross_entropy(logits, batch.targets), (weight, bias)
         )
 
-    climb = look(weight, bias)
+    climb = evaluate(weight, bias)
     total = sum(part.square().sum() for part in climb).sqrt()
-    expected = look(*(p + 0.3 * g / total for p, g in zip((weight, bias), climb, strict=True)))
+    expected = evaluate(*(p + 0.3 * g / total for p, g in zip((weight, bias), climb, strict=True)))
     for parameter, gradient in zip(network.classifier.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, rtol=0, atol=1e-12)
 

@@ -64,15 +64,15 @@ def test_with_sam_the_gradient_is_taken_at_weights_displaced_along_it():
     method.backward(Step(method, network, batch, START))
     found = [p.grad.clone() for p in network.parameters()]
 
-    def look():
+    def evaluate():
         network.zero_grad()
         method.losses(network(images), batch, START).mean().backward()
         return [p.grad.clone() for p in network.parameters()]
 
-    climb = look()
+    climb = evaluate()
     total = sum(part.square().sum() for part in climb).sqrt()
     with torch.no_grad():
         for parameter, part in zip(network.parameters(), climb, strict=True):
             parameter.add_(0.1 * part / total)
-    for ours, theirs in zip(found, look(), strict=True):
+    for ours, theirs in zip(found, evaluate(), strict=True):
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-9)

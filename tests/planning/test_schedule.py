@@ -8,7 +8,7 @@ import pytest
 from ltbench.data.catalog import dataset
 from ltbench.planning.candidates import Candidate, Target
 from ltbench.planning.planner import commands
-from ltbench.planning.schedule import order, worth
+from ltbench.planning.schedule import order, seed_counts
 from ltbench.runs import plan as runs_plan
 from ltbench.runs.cost import CostEstimate, PaidTrainings
 from ltbench.runs.execute import Workspace
@@ -22,14 +22,14 @@ def empty(tmp_path):
     return Store(tmp_path / "none")
 
 
-def group(store, method, *, values=1, deviation=0.3, scores=(), seeds=SEEDS, imbalance=20.0):
+def candidate(store, method, *, values=1, deviation=0.3, scores=(), seeds=SEEDS, imbalance=20.0):
     sets = [dataset("digits_lt", imbalance)]
     jobs = tuple(
         runs_plan.make(sets, [method], [seed], store).jobs if index >= len(scores) else ()
         for index, seed in enumerate(seeds)
     )
-    asked = (Target("top1", 50.0, 1.0, tuple(scores), deviation, 1, 0),) * values
-    return Candidate(method, sets[0], "resnet8", "fast", (method,), asked, jobs)
+    targets = (Target("top1", 50.0, 1.0, tuple(scores), deviation, 1, 0),) * values
+    return Candidate(method, sets[0], "resnet8", "fast", (method,), targets, jobs)
 
 
 def priced(**by_method):
@@ -45,16 +45,16 @@ def priced(**by_method):
 
 def steps(made, prices, budget=None, seeds=SEEDS):
     chosen, beyond = order(made, seeds, PaidTrainings(prices, set()), budget)
-    return [[(step.group.method, step.seeds, step.seconds) for step in part]
+    return [[(step.candidate.method, step.seeds, step.seconds) for step in part]
             for part in (chosen, beyond)]  # fmt: skip
 
 
 def test_the_cheap_and_the_telling_come_first(empty):
     made = [
-        group(empty, "ce"),
-        group(empty, "focal"),
-        group(empty, "ldam_drw", values=4),
-        group(empty, "balanced_softmax", values=0),
+        candidate(empty, "ce"),
+        candidate(empty, "focal"),
+        candidate(empty, "ldam_drw", values=4),
+        candidate(empty, "balanced_softmax", values=0),
     ]
     prices = priced(ce=10.0, focal=5.0, ldam_drw=15.0, balanced_softmax=0.1)
     chosen, beyond = steps(made, prices)
@@ -65,7 +65,11 @@ def test_the_cheap_and_the_telling_come_first(empty):
 
 
 def test_a_budget_is_kept_and_what_still_fits_is_taken(empty):
-    made = [group(empty, "ce"), group(empty, "focal", values=9), group(empty, "ldam_drw")]
+    made = [
+        candidate(empty, "ce"),
+        candidate(empty, "focal", values=9),
+        candidate(empty, "ldam_drw"),
+    ]
     prices = priced(ce=10.0, focal=50.0, ldam_drw=11.0)
     chosen, beyond = steps(made, prices, budget=65.0)
     assert [step[0] for step in chosen] == ["ce", "ldam_drw"]
@@ -74,51 +78,54 @@ def test_a_budget_is_kept_and_what_still_fits_is_taken(empty):
 
 
 def test_a_budget_for_nothing_buys_nothing(empty):
-    chosen, beyond = steps([group(empty, "ce")], priced(ce=10.0), budget=1.0)
+    chosen, beyond = steps([candidate(empty, "ce")], priced(ce=10.0), budget=1.0)
     assert chosen == []
     assert len(beyond) == 1
 
 
 def test_what_has_no_price_fits_no_budget(empty):
-    chosen, beyond = steps([group(empty, "ce", values=9)], priced(ce=None))
+    chosen, beyond = steps([candidate(empty, "ce", values=9)], priced(ce=None))
     assert chosen == []
     assert beyond == [("ce", SEEDS, None)]
 
 
 def test_the_number_of_seeds_is_chosen_where_more_are_worth_less(empty):
     seeds = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-    made = [group(empty, "ce", deviation=0.2, seeds=seeds)]
+    made = [candidate(empty, "ce", deviation=0.2, seeds=seeds)]
     chosen, _ = steps(made, priced(ce=1.0), seeds=seeds)
     assert chosen[0][1] == (0, 1, 2)
     assert [seed for step in chosen for seed in step[1]] == list(seeds)
 
 
 def test_a_post_hoc_part_costs_nothing_once_its_training_is_bought(empty):
-    made = [group(empty, "ce+posthoc_logit_adjustment"), group(empty, "ce")]
+    made = [candidate(empty, "ce+posthoc_logit_adjustment"), candidate(empty, "ce")]
     chosen, _ = steps(made, priced(ce=10.0))
     assert sorted(step[2] for step in chosen) == [0.0, 30.0]
 
 
 def test_a_first_stage_is_paid_for_once(empty):
-    made = [group(empty, "crt", values=2), group(empty, "ce")]
+    made = [candidate(empty, "crt", values=2), candidate(empty, "ce")]
     chosen, _ = steps(made, priced(ce=10.0, crt=11.0))
     costs = {step[0]: step[2] for step in chosen}
     assert costs["ce"] + costs["crt"] == pytest.approx(33.0)
 
 
 def test_two_finished_seeds_say_whether_a_third_decides(empty):
-    sure = group(empty, "ce", scores=(50.0, 50.1))
-    open_ = group(empty, "focal", scores=(51.0, 51.4))
+    sure = candidate(empty, "ce", scores=(50.0, 50.1))
+    open_ = candidate(empty, "focal", scores=(51.0, 51.4))
     chosen, _ = order([open_, sure], SEEDS, PaidTrainings(priced(ce=10.0, focal=1.0), set()), None)
-    assert [(step.group.method, step.seeds) for step in chosen] == [("ce", (2,)), ("focal", (2,))]
+    assert [(step.candidate.method, step.seeds) for step in chosen] == [
+        ("ce", (2,)),
+        ("focal", (2,)),
+    ]
     assert chosen[0].decided > 0.9
     assert chosen[1].decided < 0.1
 
 
 def test_with_fewer_seeds_than_the_table_names_nothing_is_decided(empty):
-    some = group(empty, "ce")
+    some = candidate(empty, "ce")
     whole = dataclasses.replace(
-        some, asked=tuple(dataclasses.replace(each, wanted=4) for each in some.asked)
+        some, targets=tuple(dataclasses.replace(each, wanted=4) for each in some.targets)
     )
     assert some.chance(3) > 0.5
     assert whole.chance(3) == 0
@@ -126,21 +133,27 @@ def test_with_fewer_seeds_than_the_table_names_nothing_is_decided(empty):
 
 
 def test_worth_counts_what_is_decided_already_and_adds_up(empty):
-    done = group(empty, "ce", scores=(50.0, 50.1, 49.9))
-    made = [done, group(empty, "focal")]
-    one, two, three = worth(made, PaidTrainings(priced(ce=10.0, focal=4.0), set()))
+    done = candidate(empty, "ce", scores=(50.0, 50.1, 49.9))
+    made = [done, candidate(empty, "focal")]
+    one, two, three = seed_counts(made, PaidTrainings(priced(ce=10.0, focal=4.0), set()))
     assert (one.seconds, two.seconds, three.seconds) == (4.0, 8.0, 12.0)
     assert (one.decided, two.decided) == (1.0, 1.0)
     assert 1.5 < three.decided < 2.0
-    (*_, without) = worth(made, PaidTrainings(priced(ce=10.0, focal=None), set()))
+    (*_, without) = seed_counts(made, PaidTrainings(priced(ce=10.0, focal=None), set()))
     assert without.more
     assert without.seconds == 0.0
 
 
 def test_neighbours_that_differ_in_method_share_a_command(empty, tmp_path):
-    made = [group(empty, "ce"), group(empty, "focal"), group(empty, "ce", imbalance=10.0)]
+    made = [
+        candidate(empty, "ce"),
+        candidate(empty, "focal"),
+        candidate(empty, "ce", imbalance=10.0),
+    ]
     chosen, _ = order(made, SEEDS, PaidTrainings(priced(ce=10.0, focal=10.0), set()), None)
-    chosen.sort(key=lambda step: (step.group.data.imbalance, step.group.method), reverse=True)
+    chosen.sort(
+        key=lambda step: (step.candidate.data.imbalance, step.candidate.method), reverse=True
+    )
     assert commands(chosen, Workspace(tmp_path / "results", tmp_path)) == [
         f"ltbench run --methods focal,ce --dataset digits_lt --imbalance 20 --seeds 0,1,2 "
         f"--results {tmp_path}/results",
@@ -150,6 +163,6 @@ def test_neighbours_that_differ_in_method_share_a_command(empty, tmp_path):
 
 
 def test_a_group_knows_which_seeds_are_missing(empty):
-    half = group(empty, "ce", scores=(50.0,))
+    half = candidate(empty, "ce", scores=(50.0,))
     assert (half.finished, half.missing()) == (1, [1, 2])
     assert dataclasses.replace(half, jobs=((), (), ())).missing() == []

@@ -78,8 +78,8 @@ def filled(tmp_path_factory) -> Store:
         write(store, "ce", seed, 3)
         write(store, "ldam_drw", seed, 20)
     write(store, "bcl", 0, 30, protocol="fast")
-    place = {"dataset": "digits_lt(imbalance=20)", "network": "resnet8"}
-    write(store, "ce+gkp(strength=3.0)", 0, 12, **place)
+    setting = {"dataset": "digits_lt(imbalance=20)", "network": "resnet8"}
+    write(store, "ce+gkp(strength=3.0)", 0, 12, **setting)
     return store
 
 

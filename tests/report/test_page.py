@@ -66,13 +66,13 @@ def test_the_summary_counts_the_verdicts_of_the_ledger(filled, page):
 def test_every_number_leads_to_the_records_it_is_made_from(filled, text, page):
     links = [each for each in page.of("a") if each.get("class") == "records"]
     assert len(links) > 20
-    groups = dict(re.findall(r'<summary id="([^"]*)">(.*?) <span', text))
-    assert {key for each in links for key in each["data-groups"].split()} == set(groups)
-    assert all(each["href"].removeprefix("#") in each["data-groups"].split() for each in links)
+    titles = dict(re.findall(r'<summary id="([^"]*)">(.*?) <span', text))
+    assert {key for each in links for key in each["data-runs"].split()} == set(titles)
+    assert all(each["href"].removeprefix("#") in each["data-runs"].split() for each in links)
     title = "ldam_drw on cifar100_lt(imbalance=100), resnet32, protocol paper"
     ledger = [each for each in links if each["data-about"] == "LDAM-DRW, CIFAR-100-LT r=100"]
     assert ledger
-    assert {groups[each["data-groups"]] for each in ledger} == {title}
+    assert {titles[each["data-runs"]] for each in ledger} == {title}
     assert {each["data-seeds"] for each in ledger} == {"0 1 2"}
     paths = re.findall(r"<td><code>(runs/.*?)</code>", text)
     assert {filled.root / path for path in paths} == set(filled.root.glob("runs/*/*/*/*/*.json"))
@@ -86,7 +86,7 @@ def test_a_gain_leads_to_the_records_of_both_methods(store, keep, tags_of):
         keep("gkp_gsa", seed, 30)
     page = tags_of(render(store).text)
     links = [each for each in page.of("a") if "adds 1.3 points" in each.get("data-about", "")]
-    assert [len(each["data-groups"].split()) for each in links] == [2]
+    assert [len(each["data-runs"].split()) for each in links] == [2]
 
 
 def test_what_a_paper_leaves_out_is_shown_where_it_ran(store, keep, text):
@@ -228,6 +228,8 @@ def test_seeds_of_different_code_are_told(store, keep, text):
 
 def test_headers_of_sortable_columns_are_buttons(text):
     for table in re.findall(r'<table class="sortable.*?</thead>', text, re.DOTALL):
-        heads = re.findall(r'<th scope="col".*?</th>', table, re.DOTALL)
-        assert len(heads) > 2
-        assert all('<button type="button"' in head or 'class="share"' in head for head in heads)
+        headers = re.findall(r'<th scope="col".*?</th>', table, re.DOTALL)
+        assert len(headers) > 2
+        assert all(
+            '<button type="button"' in header or 'class="share"' in header for header in headers
+        )

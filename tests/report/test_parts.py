@@ -21,10 +21,10 @@ def test_methods_stand_by_accuracy_and_are_compared_to_the_first_of_the_order(st
     for method, few in (("b", 30), ("a", 10), ("c", 20)):
         keep(method, 0, few)
     found = setting(store, ("ce", "c", "a"))
-    assert [group.method for group in found.groups] == ["b", "c", "a"]
+    assert [runs.method for runs in found.methods] == ["b", "c", "a"]
     assert found.base.method == "c"
-    assert found.line(found.groups[0]).difference.mean == pytest.approx(10 / 3)
-    assert [group.method for group in overlaid(found)] == ["c", "b", "a"]
+    assert found.line(found.methods[0]).difference.mean == pytest.approx(10 / 3)
+    assert [runs.method for runs in overlaid(found)] == ["c", "b", "a"]
 
 
 def test_curves_are_means_over_the_seeds_at_epochs_that_all_have(store, keep):
@@ -96,7 +96,7 @@ def test_cost_is_of_one_machine(store, keep, make_record):
     other = make_record("bcl").environment.model_copy(update={"threads": 8})
     keep("bcl", 0, 5, environment=other)
     found = setting(store)
-    named = {group.method: found.cost(group) for group in found.groups}
+    named = {runs.method: found.cost(runs) for runs in found.methods}
     assert named == {"ce": 1.0, "sam": 2.0, "bcl": None}
     with drawing():
         caption = cost(found).caption

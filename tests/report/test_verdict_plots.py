@@ -66,8 +66,8 @@ def test_an_interval_is_drawn_from_three_seeds_on(store, keep, seeds):
 
 
 def test_pictures_come_first_then_the_users_runs(text, store):
-    places = [text.index(each) for each in ("<svg", 'id="settings"', 'id="verdicts"')]
-    assert places == sorted(places)
+    positions = [text.index(each) for each in ("<svg", 'id="settings"', 'id="verdicts"')]
+    assert positions == sorted(positions)
     assert "Reported and reproduced" not in render(store).text
 
 

@@ -89,7 +89,7 @@ class _Memory:
 def _lasting(record: Record) -> dict:
     """What a record says that does not depend on when, where and how fast it was made."""
     content = json.loads(record.model_dump_json())
-    for passing in ("cost", "environment", "finished"):
+    for passing in ("cost", "environment", "finished", "files"):
         del content[passing]
     return content
 

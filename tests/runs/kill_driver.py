@@ -3,13 +3,15 @@
 Importing torch and taking a first step takes seconds, so this process does both once, in its only
 thread, and forks a child for every attempt at a run.
 
-    python kill_driver.py FOLDER     leaves FOLDER/whole, FOLDER/random and FOLDER/step0, step1 …
+    python kill_driver.py FOLDER     leaves FOLDER/whole, FOLDER/random and FOLDER/step0, step1 …,
+                                     forced0, forced1 …
                                      and prints what was done as JSON
 """
 
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -28,7 +30,7 @@ LONG = "fast(epochs=30, evaluate_every=1, fraction=0.5)"
 SHORT = "smoke(fraction=0.1)"
 METHODS = ["ldam_drw+sam", "ldam_drw+sam+posthoc_logit_adjustment"]  # share one training
 KILLS = 22
-FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate"}
+FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate"}
 
 
 def job_of(results: Path, protocol: str) -> tuple[Job, Workspace]:
@@ -40,12 +42,13 @@ def job_of(results: Path, protocol: str) -> tuple[Job, Workspace]:
     return job, Workspace(results, results.parent / "data", "cpu", checkpoint_every=0.0)
 
 
-def attempt(results: Path, protocol: str, kill_at: int | None = None) -> int:
+def attempt(results: Path, protocol: str, kill_at: int | None = None, *, anew: bool = False) -> int:
     """Fork a child that runs the job, and return its process number.
 
     With `kill_at` it kills itself before that many changes to files of the folder.
     """
     job, workspace = job_of(results, protocol)
+    job = replace(job, anew=anew)
     child = os.fork()
     if child:
         return child
@@ -108,6 +111,16 @@ def kill_before_every_change(folder: Path) -> int:
     raise RuntimeError("the run never ends")
 
 
+def kill_a_forced_run_before_every_change(folder: Path) -> int:
+    """Kill a run that replaces a finished one, as above; what it leaves is the test's to read."""
+    for number in range(1000):
+        results = folder / f"forced{number}"
+        shutil.copytree(folder / "short", results)
+        if not was_killed(attempt(results, SHORT, kill_at=number, anew=True)):
+            return number
+    raise RuntimeError("the run never ends")
+
+
 def _kill_before_change(number: int, folder: str) -> None:
     left = number
 
@@ -142,7 +155,9 @@ def main() -> None:
         run_job(*job_of(folder / name, protocol), lambda report: None)
     kills, moments = kill_at_random(folder / "random", (time.monotonic() - started) / 30)
     changes = kill_before_every_change(folder)
-    print(json.dumps({"kills": kills, "moments": moments, "changes": changes}))
+    forced = kill_a_forced_run_before_every_change(folder)
+    counts = {"kills": kills, "moments": moments, "changes": changes, "forced": forced}
+    print(json.dumps(counts))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.runs.files import write_file
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import find, sha256
 
 pytestmark = pytest.mark.slow
 
@@ -78,3 +79,31 @@ def test_a_run_killed_before_any_change_to_a_file_ends_bit_identical(killed, las
 def test_what_a_killed_run_left_half_written_is_gone_when_its_next_try_ends(killed):
     folder, _ = killed
     assert [path.name for path in folder.rglob("*.tmp")] == []
+
+
+def test_a_forced_run_killed_before_any_change_leaves_the_old_unit_or_the_new(killed):
+    """Record, curves and logits are of one run, whichever."""
+    folder, done = killed
+    assert done["forced"] >= 20
+    old = unit_files(Store(folder / "short"))
+    seen = set()
+    for number in range(done["forced"]):
+        found = unit_files(Store(folder / f"forced{number}"))
+        assert found.keys() == old.keys()
+        for method, files in found.items():
+            own = [files[kind] == old[method][kind] for kind in ("record", "curves")]
+            assert own in ([True, True], [False, False])
+            seen.add(own[0])
+    assert seen == {True, False}
+
+
+def unit_files(store: Store) -> dict[str, dict[str, str]]:
+    """The record and the files that are found by the hashes in it, as hashes, by method."""
+    units = {}
+    for record in store.records():
+        paths = {kind: find(store, record, kind) for kind in ("curves", "logits")}
+        sums = {kind: sha256(path.read_bytes()) for kind, path in paths.items()}
+        assert sums == record.files
+        units[record.method] = {**sums, "record": sha256(store.content(Cell.of(record)))}
+    assert not store.problems
+    return units

@@ -13,7 +13,7 @@ from ltbench.runs.code import code_of, stripped
 from ltbench.runs.execute import run_job
 from ltbench.runs.plan import make
 from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell
 
 COMPUTING = ("api", "blocks", "data", "engine", "evaluation", "networks")
@@ -137,17 +137,43 @@ def test_a_plan_warns_of_finished_seeds_that_other_code_computed(finished, store
     (warning,) = planned(store, [0, 1]).warnings
     assert "seed 0 and seed 1 were computed by different code (engine)" in warning
     assert "--force" in warning
-    assert planned(store, [0]).warnings == planned(store, [1]).warnings == ()
+    assert planned(store, [0]).warnings == ()
     assert planned(store, [0, 1], force=True).warnings == ()
+
+
+def test_a_plan_compares_finished_seeds_that_are_not_asked_for(finished, store):
+    finished(engine="0" * 12)
+    words = "seed 0 and seed 1 were computed by different code (engine)"
+    for options in ({}, {"force": True}):
+        (warning,) = planned(store, [1], **options).warnings
+        assert words in warning
+        assert "--seeds 0,1 --force" in warning
+
+
+def test_a_plan_warns_of_seeds_not_asked_for_that_other_files_made(
+    method_file, jobs_of, workspace, store
+):
+    from ltbench.data.catalog import dataset
+
+    path = method_file("mine", VERSIONED.format(1))
+    load_file(path)
+    for seed in (0, 1):
+        (job,) = jobs_of(workspace.results, "mine", seeds=[seed])
+        run_job(job, workspace, lambda report: None)
+    path.write_text(path.read_text() + "\n# edited\n")
+    load_file(path)
+    plan = make([dataset("digits_lt")], ["mine"], [0], store, protocol_name="smoke", force=["mine"])
+    (warning,) = plan.warnings
+    assert "seed 0 and seed 1 by different files (mine): no mean is of both" in warning
 
 
 def test_status_names_seeds_of_different_code(store, make_record):
     for seed, code in enumerate(("1", "1", "2")):
         store.write(make_record(seed=seed, code={"engine": code}))
-    (line,) = overview(store)
-    assert line.mixed == "seeds 0, 1 and seed 2 were computed by different code (engine)"
+    (line,) = status(store)
+    assert line.mixed_code == "seeds 0, 1 and seed 2 were computed by different code (engine)"
     store.path(Cell.of(make_record(seed=2))).unlink()
-    assert overview(store)[0].mixed == ""
+    assert status(store)[0].mixed_code == ""
 
 
 def test_a_record_from_before_the_hashes_still_reads(make_record):
@@ -181,7 +207,7 @@ def test_a_run_of_another_declared_version_is_refused(
     (job,) = jobs_of(workspace.results, "mine", seeds=[1])
     (record,) = run_job(job, workspace, lambda report: None)
     assert record.versions == {"mine": 2}
-    assert "by version 1 and seed 1 by version 2 of mine" in overview(store)[0].mixed
+    assert "by version 1 and seed 1 by version 2 of mine" in status(store)[0].mixed_code
 
 
 def test_seeds_by_different_files_of_one_method_have_no_mean():

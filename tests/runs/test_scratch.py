@@ -64,7 +64,7 @@ def test_what_a_failed_or_running_training_has_stays(jobs_of, workspace, store, 
         raise OSError("no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ltbench.runs.recording.write_curves", full)
+        patch.setattr("ltbench.runs.recording.curves_csv", full)
         with pytest.raises(OSError, match="no space"):
             run_job(job, workspace, nothing)
     assert list(removable(store)) == []  # trained to the end, and its record is still to be made

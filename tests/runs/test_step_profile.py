@@ -35,8 +35,8 @@ def test_the_command_that_fills_its_cells_names_it():
 
 
 def test_values_that_papers_report_of_the_usual_profile_are_not_its():
-    places = {
+    cells = {
         ReportedKey.of("CE", dataset(name), "resnet32", "top1")
         for name in ("cifar10_lt", "cifar10_lt(profile='step')")
     }
-    assert {place.dataset for place in places} == {"CIFAR-10-LT", "CIFAR-10-LT, step"}
+    assert {cell.dataset for cell in cells} == {"CIFAR-10-LT", "CIFAR-10-LT, step"}

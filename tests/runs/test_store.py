@@ -7,7 +7,7 @@ import os
 import re
 import resource
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.runs.files import read_failure, read_record, write_file, write_text
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store, slug
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Names with parameters that differ little, and text that is nearly one.
 _NAME, _VALUE = (
@@ -52,6 +54,31 @@ def test_a_slug_is_one_safe_file_name(text):
     assert len(name) <= 100
     assert not Path(name).is_absolute()
     assert Path("x", name).resolve().parent == Path("x").resolve()  # never . or ..
+
+
+RESERVED = ["con", "prn", "aux", "nul", "com1", "lpt9", "aux(a=1)", "nul+sam", "con@release"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_method_may_be_called_as_a_device_of_windows_is(name):
+    file = PureWindowsPath(slug(name))
+    assert not file.is_reserved()
+    assert slug(name).startswith(name.partition("(")[0])
+
+
+@given(CANONICAL | st.sampled_from([f"{name}." for name in RESERVED]))
+def test_a_slug_is_a_name_on_windows_too(text):
+    file = PureWindowsPath(slug(text))
+    assert not file.is_reserved()
+    assert file.drive == file.root == ""
+    assert len(file.parts) == 1
+    assert not slug(text).endswith((".", " "))  # Windows leaves these away
+
+
+def test_committed_records_can_be_checked_out_on_windows():
+    tracked = (ROOT / "results" / "runs").rglob("seed*")
+    longest = max(len(str(path.relative_to(ROOT))) for path in tracked)
+    assert longest < 160  # of the 259 that a path has there, the rest being the checkout's folder
 
 
 @given(CANONICAL, CANONICAL)
@@ -221,7 +248,7 @@ def test_the_overview_counts_seeds_and_says_why_others_failed(store, make_record
     store.write_failure(make_failure(seed=1))
     torn = store.write_failure(make_failure(method="sam"))
     torn.write_text(torn.read_text()[:50])
-    (line,) = overview(store)
+    (line,) = status(store)
     assert (line.method, line.finished, line.failed, line.top1) == ("ce", (0, 2), (1,), 50.0)
     assert line.reasons == ("seed 1 failed: it broke.",)
     assert [str(torn) in problem for problem in store.problems] == [True]

@@ -15,7 +15,7 @@ import pytest
 from ltbench.errors import LtbenchError
 from ltbench.runs.files import read_record, write_text
 from ltbench.runs.record import Record
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 
 # The writers are processes that import this file: torch is left to the tests that train.
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_named_and_the_rest_is_read(store, mixed):
     assert len(store.problems) == len(wrong)
     for path, words in wrong.items():
         assert any(str(path) in problem and words in problem for problem in store.problems)
-    (line,) = overview(store)
+    (line,) = status(store)
     assert line.finished == (0, 1, 2)
 
 
@@ -182,19 +182,19 @@ def test_a_disk_that_fills_at_the_record_loses_no_epoch(workspace, jobs_of, monk
     from ltbench.runs.execute import run_job
 
     (job,) = jobs_of(workspace.results)
-    real = Store.write
 
-    def full(self, record):
+    def full(path, content):
         raise LtbenchError("cannot write (No space left on device); free some space.")
 
-    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr("ltbench.runs.unit.write_new", full)
     with pytest.raises(LtbenchError, match="No space left"):
         run_job(job, workspace, lambda _: None)
     store = Store(workspace.results)
-    (line,) = overview(store)
+    (line,) = status(store)
     assert line.failed == (0,)
     assert "No space left" in line.reasons[0]
-    monkeypatch.setattr(Store, "write", real)
+    assert not list(workspace.results.rglob("*.new"))
+    monkeypatch.undo()
     heard = []
     (record,) = run_job(job, workspace, heard.append)
     assert heard == []

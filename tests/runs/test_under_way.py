@@ -4,7 +4,7 @@ import pytest
 from filelock import FileLock
 
 from ltbench.runs.execute import run_job
-from ltbench.runs.status import overview
+from ltbench.runs.status import status
 from ltbench.runs.store import Cell
 from ltbench.runs.under_way import NAME, Note, under_way
 
@@ -45,11 +45,11 @@ def test_a_training_says_how_far_it_is_while_it_runs(job, workspace, store, monk
     monkeypatch.setattr("ltbench.runs.under_way.SECONDS_BETWEEN", 0.0)
     seen = []
 
-    def look(report):
+    def watch(report):
         if report.loss is not None:
             seen.extend((said.epoch, running) for said, running in under_way(store))
 
-    run_job(job, workspace, look)
+    run_job(job, workspace, watch)
     assert seen == [(epoch, True) for epoch in range(1, 7)]
 
 
@@ -60,22 +60,22 @@ def test_a_failed_training_is_failed_and_not_under_way(jobs_of, workspace, store
     (job,) = jobs_of(workspace.results, "fails")
     with pytest.raises(ZeroDivisionError):
         run_job(job, workspace, lambda report: None)
-    (row,) = overview(store)
+    (row,) = status(store)
     assert (row.failed, row.unfinished) == ((0,), ())
 
 
 def test_status_tells_running_interrupted_and_finished_apart(store, make_record, capsys):
-    from ltbench.cli.inspect import status
+    from ltbench.cli.inspect import status as show_status
 
     store.write(make_record())
-    place = Cell.of(make_record())
-    cells = {seed: type(place)(*place_of(place), seed) for seed in (1, 2)}
+    own = Cell.of(make_record())
+    cells = {seed: type(own)(*setting_of(own), seed) for seed in (1, 2)}
     for seed, cell in cells.items():
         note = Note.of(store, f"{seed:016}", (cell,))
         note.say(**HALF)
     with FileLock(store.work(f"{1:016}") / "lock"):
-        (row,) = overview(store)
-        status(store.root)
+        (row,) = status(store)
+        show_status(store.root)
     assert row.finished == (0,)
     assert [(one.seed, one.running) for one in row.unfinished] == [(1, True), (2, False)]
     said = capsys.readouterr().out
@@ -84,7 +84,23 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     assert "holds no runs" not in said
 
 
-def place_of(cell):
+def test_status_does_not_call_a_folder_empty_whose_records_a_newer_version_made(
+    store, make_record, capsys
+):
+    from ltbench.cli.inspect import status
+
+    path = store.write(make_record())
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    status(store.root)
+    said = capsys.readouterr()
+    assert said.out == f"{store.root} holds no runs that read here.\n"
+    assert "update ltbench" in said.err
+    path.unlink()
+    status(store.root)
+    assert "holds no runs yet" in capsys.readouterr().out
+
+
+def setting_of(cell):
     return cell.dataset, cell.protocol, cell.network, cell.method
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ltbench.planning.spread import USUAL, USUAL_OF_SHOTS, Deviations
+from ltbench.planning.spread import USUAL, USUAL_OF_SHOTS, DatasetDeviations
 from ltbench.statistics.estimates import ALPHA
 from ltbench.statistics.pooling import Deviation
 from ltbench.statistics.power import chance, chance_to_hold, detectable
@@ -24,26 +24,26 @@ def test_the_chance_is_how_often_the_rule_says_holds():
         assert held / 4000 == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 4000))
 
 
-def worth(reported, scores, n, family=15):
+def chance_at(reported, scores, n, family=15):
     return chance(reported, 1, scores, n, deviation=0.3, family=family)
 
 
 def test_fewer_than_three_seeds_decide_nothing():
-    assert [worth(50, [], n) for n in (0, 1, 2)] == [0, 0, 0]
+    assert [chance_at(50, [], n) for n in (0, 1, 2)] == [0, 0, 0]
     assert detectable(0.3, 1.0, 2, 15) is None
-    assert worth(50, [], 3) > 0.5
+    assert chance_at(50, [], 3) > 0.5
 
 
 def test_seeds_that_are_there_are_decided_or_not():
-    assert worth(50, [60.0, 60.1, 60.2], 3) == 1
-    assert worth(50, [51.0, 51.4, 51.2], 3) == 0
+    assert chance_at(50, [60.0, 60.1, 60.2], 3) == 1
+    assert chance_at(50, [51.0, 51.4, 51.2], 3) == 0
 
 
 def test_new_seeds_fall_where_those_there_lead_to_expect():
     far, near, between = [60.0, 60.1], [50.5, 50.6], [51.0, 51.4]
-    assert worth(50, far, 3) > 0.999
-    assert 0.1 < worth(50, near, 3) < worth(50, near, 10)
-    assert worth(50, between, 10) < 0.3
+    assert chance_at(50, far, 3) > 0.999
+    assert 0.1 < chance_at(50, near, 3) < chance_at(50, near, 10)
+    assert chance_at(50, between, 10) < 0.3
 
 
 def test_what_is_found_takes_more_among_more_values():
@@ -63,13 +63,13 @@ def test_deviations_are_pooled_within_methods_over_a_data_set(make_record):
     records = [make_record("ce", seed, top1) for seed, top1 in enumerate((40.0, 41.0, 42.0))] + [
         make_record("focal", seed, top1) for seed, top1 in enumerate((60.0, 63.0))
     ]
-    found = Deviations(records).of("cifar100_lt", "top1")
+    found = DatasetDeviations(records).of("cifar100_lt", "top1")
     assert found.freedom == 3
     assert found.points == pytest.approx(math.sqrt((2 * 1.0 + 1 * 4.5) / 3))
 
 
 def test_where_no_record_tells_the_usual_is_taken_and_said_to_be(make_record):
-    deviations = Deviations([make_record("ce", 0, 40.0)])
+    deviations = DatasetDeviations([make_record("ce", 0, 40.0)])
     assert deviations.of("cifar100_lt", "top1").points == USUAL
     assert deviations.of("cifar10_lt", "few").points == USUAL_OF_SHOTS
     assert deviations.of("cifar100_lt", "top1").freedom == 0

@@ -130,10 +130,10 @@ def test_holm_by_hand():
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_rejects_what_its_steps_reject(p_values):
     rejected = set()
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[place] > ALPHA / (len(p_values) - rank):
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] > ALPHA / (len(p_values) - rank):
             break
-        rejected.add(place)
+        rejected.add(index)
     adjusted = holm(p_values)
     near = {i for i, p in enumerate(adjusted) if math.isclose(p, ALPHA, rel_tol=1e-9)}
     assert {i for i, p in enumerate(adjusted) if p <= ALPHA} - near == rejected - near

@@ -280,20 +280,20 @@ def test_any_structure_loads_or_is_explained(scratch, structure):
 def test_any_change_of_a_table_loads_or_is_explained(scratch, data):
     table = copy.deepcopy(VALID)
     del table["reported"]
-    place = table
+    key = table
     while True:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        keys = list(key) if isinstance(key, dict) else list(range(len(key)))
         key = data.draw(st.sampled_from(keys))
-        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+        if not isinstance(key[key], dict | list) or not key[key] or data.draw(st.booleans()):
             break
-        place = place[key]
+        key = key[key]
     change = data.draw(st.sampled_from(["replace", "remove", "add"]))
     if change == "remove":
-        del place[key]
-    elif change == "replace" or isinstance(place, list):
-        place[key] = data.draw(_STRUCTURES)
+        del key[key]
+    elif change == "replace" or isinstance(key, list):
+        key[key] = data.draw(_STRUCTURES)
     else:
-        place[data.draw(_WORDS | st.text(max_size=5))] = data.draw(_STRUCTURES)
+        key[data.draw(_WORDS | st.text(max_size=5))] = data.draw(_STRUCTURES)
     _must_load_or_explain(scratch, yaml.safe_dump(table, allow_unicode=True).encode())
 
 

@@ -30,7 +30,11 @@ def filled(store, make_record):
 
 
 def cell(found, label, header="all"):
-    return next(x for x in found.lines if (x.row.label, x.head.column.header) == (label, header))
+    return next(
+        each
+        for each in found.lines
+        if (each.row.label, each.resolved.column.header) == (label, header)
+    )
 
 
 def screen(found, width=120):

@@ -155,11 +155,11 @@ def test_a_data_set_that_only_papers_have(mine, store):
     path = mine.parent / "reported" / "mine.csv"
     path.write_text(path.read_text() + "Later,ImageNet-LT,ResNeXt-50,,all,top1_acc_pct,44.4\n")
     grid = build(load(str(mine)), store)
-    head, entry = grid.heads[2], grid.lines[2][2]
-    assert (head.network, head.protocol) == ("resnext50", "paper")
+    resolved, entry = grid.columns[2], grid.lines[2][2]
+    assert (resolved.network, resolved.protocol) == ("resnext50", "paper")
     assert (entry.reported, entry.reproduced) == (44.4, None)
     assert (entry.status, entry.absent) == ("data set not available", False)
-    assert build(load(str(mine)), store, "fast").heads[2].protocol == "fast"
+    assert build(load(str(mine)), store, "fast").columns[2].protocol == "fast"
 
 
 def test_a_row_may_need_another_method_on_one_data_set(mine, store, make_record):

@@ -24,7 +24,7 @@ def records(make_record):
 
 def test_ranks_by_the_means_of_the_seeds(records):
     found = ranking(records, "fast")
-    assert found.places == tuple((dataset, "resnet32") for dataset in PLACES[:2])
+    assert found.settings == tuple((dataset, "resnet32") for dataset in PLACES[:2])
     assert found.means["b"] == pytest.approx([82.0, 96.0])
     assert found.ranks == rank(found.means)
     assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
@@ -44,6 +44,23 @@ def test_what_did_not_run_everywhere_is_left_out_and_named(records, make_record)
     assert [line.split()[0] for line in lines[2:5]] == ["b", "c", "a"]
     assert "Not on all of these data sets: d." in file.getvalue()
     assert "Mean rank over 2 data sets" in file.getvalue()
+
+
+def test_seeds_of_different_code_are_told_and_those_of_different_versions_left_out(records):
+    def changed(method, **fields):
+        return [
+            each.model_copy(update=fields) if (each.method, each.seed) == (method, 1) else each
+            for each in records
+        ]
+
+    found = ranking(changed("a", code={"engine": "1"}), "fast")
+    assert found.ranks == ranking(records, "fast").ranks
+    assert found.remarks == ()  # of one commit, and seed 0 has no hashes
+    both = [each.model_copy(update={"code": {"engine": str(each.seed)}}) for each in records]
+    assert len(ranking(both, "fast").remarks) == 6
+    assert "seed 0 and seed 1 were computed by different code" in ranking(both, "fast").remarks[0]
+    with pytest.raises(LtbenchError, match=r"here are 0 on 0: a on .*by version 2 of a"):
+        ranking(changed("a", versions={"a": 2}), "fast")
 
 
 def test_too_little_to_rank_says_what_is_needed(records):

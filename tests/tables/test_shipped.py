@@ -36,7 +36,7 @@ def test_every_reported_value_has_its_place(name, store):
     rows, values = SIZES[name]
     assert (len(grid.rows), len(table.reported)) == (rows, values)
     assert grid.problems == ()
-    derived = [METRICS[head.column.metric].over is not None for head in grid.heads]
+    derived = [METRICS[resolved.column.metric].over is not None for resolved in grid.columns]
     shown = [
         entry.reported
         for line in grid.lines
@@ -75,7 +75,7 @@ def test_renders_and_names_the_commands_that_fill_it(name, store, tmp_path):
     screen = (tmp_path / "screen").read_text()
     for command in commands(grid, names())[:6]:
         assert command in screen
-    assert len(long_csv(grid).splitlines()) == 1 + len(grid.rows) * len(grid.heads)
+    assert len(long_csv(grid).splitlines()) == 1 + len(grid.rows) * len(grid.columns)
 
 
 def test_ablations_are_compositions_of_the_same_parts():

@@ -34,10 +34,10 @@ def print_details(found: Details, console: Console) -> None:
     """Print one table a column, and what its headings mean."""
     grid = found.grid
     console.print(Text(grid.table.definition.title, style="bold"))
-    for _, members in groupby(found.lines, key=lambda line: id(line.head)):
+    for _, members in groupby(found.lines, key=lambda line: id(line.resolved)):
         lines = list(members)
-        head = lines[0].head
-        title = f"{head.column.title}: {head.column.metric} on {head.column.dataset}"
+        resolved = lines[0].resolved
+        title = f"{resolved.column.title}: {resolved.column.metric} on {resolved.column.dataset}"
         console.print("", Text(title, style="bold"), sep="\n")
         if any(line.p_differs is not None for line in lines):
             console.print(_paper(lines))

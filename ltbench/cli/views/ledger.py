@@ -30,11 +30,11 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
 
 def _summary(ledger: Ledger) -> Table:
     table = _table("paper", "table", "reported", *WORDS, left=2)
-    groups: dict[tuple[str, str], list[LedgerRow]] = {}
+    lines_of: dict[tuple[str, str], list[LedgerRow]] = {}
     for line in ledger.cells:
-        groups.setdefault((line.paper, line.table), []).append(line)
-    groups |= {("all", "claims"): list(ledger.claims)}
-    for (paper, name), lines in groups.items():
+        lines_of.setdefault((line.paper, line.table), []).append(line)
+    lines_of |= {("all", "claims"): list(ledger.claims)}
+    for (paper, name), lines in lines_of.items():
         counts = Counter(line.verdict.word for line in lines)
         shown = [str(counts[word]) if counts[word] else "" for word in WORDS]
         table.add_row(Text(paper), Text(name), str(len(lines)), *shown)

@@ -29,15 +29,15 @@ def as_data(planned: TablePlan) -> dict[str, Any]:
     """Return a plan as JSON has it; seconds are estimates, and `decided` is a mean."""
     return {
         "table": planned.table.short,
-        "machine": planned.machine,
-        "load": planned.load,
-        "cores": planned.cores,
+        "machine": planned.machine.name,
+        "load": planned.machine.load,
+        "cores": planned.machine.cores,
         "seeds": list(planned.seeds),
         "budget_seconds": planned.budget,
         "values": {
-            "can_be_decided": planned.asked,
+            "can_be_decided": planned.targets,
             "decided_now": round(planned.decided, 2),
-            "cannot": planned.left,
+            "cannot": planned.undecidable,
         },
         "run": [_step_data(step) for step in planned.chosen],
         "commands": commands(planned.chosen, planned.workspace),
@@ -47,14 +47,14 @@ def as_data(planned: TablePlan) -> dict[str, Any]:
                 "seeds": each.n, "seconds": round(each.seconds, 1), "all_priced": not each.more,
                 "decided": round(each.decided, 2),
             }
-            for each in planned.worth
+            for each in planned.seed_counts
         ],
         "deviations": [
             {
-                "dataset": title, "metric": metric, "points": round(found.points, 3),
-                "measured": found.freedom > 0,
+                "dataset": title, "metric": metric, "points": round(found.deviation.points, 3),
+                "measured": found.deviation.freedom > 0,
             }
-            for (title, metric), found in planned.deviations.items()
+            for (title, metric), found in planned.spread.items()
         ],
         "problems": list(planned.problems),
     }  # fmt: skip
@@ -65,16 +65,16 @@ def print_plan(planned: TablePlan) -> None:
     console = Console(highlight=False)
     console.print(Text(planned.table.definition.title, style="bold"))
     console.print(
-        f"{planned.asked} reported values can be decided here, {planned.decided:.0f} are; "
-        f"{planned.left} more cannot be by these runs.\n"
+        f"{planned.targets} reported values can be decided here, {planned.decided:.0f} are; "
+        f"{planned.undecidable} more cannot be by these runs.\n"
     )
-    if not planned.asked:
+    if not planned.targets:
         console.print("Nothing of it can be run by this version; `--coverage` says why.")
     elif not planned.chosen and not planned.beyond:
         console.print(f"All runs are finished for seeds {_listed(planned.seeds)}.")
     if planned.chosen:
         within = "" if planned.budget is None else f" within {duration(planned.budget)}"
-        console.print(Text(f"Run in this order{within}, on {planned.machine}", style="bold"))
+        console.print(Text(f"Run in this order{within}, on {planned.machine.name}", style="bold"))
         console.print(_steps(planned.chosen, priced=True))
         for command in commands(planned.chosen, planned.workspace):
             console.print(Text(f"  {command}"), soft_wrap=True)
@@ -84,10 +84,10 @@ def print_plan(planned: TablePlan) -> None:
         console.print(_steps(planned.beyond, priced=False))
         for reason in dict.fromkeys(step.reason for step in planned.beyond if step.reason):
             console.print(Text(f"No price: {reason}"), soft_wrap=True)
-    if planned.asked:
+    if planned.targets:
         console.print()
         console.print(Text("What each number of seeds is worth, all of these run", style="bold"))
-        console.print(_worth(planned))
+        console.print(_seed_counts(planned))
     _explain(planned, console)
 
 
@@ -99,29 +99,29 @@ def _steps(steps: tuple[PlannedRun, ...], *, priced: bool) -> Table:
         spent += step.seconds or 0.0
         takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
         table.add_row(
-            Text(step.group.method), Text(step.group.data.title), _listed(step.seeds), takes,
-            *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
+            Text(step.candidate.method), Text(step.candidate.data.title), _listed(step.seeds),
+            takes, *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
         )  # fmt: skip
     return table
 
 
-def _worth(planned: TablePlan) -> Table:
+def _seed_counts(planned: TablePlan) -> Table:
     """Return a line for each n; data sets and metrics that are taken alike share a column."""
     alike: dict[tuple[float, float, int], list[str]] = {}
-    for (title, metric), found in planned.deviations.items():
+    for (title, metric), found in planned.spread.items():
         tolerance = METRICS[metric].tolerance
         assert tolerance is not None
-        taken = found.points, tolerance, planned.families[title, metric]
+        taken = found.deviation.points, tolerance, found.family
         alike.setdefault(taken, []).append(f"{metric} on {title}")
     table = _table(
         "seeds", "takes", "decided", *(f"finds in {', '.join(names)}" for names in alike.values()),
         right=("seeds", "takes", "decided"),
     )  # fmt: skip
-    for each in planned.worth:
+    for each in planned.seed_counts:
         least = [detectable(points, within, each.n, many) for points, within, many in alike]
         table.add_row(
             str(each.n), duration(each.seconds) + " + ?" * each.more,
-            f"{each.decided:.1f} of {planned.asked}",
+            f"{each.decided:.1f} of {planned.targets}",
             *("--" if points is None else f"{points:.1f} points" for points in least),
         )  # fmt: skip
     return table
@@ -132,23 +132,22 @@ def _explain(planned: TablePlan, console: Console) -> None:
     steps = (*planned.chosen, *planned.beyond)
     bases = dict.fromkeys(step.basis for step in steps if step.basis in BASES)
     lines = [f"from {basis}: {BASES[basis]}" for basis in bases]
-    if lines and planned.load is not None:
+    here = planned.machine
+    if lines and here.load is not None:
         lines.append(
-            f"the machine's load is {planned.load:.1f} on {planned.cores} cores now; runs beside "
+            f"the machine's load is {here.load:.1f} on {here.cores} cores now; runs beside "
             "other work take longer, and steps timed beside it seem to"
         )
-    if any(each.more for each in planned.worth):
+    if any(each.more for each in planned.seed_counts):
         lines.append("+ ?: and the trainings that have no price")
-    if planned.asked:
-        measured = [key for key, found in planned.deviations.items() if found.freedom]
-        known = "; ".join(
-            f"{metric} on {title} {planned.deviations[title, metric].points:.2f} points"
-            for title, metric in measured
-        )
-        assumed = "; ".join(
-            f"{metric} on {title} {found.points:.2f} points"
-            for (title, metric), found in planned.deviations.items()
-            if not found.freedom
+    if planned.targets:
+        measured, assumed = (
+            "; ".join(
+                f"{metric} on {title} {found.deviation.points:.2f} points"
+                for (title, metric), found in planned.spread.items()
+                if (found.deviation.freedom > 0) is known
+            )
+            for known in (True, False)
         )
         lines += [
             "decides, decided: of values without two seeds yet, how often the rule says `holds` if "
@@ -158,7 +157,7 @@ def _explain(planned: TablePlan, console: Console) -> None:
             "finds: the true difference from what is reported of which so many seeds say `differs` "
             "in four of five tries, with Holm's first step over its column",
         ]
-        lines += [f"deviation of a seed, measured: {known}"] if known else []
+        lines += [f"deviation of a seed, measured: {measured}"] * bool(measured)
         lines += [f"deviation of a seed, assumed until there are records: {assumed}"] * bool(
             assumed
         )
@@ -172,10 +171,10 @@ def _explain(planned: TablePlan, console: Console) -> None:
 
 
 def _step_data(step: PlannedRun) -> dict[str, Any]:
-    group = step.group
+    candidate = step.candidate
     return {
-        "method": group.method, "dataset": str(group.data), "network": group.network,
-        "protocol": group.protocol, "rows": list(group.rows), "seeds": list(step.seeds),
+        "method": candidate.method, "dataset": str(candidate.data), "network": candidate.network,
+        "protocol": candidate.protocol, "rows": list(candidate.rows), "seeds": list(step.seeds),
         "seconds": None if step.seconds is None else round(step.seconds, 1),
         "from": step.basis, "reason": step.reason, "decided": round(step.decided, 3),
     }  # fmt: skip

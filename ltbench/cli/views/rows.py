@@ -1,5 +1,6 @@
-"""What `list`, `show` and `status` share: rows as a table, and methods from files."""
+"""What commands share: rows as a table, formats of them, and methods from files."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ from rich.table import Table
 from ltbench.errors import UsageError
 
 Row = dict[str, Any]
+
+
+class Format(StrEnum):
+    """What is written to standard output instead of what the terminal shows."""
+
+    CSV = "csv"
+    JSON = "json"
 
 
 def load_files(paths: list[Path] | None) -> None:

@@ -23,7 +23,7 @@ _Lines = dict[str, Callable[[TableCell], str]]
 
 def print_table(grid: Grid, console: Console) -> None:
     """Print the grid, laid out for the console's width, and what it lacks."""
-    everything = range(len(grid.heads))
+    everything = range(len(grid.columns))
     lines = _WIDE if _fits(grid, _WIDE, everything, console.width) else _NARROW
     definition = grid.table.definition
     console.print(Text(definition.title, style="bold"))
@@ -31,7 +31,7 @@ def print_table(grid: Grid, console: Console) -> None:
         console.print(Text(f"Reported by {definition.paper}"))
     for columns in _panels(grid, lines, console.width):
         console.print()
-        if any(grid.heads[index].column.group for index in columns):
+        if any(grid.columns[index].column.group for index in columns):
             console.print(_group_line(grid, lines, columns))
         console.print(_table(grid, lines, columns))
     console.print()
@@ -117,7 +117,7 @@ def _widths(grid: Grid, lines: _Lines, columns: Sequence[int]) -> list[int]:
     for index in columns:
         entries = [entries[index] for entries in grid.lines]
         shown = [show(entry) for entry in entries for show in (_reported, *lines.values())]
-        widths.append(max(map(cell_len, [grid.heads[index].column.header, *shown])))
+        widths.append(max(map(cell_len, [grid.columns[index].column.header, *shown])))
     for group, members in _groups(grid, columns):
         lack = cell_len(group) - sum(widths[each] + 1 for each in members) + 1
         for each in members:
@@ -127,7 +127,7 @@ def _widths(grid: Grid, lines: _Lines, columns: Sequence[int]) -> list[int]:
 
 def _groups(grid: Grid, columns: Sequence[int]) -> list[tuple[str, list[int]]]:
     """Return the titles of neighbours that share one, and where in `columns` these are."""
-    titles = [grid.heads[index].column.group or "" for index in columns]
+    titles = [grid.columns[index].column.group or "" for index in columns]
     return [
         (key, list(members)) for key, members in groupby(range(len(titles)), titles.__getitem__)
     ]
@@ -141,7 +141,7 @@ def _fits(grid: Grid, lines: _Lines, columns: Sequence[int], width: int) -> bool
 def _panels(grid: Grid, lines: _Lines, width: int) -> list[list[int]]:
     """Return the columns that stand side by side; what does not fit goes beneath."""
     panels: list[list[int]] = [[]]
-    for index in range(len(grid.heads)):
+    for index in range(len(grid.columns)):
         if panels[-1] and not _fits(grid, lines, [*panels[-1], index], width):
             panels.append([])
         panels[-1].append(index)
@@ -160,7 +160,7 @@ def _table(grid: Grid, lines: _Lines, columns: list[int]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column(width=_label_width(grid, lines), overflow="fold")
     for index, width in zip(columns, _widths(grid, lines, columns), strict=True):
-        header = Text(grid.heads[index].column.header)
+        header = Text(grid.columns[index].column.header)
         table.add_column(header, width=width, justify="right", no_wrap=True)
     for row, entries in zip(grid.rows, grid.lines, strict=True):
         shown = [entries[index] for index in columns]
@@ -173,8 +173,8 @@ def _table(grid: Grid, lines: _Lines, columns: list[int]) -> Table:
             table.add_row(label)
         if all(entry.reproduced is None for entry in shown):
             continue
-        for place, (name, show) in enumerate(lines.items()):
+        for index, (name, show) in enumerate(lines.items()):
             texts = [Text(show(entry), style=_style(entry)) for entry in shown]
             if any(texts):  # without reported values the first line is the row's own
-                table.add_row(name if place or grid.table.reported else label, *texts)
+                table.add_row(name if index or grid.table.reported else label, *texts)
     return table

@@ -4,8 +4,9 @@ Cubuk et al., "AutoAugment: Learning Augmentation Strategies from Data" (CVPR 20
 `torchvision.transforms.AutoAugment` applies it to Pillow images (nearest neighbour), with fill 128
 in place of 0. Two points follow the policy of the long-tailed codes (BCL, CVPR 2022, and all that
 took its data pipeline) and not torchvision: rotation is one-sided (always counter-clockwise), and
-the thresholds of solarize run from 256 to 0, not from 255 to 0. One point follows torchvision:
-a translation is cut to whole pixels.
+the thresholds of solarize run from 256 to 0, not from 255 to 0. Two follow torchvision where those
+codes do otherwise: a shear reads the nearest pixel (there four by four by a bicubic), and a
+translation is cut to whole pixels (there it reads the nearest pixel of a fraction).
 
 DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017).
 """

@@ -91,7 +91,7 @@
     document.getElementById("dialog-note").textContent = link.dataset.note ?? "";
     const seeds = new Set(link.dataset.seeds.split(" "));
     body.replaceChildren();
-    for (const key of link.dataset.groups.split(" ")) {
+    for (const key of link.dataset.runs.split(" ")) {
       const group = document.getElementById(key).parentNode.cloneNode(true);
       const title = document.createElement("h3");
       title.textContent = group.querySelector("summary").firstChild.textContent;

@@ -1,11 +1,11 @@
 """A grid as files. Pure functions: the same records give the same bytes."""
 
-import csv
-import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from ltbench.runs.files import write_text
+from ltbench.runs.files import csv_text, write_text
 from ltbench.statistics.estimates import Estimate
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.write.latex import latex
@@ -28,27 +28,27 @@ def write(grid: Grid, folder: Path, siunitx: bool = False) -> list[Path]:
 
 def long_csv(grid: Grid) -> str:
     """Return the table with one line for each row and column."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
+    return csv_text([FIELDS, *_long_rows(grid)])
+
+
+def _long_rows(grid: Grid) -> Iterator[tuple[Any, ...]]:
     for row, entries in zip(grid.rows, grid.lines, strict=True):
-        for head, entry in zip(grid.heads, entries, strict=True):
-            column, verdict = head.column, entry.verdict
-            writer.writerow([
-                row.label, row.venue, column.title, column.dataset, head.network, column.metric,
-                _given(entry.reported), row.method_on(column.data), head.protocol,
+        for resolved, entry in zip(grid.columns, entries, strict=True):
+            column, verdict = resolved.column, entry.verdict
+            yield (
+                row.label, row.venue, column.title, column.dataset, resolved.network, column.metric,
+                _given(entry.reported), row.method_on(column.data), resolved.protocol,
                 grid.table.definition.select, len(entry.seeds), " ".join(map(str, entry.seeds)),
                 *_mean_and_half_width(entry.reproduced), _exact(entry.difference), entry.status,
                 *((None,) * 3 if verdict is None else
                   (verdict.word, verdict.missing or None, verdict.enough)),
-            ])  # fmt: skip
-    return out.getvalue()
+            )  # fmt: skip
 
 
 def markdown(grid: Grid) -> str:
     """Return the table as Markdown: in a cell, reported above reproduced."""
     definition = grid.table.definition
-    titles = [head.column.title for head in grid.heads]
+    titles = [each.column.title for each in grid.columns]
     lines = [
         _paragraph(*_caption(grid)),
         _row(["Method", "Venue", *map(_plain, titles)]),

@@ -59,14 +59,14 @@ def latex(grid: Grid, siunitx: bool = False) -> str:
     labels = ["Method", "Venue"] if any(row.venue for row in grid.rows) else ["Method"]
     return _template().render(
         packages=f"booktabs, graphicx{', siunitx' if siunitx else ''} and xcolor",
-        environment="table*" if len(grid.heads) > WIDE else "table",
+        environment="table*" if len(grid.columns) > WIDE else "table",
         siunitx=siunitx,
         caption=_caption(grid),
         label=re.sub(r"[^A-Za-z0-9]+", "-", grid.name),
         alignment="l" * len(labels) + _alignment(grid, siunitx),
         labels=labels,
         groups=_groups(grid, len(labels) + 1),
-        headers=[head.column.header for head in grid.heads],
+        headers=[each.column.header for each in grid.columns],
         rows=_rows(grid, len(labels), siunitx),
         notes=[*([grid.caption] if definition.caption else []), *definition.notes, *_absent(grid)],
     )
@@ -124,10 +124,10 @@ def _absent(grid: Grid) -> list[str]:
 
 def _alignment(grid: Grid, siunitx: bool) -> str:
     if not siunitx:
-        return "c" * len(grid.heads)
+        return "c" * len(grid.columns)
     return "".join(
-        f"S[table-format={{{_format([line[place] for line in grid.lines])}}}]"
-        for place in range(len(grid.heads))
+        f"S[table-format={{{_format([line[index] for line in grid.lines])}}}]"
+        for index in range(len(grid.columns))
     )
 
 
@@ -151,7 +151,7 @@ def _whole(values: Sequence[float | None]) -> int:
 
 def _groups(grid: Grid, first: int) -> list[_Group]:
     found = []
-    for title, members in groupby(head.column.group or "" for head in grid.heads):
+    for title, members in groupby(each.column.group or "" for each in grid.columns):
         width = len(list(members))
         found.append(_Group(title, first, first + width - 1))
         first += width

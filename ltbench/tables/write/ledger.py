@@ -1,10 +1,9 @@
 """The ledger as CSV and as JSON. Pure functions of the ledger."""
 
-import csv
-import io
 import json
 from typing import Any
 
+from ltbench.runs.files import csv_text
 from ltbench.statistics.verdict import Word
 from ltbench.tables.ledger import Ledger, LedgerRow
 
@@ -19,11 +18,7 @@ CAPTION = (
 def as_csv(ledger: Ledger) -> str:
     """Return one line for each cell and claim."""
     rows = [fields(line) for line in (*ledger.cells, *ledger.claims)]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text([*rows[:1], *(row.values() for row in rows)])
 
 
 def as_json(ledger: Ledger) -> str:

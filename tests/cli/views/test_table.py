@@ -32,13 +32,13 @@ def test_wide_and_narrow_show_the_same(store, make_record):
         store.write(make_record("ce", seed, top1))
     grid = build(load("1"), store)
     wide, narrow = screen(grid, 140), screen(grid, 80)
-    place = next(i for i, line in enumerate(wide) if line.startswith("CE"))
-    assert wide[place + 1].split()[:4] == ["reproduced", "39.3", "±", "3.8"]
-    assert wide[place + 2].split()[:2] == ["difference", "+1.0"]
-    place = next(i for i, line in enumerate(narrow) if line.startswith("CE"))
-    assert narrow[place + 1].split()[:2] == ["reproduced", "39.3"]
-    assert narrow[place + 2].split()[:4] == ["95", "%", "interval", "±3.8"]
-    assert narrow[place + 3].split()[:2] == ["difference", "+1.0"]
+    index = next(i for i, line in enumerate(wide) if line.startswith("CE"))
+    assert wide[index + 1].split()[:4] == ["reproduced", "39.3", "±", "3.8"]
+    assert wide[index + 2].split()[:2] == ["difference", "+1.0"]
+    index = next(i for i, line in enumerate(narrow) if line.startswith("CE"))
+    assert narrow[index + 1].split()[:2] == ["reproduced", "39.3"]
+    assert narrow[index + 2].split()[:4] == ["95", "%", "interval", "±3.8"]
+    assert narrow[index + 3].split()[:2] == ["difference", "+1.0"]
 
 
 def test_another_number_of_seeds_is_shown(table, store, make_record):

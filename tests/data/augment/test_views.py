@@ -238,8 +238,8 @@ def torchvision_cutout(picture, row, column):
 
 
 def torchvision_resized_crop(picture, *box):
-    *place, flip = (int(value) for value in box)
-    picture = TF.resized_crop(picture, *place, [picture.height, picture.width])
+    *window, flip = (int(value) for value in box)
+    picture = TF.resized_crop(picture, *window, [picture.height, picture.width])
     return TF.hflip(picture) if flip else picture
 
 
@@ -297,11 +297,11 @@ def test_contrastive_view_is_torchvisions(channels, side):
 @pytest.mark.parametrize("side", [32, 28, 45])
 def test_resized_crop_of_every_box_length(side):
     """Each length of a line at its first and last place, in both directions."""
-    places = [(start, n) for n in range(1, side + 1) for start in {0, side - n}]
-    top, height = torch.tensor(places).unbind(1)
-    left, width = torch.tensor(places[::-1]).unbind(1)
-    images = pictures(len(places), 3, side)
-    boxes = contrastive.Boxes(top, left, height, width, torch.arange(len(places)) % 2 == 0)
+    lines = [(start, n) for n in range(1, side + 1) for start in {0, side - n}]
+    top, height = torch.tensor(lines).unbind(1)
+    left, width = torch.tensor(lines[::-1]).unbind(1)
+    images = pictures(len(lines), 3, side)
+    boxes = contrastive.Boxes(top, left, height, width, torch.arange(len(lines)) % 2 == 0)
     expected = one_by_one(torchvision_resized_crop, images, *fields(boxes))
     assert torch.equal(contrastive.resized_crop(images, boxes), expected)
 
@@ -503,10 +503,10 @@ def test_jitter_draws():
     assert_share(fired, 0.8)
     assert (order[~fired] == -1).all()
     assert (order[fired].sort(1).values == torch.arange(4)).all()
-    places = order[fired] @ torch.tensor([64, 16, 4, 1])
-    assert len(places.unique()) == 24
-    for place in places.unique():
-        assert_share(places == place, 1 / 24)
+    orders = order[fired] @ torch.tensor([64, 16, 4, 1])
+    assert len(orders.unique()) == 24
+    for each in orders.unique():
+        assert_share(orders == each, 1 / 24)
     assert grey.unique().tolist() == [-1, 4]
     assert_share(grey == 4, 0.2)
     assert_share((grey == 4)[fired], 0.2)
