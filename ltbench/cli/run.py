@@ -89,6 +89,13 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
+        ),
+    ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
@@ -131,6 +138,7 @@ def run(
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.local import run_here, run_in_workers
+    from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
 
@@ -144,8 +152,8 @@ def run(
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
-        _say(plan.warnings)
-        workspace = Workspace(results, root_of(data_root), device)
+        _say([*plan.warnings, *(plan.without_weights() if keep else ())])
+        workspace = Workspace(results, root_of(data_root), device, keep=Keep.parse(keep))
         prepared = prepare(plan.jobs, workspace, download=not dry_run)
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
