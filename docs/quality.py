@@ -19,7 +19,8 @@ from ltbench import Clock, TrainingImages, build
 from ltbench.blocks.class_groups import spread_out
 from ltbench.blocks.feature_quality import Form, feature_quality, resized_crops
 from ltbench.data.catalog import dataset
-from ltbench.data.readers import data_root, load
+from ltbench.data.readers import load
+from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
 from ltbench.runs.protocol import protocol_of
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ltbench.api.registry import load_file
 from ltbench.cli.views.progress import listening
+from ltbench.cli.views.rows import load_data
 from ltbench.data.catalog import dataset as dataset_of
-from ltbench.data.readers import data_root as root_of
+from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
@@ -25,7 +26,7 @@ Names = str | Sequence[str]
 
 def run(
     methods: Names,
-    dataset: Names,
+    dataset: Names = (),
     *,
     imbalance: float | None = None,
     seeds: int | Sequence[int] = 3,
@@ -36,6 +37,7 @@ def run(
     data_root: str | Path | None = None,
     device: str = "auto",
     jobs: int = 1,
+    data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
     quiet: bool = False,
@@ -44,18 +46,23 @@ def run(
     """Train methods on data sets over seeds, and return their records as `records` does.
 
     The arguments are the options of `ltbench run`: `methods` and `dataset` are specifications, in
-    one text with commas or one each in a list; `seeds` is a count or a list; `load` is the file of
-    a method of your own, or several. Finished cells are not trained again, and their records are
-    among those returned, in the order asked for; an interrupted training goes on when called again.
+    one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
+    that describes images of your own, or several, which are the data sets if none is named; `load`
+    is the file of a method of your own, or several. Finished cells are not trained again, and their
+    records are among those returned, in the order asked for; an interrupted training goes on when
+    called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with
     `debug` the first unforeseen error in a training comes through as it is.
     """
-    files = [Path(each).expanduser() for each in ([load] if isinstance(load, str | Path) else load)]
+    files = _paths(load)
     for file in files:
         load_file(file)
-    names, sets = _listed(methods), [dataset_of(name, imbalance) for name in _listed(dataset)]
+    root = root_of(None if data_root is None else Path(data_root))
+    described = load_data(_paths(data), root)
+    names = _listed(methods)
+    sets = [dataset_of(name, imbalance) for name in _listed(dataset) or described]
     if not names or not sets:
         raise UsageError("nothing to run; give methods and dataset at least one name each.")
     if jobs < 1:
@@ -65,8 +72,7 @@ def run(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    root = None if data_root is None else Path(data_root)
-    workspace = Workspace(store.root, root_of(root), device)
+    workspace = Workspace(store.root, root, device)
     prepare(plan.jobs, workspace)
     store.check_writable()
     with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
@@ -82,6 +88,11 @@ def run(
     position = {cell: index for index, cell in enumerate(plan.cells)}
     found = [*plan.finished, *outcome.records]
     return frame(sorted(found, key=lambda record: position[Cell.of(record)]))
+
+
+def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    every = [given] if isinstance(given, str | Path) else given
+    return [Path(each).expanduser() for each in every]
 
 
 def _listed(names: Names) -> list[str]:

@@ -33,7 +33,7 @@ _ROUNDING = 0.5  # points of top-1 that float16 may move by ties
 class EvaluationGrid:
     """The ways in which every record's logits are evaluated; all are combined."""
 
-    thresholds: tuple[tuple[int, int], ...]  # many above, few below
+    thresholds: tuple[tuple[int, int] | None, ...]  # many above, few below; None: the record's
     priors: tuple[Prior, ...]
     post_hoc: tuple[str, ...] = ()
     fitted_on: FittedOn | None = None  # what temperature scaling is fitted on, if it is wanted
@@ -108,7 +108,8 @@ def scored(
     """Yield a row for every variant of a record's logits under every prior and threshold."""
     labels = logits.test[1]
     counts = np.asarray(record.data.class_counts)
-    tasks = [_task(record, many, few) for many, few in grid.thresholds]
+    own = record.data.many_above, record.data.few_below
+    tasks = [_task(record, *(thresholds or own)) for thresholds in grid.thresholds]
     for variant in found:
         for prior in grid.priors:
             shares = prior.shares(counts)

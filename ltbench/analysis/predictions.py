@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, shot_groups
+from ltbench.data.profile import shot_groups
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, slug
 
@@ -27,24 +27,24 @@ def confusion(scores: Counts, labels: Counts) -> Counts:
 
 
 def by_class(
-    record: Record, counts: Counts, many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW
+    record: Record, counts: Counts, thresholds: tuple[int, int] | None = None
 ) -> "pd.DataFrame":
     """Return precision, recall and F1 in percent, a row a class; none where nothing was predicted.
 
     precision = hits / predicted, recall = hits / images of the class, F1 their harmonic mean,
-    2 hits / (predicted + images).
+    2 hits / (predicted + images). Shot groups by `thresholds`, many above and few below: the
+    record's own, if not given.
     """
     import pandas as pd  # noqa: PLC0415  (takes a third of a second)
 
     hits, images, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    trained = record.data.class_counts
+    trained, held_out = record.data.class_counts, record.settings.get("validation", 0)
+    thresholds = thresholds or (record.data.many_above, record.data.few_below)
     return pd.DataFrame(
         {
             "class": np.arange(len(counts)),
             "training_images": trained,
-            "shots": shot_groups(
-                trained, record.settings.get("validation", 0), many_above, few_below
-            ),
+            "shots": shot_groups(trained, held_out, *thresholds),
             "test_images": images,
             "predicted": predicted,
             "precision": _percent(hits, predicted),

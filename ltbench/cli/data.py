@@ -1,19 +1,30 @@
 """`ltbench data` and `ltbench doctor`: are the data and the machine in order?"""
 
 import importlib
+import json
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltbench.cli.options import DataRoot, Results
+from ltbench.cli.options import DataRoot, Output, Results, path_of
+from ltbench.cli.views.rows import load_data
 from ltbench.errors import first_line
 
-app = typer.Typer(help="Check or prepare the data sets.", no_args_is_help=True)
-Names = Annotated[list[str] | None, typer.Argument(help="Data sets \\[default: all].")]
+if TYPE_CHECKING:
+    from ltbench.data.catalog import Dataset
+    from ltbench.data.readers import Split
+
+_LISTED = 20  # classes whose counts are all said
+
+app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Data sets, or YAML files that describe your own \\[default: all]."),
+]
 
 
 @app.command()
@@ -36,18 +47,98 @@ def prepare(
     _visit(names, imbalance, data_root, download=True)
 
 
+@app.command()
+def describe(
+    name: Annotated[
+        str, typer.Argument(help="A data set, or a YAML file that describes one of your own.")
+    ],
+    imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    output: Output = None,
+) -> None:
+    """Show a data set's facts, and draw its tail and sample images."""
+    from ltbench.data.own import classes_of
+    from ltbench.data.readers import load
+    from ltbench.data.root import data_root as root_of
+    from ltbench.figures.data_set import draw_counts, draw_samples
+    from ltbench.figures.style import save, style
+    from ltbench.runs.store import slug
+
+    dataset = _named(name, imbalance, data_root)
+    split = load(dataset, root_of(data_root))
+    classes = classes_of(dataset.info)
+    for key, value in _facts(dataset, classes, split).items():
+        print(f"{key}: {value}")
+    folder = output or results / "data" / slug(str(dataset))
+    counts = "".join(
+        f"{c},{json.dumps(classes[c], ensure_ascii=False)},{count}\n"
+        for c, count in enumerate(split.class_counts)
+    )
+    table = f"class,name,training_images\n{counts}"
+    with style():
+        files = save(draw_counts(dataset, classes), table, "counts", folder)
+        files += save(draw_samples(dataset, split.train, classes), table, "samples", folder)
+    for file in files:
+        if file.suffix == ".png":
+            print(f"drawn: {file}")
+
+
+def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
+    """Return a data set by its name or by the file that describes it."""
+    from ltbench.data.catalog import dataset
+
+    if name.endswith((".yaml", ".yml")):
+        (name,) = load_data([path_of(name)], root)
+    return dataset(name, imbalance)
+
+
+def _facts(dataset: "Dataset", classes: tuple[str, ...], split: "Split") -> dict[str, object]:
+    """Return what there is to say of a data set, in the order in which it is shown."""
+    from ltbench.data.own import noticed
+    from ltbench.data.profile import SHOTS, shot_groups
+
+    info, counts = dataset.info, split.class_counts
+    groups = shot_groups(counts, 0, info.many_above, info.few_below)
+    order = sorted(range(len(counts)), key=lambda label: -counts[label])
+    tested = split.test.labels.bincount(minlength=len(counts)).tolist()
+    named = [f"{classes[label]} {counts[label]}" for label in order]
+    shown = named if len(named) <= _LISTED else [*named[:5], "…", *named[-5:]]
+    balanced = "balanced" if min(tested) == max(tested) else f"{min(tested)} to {max(tested)} each"
+    facts: dict[str, object] = {
+        "data set": dataset,
+        "training images": f"{sum(counts)} in {len(counts)} classes",
+        "of each class": ", ".join(shown),
+        "imbalance": f"{max(counts) / min(counts):.4g}",
+        "shot groups": ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
+        + f" (many above {info.many_above}, few below {info.few_below})",
+        "test images": f"{sum(tested)}, {balanced}",
+    }
+    if split.validation is not None:
+        facts["validation images"] = len(split.validation.labels)
+    facts["size"] = " x ".join(map(str, info.shape))
+    facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
+    facts["augmentation"] = f"crop with padding {info.padding}{', flip' * info.flip}"
+    facts["network, protocol"] = f"{info.network}, {info.protocol}"
+    if max(tested) != min(tested):
+        facts["note"] = (
+            "the test set is not balanced: top-1 is over images, so large classes count more"
+        )
+    return facts | noticed(info)
+
+
 def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.catalog import dataset as dataset_of
     from ltbench.data.profile import SHOTS, shot_groups
-    from ltbench.data.readers import data_root, load
+    from ltbench.data.readers import load
+    from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, UsageError
 
     failed = False
     for name in names or list(CATALOG):
-        dataset = dataset_of(name, imbalance)
+        dataset = _named(name, imbalance, given)
         try:
             split = load(dataset, data_root(given), download=download)
         except UsageError:
@@ -56,12 +147,12 @@ def _visit(
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
             continue
-        counts = split.class_counts
-        groups = shot_groups(counts)
+        counts, info = split.class_counts, dataset.info
+        groups = shot_groups(counts, 0, info.many_above, info.few_below)
         grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
             f"  ok  {dataset}: {sum(counts)} training images in {len(counts)} classes "
-            f"({counts[0]} to {counts[-1]}; {grouped}), {len(split.test.labels)} test images, "
+            f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
             f"indices SHA-256 {split.indices_sha256[:16]}"
         )
     if failed:
@@ -72,7 +163,7 @@ def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> No
     """Say whether this machine can run ltbench, and how to mend what cannot."""
     problems = [*_packages(), *_writable(results)]
     if not problems:
-        from ltbench.data.readers import data_root as root_of
+        from ltbench.data.root import data_root as root_of
 
         _devices()
         root = root_of(data_root)

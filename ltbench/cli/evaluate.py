@@ -1,5 +1,6 @@
 """`ltbench evaluate`: finished runs in other ways, from their stored logits."""
 
+import re
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import Load, Results, path_of
+from ltbench.cli.options import Data, Load, Results, path_of
 from ltbench.cli.views.evaluation import Confusions, write_rows
-from ltbench.cli.views.rows import Format, load_files
+from ltbench.cli.views.rows import Format, load_data, load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
@@ -36,7 +37,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="MANY,FEW: many above, few below, of images drawn, held-out ones too; may be "
-            "repeated (without: 100,20)."
+            "repeated (without: the data set's own, mostly 100,20)."
         ),
     ] = None,
     priors: Annotated[
@@ -63,6 +64,7 @@ def evaluate(
     ] = None,
     bins: Annotated[int, typer.Option(min=1, max=1000, help="Of the calibration error.")] = 15,
     results: Results = Path("results"),
+    data: Data = None,
     load: Load = None,
     format_: Annotated[
         Format | None, typer.Option("--format", help="Write every row as csv or json.")
@@ -76,6 +78,7 @@ def evaluate(
     from ltbench.runs.provenance import joined_cells
     from ltbench.runs.store import Store
 
+    load_data(data)
     load_files(load)
     grid = _grid(thresholds, priors, posthoc, temperature, bins)
     predictions = None if confusion is None else _confusions(confusion, grid)
@@ -147,7 +150,7 @@ def _grid(
     if not split(priors):
         raise UsageError("--priors is empty; give uniform, forward50 or backward50.")
     grid = EvaluationGrid(
-        tuple(map(_thresholds, thresholds or ["100,20"])),
+        tuple(map(_thresholds, thresholds)) if thresholds else (None,),
         tuple(map(prior, split(priors))),
         tuple(split(posthoc or "")),
         None if temperature is None else temperature.value,
@@ -205,7 +208,7 @@ def _chosen(
         record
         for record in records
         if (named is None or record.method in named)
-        and (sets is None or exact & {record.dataset, record.dataset.partition("(")[0]})
+        and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
         and (protocol is None or record.protocol == protocol)
     ]
     if not found:

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Load, Output, Results, folder_for
-from ltbench.cli.views.rows import read_files
+from ltbench.cli.options import Data, Load, Output, Results, folder_for
+from ltbench.cli.views.rows import load_data, read_files
 from ltbench.tables.selection import Selection
 
 
@@ -29,6 +29,7 @@ def figure(
     ] = None,
     results: Results = Path("results"),
     output: Output = None,
+    data: Data = None,
     load: Load = None,
 ) -> None:
     """Draw a figure as PDF, SVG and PNG, with its data as CSV beside it."""
@@ -36,6 +37,7 @@ def figure(
     from ltbench.figures.make import make
     from ltbench.runs.store import Store
 
+    load_data(data)
     read_files(load)
     console = Console(highlight=False)
     folder = folder_for(name, results / "figures", output)

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli.options import Load, Results, path_of
-from ltbench.cli.views.rows import load_files, print_rows
+from ltbench.cli.options import Data, Load, Results, path_of
+from ltbench.cli.views.rows import load_data, load_files, print_rows
 from ltbench.errors import LtbenchError
 
 
 def merge(
     source: Annotated[Path, typer.Argument(parser=path_of, help="A bundle, or a results folder.")],
     results: Results = Path("results"),
+    data: Data = None,
     load: Load = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be added; write nothing.")
@@ -25,6 +26,7 @@ def merge(
     from ltbench.exchange.source import read_source
     from ltbench.runs.store import Store
 
+    load_data(data)
     load_files(load)
     offered = read_source(source)
     store = Store(results)

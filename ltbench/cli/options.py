@@ -26,6 +26,13 @@ DataRoot = Annotated[
         help="Folder of the data sets \\[default: $LTBENCH_DATA or data].",
     ),
 ]  # fmt: skip
+Data = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data", parser=path_of, metavar="PATH",
+        help="A YAML file that describes images of your own; may be repeated.",
+    ),
+]  # fmt: skip
 Load = Annotated[
     list[Path] | None,
     typer.Option(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import AsJson, DataRoot, Load, Results
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
+from ltbench.cli.views.rows import load_data, load_files
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,17 +40,19 @@ def table(
     results: Results = Path("results"),
     data_root: DataRoot = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    data: Data = None,
     load: Load = None,
     as_json: AsJson = False,
 ) -> None:
     """Order the runs that a table lacks, most decided cells for the time first."""
     from ltbench.cli.views.plan import as_data, print_plan
-    from ltbench.data.readers import data_root as root_of
+    from ltbench.data.root import data_root as root_of
     from ltbench.planning.planner import plan
     from ltbench.runs.commands import seeds_of
     from ltbench.runs.execute import Workspace
     from ltbench.tables.definition import load as table_of
 
+    load_data(data, data_root)
     load_files(load)
     planned: TablePlan = plan(
         table_of(name), seeds_of(seeds), _seconds(budget), protocol,

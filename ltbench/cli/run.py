@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_files, read_files
+from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
@@ -55,10 +55,11 @@ def run(
         str | None,
         typer.Option(
             "--dataset",
-            help="Data sets, such as cifar100_lt,digits_lt.",
+            help="Data sets, such as cifar100_lt,digits_lt \\[default: those of --data].",
             autocompletion=complete.datasets,
         ),
     ] = None,
+    data: Data = None,
     table: Annotated[
         str | None,
         typer.Option(
@@ -122,7 +123,8 @@ def run(
 
     read_files(load)
     store, names = Store(results), split(methods or "")
-    sets = [dataset_of(name, imbalance) for name in split(dataset or "")]
+    own = load_data(data, data_root)
+    sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
     beside = any((names, sets, imbalance, network, validation, force))
     lacking = _table_of(table, beside, bool(names and sets))
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
@@ -131,7 +133,7 @@ def run(
     named = _forced(force, names)
 
     # Only now what imports torch, which takes seconds.
-    from ltbench.data.readers import data_root as root_of
+    from ltbench.data.root import data_root as root_of
     from ltbench.engine.precision import device_of
     from ltbench.planning.table_runs import missing_plan
     from ltbench.runs.cost import estimate

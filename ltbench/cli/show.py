@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Load, Results
-from ltbench.cli.views.rows import Row, load_files, print_rows
+from ltbench.cli.options import AsJson, Data, Load, Results
+from ltbench.cli.views.rows import Row, load_data, load_files, print_rows
 
 if TYPE_CHECKING:
     from ltbench.api.method import Method
@@ -24,6 +25,7 @@ def show(
             help="A method's specification or a data set.", autocompletion=complete.shown
         ),
     ],
+    data: Data = None,
     load: Load = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
@@ -31,7 +33,8 @@ def show(
     """Explain a method: paper, equations, parameters, deviations, cost; or a data set's facts."""
     from ltbench.data.catalog import CATALOG
 
-    if name.partition("(")[0] in CATALOG:
+    load_data(data)
+    if re.split(r"[@(]", name)[0] in CATALOG:
         facts = _dataset_facts(name)
     else:
         load_files(load)
@@ -61,11 +64,12 @@ def _dataset_facts(name: str) -> Row:
     from ltbench.data.profile import SHOTS, shot_groups
 
     data = dataset(name)
-    counts, groups = data.class_counts(), shot_groups(data.class_counts())
+    counts, info = data.class_counts(), data.info
+    groups = shot_groups(counts, 0, info.many_above, info.few_below)
     facts: Row = {"data set": str(data), "training images": sum(counts), "class counts": counts}
     facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}
-    facts |= {"test images": data.info.test_count * data.info.classes}
-    return facts | {"network": data.info.network, "protocol": data.info.protocol}
+    facts |= {"test images": sum(data.test_counts())}
+    return facts | {"network": info.network, "protocol": info.protocol}
 
 
 def _method_facts(specification: str, results: Path) -> Row:

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import Load, Output, Results, folder_for
-from ltbench.cli.views.rows import read_files
+from ltbench.cli.options import Data, Load, Output, Results, folder_for
+from ltbench.cli.views.rows import load_data, read_files
 from ltbench.tables.selection import Selection
 
 
@@ -41,6 +41,7 @@ def table(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Say which rows can be run, and why others cannot.")
     ] = False,
+    data: Data = None,
     load: Load = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, show nothing.")] = False,
 ) -> None:
@@ -53,6 +54,7 @@ def table(
     from ltbench.tables.grid import build
     from ltbench.tables.write.files import write
 
+    load_data(data)
     read_files(load)
     console = Console(highlight=False)
     if coverage:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from ltbench.data.profile import PROFILES, Profile, class_counts
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, PROFILES, Profile, class_counts
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -32,6 +33,12 @@ class DatasetInfo:
     reader: str | None  # its reader in `data.readers`; None: only papers have it, nothing runs it
     listed: bool = False  # it comes as a list of images, at one ratio; else subsets are drawn
     counts: tuple[int, ...] | None = None  # images of each class in the list
+    test_counts: tuple[int, ...] | None = None  # test images of each class, where they differ
+    validated: bool = False  # it has validation images of its own
+    many_above: int = MANY_ABOVE
+    few_below: int = FEW_BELOW
+    variant: str = ""  # of a set of one's own: h and the first digits of its hash
+    file: Path | None = None  # that describes it
 
 
 # Both CIFARs are normalised by CIFAR-10's constants, as every LDAM-DRW descendant does.
@@ -95,6 +102,18 @@ CATALOG: dict[str, DatasetInfo] = {
 }
 
 
+def register(info: DatasetInfo) -> None:
+    """Make a data set of one's own known by its name, in this process.
+
+    Raises UsageError for the name of another: ltbench's own, or that of another file.
+    """
+    other = KNOWN.get(info.name)
+    if other is not None and other.file != info.file:
+        whose = f"described by {other.file}" if other.file else "a data set of ltbench"
+        raise UsageError(f"{info.file}: {info.name} is {whose}; choose another name.")
+    KNOWN[info.name] = CATALOG[info.name] = info
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set at one imbalance ratio; `str()` is its canonical specification."""
@@ -104,10 +123,12 @@ class Dataset:
     profile: Profile = "exponential"
 
     def __str__(self) -> str:
-        if self.info.listed:
-            return self.info.name
+        info = self.info
+        name = f"{info.name}@{info.variant}" if info.variant else info.name
+        if info.listed:
+            return name
         profile = "" if self.profile == "exponential" else f", profile={self.profile!r}"
-        return f"{self.info.name}(imbalance={self.ratio}{profile})"
+        return f"{name}(imbalance={self.ratio}{profile})"
 
     @property
     def ratio(self) -> str:
@@ -157,9 +178,11 @@ class Dataset:
             )
         return tuple(count - validation for count in kept)
 
-    def test_count(self, fraction: float = 1.0) -> int:
-        """Return the test images of each class, of which `fraction` is kept, at least one."""
-        return max(1, round(self.info.test_count * fraction))
+    def test_counts(self, fraction: float = 1.0) -> tuple[int, ...]:
+        """Return the test images of each class, [C]; `fraction` is kept, at least one."""
+        info = self.info
+        whole = info.test_counts or (info.test_count,) * info.classes
+        return tuple(max(1, round(count * fraction)) for count in whole)
 
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:
@@ -173,7 +196,9 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
         title, others = KNOWN[term.name].title, ", ".join(CATALOG)
         raise UsageError(f"{title} cannot be read by this version of ltbench; it has {others}.")
     if term.name not in CATALOG:
-        raise unknown("data set", term.name, CATALOG)
+        raise unknown(
+            "data set", term.name, CATALOG, "Images of your own come with --data mine.yaml."
+        )
     return _at(CATALOG[term.name], term, imbalance)
 
 
@@ -187,26 +212,34 @@ def known(specification: str) -> Dataset:
 
 def _at(info: DatasetInfo, term: Term, imbalance: float | None) -> Dataset:
     """Return a data set at the ratio of its specification, else that given, else its own."""
+    if info.variant and term.variant not in ("", info.variant):
+        raise UsageError(
+            f"data set {info.name} is {info.name}@{info.variant} here, not @{term.variant}: other "
+            "images, or another description of them."
+        )
     if info.listed:
-        if term.parameters or term.variant:
-            raise UsageError(f"data set {term.name} takes no parameter; write its name alone.")
+        if term.parameters or (term.variant and not info.variant):
+            raise UsageError(f"data set {info.name} takes no parameter; write its name alone.")
+        if imbalance is not None:
+            raise UsageError(f"data set {info.name} comes with its own imbalance; give none.")
         return Dataset(info, info.imbalance)
     usual = info.imbalance if imbalance is None else imbalance
-    ratio = _parameters(term).get("imbalance", usual)
+    ratio = _parameters(info, term).get("imbalance", usual)
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
         raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
-    profile = _parameters(term).get("profile", PROFILES[0])
+    profile = _parameters(info, term).get("profile", PROFILES[0])
     if profile not in PROFILES:
         raise unknown(f"profile of {info.name}", str(profile), PROFILES)
     return Dataset(info, float(ratio), profile)
 
 
-def _parameters(term: Term) -> Mapping[str, Any]:
-    extra = set(term.parameters) - {"imbalance", "profile"}
-    if extra or term.variant:
-        culprit = sorted(extra)[0] if extra else f"@{term.variant}"
+def _parameters(info: DatasetInfo, term: Term) -> Mapping[str, Any]:
+    extra = sorted(set(term.parameters) - {"imbalance", "profile"})
+    if term.variant and not info.variant:
+        extra.append(f"@{term.variant}")
+    if extra:
         raise UsageError(
-            f"data set {term.name} has no parameter {culprit}; it takes imbalance and profile."
+            f"data set {term.name} has no parameter {extra[0]}; it takes imbalance and profile."
         )
     return term.parameters
 

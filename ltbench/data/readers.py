@@ -1,35 +1,24 @@
 """From a data set's specification to its images: torchvision's own classes, or scikit-learn's."""
 
 import io
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ltbench.data.arrays import Arrays, Images
 from ltbench.data.catalog import Dataset, DatasetInfo
 from ltbench.data.diagnosis import diagnosed, misplaced
+from ltbench.data.own import READER, arrays_of
 from ltbench.data.splits import Indices, draw, fingerprint, hold_out
 from ltbench.errors import LtbenchError
 
-Images = npt.NDArray[np.uint8]  # [N, height, width, channels]
 DIGITS_SPLIT_SEED = 0  # which digits are test images, at any imbalance
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """A whole data set before any long-tailed draw."""
-
-    train_images: Images
-    train_labels: Indices
-    test_images: Images
-    test_labels: Indices
 
 
 @dataclass(frozen=True)
@@ -46,18 +35,14 @@ class Subset:
 
 @dataclass(frozen=True)
 class Split:
-    """A long-tailed training set, the balanced test set, and perhaps held-out training images."""
+    """A long-tailed training set, the test set, and perhaps images to select on."""
 
     train: Subset
     test: Subset
-    validation: Subset | None
+    validation: Subset | None  # held-out training images, else the set's own
     class_counts: tuple[int, ...]  # of `train`
     indices_sha256: str  # of the training indices in the data set's own order
-
-
-def data_root(given: Path | None) -> Path:
-    """Return where data lies: the given folder, else LTBENCH_DATA, else ./data."""
-    return (given or Path(os.environ.get("LTBENCH_DATA") or "data")).expanduser()
+    held_out: int = 0  # training images of each class in `validation`
 
 
 def load(
@@ -79,19 +64,22 @@ def load(
     arrays = read(info, root, download)
     _check_sizes(info, root, arrays)
     drawn = draw(arrays.train_labels, [count + validation for count in counts], subset_seed)
-    held: Indices | None = None
+    held: Subset | None = None
     if validation:
         kept_at, held_at = hold_out(arrays.train_labels[drawn], validation)
-        drawn, held = drawn[kept_at], drawn[held_at]
-    tested = _leading(arrays.test_labels, dataset.test_count(fraction))
+        drawn, apart = drawn[kept_at], drawn[held_at]
+        held = _subset(arrays.train_images, arrays.train_labels, apart)
+    elif arrays.validation_images is not None and arrays.validation_labels is not None:
+        whole = np.arange(len(arrays.validation_labels))
+        held = _subset(arrays.validation_images, arrays.validation_labels, whole)
+    tested = _leading(arrays.test_labels, dataset.test_counts(fraction))
     return Split(
         train=_subset(arrays.train_images, arrays.train_labels, drawn),
         test=_subset(arrays.test_images, arrays.test_labels, tested),
-        validation=None
-        if held is None
-        else _subset(arrays.train_images, arrays.train_labels, held),
+        validation=held,
         class_counts=counts,
         indices_sha256=fingerprint(drawn),
+        held_out=validation,
     )
 
 
@@ -161,6 +149,7 @@ _READERS: dict[str, Callable[[DatasetInfo, Path, bool], Arrays]] = {
     "cifar100": _cifar,
     "fashion_mnist": _fashion_mnist,
     "digits": _digits,
+    READER: arrays_of,
 }
 
 
@@ -171,6 +160,8 @@ def readers() -> list[str]:
 
 def _check_sizes(info: DatasetInfo, root: Path, arrays: Arrays) -> None:
     """Raise LtbenchError unless every class has the images that the catalogue promises."""
+    if info.file is not None:
+        return  # it promises what was counted
     sizes = (
         ("training", arrays.train_images, arrays.train_labels, info.head_count),
         ("test", arrays.test_images, arrays.test_labels, info.test_count),
@@ -190,6 +181,6 @@ def _subset(images: Images, labels: Indices, chosen: Indices) -> Subset:
     return Subset(pictures, torch.from_numpy(labels[chosen]))
 
 
-def _leading(labels: Indices, per_class: int) -> Indices:
-    chosen = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
+def _leading(labels: Indices, counts: Sequence[int]) -> Indices:
+    chosen = [np.flatnonzero(labels == c)[:count] for c, count in enumerate(counts)]
     return np.sort(np.concatenate(chosen))

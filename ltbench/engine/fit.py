@@ -60,9 +60,9 @@ class Training:
     ) -> None:
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
         device = settings.device
-        held = split.validation
-        held_out = 0 if held is None else len(held.labels) // len(split.class_counts)
-        self.task = Task(torch.tensor(split.class_counts, device=device), held_out)
+        held, info = split.validation, settings.info
+        counts = torch.tensor(split.class_counts, device=device)
+        self.task = Task(counts, split.held_out, info.many_above, info.few_below)
         self.train = Feed(settings.info, split.train.to(device))
         self.test = Feed(settings.info, split.test.to(device))
         self.validation = None if held is None else Feed(settings.info, held.to(device))

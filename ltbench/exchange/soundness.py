@@ -13,7 +13,7 @@ from ltbench.api.method import Method
 from ltbench.api.registry import build, describe, names, sources, trained_part
 from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset, dataset
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
+from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import UsageError
 from ltbench.networks import NETWORKS
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in
@@ -43,7 +43,7 @@ def check(record: Record) -> str:
     own = _fingerprint(record)
     _check_images(record, data, protocol)
     _check_shots(record, protocol)
-    _check_epochs(record, protocol)
+    _check_epochs(record, data, protocol)
     _check_cost(record)
     same = Protocol(**record.settings) == protocol
     if method is not None:
@@ -143,11 +143,12 @@ def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
         raise ValueError(str(error)) from None
     if record.data.class_counts != expected:
         raise ValueError(f"{record.dataset} has other class counts under {record.protocol}")
-    if (record.data.many_above, record.data.few_below) != (MANY_ABOVE, FEW_BELOW):
+    thresholds = data.info.many_above, data.info.few_below
+    if (record.data.many_above, record.data.few_below) != thresholds:
         raise ValueError("its shot groups are of other thresholds")
     if not _SHA256.fullmatch(record.data.indices_sha256):
         raise ValueError("its indices_sha256 is no SHA-256")
-    tested = (data.test_count(protocol.fraction),) * data.info.classes
+    tested = data.test_counts(protocol.fraction)
     for scores in filter(None, (record.last, record.best, record.selected)):
         if scores.total != tested:
             raise ValueError(f"{record.dataset} has other test images under {record.protocol}")
@@ -157,7 +158,8 @@ def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
 
 def _check_shots(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
-    groups = shot_groups(record.data.class_counts, protocol.validation)
+    thresholds = record.data.many_above, record.data.few_below
+    groups = shot_groups(record.data.class_counts, protocol.validation, *thresholds)
     for scores in filter(None, (record.last, record.best, record.selected)):
         for group in SHOTS:
             member = [c for c, each in enumerate(groups) if each == group]
@@ -167,7 +169,7 @@ def _check_shots(record: Record, protocol: Protocol) -> None:
                 raise ValueError(f"{group} does not follow from correct and total")
 
 
-def _check_epochs(record: Record, protocol: Protocol) -> None:
+def _check_epochs(record: Record, data: Dataset, protocol: Protocol) -> None:
     """Raise ValueError unless scores are of epochs that were trained, and evaluated."""
     try:
         epochs = sum(int(stage["recipe"]["epochs"]) for stage in record.stages)
@@ -182,7 +184,7 @@ def _check_epochs(record: Record, protocol: Protocol) -> None:
             0, epochs % protocol.evaluate_every,
         ):  # fmt: skip
             raise ValueError(f"its {name} epoch {scores.epoch} is none that was evaluated")
-    if record.selected is not None and not protocol.validation:
+    if record.selected is not None and not (protocol.validation or data.info.validated):
         raise ValueError("an epoch was selected, and the protocol holds no images out")
 
 

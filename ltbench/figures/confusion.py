@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
+from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.figures.style import canvas, tier
 from ltbench.runs.protocol import PAPER
 from ltbench.runs.record import Record
@@ -28,13 +28,16 @@ def draw_confusion(
     records: Sequence[Record],
     matrices: Sequence[npt.NDArray[Any]],
     post_hoc: str = "",
-    many_above: int = MANY_ABOVE,
-    few_below: int = FEW_BELOW,
+    thresholds: tuple[int, int] | None = None,
 ) -> Figure:
-    """Return the mean confusion of runs that differ in seed, lines between their shot groups."""
+    """Return the mean confusion of runs that differ in seed, lines between their shot groups.
+
+    Groups by `thresholds`, many above and few below: the first record's own, if not given.
+    """
     first, counts = records[0], records[0].data.class_counts
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    groups = shot_groups(counts, first.settings.get("validation", 0), many_above, few_below)
+    thresholds = thresholds or (first.data.many_above, first.data.few_below)
+    groups = shot_groups(counts, first.settings.get("validation", 0), *thresholds)
     seeds = ", ".join(str(record.seed) for record in records)
     figure = canvas(
         4.6, 3.9, f"{'+'.join(filter(None, (first.method, post_hoc)))} on {first.dataset}",

@@ -23,8 +23,10 @@ def run_command(
 ) -> str:
     """Return `ltbench run …`, with only the options that differ from their defaults."""
     words = ["--dataset", str(data)]
-    if data.profile == "exponential":
+    if data.profile == "exponential" and not data.info.listed:
         words = ["--dataset", data.info.name, "--imbalance", data.ratio]
+    if data.info.file is not None:
+        words = ["--data", str(data.info.file), *words]
     if network != data.info.network:
         words += ["--network", network]
     if protocol != data.info.protocol:

@@ -155,8 +155,9 @@ def _key_of(job: Job) -> CostKey:
     with threads_for(info.shape):
         threads = torch.get_num_threads()
     return CostKey(
-        info.name, job.network, job.trained, protocol.batch_size, protocol.precision, threads
-    )
+        str(job.dataset).partition("(")[0], job.network, job.trained,
+        protocol.batch_size, protocol.precision, threads,
+    )  # fmt: skip
 
 
 @dataclass

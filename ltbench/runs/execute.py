@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ltbench.api.registry import build
-from ltbench.data.catalog import dataset
+from ltbench.data.catalog import Dataset
 from ltbench.data.readers import Split, load
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
@@ -81,7 +81,7 @@ def split_of(job: Job, workspace: Workspace) -> Split:
     """Return the job's data, read once a process for consecutive jobs on the same split."""
     protocol = job.protocol
     return _split(
-        str(job.dataset),
+        job.dataset,
         workspace.data,
         protocol.subset_seed,
         protocol.validation,
@@ -196,7 +196,7 @@ def _train(training: Training, observe: Observer) -> None:
 
 @lru_cache(maxsize=2)
 def _split(
-    specification: str,
+    dataset: Dataset,
     root: Path,
     subset_seed: int,
     validation: int,
@@ -205,7 +205,7 @@ def _split(
     download: bool,
 ) -> Split:
     return load(
-        dataset(specification),
+        dataset,
         root,
         subset_seed=subset_seed,
         validation=validation,

@@ -82,6 +82,10 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
         "smoke": {**_CIFAR, **_SMOKE},
     },
+    "own": {
+        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
+        "smoke": {**_CIFAR, **_SMOKE},
+    },
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},
         "smoke": {**_DIGITS, **_SMOKE, "fraction": 0.2},

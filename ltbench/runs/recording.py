@@ -8,7 +8,7 @@ import torch
 
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
+from ltbench.api.task import Task
 from ltbench.data.readers import Split
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
@@ -60,7 +60,7 @@ def record_cell(
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),
-        data=_data(split),
+        data=_data(split, training.task),
         last=scores_of(logits, feed.subset.labels, training.task, progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores("best"),
@@ -124,12 +124,12 @@ def record_failure(
         )
 
 
-def _data(split: Split) -> Data:
+def _data(split: Split, task: Task) -> Data:
     return Data(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
-        many_above=MANY_ABOVE,
-        few_below=FEW_BELOW,
+        many_above=task.many_above,
+        few_below=task.few_below,
         test_images=len(split.test.labels),
     )
 

@@ -37,7 +37,7 @@ def test_rows_are_true_classes_and_columns_predicted_ones(logits):
 def test_precision_recall_and_f1_by_class(logits, record):
     table = by_class(record, confusion(*logits))
     assert table["shots"].tolist() == ["many", "many", "few"]  # 99 + 2 held-out images
-    assert by_class(record, confusion(*logits), 200, 102)["shots"].tolist() == [
+    assert by_class(record, confusion(*logits), (200, 102))["shots"].tolist() == [
         "many", "few", "few",
     ]  # fmt: skip
     assert table["predicted"].tolist() == [4, 3, 0]

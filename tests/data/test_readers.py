@@ -19,7 +19,8 @@ from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
 from ltbench.data.catalog import CATALOG, Dataset, dataset
 from ltbench.data.profile import class_counts
-from ltbench.data.readers import data_root, load, read
+from ltbench.data.readers import load, read
+from ltbench.data.root import data_root
 from ltbench.data.splits import draw, fingerprint
 from ltbench.errors import LtbenchError, UsageError
 

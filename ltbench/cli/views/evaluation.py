@@ -83,7 +83,7 @@ class Confusions:
     """The files of predictions: each run's when it is added, each method's at the end."""
 
     folder: Path
-    shots: tuple[int, int]  # many above, few below
+    thresholds: tuple[int, int] | None  # many above, few below; None: each record's
     files: int = 0
     _found: dict[tuple[Cell, str], list[tuple["Record", Any]]] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class Confusions:
 
         counts, post_hoc = confusion(variant.logits, labels), variant.post_hoc
         tables = {
-            "classes": by_class(record, counts, *self.shots),
+            "classes": by_class(record, counts, self.thresholds),
             "predictions": by_image(variant.logits, labels),
         }
         for name, table in tables.items():
@@ -121,7 +121,7 @@ class Confusions:
                 if cell not in refused:
                     records, matrices = zip(*found, strict=True)
                     counts = pd.DataFrame(sum(matrices)).rename_axis("class")
-                    drawn = draw_confusion(records, matrices, post_hoc, *self.shots)
+                    drawn = draw_confusion(records, matrices, post_hoc, self.thresholds)
                     name = f"{file_name(records[0], post_hoc)}_confusion"
                     data = counts.to_csv(lineterminator="\n")
                     self.files += len(save(drawn, data, name, self.folder))

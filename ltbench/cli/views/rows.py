@@ -1,4 +1,4 @@
-"""What commands share: rows as a table, formats of them, and methods from files."""
+"""What commands share: rows as a table, formats of them, methods and data sets from files."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,18 @@ def read_files(paths: list[Path] | None) -> None:
 
     for path in paths or []:
         load_file(path)
+
+
+def load_data(paths: list[Path] | None, root: Path | None = None) -> list[str]:
+    """Make the data sets of `--data` known, and return their names."""
+    from ltbench.data.catalog import register
+    from ltbench.data.own import read_own
+    from ltbench.data.root import data_root
+
+    infos = [read_own(path, data_root(root)).info for path in paths or []]
+    for info in infos:
+        register(info)
+    return [info.name for info in infos]
 
 
 def size(count: int) -> str:

@@ -1,0 +1,181 @@
+"""Which image files a data set has, in which class and part: from folders, or from lists."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ltbench.data.description import PARTS, Description, Part, Place
+from ltbench.data.lists import PART_NAMES, Entry, plain, read_list
+from ltbench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The entries of a data set by part, class and name, and the classes in order."""
+
+    entries: tuple[Entry, ...]
+    classes: tuple[str, ...]
+    strangers: int = 0  # files in class folders that no image's name ends like
+
+    def indices(self, part: Part) -> list[int]:
+        """Return the class of every entry of a part."""
+        place = {label: index for index, label in enumerate(self.classes)}
+        return [place[each.label] for each in self.entries if each.part == part]
+
+
+def listing(description: Description, folder: Path) -> Listing:
+    """Return what a description names; `folder` is that of its file.
+
+    Raises UsageError for what is missing, out of range, empty or in two parts.
+    """
+    strangers = 0
+    if description.list is not None:
+        root = folder / Path(str(description.images or ".")).expanduser()
+        entries = [
+            entry
+            for part, path in _places(description.list, folder)
+            for entry in read_list(path, root, part)
+        ]
+        _check_files(entries)
+    else:
+        assert description.images is not None
+        entries, strangers = _walked(description.images, folder)
+    classes = _classes(entries, description.classes)
+    _check_parts(entries, classes, description.test)
+    place = {label: index for index, label in enumerate(classes)}
+    ordered = sorted(entries, key=lambda e: (PARTS.index(e.part), place[e.label], e.name))
+    return Listing(tuple(ordered), tuple(classes), strangers)
+
+
+def _places(place: Place, folder: Path) -> list[tuple[Part | None, Path]]:
+    if isinstance(place, str):
+        return [(None, folder / Path(place).expanduser())]
+    return [(part, folder / Path(path).expanduser()) for part, path in place.items()]
+
+
+def _walked(place: Place, folder: Path) -> tuple[list[Entry], int]:
+    """Return the images below class folders, and how many other files lie there."""
+    places = _places(place, folder)
+    if isinstance(place, str):
+        root = places[0][1]
+        inner = {PART_NAMES.get(each.name.lower()): each for each in _folders(root)}
+        # Parts that are folders themselves, as long as nothing beside them is a class.
+        if None not in inner and "train" in inner:
+            places = [(part, inner[part]) for part in PARTS if part in inner]
+    entries, strangers = [], 0
+    for part, root in places:
+        for each in _folders(root):
+            label = unicodedata.normalize("NFC", each.name)
+            for path in _files(each):
+                if path.suffix.lower() not in _suffixes():
+                    strangers += 1
+                    continue
+                name = plain(path.relative_to(root).as_posix())
+                entries.append(Entry(name, path, label, part or "train"))
+    if not entries:
+        where = places[0][1]
+        raise UsageError(
+            f"{where} has no images in folders of classes; it must be like {where.name}/CLASS/"
+            "IMAGE.jpg, with or without train and test folders above the classes."
+        )
+    return entries, strangers
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the visible folders in a folder."""
+    try:
+        with os.scandir(root) as found:
+            return [Path(e.path) for e in found if e.is_dir() and not e.name.startswith(".")]
+    except OSError as error:
+        raise UsageError(f"image folder {root} does not read ({error.strerror}).") from None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the visible files below a folder, at any depth."""
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename} does not read ({error.strerror}).")
+
+    for where, inner, names in os.walk(folder, onerror=refuse):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        yield from (Path(where, name) for name in names if not name.startswith("."))
+
+
+@cache
+def _suffixes() -> frozenset[str]:
+    from PIL import Image  # noqa: PLC0415  (tables read data sets' names, and no image)
+
+    return frozenset(Image.registered_extensions())
+
+
+def _check_files(entries: Iterable[Entry]) -> None:
+    missing = [entry for entry in entries if not entry.path.is_file()]
+    if missing:
+        raise UsageError(
+            f"{len(missing)} listed files are missing, first {missing[0].path}; paths in a list "
+            "are relative to its description's `images`, or else to the description itself."
+        )
+
+
+def _classes(entries: Sequence[Entry], given: int | list[str] | None) -> list[str]:
+    """Return the classes in order; numbers go by value. Raises UsageError for other labels."""
+    found = {entry.label for entry in entries if entry.part == "train"}
+    if given is not None:
+        classes = [str(each) for each in (range(given) if isinstance(given, int) else given)]
+        if len(set(classes)) < len(classes):
+            raise UsageError("`classes` names a class twice.")
+    elif all(label.isascii() and label.isdigit() for label in found):
+        numbers = sorted(int(label) for label in found)
+        classes = sorted(found, key=int)
+        gap = next((n for n in range(numbers[0], numbers[-1]) if n not in numbers), None)
+        if gap is not None and numbers[0] < 2:
+            raise UsageError(
+                f"class {gap} has no training image, and there are {numbers[-1]} and others beyond "
+                "it; add images, or name the classes there are under `classes`."
+            )
+    else:
+        classes = sorted(found)
+    known = set(classes)
+    for entry in entries:
+        if entry.label not in known:
+            where = "`classes` has not" if given is not None else "no training image has"
+            raise UsageError(f"{entry.name} is of class {entry.label!r}, which {where}.")
+    if len(classes) < 2:
+        raise UsageError("there is one class only; a data set needs two or more.")
+    return classes
+
+
+def _check_parts(entries: Sequence[Entry], classes: Sequence[str], test: int | None) -> None:
+    """Raise UsageError for a class without images of a part, and a file in two parts."""
+    counts = {part: dict.fromkeys(classes, 0) for part in PARTS}
+    for entry in entries:
+        counts[entry.part][entry.label] += 1
+    parts = {part for part in PARTS if any(counts[part].values())}
+    if ("test" in parts) == (test is not None):
+        raise UsageError(
+            "there are test images, and test: draws others; leave one out."
+            if test is not None
+            else "there are no test images; add a test part, or `test: 10` to draw ten of each "
+            "class from the rest."
+        )
+    for part in sorted(parts):
+        for label, count in counts[part].items():
+            if count == 0:
+                raise UsageError(f"class {label!r} has no {part} image; add some, or drop it.")
+    if test is not None:
+        label = min(classes, key=lambda each: counts["train"][each])
+        if counts["train"][label] <= test:
+            raise UsageError(
+                f"class {label!r} has {counts['train'][label]} images, so that test: {test} "
+                "leaves none to train on; draw fewer."
+            )
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        place = os.path.realpath(entry.path)
+        other = seen.setdefault(place, entry)
+        if other is not entry:
+            both = " and ".join(dict.fromkeys((other.part, entry.part)))
+            raise UsageError(f"{entry.name} is listed twice, in {both}; take it out of one.")

@@ -1,0 +1,176 @@
+"""Data of one's own: from the file that describes them to facts and arrays."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ltbench.data.arrays import Arrays, Collected, normalisation
+from ltbench.data.catalog import DatasetInfo
+from ltbench.data.description import Description, Part, read_description
+from ltbench.data.libraries import from_library
+from ltbench.data.own_files import from_files
+from ltbench.data.splits import Indices, draw
+from ltbench.errors import LtbenchError, UsageError
+
+READER = "own"
+SPLIT_SEED = 0  # which images `test: N` draws, at any imbalance
+
+
+@dataclass(frozen=True)
+class Own:
+    """A data set of one's own, read: its facts, arrays, and what was noticed."""
+
+    info: DatasetInfo
+    arrays: Arrays
+    classes: tuple[str, ...]
+    sha256: str  # of description and images
+    skipped: tuple[str, ...] = ()  # images that do not read, where the description allows it
+    strangers: int = 0  # files beside the images
+
+
+_kept: dict[Path, Own] = {}  # what was read last of each file
+
+
+def read_own(path: Path, root: Path, download: bool = True) -> Own:
+    """Return the data set that a YAML file describes; torchvision's files lie under `root`.
+
+    Raises UsageError for a description or list that is wrong, LtbenchError for images that do not
+    read: one sentence each.
+    """
+    description = read_description(path)
+    try:
+        if description.source in ("images", "list"):
+            raw = from_files(description, path.parent)
+        else:
+            raw = from_library(description, root, download)
+        _kept[path] = _finished(description, path, raw)
+    except LtbenchError as error:
+        raise type(error)(f"{description.name}: {error}") from None
+    return _kept[path]
+
+
+def arrays_of(info: DatasetInfo, root: Path, download: bool) -> Arrays:
+    """Return the arrays of a data set that was read before, perhaps by another process.
+
+    Raises LtbenchError where its images or description have changed since.
+    """
+    assert info.file is not None
+    kept = _kept.get(info.file)
+    own = kept if kept and kept.info == info else read_own(info.file, root, download)
+    if own.info.variant != info.variant:
+        raise LtbenchError(
+            f"{info.name} is {own.info.name}@{own.info.variant} now, for its images or description "
+            "have changed since this command began; give it again."
+        )
+    return own.arrays
+
+
+def classes_of(info: DatasetInfo) -> tuple[str, ...]:
+    """Return the names of the classes; numbers where there are none."""
+    kept = _kept.get(info.file) if info.file else None
+    return kept.classes if kept else tuple(map(str, range(info.classes)))
+
+
+def noticed(info: DatasetInfo) -> dict[str, object]:
+    """Return what was noticed in reading a data set of one's own, by a word for it."""
+    kept = _kept.get(info.file) if info.file else None
+    if kept is None:
+        return {}
+    found: dict[str, object] = {"SHA-256": kept.sha256}
+    if kept.skipped:
+        found["left out"] = "; ".join(kept.skipped)
+    if kept.strangers:
+        found["files that are no images"] = kept.strangers
+    return found
+
+
+def _finished(description: Description, path: Path, raw: Collected) -> Own:
+    """Return the set with its test images drawn, and its facts."""
+    parts = dict(raw.parts)
+    images, labels = parts["train"]
+    classes = len(raw.classes)
+    if description.test is not None:
+        if "test" in parts:
+            raise UsageError("there are test images, and test: draws others; leave one out.")
+        _check_left(labels, classes, description.test)
+        test = draw(labels, [description.test] * classes, SPLIT_SEED)
+        rest = np.setdiff1d(np.arange(len(labels)), test)
+        parts["train"], parts["test"] = (
+            (images[rest], labels[rest]),
+            (images[test], labels[test]),
+        )
+    if "test" not in parts:
+        raise UsageError("there are no test images; add `test: 10` to draw ten of each class.")
+    counts = {part: np.bincount(own, minlength=classes) for part, (_, own) in parts.items()}
+    for part, count in counts.items():
+        if count.min() == 0:
+            left = " that reads" if raw.skipped else ""
+            raise UsageError(f"class {int(count.argmin())} has no {part} image{left}.")
+    facts = {"facts": description.facts(), "classes": raw.classes, "images": raw.sha256}
+    sha256 = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    train, test_ = parts["train"], parts["test"]
+    held = parts.get("val", (None, None))
+    arrays = Arrays(*train, *test_, *held)
+    info = _info(description, path, arrays, counts, f"h{sha256[:8]}")
+    return Own(info, arrays, raw.classes, sha256, raw.skipped, raw.strangers)
+
+
+def _check_left(labels: Indices, classes: int, test: int) -> None:
+    count = np.bincount(labels, minlength=classes)
+    if count.min() <= test:
+        raise UsageError(
+            f"class {int(count.argmin())} has {count.min()} images, so that test: {test} leaves "
+            "none to train on; draw fewer."
+        )
+
+
+def _info(
+    description: Description,
+    path: Path,
+    arrays: Arrays,
+    counts: dict[Part, npt.NDArray[np.int64]],
+    variant: str,
+) -> DatasetInfo:
+    drawn = description.imbalance is not None
+    least = int(counts["train"].min())
+    if drawn and (description.head or 0) > least:
+        raise UsageError(
+            f"head: {description.head} is more than the {least} training images of class "
+            f"{int(counts['train'].argmin())}; a tail is drawn from as many of every class."
+        )
+    mean, std = description.mean, description.std
+    if mean is None or std is None:
+        mean, std = normalisation(arrays.train_images)
+    side = description.size
+    padding = description.padding if description.padding is not None else side // 8
+    whole = tuple(map(int, counts["train"]))
+    return DatasetInfo(
+        name=description.name,
+        title=description.title or description.name,
+        classes=len(whole),
+        head_count=(description.head or least) if drawn else max(whole),
+        test_count=int(counts["test"].max()),
+        shape=(description.channels, side, side),
+        mean=mean,
+        std=std,
+        imbalance=description.imbalance or max(whole) / min(whole),
+        network=description.network,
+        protocol=description.protocol,
+        family="own",
+        padding=padding,
+        flip=description.flip,
+        source=f"described by {path.name}",
+        reader=READER,
+        listed=not drawn,
+        counts=None if drawn else whole,
+        test_counts=tuple(map(int, counts["test"])),
+        many_above=description.many_above,
+        few_below=description.few_below,
+        variant=variant,
+        file=path,
+        validated="val" in counts,
+    )

@@ -1,0 +1,93 @@
+"""Images of one's own from files: read, hashed, decoded, and looked through for what is amiss."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ltbench.data.arrays import Collected, check_size
+from ltbench.data.description import PARTS, Description
+from ltbench.data.listing import Listing, listing
+from ltbench.data.pictures import BadImageError, picture
+from ltbench.errors import LtbenchError, UsageError
+
+
+def from_files(description: Description, folder: Path) -> Collected:
+    """Return the images that a description names; `folder` is that of its file.
+
+    Raises UsageError for a listing that is wrong, LtbenchError for images that do not read.
+    """
+    found = listing(description, folder)
+    side, channels = description.size, description.channels
+    check_size(len(found.entries), side, channels)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        read = list(pool.map(lambda each: _read(each.path, side, channels), found.entries))
+    bad = [
+        f"{entry.name} ({one.problem})"
+        for entry, one in zip(found.entries, read, strict=True)
+        if one.pixels is None
+    ]
+    if bad and description.unreadable == "stop":
+        more = f" and {len(bad) - 1} others do" if len(bad) > 1 else " does"
+        raise LtbenchError(
+            f"{bad[0]}{more} not read as images; replace or remove them, or let them be left out "
+            "with `unreadable: skip` in the description."
+        )
+    kept = [i for i, one in enumerate(read) if one.pixels is not None]
+    pixels = [one.pixels for one in read if one.pixels is not None]
+    if bad:
+        entries = tuple(found.entries[i] for i in kept)
+        found = replace(found, entries=entries)
+    _check_twins(found, [read[i].sha256 for i in kept])
+    lines, parts = [], {}
+    for part in PARTS:
+        members = [i for i, e in enumerate(found.entries) if e.part == part]
+        labels = np.asarray(found.indices(part), np.int64)
+        if members:
+            parts[part] = np.stack([pixels[i] for i in members]), labels
+        lines += [
+            f"{part}\t{label}\t{found.entries[i].name}\t{read[kept[i]].sha256}"
+            for i, label in zip(members, labels, strict=True)
+        ]
+    sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return Collected(parts, found.classes, sha256, tuple(bad), found.strangers)
+
+
+@dataclass(frozen=True)
+class _Read:
+    sha256: str
+    pixels: npt.NDArray[np.uint8] | None
+    problem: str = ""
+
+
+def _read(path: Path, side: int, channels: int) -> _Read:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return _Read("", None, error.strerror or "it cannot be opened")
+    sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        return _Read(sha256, picture(content, side, channels))
+    except BadImageError as error:
+        return _Read(sha256, None, str(error))
+
+
+def _check_twins(found: Listing, hashes: Sequence[str]) -> None:
+    """Raise UsageError for a training image that is, byte for byte, a test image too."""
+    trained = {sha: e for e, sha in zip(found.entries, hashes, strict=True) if e.part == "train"}
+    both = [
+        (trained[sha], entry)
+        for entry, sha in zip(found.entries, hashes, strict=True)
+        if entry.part == "test" and sha in trained
+    ]
+    if both:
+        first, second = both[0]
+        raise UsageError(
+            f"{len(both)} test images are training images under another name, first {second.name}, "
+            f"which is {first.name}; remove one of each two."
+        )
