@@ -11,7 +11,7 @@ equal length give n_c / sqrt(sum n^2), or 1 / sqrt(C) with equal classes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
@@ -55,6 +55,9 @@ def cosines(
 @dataclass(frozen=True)
 class Gradients:
     """The mean cosine of every class's gradient with the whole batch's, at every kept epoch."""
+
+    mode: ClassVar[str] = "train, on the training pipeline"
+    loss: ClassVar[str] = "the method's own, sample by sample"
 
     batches: Annotated[int, Ge(1)] = 20  # of each epoch
     parameters: Literal["backbone", "all"] = "backbone"

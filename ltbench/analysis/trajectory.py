@@ -8,7 +8,7 @@ explained variance proves nothing: a random walk has 6 / pi^2 and a quarter of t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from annotated_types import Ge, Gt
@@ -82,6 +82,8 @@ def _unit(direction: Direction) -> Direction:
 @dataclass(frozen=True)
 class Trajectory:
     """The kept epochs on their principal plane, with the loss of every class around them."""
+
+    mode: ClassVar[str] = "eval, batch statistics made anew at every point of the grid"
 
     points: Annotated[int, Ge(2)] = 15  # a side of the grid
     margin: Annotated[float, Ge(0)] = 0.2  # around the epochs, of their extent

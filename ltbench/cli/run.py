@@ -125,8 +125,9 @@ def run(
     store, names = Store(results), split(methods or "")
     own = load_data(data, data_root)
     sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
-    beside = any((names, sets, imbalance, network, validation, force))
-    lacking = _table_of(table, beside, bool(names and sets))
+    lacking = _table_of(
+        table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
+    )
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
