@@ -54,7 +54,7 @@ def distances(found: Moments, corrected: bool = False) -> Tensor:
     classes = len(found.counts)
     # The matrix product would lose the digits of centroids that nearly coincide.
     exact = "donot_use_mm_for_euclid_dist"
-    noise = _trace(found) / found.counts.clamp_min(1)
+    noise = unbiased_variance(found) / found.counts.clamp_min(1)
     nearest = []
     for start in range(0, classes, _BLOCK):
         rows = torch.arange(start, min(start + _BLOCK, classes), device=noise.device)
@@ -66,7 +66,7 @@ def distances(found: Moments, corrected: bool = False) -> Tensor:
     return torch.cat(nearest).masked_fill(found.counts == 0, torch.nan)
 
 
-def _trace(found: Moments) -> Tensor:
+def unbiased_variance(found: Moments) -> Tensor:
     """Return the unbiased tr S, [C]."""
     several = found.counts > 1
     grown = found.counts / (found.counts - 1).clamp_min(1)
@@ -112,7 +112,7 @@ class Features:
                     distance = distances(found, corrected)
                     variance = found.variance
                     if corrected:
-                        variance = _trace(found).masked_fill(found.counts == 0, torch.nan)
+                        variance = unbiased_variance(found).masked_fill(found.counts == 0, torch.nan)
                     values = {
                         "quality": quality(form, distance, variance),
                         "distance": distance, "variance": variance,

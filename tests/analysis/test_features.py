@@ -31,13 +31,13 @@ def test_two_gaussians_have_the_distance_and_variance_of_theory(sizes):
 
 
 def test_corrected_distances_and_variances_do_not_depend_on_the_number_of_images():
-    from ltbench.analysis.features import _trace
+    from ltbench.analysis.features import unbiased_variance
 
     draw = torch.Generator().manual_seed(0)
     found = [gaussians((500, 5), draw) for _ in range(300)]
     squared = torch.stack([distances(f, corrected=True).square() for f in found]).mean()
     assert squared.item() == pytest.approx(APART**2, rel=0.02)
-    assert torch.stack([_trace(f) for f in found]).mean().item() == pytest.approx(16, rel=0.02)
+    assert torch.stack([unbiased_variance(f) for f in found]).mean().item() == pytest.approx(16, rel=0.02)
 
 
 def test_the_forms_are_those_of_paper_release_and_no_scale():
