@@ -112,7 +112,9 @@ class Features:
                     distance = distances(found, corrected)
                     variance = found.variance
                     if corrected:
-                        variance = unbiased_variance(found).masked_fill(found.counts == 0, torch.nan)
+                        variance = unbiased_variance(found).masked_fill(
+                            found.counts == 0, torch.nan
+                        )
                     values = {
                         "quality": quality(form, distance, variance),
                         "distance": distance, "variance": variance,

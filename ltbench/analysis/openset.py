@@ -158,7 +158,8 @@ class OpenSet:
                 for quantity, value in _decided(made, ratio).items():
                     add(name, decision, quantity, value)
                 for shot in dict.fromkeys(run.shots):
-                    inside = torch.isin(known.labels, _classes(run, shot).to(known.labels.device))
+                    members = torch.tensor(run.members(shot), device=known.labels.device)
+                    inside = torch.isin(known.labels, members)
                     lost = float((~made.accepted[inside]).double().mean())
                     add(name, decision, "known_rejected", lost, shot)
         return rows
@@ -183,7 +184,3 @@ def _decided(made: Decisions, ratio: float) -> dict[str, float]:
         "known_rejected": float((~made.accepted).double().mean()),
         "unknown_rejected": float((~made.unknown_accepted).double().mean()),
     }
-
-
-def _classes(run: Run, shot: str) -> Tensor:
-    return torch.tensor([c for c, own in enumerate(run.shots) if own == shot])

@@ -82,10 +82,11 @@ class Run:
         """Return what is told apart: every class of up to ten, shot groups of more."""
         if self.classes <= 10:
             return {str(label): (label,) for label in range(self.classes)}
-        found = {shot: self._members(shot) for shot in dict.fromkeys(self.shots)}
+        found = {shot: self.members(shot) for shot in dict.fromkeys(self.shots)}
         return {shot: members for shot, members in found.items() if members}
 
-    def _members(self, shot: str) -> tuple[int, ...]:
+    def members(self, shot: str) -> tuple[int, ...]:
+        """Return the classes of a shot group."""
         return tuple(label for label, own in enumerate(self.shots) if own == shot)
 
 
