@@ -111,7 +111,7 @@ class Compose(Method):
             part.state = value[str(position)]
 
     def setup(self, task: Any) -> None:
-        """Bind every part, once even where several compositions share it."""
+        """Give every part the task, once even where several compositions share it."""
         self.task = task
         for part in self.parts:
             if getattr(part, "task", None) is not task:
