@@ -12,11 +12,10 @@ from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
-from ltbench.runs.executors.local import run_here, run_in_workers
-from ltbench.runs.executors.trackers import Tracked, trackers_of
+from ltbench.runs.executors.whole_plan import run_plan
 from ltbench.runs.plan import make
 from ltbench.runs.preflight import prepare
-from ltbench.runs.store import Cell, Store
+from ltbench.runs.store import Store
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -76,22 +75,16 @@ def run(
     )  # fmt: skip
     workspace = Workspace(store.root, root, device)
     prepare(plan.jobs, workspace)
-    store.check_writable()
-    trackers = trackers_of(_listed(track), store)
-    with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
-        told = Tracked(listener, trackers)
-        if jobs == 1:
-            outcome = run_here(plan.jobs, workspace, told, debug)
-        else:
-            outcome = run_in_workers(plan.jobs, workspace, told, jobs, files)
+    records, outcome = run_plan(
+        plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
+        workers=jobs, loaded=files, track=_listed(track), debug=debug,
+    )  # fmt: skip
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
         raise LtbenchError(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed: {reasons}"
         )
-    position = {cell: index for index, cell in enumerate(plan.cells)}
-    found = [*plan.finished, *outcome.records]
-    return frame(sorted(found, key=lambda record: position[Cell.of(record)]))
+    return frame(records)
 
 
 def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:

@@ -20,7 +20,6 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
-    from ltbench.runs.plan import Plan
     from ltbench.runs.record import Record
     from ltbench.runs.store import Store
     from ltbench.tables.definition import Table
@@ -133,8 +132,7 @@ def run(
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
-    from ltbench.runs.executors.local import run_here, run_in_workers
-    from ltbench.runs.executors.trackers import Tracked, trackers_of
+    from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
 
@@ -161,15 +159,11 @@ def run(
         if dry_run:
             _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
-        store.check_writable()
-        with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
-            told = Tracked(listener, trackers_of(track or (), store))
-            outcome = (
-                run_here(plan.jobs, workspace, told, debug)
-                if jobs == 1
-                else run_in_workers(plan.jobs, workspace, told, jobs, load or [])
-            )
-        _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
+        records, outcome = run_plan(
+            plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
+            workers=jobs, loaded=load or [], track=track or [], debug=debug,
+        )  # fmt: skip
+        _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError(_interrupted(Store(results))) from None
     if outcome.failures:
@@ -228,16 +222,12 @@ def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
     return names
 
 
-def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
+def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:
     """Show every method's mean, interval, difference to the first, and cost."""
     from ltbench.cli.views.comparison import print_comparison
-    from ltbench.runs.store import Cell
     from ltbench.tables.comparison import compare
 
-    position = {cell: index for index, cell in enumerate(plan.cells)}
-    ordered = sorted(records, key=lambda record: position[Cell.of(record)])
-    comparisons = compare(ordered, plan.cells[0].method)
-    for comparison in comparisons:
+    for comparison in compare(records, first):
         if as_json:
             print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))
         else:

@@ -1,0 +1,42 @@
+"""A whole plan run: here or in worker processes, and its records in the order asked for."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ltbench.runs.execute import Workspace
+from ltbench.runs.executors.local import Outcome, RunListener, run_here, run_in_workers
+from ltbench.runs.executors.trackers import Tracked, trackers_of
+from ltbench.runs.plan import Plan
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, Store
+
+
+def run_plan(
+    plan: Plan,
+    workspace: Workspace,
+    listening: AbstractContextManager[RunListener],
+    *,
+    workers: int,
+    loaded: Sequence[Path],
+    track: Sequence[str],
+    debug: bool,
+) -> tuple[list[Record], Outcome]:
+    """Train what a plan lacks; return the records of all its cells that have one, in their order.
+
+    Those that were finished before are among them. `loaded` are the files that worker processes
+    take their methods from, `track` the trackers that are told too. Raises LtbenchError, before
+    anything is trained, where the results cannot be written or a tracker's package is not here.
+    """
+    store = Store(workspace.results)
+    store.check_writable()
+    trackers = trackers_of(track, store)
+    with listening as listener:
+        told = Tracked(listener, trackers)
+        if workers == 1:
+            outcome = run_here(plan.jobs, workspace, told, debug)
+        else:
+            outcome = run_in_workers(plan.jobs, workspace, told, workers, loaded)
+    index = {cell: number for number, cell in enumerate(plan.cells)}
+    records = [*plan.finished, *outcome.records]
+    return sorted(records, key=lambda record: index[Cell.of(record)]), outcome
