@@ -77,7 +77,7 @@ def run(
     prepare(plan.jobs, workspace)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
-        workers=jobs, loaded=files, track=_listed(track), debug=debug,
+        workers=jobs, loaded=files, trackers=_listed(track), debug=debug,
     )  # fmt: skip
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())

@@ -161,7 +161,7 @@ def run(
             return
         records, outcome = run_plan(
             plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
-            workers=jobs, loaded=load or [], track=track or [], debug=debug,
+            workers=jobs, loaded=load or [], trackers=track or (), debug=debug,
         )  # fmt: skip
         _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:

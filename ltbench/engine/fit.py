@@ -89,6 +89,7 @@ class Training:
             return False
         try:
             self.progress = Progress(**content["progress"])
+            self.progress.check([stage.recipe.epochs for stage in self.stages])
             for position in range(1, min(self.progress.stage + 1, len(self.stages))):
                 self._begin_stage(position)
             self.network.load_state_dict(content["network"])

@@ -242,6 +242,16 @@ rows:
 """
 
 
+def test_plan_warns_of_finished_seeds_that_other_code_computed(ltbench, home, trained):
+    (home / "mine.yaml").write_text(TABLE.replace("fast", "smoke"))
+    words = ("plan", "table", "mine.yaml", "--seeds", "3", "--json")
+    assert json.loads(ltbench(*words).out)["warnings"] == []
+    trained(code={"engine": "0" * 12})
+    (warning,) = json.loads(ltbench(*words).out)["warnings"]
+    assert "seeds 0, 2 and seed 1 were computed by different code" in warning
+    assert f"Warning: {warning}" in ltbench(*words[:-1]).out
+
+
 def test_plan_prices_from_records_or_a_probe_and_keeps_a_budget(ltbench, home):
     (home / "mine.yaml").write_text(TABLE)
     words = ("plan", "table", "mine.yaml", "--seeds", "2")

@@ -19,24 +19,25 @@ def run_plan(
     *,
     workers: int,
     loaded: Sequence[Path],
-    track: Sequence[str],
+    trackers: Sequence[str],
     debug: bool,
 ) -> tuple[list[Record], Outcome]:
     """Train what a plan lacks; return the records of all its cells that have one, in their order.
 
     Those that were finished before are among them. `loaded` are the files that worker processes
-    take their methods from, `track` the trackers that are told too. Raises LtbenchError, before
-    anything is trained, where the results cannot be written or a tracker's package is not here.
+    take their methods from, `trackers` the names of what shows their curves as they grow. Raises
+    LtbenchError, before anything is trained, where the results cannot be written or a tracker's
+    package is missing.
     """
     store = Store(workspace.results)
     store.check_writable()
-    trackers = trackers_of(track, store)
-    with listening as listener:
-        told = Tracked(listener, trackers)
+    tracking = trackers_of(trackers, store)
+    with listening as heard:
+        listener = Tracked(heard, tracking)
         if workers == 1:
-            outcome = run_here(plan.jobs, workspace, told, debug)
+            outcome = run_here(plan.jobs, workspace, listener, debug)
         else:
-            outcome = run_in_workers(plan.jobs, workspace, told, workers, loaded)
+            outcome = run_in_workers(plan.jobs, workspace, listener, workers, loaded)
     index = {cell: number for number, cell in enumerate(plan.cells)}
     records = [*plan.finished, *outcome.records]
     return sorted(records, key=lambda record: index[Cell.of(record)]), outcome
