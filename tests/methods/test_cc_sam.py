@@ -561,6 +561,7 @@ def test_parameters_that_make_no_sense(parameters, word):
         build(f"cc_sam({parameters})")
 
 
+@pytest.mark.slow
 def test_conformance_of_the_head_only_form():
     assert conformance.check("cc_sam(perturbed='head')") == []
 

@@ -191,6 +191,7 @@ def test_more_groups_than_classes_are_refused():
         made("gbg(groups=6)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("specification", ["gbg(groups=2)", "gbg+posthoc_logit_adjustment"])
 def test_conformance(specification):
     assert conformance.check(specification) == []

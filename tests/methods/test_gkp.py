@@ -304,6 +304,7 @@ def test_anchors_are_renewed_with_the_groups_and_then_stay():
     assert {"gkp_penalty", "gkp_stiffest"} <= work.progress.curves[-1].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "specification", ["balanced_softmax+gkp", "ldam_drw+gkp", f"ce+sam+{FAST}"]
 )
