@@ -94,7 +94,7 @@ def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
 
 
 def _facts(dataset: "Dataset", classes: tuple[str, ...], split: "Split") -> dict[str, object]:
-    """Return what there is to say of a data set, in the order in which it is shown."""
+    """Return the facts of a data set by name, in the order in which they are shown."""
     from ltbench.data.own import noticed
     from ltbench.data.profile import SHOTS, shot_groups
 

@@ -73,7 +73,7 @@ def files_of(root: Path, reader: Any) -> Iterator[tuple[Path, str]]:
 
 
 def unverified(root: Path, reader: Any) -> list[Path]:
-    """Return the files that nothing published tells of: those unpacked without their archive."""
+    """Return the files without a published checksum: unpacked, and their archive is not there."""
     return [path for path, _ in files_of(root, reader) if not archive_of(path).exists()]
 
 

@@ -78,7 +78,7 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Return what a bundle, an unpacked one, or a results folder offers; reads no record yet.
+    """Return a bundle, an unpacked one, or a results folder as a source; reads no record yet.
 
     Raises UsageError for anything else, LtbenchError for a manifest that does not read or is of
     another version.

@@ -69,7 +69,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """Return what sets it apart."""
+        """Return data set, network and protocol in words."""
         first = self.comparison
         return f"{first.dataset}, {first.network}, protocol {first.protocol}"
 

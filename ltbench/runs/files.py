@@ -65,7 +65,7 @@ def record_in(content: bytes) -> Record:
 
 
 def _other_version(content: bytes) -> str:
-    """Return what keeps a file from being a record of this version; nothing if its fields do."""
+    """Return a sentence on the schema version of a file that is no record of this one, else ""."""
     try:
         version = json.loads(content).get("schema_version")
     except (ValueError, AttributeError, RecursionError) as error:

@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def caption(self) -> str:
-        """Return what the columns are, and why there are no differences where there are none."""
+        """Return the caption: what the columns hold, and why there are no differences if so."""
         lacking = f"; no difference and no cost, for {self.reference} has no record"
         return CAPTION + (lacking if self.reference else "")
 

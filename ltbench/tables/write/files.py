@@ -80,7 +80,7 @@ def _caption(grid: Grid) -> list[str]:
 
 
 def _cell(entry: TableCell, runs: bool, grid: Grid) -> str:
-    """Return what stands in a cell, above one another; reported only in a table that reports."""
+    """Return a cell: reported, reproduced and difference above one another, those there are."""
     parts = [_reported(entry)] if grid.table.reported else []
     parts += [_reproduced(entry)] if runs else []
     parts += [f"<sub>{entry.number(entry.difference, '+')}</sub>"] * (entry.difference is not None)
