@@ -25,10 +25,13 @@ def list_(
     kind: Annotated[
         str, typer.Argument(help="methods, datasets, networks, protocols, tables, figures or all.")
     ] = "all",
+    long: Annotated[
+        bool, typer.Option("--long", help="Whole titles, and the paper of each method.")
+    ] = False,
     load: Load = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what a run or a table can name."""
+    """List what a run or a table can name, a line each."""
     wanted = list(_LISTS) if kind == "all" else [kind]
     if kind != "all" and kind not in _LISTS:
         raise unknown("list", kind, [*_LISTS, "all"])
@@ -39,7 +42,12 @@ def list_(
         print(json.dumps(found if kind == "all" else found[kind], indent=1))
         return
     for name, rows in found.items():
-        print_rows(rows, title=name)
+        # The last column is cut at the end of its line, or broken between words.
+        last = list(rows[0])[-1]
+        print_rows(
+            rows, title=name, wrap=last if long else None, cut=None if long else last,
+            leave_out=_LEAVE_OUT,
+        )  # fmt: skip
 
 
 def status(
@@ -117,6 +125,10 @@ def _progress(one: "Unfinished") -> str:
 def _name_problems(store: "Store") -> None:
     for problem in store.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
+
+
+# What a narrow terminal has no room for, the first first.
+_LEAVE_OUT = ("encoder parameters", "fraction", "precision", "source", "weight_decay", "head")
 
 
 def _methods() -> list[Row]:

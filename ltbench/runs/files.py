@@ -106,6 +106,11 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     return out.getvalue()
 
 
+def four_decimals(value: float | None) -> str:
+    """Return a number as files keep it: more decimals would differ between machines."""
+    return "" if value is None else f"{value:z.4f}"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_file(path, lambda file: file.write(text.encode()))

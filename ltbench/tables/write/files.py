@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltbench.runs.files import csv_text, write_text
+from ltbench.runs.files import csv_text, four_decimals, write_text
 from ltbench.statistics.estimates import Estimate
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.write.latex import latex
@@ -106,11 +106,6 @@ def _mean_and_half_width(estimate: Estimate | None) -> tuple[str, str]:
 def _given(value: float | None) -> float | None:
     """Return a reported value as printed; a ratio of two has four decimals."""
     return None if value is None else round(value, 4)
-
-
-def four_decimals(value: float | None) -> str:
-    """Return a number as files keep it: more decimals would differ between machines."""
-    return "" if value is None else f"{value:z.4f}"
 
 
 def _plain(text: str) -> str:
