@@ -105,6 +105,45 @@ def test_show_takes_a_name_for_a_composition_apart(ltbench):
     assert [part["name"] for part in facts["parts"]] == ["gkp_gsa", "bcl", "gkp", "gsa"]
 
 
+def test_show_has_one_table_of_parameters_with_what_each_means(ltbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = ltbench("show", "gkp_gsa").out
+    lines = text.splitlines()
+    for name in ("groups", "alpha", "cap"):
+        assert sum(line.startswith(f"{name}  ") for line in lines) == 1
+    assert len([line for line in lines if line.startswith("parameter ")]) == 1
+    assert "Z of Eq. 13" in " ".join(text.split())
+    assert max(map(len, lines)) <= 80
+    deviations = [line for line in lines if line.startswith("Deviation: ")]
+    assert len(deviations) == len(set(deviations))
+    facts = strict(ltbench("show", "ldam_drw+sam(rho=0.8)", "--json").out)
+    assert all(each["meaning"] for part in facts["parts"] for each in part["parameters"])
+    text = ltbench("show", "ldam_drw+sam(rho=0.8)").out
+    (line,) = (line for line in text.splitlines() if line.startswith("sam.rho"))
+    assert line.split()[1:3] == ["0.8", "0.05"]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_lists_have_a_line_each_within_the_terminal(ltbench, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    methods = strict(ltbench("list", "methods", "--json").out)
+    lines = ltbench("list", "methods").out.splitlines()
+    assert len([line for line in lines if line.strip()]) == len(methods) + 2
+    assert max(map(len, lines)) <= width
+    paper = next(row["paper"] for row in methods if row["name"] == "gkp_gsa")
+    assert paper not in " ".join(" ".join(lines).split())
+    assert paper in " ".join(ltbench("list", "methods", "--long").out.split())
+
+
+def test_columns_that_do_not_fit_go_by_priority_and_are_named(ltbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = ltbench("list", "datasets").out
+    assert "fashion_mnist_lt" in text
+    assert "No room for source, head; a wider terminal and --json have them." in text
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "No room" not in ltbench("list", "datasets").out
+
+
 @pytest.mark.parametrize("name", ["gsa@release", "gkp_gsa@release"])
 def test_show_lists_the_deviations_of_a_variant_not_of_its_class(ltbench, name):
     facts = strict(ltbench("show", name, "--json").out)
