@@ -40,6 +40,7 @@ def run(
     data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
+    track: Names = (),
     quiet: bool = False,
     debug: bool = False,
 ) -> "pd.DataFrame":
@@ -48,9 +49,9 @@ def run(
     The arguments are the options of `ltbench run`: `methods` and `dataset` are specifications, in
     one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
     that describes images of your own, or several, which are the data sets if none is named; `load`
-    is the file of a method of your own, or several. Finished cells are not trained again, and their
-    records are among those returned, in the order asked for; an interrupted training goes on when
-    called again.
+    is the file of a method of your own, or several; `track` names what else shows the curves.
+    Finished cells are not trained again, and their records are among those returned, in the order
+    asked for; an interrupted training goes on when called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with
@@ -76,7 +77,7 @@ def run(
     prepare(plan.jobs, workspace)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
-        workers=jobs, loaded=files, debug=debug,
+        workers=jobs, loaded=files, trackers=_listed(track), debug=debug,
     )  # fmt: skip
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, Track
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
@@ -84,7 +84,7 @@ def run(
         ),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="resnet32 or resnet8 \\[default: the data set's].")
+        str | None, typer.Option(help="Such as resnet32 or resnet110 \\[default: the data set's].")
     ] = None,
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
@@ -94,6 +94,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     load: Load = None,
+    track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show cells and estimated time; train nothing.")
     ] = False,
@@ -160,7 +161,7 @@ def run(
             return
         records, outcome = run_plan(
             plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
-            workers=jobs, loaded=load or [], debug=debug,
+            workers=jobs, loaded=load or [], trackers=track or (), debug=debug,
         )  # fmt: skip
         _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:
