@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,9 +199,34 @@ def test_data_check_prints_what_would_be_trained_on(ltbench, home):
 def test_doctor_says_that_this_machine_is_in_order_and_writes_nothing(ltbench, home):
     answer = ltbench("doctor", "--results", "not/yet")
     assert answer.code == 0, answer
-    for part in ("Python", "torch", "torchvision", "results folder", "device", "data folder"):
+    for part in ("Python", "torch", "torchvision", "results folder", "device", "data folder",
+                 "free for results", "cores"):  # fmt: skip
         assert part in answer.out
     assert not list(home.iterdir())
+
+
+def test_data_check_without_names_fails_for_no_set_that_nobody_asked_for(ltbench):
+    answer = ltbench("data", "check", "--data-root", "nowhere")
+    assert answer.code == 0
+    assert answer.err == ""
+    assert "--  cifar10_lt is not here; `ltbench data prepare cifar10_lt` brings it" in answer.out
+    assert "ok  digits_lt" in answer.out
+    asked = ltbench("data", "check", "cifar10_lt", "--data-root", "nowhere")
+    assert asked.code == 1
+    assert "download=True" not in asked.err
+
+
+def test_doctor_names_every_gpu_with_its_memory(ltbench, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties",
+        lambda index: SimpleNamespace(name=f"GPU {index}", total_memory=80 * 10**9),
+    )  # fmt: skip
+    out = ltbench("doctor").out
+    assert "ok  cuda:0: GPU 0, 80.0 GB" in out
+    assert "ok  cuda:1: GPU 1, 80.0 GB" in out
 
 
 def test_doctor_names_a_torchvision_that_does_not_fit(ltbench, monkeypatch):
@@ -250,3 +276,28 @@ def test_check_says_an_error_once_with_file_and_line_and_debug_shows_the_traceba
     assert debugged.code == 1
     assert "self.task.counts" in debugged.err
     assert "Traceback" in debugged.err
+
+
+def test_status_of_many_methods_has_a_row_a_data_set_and_long_a_row_each(
+    ltbench, monkeypatch, store, make_record, capsys
+):
+    from ltbench.cli.inspect import status
+
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"sam(rho={number})" for number in range(1, 23)]
+    for name in names[:20]:
+        store.write(make_record(name, 0, 50.0))
+    status(store.root)
+    text = capsys.readouterr().out
+    assert sum(line.startswith("sam(rho=") for line in text.splitlines()) == 20
+    for name in names[20:]:
+        store.write(make_record(name, 0, 50.0))
+    status(store.root)
+    text = capsys.readouterr().out
+    assert "sam(rho=" not in text
+    assert "22 methods in all: --long shows each." in text
+    assert len(text.splitlines()) < 8
+    status(store.root, long=True)
+    text = capsys.readouterr().out
+    assert sum(line.startswith("sam(rho=") for line in text.splitlines()) == 22
+    assert max(map(len, text.splitlines())) <= 80
