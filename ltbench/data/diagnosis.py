@@ -6,7 +6,7 @@ from typing import Any
 
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.published import DamagedError, archive_of, checked, packed_array
-from ltbench.errors import LtbenchError, first_line
+from ltbench.errors import LtbenchError, MissingDataError, first_line
 
 
 def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) -> LtbenchError:
@@ -33,8 +33,11 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     reason = first_line(problem)
     if missing:
         what = missing[0].name if folder.is_dir() else f"{folder.name}/"
-        return LtbenchError(
-            f"{name} is missing under {root} (there is no {what}; {reason}); {elsewhere}, or run "
+        told = (
+            "" if "download=True" in reason else f"; {reason}"
+        )  # torchvision's advice is not ours
+        return MissingDataError(
+            f"{name} is missing under {root} (there is no {what}{told}); {elsewhere}, or run "
             f"{prepare} where there is a network."
         )
     for path, checksum in files.items():

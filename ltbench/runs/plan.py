@@ -15,7 +15,7 @@ from ltbench.errors import LtbenchError, unknown
 from ltbench.networks import NETWORKS
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
-from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.protocol import Protocol, protocol_of, shortened
 from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.request import check_methods
@@ -55,7 +55,7 @@ class Plan:
     cells: tuple[Cell, ...]
     finished: tuple[Record, ...]
     jobs: tuple[Job, ...]
-    warnings: tuple[str, ...] = ()  # of seeds that would be joined and were computed otherwise
+    warnings: tuple[str, ...] = ()  # a shortened warm-up, seeds that other code computed
 
     def without_weights(self) -> list[str]:
         """Return a sentence on the finished cells that kept no weights, if there are any."""
@@ -122,7 +122,9 @@ def make(
     for cell, by_seed in computed.items():
         for record in store.seed_records(cell):  # those not asked for are joined to them too
             by_seed.setdefault(record.seed, provenance_of(record))
-    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(computed)))
+    told = {shortened(p, data.info): None for p, data in zip(protocols, datasets, strict=True)}
+    warnings = (*filter(None, told), *_warnings(computed))
+    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), warnings)
 
 
 def with_method(job: Job, specification: str) -> Job:

@@ -75,6 +75,7 @@ USAGE = [
     (words(device="quantum"), "no device 'quantum' here ("),
     (words(device="cuda:99"), "no device 'cuda:99' here ("),
     (words(device="meta"), "no device 'meta' here"),
+    (words(device="mps"), "ltbench does not train on Apple's GPUs (mps) yet; use --device cpu."),
     # method files
     (words(load="absent.py"), "--load absent.py: give an existing Python file"),
     (words(load="."), "--load .: give an existing Python file"),
@@ -212,7 +213,7 @@ def test_the_folder_of_data_is_the_option_then_the_variable_then_data(ltbench, m
     def under(*words):
         return ltbench("data", "check", "cifar10_lt", *words).err
 
-    assert "under data (" in under()
+    assert "under data (there is no " in under()
     monkeypatch.setenv("LTBENCH_DATA", "elsewhere")
     assert "under elsewhere (" in under()
     assert "under mine (" in under("--data-root", "mine")
