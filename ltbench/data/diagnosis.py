@@ -36,7 +36,7 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     if missing:
         what = missing[0].name if folder.is_dir() else f"{folder.name}/"
         return LtbenchError(
-            f"{name} is missing under {root} (there is no {what}; {reason}); {elsewhere}, or run "
+            f"{name} is missing under {root} (there is no {what}{_said(problem)}); {elsewhere}, or run "
             f"{prepare} where there is a network."
         )
     for path, checksum in files.items():
@@ -46,6 +46,12 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
                 f"where there is a network, or {elsewhere}."
             )
     return LtbenchError(f"{name} under {root} does not read ({reason}); {elsewhere}.")
+
+
+def _said(problem: Exception) -> str:
+    """Return what went wrong in words, without torchvision's advice to its own callers."""
+    reason = first_line(problem)
+    return "" if "download=True" in reason else f"; {reason}"
 
 
 def misplaced(root: Path, reader: Any) -> Path | None:

@@ -191,6 +191,7 @@ def test_missing_data_is_named_with_the_folder_and_the_ways_to_get_it(ltbench, r
     answer = ltbench("data", "check", name, "--data-root", "nowhere")
     assert answer.code == 1
     assert answer.err.startswith(f"FAIL  {name} is missing under nowhere")
+    assert "download=True" not in answer.err  # torchvision's advice to its own callers
     assert answer.err.count("\n") == 1
     assert not [path for path in home.rglob("*") if path.is_file()]
 
