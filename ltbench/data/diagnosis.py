@@ -36,8 +36,8 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     if missing:
         what = missing[0].name if folder.is_dir() else f"{folder.name}/"
         return LtbenchError(
-            f"{name} is missing under {root} (there is no {what}{_said(problem)}); {elsewhere}, or run "
-            f"{prepare} where there is a network."
+            f"{name} is missing under {root} (there is no {what}{_said(problem)}); {elsewhere}, or "
+            f"run {prepare} where there is a network."
         )
     for path, checksum in files.items():
         if damage := _damage(path, checksum):
