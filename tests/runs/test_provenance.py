@@ -109,6 +109,12 @@ def test_seeds_of_different_versions_of_a_method_are_not_one_method():
     assert mixed_versions({0: one, 1: two}) == "seed 0 by version 1 and seed 1 by version 2 of mine"
 
 
+def test_seeds_of_other_pixels_are_told_apart_and_unknown_ones_are_not():
+    one, two = (computed()._replace(pixels=digit * 64) for digit in "12")
+    assert mixed_versions({0: one, 1: two, 2: computed()}) == "seed 0 and seed 1 on other images"
+    assert mixed_versions({0: one, 1: one, 2: computed()}) == ""
+
+
 # where seeds are joined
 
 

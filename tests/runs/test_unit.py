@@ -1,5 +1,6 @@
 """A record, its curves and its logits: one unit, which stands or is replaced as a whole."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -46,6 +47,19 @@ def test_a_file_that_is_another_is_named_and_a_missing_one_is_none(store, old):
         find(store, old, "curves")
     store.logits_path(old.fingerprint).unlink()
     assert find(store, old, "logits") is None
+
+
+def test_a_link_or_a_pipe_in_a_files_place_is_no_file_of_the_record(store, make_record, tmp_path):
+    store.write(make_record())
+    place = store.curves_path(Cell.of(make_record()))
+    (tmp_path / "secret").write_bytes(OLD["curves"])
+    place.symlink_to(tmp_path / "secret")
+    with pytest.raises(LtbenchError, match="it is no regular file"):
+        find(store, make_record(), "curves")
+    place.unlink()
+    os.mkfifo(place)  # reading it would wait for ever
+    with pytest.raises(LtbenchError, match="it is no regular file"):
+        find(store, make_record(), "curves")
 
 
 def test_a_record_from_before_the_hashes_has_what_lies_beside_it(store, make_record):
