@@ -81,7 +81,7 @@ USAGE = [
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
     (["list", "--load", "absent.py"], "--load absent.py: give an existing Python file"),
-    (["show", "cee"], "unknown method 'cee'; did you mean ce?"),
+    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
     (["show", "posthoc_logit_adjustment(taw=1)"], "unknown parameter of posthoc_logit_adjustment"),
