@@ -13,6 +13,7 @@ from rich.console import Console
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Data, Load, Results
 from ltbench.cli.views.rows import Row, load_data, load_files, print_rows, read_files
+from ltbench.errors import unknown
 
 if TYPE_CHECKING:
     from ltbench.api.method import Method
@@ -31,6 +32,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Explain a method: paper, equations, parameters, deviations, cost; or a data set's facts."""
+    from ltbench.api.signatures import names
     from ltbench.data.catalog import CATALOG
     from ltbench.runs.request import check_methods
 
@@ -39,6 +41,10 @@ def show(
         facts = _dataset_facts(name)
     else:
         read_files(load)
+        if name.isidentifier() and name not in names():
+            known = [*names(), *CATALOG]
+            own = "A method of your own comes with --load mine.py."
+            raise unknown("method or data set", name, known, own)
         check_methods([name])
         load_files(load)
         facts = _method_facts(name, results)

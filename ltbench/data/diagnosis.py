@@ -33,12 +33,9 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     reason = first_line(problem)
     if missing:
         what = missing[0].name if folder.is_dir() else f"{folder.name}/"
-        told = (
-            "" if "download=True" in reason else f"; {reason}"
-        )  # torchvision's advice is not ours
         return MissingDataError(
-            f"{name} is missing under {root} (there is no {what}{told}); {elsewhere}, or run "
-            f"{prepare} where there is a network."
+            f"{name} is missing under {root} (there is no {what}{_said(problem)}); {elsewhere}, or "
+            f"run {prepare} where there is a network."
         )
     for path, checksum in files.items():
         try:
@@ -49,6 +46,12 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
                 f"{prepare} where there is a network, or {elsewhere}."
             )
     return LtbenchError(f"{name} under {root} does not read ({reason}); {elsewhere}.")
+
+
+def _said(problem: Exception) -> str:
+    """Return what went wrong in words, without torchvision's advice to its own callers."""
+    reason = first_line(problem)
+    return "" if "download=True" in reason else f"; {reason}"
 
 
 def misplaced(root: Path, reader: Any) -> Path | None:

@@ -82,7 +82,7 @@ USAGE = [
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
     (["list", "--load", "absent.py"], "--load absent.py: give an existing Python file"),
-    (["show", "cee"], "unknown method 'cee'; did you mean ce?"),
+    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
     (["show", "posthoc_logit_adjustment(taw=1)"], "unknown parameter of posthoc_logit_adjustment"),
@@ -192,6 +192,7 @@ def test_missing_data_is_named_with_the_folder_and_the_ways_to_get_it(ltbench, r
     answer = ltbench("data", "check", name, "--data-root", "nowhere")
     assert answer.code == 1
     assert answer.err.startswith(f"FAIL  {name} is missing under nowhere")
+    assert "download=True" not in answer.err  # torchvision's advice to its own callers
     assert answer.err.count("\n") == 1
     assert not [path for path in home.rglob("*") if path.is_file()]
 

@@ -185,7 +185,7 @@ BROKEN = {
         def losses(self, outputs, batch, clock):
             return super().losses(outputs, batch, clock) * torch.rand(len(batch.targets))
         """,
-        "two calls of losses on the same outputs differ",
+        "two calls of losses on the same outputs differ; draw from clock.generator there",
     ),
     "losses that remember": (
         "purity",
