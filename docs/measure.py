@@ -44,16 +44,12 @@ def seconds(specification: str) -> float:
     """Return the seconds of processor time that one run takes."""
     info = dataset("cifar10_lt", None).info
     protocol = protocol_of("fast", info)
-    counts = class_counts(HEAD, info.classes, 100)
+    counts = torch.tensor(class_counts(HEAD, info.classes, 100))
     draw = torch.Generator().manual_seed(0)
-
-    def subset(sizes: torch.Tensor) -> Subset:
-        labels = torch.arange(len(sizes)).repeat_interleave(sizes)
-        shape = (len(labels), *info.shape)
-        return Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
-
-    data = Split(subset(torch.tensor(counts)), subset(torch.ones(len(counts)).long()), None,
-                 tuple(counts), "made up")  # fmt: skip
+    train, test = (
+        Subset.noise(sizes, info.shape, draw) for sizes in (counts, torch.ones_like(counts))
+    )
+    data = Split(train, test, None, tuple(counts.tolist()), "made up")
     recipe = replace(protocol.recipe(), epochs=EPOCHS, warmup_epochs=1)
     settings = Settings(info, "resnet8", recipe, protocol.precision, EPOCHS, 0, torch.device("cpu"))
     work = Training(build(specification), data, settings)

@@ -34,6 +34,7 @@ from ltbench.data.readers import Split, load
 from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import optimiser_for
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of
 
 TABLE = Path(__file__).resolve().parent / "readings.csv"
@@ -432,8 +433,7 @@ def write(study: str, rows: Iterator[Row]) -> None:
     new = [[study, setting, epoch, name, f"{value:.4g}"] for setting, epoch, name, value in rows]
     old = list(csv.reader(TABLE.read_text().splitlines()))[1:] if TABLE.exists() else []
     table = sorted([*(row for row in old if row[0] != study), *new], key=lambda row: row[0])
-    with TABLE.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *table])
+    TABLE.write_text(csv_text([COLUMNS, *table]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ crop and on test images: one line an epoch, kind of images, form and shot group.
 LTBENCH_DATA says.
 """
 
-import csv
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +24,7 @@ from ltbench.data.catalog import dataset
 from ltbench.data.readers import load
 from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of
 
 PER_CLASS = {"crop": 16, "test": 20}  # images at most
@@ -72,8 +72,7 @@ def main(method: str, data_name: str, epochs: int, folder: Path) -> None:
         train(work, folder)
     classes, network = work.task.num_classes, work.network.eval()
     with (folder / "quality.csv").open("w", newline="", buffering=1) as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
+        file.write(csv_text([COLUMNS]))
         for path in sorted(folder.glob("epoch*.pt")):
             epoch = int(path.stem.removeprefix("epoch"))
             network.load_state_dict(torch.load(path, weights_only=True))
@@ -90,7 +89,7 @@ def main(method: str, data_name: str, epochs: int, folder: Path) -> None:
                     for name, member in work.task.shots.items():
                         if member.any():
                             means = [f"{term[member].nanmean():.5g}" for term in terms]
-                            rows.writerow([epoch, kind, form, name, *means])
+                            file.write(csv_text([(epoch, kind, form, name, *means)]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import hashlib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,14 @@ import typer
 def path_of(text: str | Path) -> Path:
     """Return the path that a user wrote, `~` being the home folder."""
     return Path(text).expanduser()
+
+
+class TrackerName(StrEnum):
+    """What shows curves beside ltbench."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
 
 
 Results = Annotated[
@@ -45,6 +54,12 @@ Output = Annotated[
     typer.Option(
         "--output", parser=path_of, metavar="PATH",
         help="Folder for the files \\[default: one in the results folder].",
+    ),
+]  # fmt: skip
+Track = Annotated[
+    list[TrackerName] | None,
+    typer.Option(
+        "--track", help="Show the curves there too; needs its package; may be repeated.",
     ),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

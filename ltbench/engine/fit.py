@@ -89,6 +89,7 @@ class Training:
             return False
         try:
             self.progress = Progress(**content["progress"])
+            self.progress.check([stage.recipe.epochs for stage in self.stages])
             for position in range(1, min(self.progress.stage + 1, len(self.stages))):
                 self._begin_stage(position)
             self.network.load_state_dict(content["network"])
@@ -184,7 +185,8 @@ class Training:
             # Columns in this order; a method's names never hide the engine's.
             row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
-            observe(self._report(0, len(losses), 0.0, loss=row["loss"], top1=row.get("top1")))
+            told = {"loss": row["loss"], "top1": row.get("top1"), "curves": dict(row)}
+            observe(self._report(0, len(losses), 0.0, **told))
             yield optimiser
 
     def _begin_stage(self, position: int) -> None:
@@ -218,9 +220,7 @@ class Training:
             raise DivergedError(self.progress.epochs_done, self._steps)
         return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
 
-    def _report(
-        self, step: int, steps: int, running: float, **ended: float | None
-    ) -> ProgressEvent:
+    def _report(self, step: int, steps: int, running: float, **ended: Any) -> ProgressEvent:
         p = self.progress
         train_seconds = p.train_seconds + running
         return ProgressEvent(
