@@ -378,15 +378,11 @@ def cost_of_groups() -> Iterator[Row]:
     clock = Clock("train", 3, 30, 1, 42, 0, work.stages[0].recipe)
     step = Step(method, work.network.train(), batch, clock, work.autocast)
     members = rule.class_groups[batch.targets]
-    losses = step.losses(step.forward())
-    gradients = exact_gradients(again(step), members)[1]
+    gradients = exact_gradients(step, members)[1]
     shares = (members.bincount() / len(members)).tolist()
     moved = Segments(rule.perturbations(step, gradients, shares), members)
     parts: dict[str, Callable[[], object]] = {
         "forward pass": lambda: step.losses(step.forward()),
-        "backward pass of a group": lambda: step.gradients(
-            losses[members == 0].mean(), retain=True
-        ),
         "displacements": lambda: rule.perturbations(step, gradients, shares),
         "segmented forward pass": lambda: step.losses(step.forward(moved)),
         "segmented step": lambda: step.descend(step.losses(step.forward(moved)).mean()),
