@@ -1,15 +1,13 @@
 """`ltbench evaluate`: finished runs in other ways, from their stored logits."""
 
-import re
 import sys
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import Data, Load, Results, path_of
+from ltbench.cli.options import Data, Load, Results, chosen, path_of
 from ltbench.cli.views.evaluation import Confusions, write_rows
 from ltbench.cli.views.rows import Format, load_data, load_files
 from ltbench.errors import LtbenchError, UsageError
@@ -83,7 +81,7 @@ def evaluate(
     grid = _grid(thresholds, priors, posthoc, temperature, bins)
     predictions = None if confusion is None else _confusions(confusion, grid)
     store = Store(results)
-    records = _chosen(store.records(), methods, dataset, protocol)
+    records = chosen(store.records(), methods, dataset, protocol)
     rows: list[dict[str, Any]] = []
     used: list[Record] = []
     lacking: list[Record] = []
@@ -191,26 +189,3 @@ def _thresholds(text: str) -> tuple[int, int]:
     if few > many + 1:
         raise UsageError(f"--thresholds {text}: a class would be many and few; exchange them.")
     return many, few
-
-
-def _chosen(
-    records: Iterable["Record"], methods: str | None, dataset: str | None, protocol: str | None
-) -> list["Record"]:
-    """Return the records that the filters let through; raises LtbenchError where none is left."""
-    from ltbench.api.registry import build, describe
-    from ltbench.data.catalog import dataset as dataset_of
-
-    named = None if methods is None else {describe(build(each)) for each in split(methods)}
-    sets = None if dataset is None else split(dataset)
-    # A name alone means every ratio.
-    exact = {each if "(" not in each else str(dataset_of(each)) for each in sets or []}
-    found = [
-        record
-        for record in records
-        if (named is None or record.method in named)
-        and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
-        and (protocol is None or record.protocol == protocol)
-    ]
-    if not found:
-        raise LtbenchError("no record fits; `ltbench status` lists those that there are.")
-    return found

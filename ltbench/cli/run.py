@@ -89,6 +89,13 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
+        ),
+    ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
@@ -118,8 +125,9 @@ def run(
     store, names = Store(results), split(methods or "")
     own = load_data(data, data_root)
     sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
-    beside = any((names, sets, imbalance, network, validation, force))
-    lacking = _table_of(table, beside, bool(names and sets))
+    lacking = _table_of(
+        table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
+    )
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
@@ -133,6 +141,7 @@ def run(
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.whole_plan import run_plan
+    from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
 
@@ -146,8 +155,8 @@ def run(
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
-        _say(plan.warnings)
-        workspace = Workspace(results, root_of(data_root), device)
+        _say([*plan.warnings, *(plan.without_weights() if keep else ())])
+        workspace = Workspace(results, root_of(data_root), device, keep=Keep.parse(keep))
         prepared = prepare(plan.jobs, workspace, download=not dry_run)
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
