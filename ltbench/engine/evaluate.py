@@ -9,6 +9,7 @@ from ltbench.api.method import Method
 from ltbench.data.feed import Feed
 from ltbench.engine.isolation import seeded
 from ltbench.engine.precision import Autocast
+from ltbench.errors import LtbenchError
 
 
 def finalised(method: Method, network: nn.Module) -> nn.Module:
@@ -25,9 +26,23 @@ def finalised(method: Method, network: nn.Module) -> nn.Module:
 @torch.no_grad()
 @seeded(0, "predict")
 def logits_of(method: Method, final: nn.Module, feed: Feed, autocast: Autocast) -> Tensor:
-    """Return a method's logits [N, C] over a subset, in float32, by a finalised network."""
-    parts = []
+    """Return a method's logits [N, C] over a subset, in float32, by a finalised network.
+
+    Raises LtbenchError for logits of another shape.
+    """
+    parts, classes = [], method.task.num_classes
     for batch in feed.clean():
         with autocast():
-            parts.append(method.predict(final, batch.images).float())
-    return method.adjust_logits(torch.cat(parts))
+            logits = method.predict(final, batch.images).float()
+        parts.append(_of_shape(logits, (len(batch.images), classes), "predict"))
+    whole = torch.cat(parts)
+    return _of_shape(method.adjust_logits(whole), (len(whole), classes), "adjust_logits")
+
+
+def _of_shape(logits: Tensor, shape: tuple[int, int], hook: str) -> Tensor:
+    if logits.shape != shape:
+        raise LtbenchError(
+            f"{hook} returned logits of shape {list(logits.shape)}; "
+            f"it must be [N, C], here {list(shape)}."
+        )
+    return logits

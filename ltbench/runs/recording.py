@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import torch
 
+from ltbench.api.compose import name_of
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
 from ltbench.api.task import Task
@@ -13,7 +14,7 @@ from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.metrics import scores_of
 from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
@@ -98,7 +99,7 @@ def _taken(record: Record, store: Store) -> Record:
 
 
 def record_failure(
-    error: Exception, cells: Iterable[Cell], device: torch.device, store: Store
+    error: BaseException, cells: Iterable[Cell], device: torch.device, store: Store
 ) -> None:
     """Write for every cell why it has no record; the caller raises the error."""
     diverged = error if isinstance(error, DivergedError) else None
@@ -156,7 +157,18 @@ def _deviations(method: Method, protocol: Protocol, environments: int) -> list[s
         ours.append("forward passes in bfloat16 autocast over float32 weights")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
-    return ours + [line for part in parts_of(method) for line in part.deviations]
+    return ours + [line for part in parts_of(method) for line in stated_deviations(part)]
+
+
+def stated_deviations(part: Method) -> tuple[str, ...]:
+    """Return where a part says that it departs from its paper; raises UsageError for no texts."""
+    stated = part.deviations
+    if not isinstance(stated, tuple | list) or not all(isinstance(each, str) for each in stated):
+        raise UsageError(
+            f"{name_of(part)} has deviations that are no tuple of texts; "
+            'write deviations = ("one sentence",).'
+        )
+    return tuple(stated)
 
 
 def _now() -> str:

@@ -9,6 +9,7 @@ The path is a slug for people; the record is the truth. `work` is scratch and no
 """
 
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -170,7 +171,21 @@ class Store:
 
     def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:
         """Yield the files that are named as records are, in path order."""
+        self._check_readable()
         return filter(is_record, sorted((self.root / "runs").glob(f"{under}/seed*.json")))
+
+    def _check_readable(self) -> None:
+        """Raise LtbenchError where records cannot be looked for: a search finds nothing there."""
+        for folder in (self.root, self.root / "runs"):
+            try:
+                os.scandir(folder).close()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            except OSError as error:
+                raise LtbenchError(
+                    f"{folder} may not be read ({error.strerror}); change its permissions, or "
+                    "name another folder with --results."
+                ) from None
 
     def records(self, name: str = "") -> Iterator[Record]:
         """Yield every readable record in path order; the others are named in `problems`.

@@ -72,7 +72,7 @@ def put(
                     path.unlink(missing_ok=True)
         raise
     for path in staged:
-        _settle(path)
+        settle(path)
     store.failure_path(cell).unlink(missing_ok=True)
 
 
@@ -84,7 +84,7 @@ def find(store: Store, record: Record, kind: str) -> Path | None:
     place, digest = PLACES[kind](store, record), record.files.get(kind)
     if record.files and digest is None:
         return None
-    if digest is not None and (staged := _staged(place, digest)).exists() and not _settle(staged):
+    if digest is not None and (staged := _staged(place, digest)).exists() and not settle(staged):
         return staged
     try:
         if not stat.S_ISREG(place.lstat().st_mode):
@@ -142,7 +142,7 @@ def _staged(place: Path, digest: str) -> Path:
     return place.with_name(f"{place.name}.{digest[:12]}.new")
 
 
-def _settle(staged: Path) -> bool:
+def settle(staged: Path) -> bool:
     """Give a file whose record is written its place; returns whether the store let it."""
     place = staged.with_name(staged.name.rsplit(".", 2)[0])
     try:

@@ -72,14 +72,14 @@ def test_a_record_from_before_the_hashes_has_what_lies_beside_it(store, make_rec
 def test_a_reader_finds_the_new_unit_whose_files_have_not_their_places_yet(
     store, old, make_record, monkeypatch
 ):
-    monkeypatch.setattr(unit, "_settle", lambda path: (_ for _ in ()).throw(Crash()))
+    monkeypatch.setattr(unit, "settle", lambda path: (_ for _ in ()).throw(Crash()))
     with pytest.raises(Crash):
         write_unit(store, make_record(), NEW, store.content(Cell.of(old)))
     monkeypatch.undo()
     assert store.curves_path(Cell.of(old)).read_bytes() == OLD["curves"]  # as the kill left it
     found = store.read(Cell.of(old))
     with monkeypatch.context() as patch:  # the store may only be read
-        patch.setattr(unit, "_settle", lambda path: False)
+        patch.setattr(unit, "settle", lambda path: False)
         assert contents(store, found) == NEW
     recover(store, Cell.of(old), [old.fingerprint])
     assert store.curves_path(Cell.of(old)).read_bytes() == NEW["curves"]
