@@ -30,6 +30,15 @@ class Subset:
     images: Tensor
     labels: Tensor
 
+    @classmethod
+    def noise(
+        cls, counts: Tensor, shape: tuple[int, int, int], generator: torch.Generator
+    ) -> "Subset":
+        """Return random bytes as images of a shape, counts[c] of class c, class by class."""
+        labels = torch.arange(len(counts)).repeat_interleave(counts)
+        size = (len(labels), *shape)
+        return cls(torch.randint(256, size, generator=generator, dtype=torch.uint8), labels)
+
     def to(self, device: torch.device) -> "Subset":
         """Return a copy of the subset on a device."""
         return Subset(self.images.to(device, copy=True), self.labels.to(device, copy=True))

@@ -31,7 +31,7 @@ class _ConflictError(ValueError):
 
 
 def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[MergeResult]:
-    """Add what is new and sound, and yield what became of every file; `dry_run` writes nothing.
+    """Add new and sound records, and yield the result of every file; `dry_run` writes nothing.
 
     Files are written as they came, so an environment stays what its laboratory recorded. Raises
     LtbenchError when the store cannot be written.

@@ -31,7 +31,7 @@ _SHA256, _FINGERPRINT = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
 
 
 def check(record: Record) -> str:
-    """Return what cannot be checked here; raises ValueError for a record that is not sound."""
+    """Return which checks need what is not here, or nothing; raises ValueError if one fails."""
     _check_size(record)
     _check_texts(record)
     try:

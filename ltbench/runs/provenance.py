@@ -19,7 +19,7 @@ class Provenance(NamedTuple):
 
 
 def provenance_of(record: Record) -> Provenance:
-    """Return what computed a record."""
+    """Return the provenance that a record states."""
     here = record.environment
     return Provenance(
         tuple(sorted(record.versions.items())),

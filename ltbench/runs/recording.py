@@ -27,9 +27,12 @@ from ltbench.runs.unit import TakenError, set_aside, write_unit
 
 
 def record_cell(
-    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None
-) -> Record:
+    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None,
+    weights: bytes | None = None,
+) -> Record:  # fmt: skip
     """Evaluate a trained network for one cell; write curves, logits and the record, as one unit.
+
+    `weights` is the file of weights that the unit keeps, if it does.
 
     It takes the place of `before`, what was there when the training began. What has come since is
     kept: returned where it says the same, else TakenError is raised.
@@ -79,6 +82,8 @@ def record_cell(
         "curves": curves_csv(progress.curves),
         "logits": logits_npz((logits, feed.subset.labels), held_out),
     }
+    if weights is not None:
+        files["weights"] = weights
     try:
         return write_unit(store, record, files, before)
     except TakenError:

@@ -24,6 +24,7 @@ from ltbench.runs.store import Cell, Store
 PLACES: dict[str, Callable[[Store, Record], Path]] = {
     "curves": lambda store, record: store.curves_path(Cell.of(record)),
     "logits": lambda store, record: store.logits_path(record.fingerprint),
+    "weights": lambda store, record: store.weights_path(Cell.of(record)),
 }
 
 
