@@ -30,7 +30,7 @@ def logits_of(method: Method, final: nn.Module, feed: Feed, autocast: Autocast) 
 
     Raises LtbenchError for logits of another shape.
     """
-    parts, classes = [], method.task.num_classes
+    parts, classes = [], feed.info.classes
     for batch in feed.clean():
         with autocast():
             logits = method.predict(final, batch.images).float()

@@ -139,10 +139,7 @@ class Store:
         return path
 
     def content(self, cell: Cell) -> bytes | None:
-        """Return the bytes in the place of a cell's record, None if nothing is there.
-
-        Of what does not read, as a folder, no bytes.
-        """
+        """Return the bytes in a record's place: None if nothing is there, b"" of a folder."""
         try:
             return content_of(self.path(cell))
         except FileNotFoundError:
@@ -184,13 +181,13 @@ class Store:
         for folder in (self.root, self.root / "runs"):
             try:
                 os.scandir(folder).close()
-            except (FileNotFoundError, NotADirectoryError):
-                return
-            except OSError as error:
+            except PermissionError as error:
                 raise LtbenchError(
                     f"{folder} may not be read ({error.strerror}); change its permissions, or "
                     "name another folder with --results."
                 ) from None
+            except OSError:  # there is none
+                return
 
     def records(self, name: str = "") -> Iterator[Record]:
         """Yield every readable record in path order; the others are named in `problems`.

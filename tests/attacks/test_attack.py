@@ -4,6 +4,7 @@
 kills are `tests/runs/kill_driver.py`'s. The draws are the same every time.
 """
 
+import copy
 import io
 import json
 import os
@@ -84,7 +85,7 @@ def mutated(text: str, dice: random.Random) -> str:
     for _ in range(dice.randint(1, 3)):
         path = dice.choice([each for each in places(content) if each])
         try:
-            put(content, path, dice.choice(HOSTILE))
+            put(content, path, copy.deepcopy(dice.choice(HOSTILE)))
         except (KeyError, IndexError, TypeError):
             continue
     return json.dumps(content)
@@ -151,7 +152,7 @@ def test_hostile_names_in_an_archive_write_nowhere_else(sound, tmp_path):
     parts = ["..", ".", "", "/", "\\", "runs", "a", "C:", "seed0.json", "seed0.csv", "a\x00b", "~",
              "con", "\u202e", "x" * 300, "seed²5.json", "%2e%2e"]  # fmt: skip
     for _ in range(number):
-        name = "/".join(dice.choice(parts) for _ in range(dice.randint(1, 8)))
+        name = "/".join(dice.choice(parts) for _ in range(dice.randint(1, 8))) or "."
         files = {name: dice.choice(sound).encode()}
         manifest = {
             "format": "ltbench bundle 1", "schema_version": 1, "ltbench": "0", "records": 1,

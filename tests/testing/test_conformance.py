@@ -183,6 +183,16 @@ BROKEN = {
         def losses(self, outputs, batch, clock):
             return super().losses(outputs, batch, clock) * torch.rand(len(batch.targets))
         """,
+        "losses draws random numbers of its own, as dropout does, so two calls differ; "
+        "draw from clock.generator, or in forward",
+    ),
+    "losses that differ by the time": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().losses(outputs, batch, clock) + self.calls
+        """,
         "two calls of losses on the same outputs differ",
     ),
     "losses that remember": (
