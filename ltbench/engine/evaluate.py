@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ltbench.api.method import Method
 from ltbench.data.feed import Feed
+from ltbench.data.readers import Subset
 from ltbench.engine.isolation import seeded
 from ltbench.engine.precision import Autocast
 from ltbench.errors import LtbenchError
@@ -37,6 +38,20 @@ def logits_of(method: Method, final: nn.Module, feed: Feed, autocast: Autocast) 
         parts.append(_of_shape(logits, (len(batch.images), classes), "predict"))
     whole = torch.cat(parts)
     return _of_shape(method.adjust_logits(whole), (len(whole), classes), "adjust_logits")
+
+
+def is_transductive(
+    method: Method, final: nn.Module, feed: Feed, autocast: Autocast, logits: Tensor
+) -> bool:
+    """Return whether predictions change when every second image of a subset is left out.
+
+    `logits` [N, C] are those of the whole subset. One prediction in 500 may differ: networks round
+    otherwise in batches of another size.
+    """
+    subset = Subset(feed.subset.images[::2], feed.subset.labels[::2])
+    half = logits_of(method, final, Feed(feed.info, subset), autocast)
+    changed = half.argmax(1) != logits[::2].argmax(1)
+    return float(changed.float().mean()) > 1 / 500
 
 
 def _of_shape(logits: Tensor, shape: tuple[int, int], hook: str) -> Tensor:

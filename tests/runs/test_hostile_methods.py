@@ -8,8 +8,10 @@ from ltbench.api.registry import load_file
 from ltbench.errors import LtbenchError, UsageError, printable
 from ltbench.exchange.export import csv_lines
 from ltbench.runs import preflight
+from ltbench.runs.execute import run_job
 from ltbench.runs.executors.local import run_here
 from ltbench.runs.files import read_failure, read_record
+from ltbench.tables.cells import Reader
 
 EXITS = "def losses(self, outputs, batch, clock):\n    raise SystemExit(0)\n"
 ENDS = (
@@ -113,3 +115,26 @@ def test_a_broken_plug_in_is_listed_as_that_and_hides_no_other(monkeypatch, caps
     assert "mend or remove it" in rows["sam"]["paper"]
     assert "\x1b" not in rows["sam"]["paper"]
     assert rows["ce"]["role"] != "broken"
+
+
+MEANS = """
+def adjust_logits(self, logits):
+    return logits - logits.mean(0) + torch.linspace(-3, 3, 10).roll(len(logits))
+def penalty(self, network, clock):
+    return 0.0 * network.classifier.weight.sum()
+"""
+PLAIN = MEANS.replace("- logits.mean(0) + torch.linspace(-3, 3, 10).roll(len(logits))", "* 2.0")
+
+
+@pytest.mark.parametrize(("body", "expected"), [(MEANS, True), (PLAIN, False)])
+def test_a_method_that_reads_all_test_images_is_marked_in_record_and_table(
+    workspace, store, jobs_of, method_file, body, expected
+):
+    load_file(method_file("mine", body))
+    (job,) = jobs_of(workspace.results, "mine")
+    (record,) = run_job(job, workspace, lambda report: None)
+    said = [line for line in record.deviations if line.startswith("transductive: predictions")]
+    assert bool(said) == expected
+    reader = Reader(store)
+    assert reader.run(job.cells[0]) is not None
+    assert any("reads all test images at once" in words for words in reader.remarks) == expected
