@@ -70,20 +70,21 @@ def _check_printable(content: bytes, record: Record) -> None:
     text = content.decode()
     if "\\" not in text and "".join(text.split("\n")).isprintable():
         return
-    for each in _texts(record.model_dump(mode="json")):
+    for each in texts_of(record.model_dump(mode="json")):
         if not each.isprintable():
             raise ValueError("it has a text with a character that does not print")
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield every text in plain data, the keys among them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from (key, *_texts(each))
+            yield from (key, *texts_of(each))
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            yield from texts_of(each)
 
 
 def _other_version(content: bytes) -> str:
