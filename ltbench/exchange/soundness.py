@@ -15,7 +15,7 @@ from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset, dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import UsageError
-from ltbench.networks import NETWORKS
+from ltbench.networks import check_network
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record
@@ -120,8 +120,10 @@ def _texts(value: Any) -> Iterator[str]:
 def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
     if (str(data), protocol.specification) != (record.dataset, record.protocol):
         raise ValueError("its data set or protocol is not written in canonical form")
-    if record.network not in NETWORKS:
-        raise ValueError(f"this version has no network {record.network}")
+    try:
+        check_network(record.network)
+    except UsageError as error:
+        raise ValueError(f"this version cannot run it: {error}") from None
     if record.seed > LARGEST_SEED:
         raise ValueError(f"its seed is above {LARGEST_SEED}, which no run has")
     first = record.first_stage
