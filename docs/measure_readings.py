@@ -27,7 +27,8 @@ from ltbench.api.perturb import Perturbation, Segments
 from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.data.catalog import dataset
-from ltbench.data.readers import data_root, load
+from ltbench.data.readers import load
+from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import optimiser_for
 from ltbench.runs.protocol import protocol_of

@@ -4,6 +4,8 @@ import importlib
 import json
 import platform
 import sys
+import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ltbench.data.readers import Split
 
 _LISTED = 20  # classes whose counts are all said
+_EVERY = 5.0  # seconds between two words on how far packing is
 
 app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
 Names = Annotated[
@@ -33,7 +36,10 @@ def check(
     imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Read data sets that lie here, verify their checksums, and print what would be trained on."""
+    """Read data sets that lie here, verify their checksums, and print what would be trained on.
+
+    Large sets are compared byte by byte with what was packed; without names they are left out.
+    """
     _visit(names, imbalance, data_root, download=False)
 
 
@@ -41,10 +47,63 @@ def check(
 def prepare(
     names: Names = None,
     imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path_of,
+            metavar="PATH",
+            help="Folder of a large set's images, as its archives unpack.",
+        ),
+    ] = None,
+    lists: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Folder of its published lists."),
+    ] = None,
+    other_lists: Annotated[
+        bool,
+        typer.Option("--other-lists", help="Take lists of other images, if counts are published."),
+    ] = False,
     data_root: DataRoot = None,
 ) -> None:
-    """Download what is missing, with torchvision's MD5 check, then do as `check` does."""
+    """Download what is missing, or pack a large set's images; then do as `check` does."""
+    if images is not None or lists is not None:
+        _pack(names or [], images, lists, data_root, verify=not other_lists)
     _visit(names, imbalance, data_root, download=True)
+
+
+def _pack(
+    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
+) -> None:
+    """Pack the images of one data set that comes as lists, saying how far it is."""
+    from ltbench.data.catalog import dataset
+    from ltbench.data.listed import READER, prepare
+    from ltbench.data.root import data_root
+    from ltbench.errors import UsageError
+
+    info = dataset(names[0]).info if len(names) == 1 else None
+    if info is None or info.reader != READER or images is None or lists is None:
+        raise UsageError(
+            "--images and --lists go together, with the name of one data set that comes as lists, "
+            "such as imagenet_lt."
+        )
+
+    def say(part: str, count: int, done: int) -> None:
+        print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
+
+    prepare(info, data_root(given), images, lists, _seldom(say), verify=verify)
+
+
+def _seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Pass on what is said every few seconds, and the end of a part."""
+    last = 0.0
+
+    def heard(part: str, count: int, done: int) -> None:
+        nonlocal last
+        if done == count or time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            say(part, count, done)
+
+    return heard
 
 
 @app.command()
@@ -58,8 +117,8 @@ def describe(
     output: Output = None,
 ) -> None:
     """Show a data set's facts, and draw its tail and sample images."""
+    from ltbench.data.loading import load
     from ltbench.data.own import classes_of
-    from ltbench.data.readers import load
     from ltbench.data.root import data_root as root_of
     from ltbench.figures.data_set import draw_counts, draw_samples
     from ltbench.figures.style import save, style
@@ -131,15 +190,19 @@ def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
     from ltbench.data.catalog import CATALOG
+    from ltbench.data.listed import READER, compare
+    from ltbench.data.loading import load
     from ltbench.data.profile import SHOTS, shot_groups
-    from ltbench.data.readers import load
     from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, UsageError
 
     failed = False
-    for name in names or list(CATALOG):
+    others = [name for name, info in CATALOG.items() if not info.listed]
+    for name in names or others:
         dataset = _named(name, imbalance, given)
         try:
+            if dataset.info.reader == READER and not download:
+                compare(dataset.info, data_root(given))
             split = load(dataset, data_root(given), download=download)
         except UsageError:
             raise

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -32,14 +32,39 @@ class Subset:
         """Return a copy of the subset on a device."""
         return Subset(self.images.to(device, copy=True), self.labels.to(device, copy=True))
 
+    def leading(self, count: int) -> "Subset":
+        """Return the first images."""
+        return Subset(self.images[:count], self.labels[:count])
+
+    def pictures(self, indices: Tensor, side: int) -> Tensor:
+        """Return the images at some indices; their side is what it is."""
+        return self.images[indices]
+
+
+class Source(Protocol):
+    """Images of one part, in memory or not; their labels [N] in int64."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Return the labels."""
+
+    def to(self, device: torch.device) -> Self:
+        """Return the images as they serve a device."""
+
+    def leading(self, count: int) -> Self:
+        """Return the first images."""
+
+    def pictures(self, indices: Tensor, side: int) -> Tensor:
+        """Return the images at some indices, not augmented, uint8 [n, C, side, side]."""
+
 
 @dataclass(frozen=True)
 class Split:
     """A long-tailed training set, the test set, and perhaps images to select on."""
 
-    train: Subset
-    test: Subset
-    validation: Subset | None  # held-out training images, else the set's own
+    train: Source
+    test: Source
+    validation: Source | None  # held-out training images, else the set's own
     class_counts: tuple[int, ...]  # of `train`
     indices_sha256: str  # of the training indices in the data set's own order
     held_out: int = 0  # training images of each class in `validation`

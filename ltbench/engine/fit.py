@@ -21,6 +21,7 @@ from ltbench.api.task import Task
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.feed import Feed
 from ltbench.data.readers import Split
+from ltbench.data.stream import feed_of
 from ltbench.engine.build import begin_stage, build
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
@@ -63,9 +64,9 @@ class Training:
         held, info = split.validation, settings.info
         counts = torch.tensor(split.class_counts, device=device)
         self.task = Task(counts, split.held_out, info.many_above, info.few_below)
-        self.train = Feed(settings.info, split.train.to(device))
-        self.test = Feed(settings.info, split.test.to(device))
-        self.validation = None if held is None else Feed(settings.info, held.to(device))
+        self.train = feed_of(info, split.train.to(device))
+        self.test = feed_of(info, split.test.to(device))
+        self.validation = None if held is None else feed_of(info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
         self.told = copy.deepcopy(self.task)  # what methods get, who may write into it
         with seeded(settings.seed, "setup"):
@@ -216,7 +217,7 @@ class Training:
         logits = logits_of(self.method, final, feed, self.autocast)
         if not logits.isfinite().all():  # the last step of an epoch can spoil the weights unseen
             raise DivergedError(self.progress.epochs_done, self._steps)
-        return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
+        return scores_of(logits, feed.labels, self.task, self.progress.epochs_done)
 
     def _report(
         self, step: int, steps: int, running: float, **ended: float | None

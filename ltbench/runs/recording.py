@@ -58,7 +58,7 @@ def record_cell(
         stages=own.stages,
         first_stage=_first_stage(job, training),
         data=_data(split, training.task),
-        last=scores_of(logits, feed.subset.labels, training.task, progress.epochs_done),
+        last=scores_of(logits, feed.labels, training.task, progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores("best"),
         selected=None if post_hoc else training.scores("selected"),
@@ -73,10 +73,10 @@ def record_cell(
             set_aside(store, old)
     held_out = None
     if held is not None:
-        held_out = logits_of(method, network, held, training.autocast), held.subset.labels
+        held_out = logits_of(method, network, held, training.autocast), held.labels
     files = {
         "curves": curves_csv(progress.curves),
-        "logits": logits_npz((logits, feed.subset.labels), held_out),
+        "logits": logits_npz((logits, feed.labels), held_out),
     }
     try:
         return write_unit(store, record, files, before)

@@ -158,7 +158,7 @@ def _prediction(specification: str) -> None:
     work = training(specification)
     before = copy.deepcopy(work.network.state_dict())
     logits = logits_of(work.method, finalised(work.method, work.network), work.test, work.autocast)
-    shape = (len(work.test.subset.labels), CLASSES)
+    shape = (len(work.test.labels), CLASSES)
     expect(logits.shape == shape, f"logits have shape {tuple(logits.shape)}, not [N, C]")
     expect(bool(logits.isfinite().all()), "logits are not finite")
     expect(equal(before, work.network.state_dict()), "prediction changes the trained network")
@@ -178,9 +178,9 @@ def _prediction(specification: str) -> None:
 def _firewall(specification: str) -> None:
     """Only training images reach a hook: a run with another test set trains the same weights."""
     data = split()
-    other = Split(
-        data.train, Subset(255 - data.test.images, data.test.labels.flip(0)), None, COUNTS, "other"
-    )
+    images = data.test.pictures(torch.arange(len(data.test.labels)), 0)
+    tested = Subset(255 - images, data.test.labels.flip(0))
+    other = Split(data.train, tested, None, COUNTS, "other")
     ends = [_end(training(specification, epochs=2, data=variant)) for variant in (data, other)]
     expect(equal(ends[0][0], ends[1][0]), "the test set changes what is trained")
     expect(equal(*ends), "the test set changes the network or the logits that it predicts by")
