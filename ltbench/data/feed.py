@@ -53,6 +53,10 @@ class Feed:
         """Return the tensors that a method must not write into."""
         return self.subset.images, self.subset.labels
 
+    def waited(self) -> float:
+        """Return the seconds that were waited for images since this was last asked: none."""
+        return 0.0
+
     def steps(self, batch_size: int, drop_last: bool, sampler: str = "instance_balanced") -> int:
         """Return the batches of an epoch."""
         return batches_of(len(self.subset.labels) * DRAWS.get(sampler, 1), batch_size, drop_last)

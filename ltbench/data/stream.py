@@ -19,7 +19,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ltbench.data.augment.large import LARGE_VIEWS, Crops, check_views, draw_crops
+from ltbench.data.augment import randaugment
+from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops
 from ltbench.data.augment.views import render
 from ltbench.data.batch import Batch
 from ltbench.data.catalog import DatasetInfo
@@ -83,6 +84,11 @@ class StreamFeed(Feed):
         """Return the tensors that a method must not write into."""
         return (self.subset.labels,)
 
+    def waited(self) -> float:
+        """Return the seconds that were waited for images since this was last asked."""
+        seconds, self.waiting.seconds = self.waiting.seconds, 0.0
+        return seconds
+
     def epoch(
         self,
         views: tuple[str, ...],
@@ -100,7 +106,7 @@ class StreamFeed(Feed):
         check_views(views)
         indices = order(sampler, self.subset.labels, generator_of(seed, "order")).cpu()
         crops = [
-            None if name == "clean" else self._crops(indices, generator_of(seed, "box", position))
+            self._drawn(name, indices, generator_of(seed, "box", position))
             for position, name in enumerate(views)
         ]
         steps = self.steps(batch_size, drop_last, sampler)
@@ -123,7 +129,7 @@ class StreamFeed(Feed):
         """
         check_views((view,))
         indices = indices.cpu()
-        crops = None if view == "clean" else self._crops(indices, generator)
+        crops = self._drawn(view, indices, generator)
         steps = -(-len(indices) // CLEAN_BATCH)
         for number, loaded in enumerate(self._loaded(indices, [crops], CLEAN_BATCH, steps)):
             chosen = indices[number * CLEAN_BATCH : (number + 1) * CLEAN_BATCH]
@@ -142,13 +148,21 @@ class StreamFeed(Feed):
             labels = self.subset.labels[part].clone()  # a method may write into what it gets
             yield Batch((self.normalise(loaded[0]),), labels, indices[part].to(labels.device))
 
-    def _crops(self, indices: Tensor, generator: torch.Generator) -> Crops:
+    def _drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> "Drawn":
+        """Draw what workers do to each image, [N, 5] or more: see `_Requests`."""
+        if view == "clean":
+            return None
         sizes = self.subset.packed.index[self.subset.rows[indices.numpy()]]
         width, height = (torch.from_numpy(sizes[name].astype(np.int64)) for name in _SIZE)
-        return draw_crops(width, height, self.info.flip, generator)
+        crops = draw_crops(width, height, self.info.flip, generator)
+        box = (crops.top, crops.left, crops.height, crops.width, crops.flip)
+        columns = [torch.stack([each.double() for each in box], 1)]
+        if view == "autoaugment":
+            columns.append(randaugment.draw(len(indices), generator))
+        return torch.cat(columns, 1).numpy()
 
     def _loaded(
-        self, indices: Tensor, crops: Sequence[Crops | None], batch_size: int, steps: int
+        self, indices: Tensor, crops: Sequence["Drawn"], batch_size: int, steps: int
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield each batch's uint8 images [B, 3, side, side] through every view's boxes.
 
@@ -185,6 +199,9 @@ class StreamFeed(Feed):
 
 
 _SIZE = ("width", "height")
+_BOX = 5  # columns: top, left, height, width, flip
+Drawn = npt.NDArray[np.float64] | None
+"""Of each image its box and flip, and what RandAugment does to it; None: the middle, unchanged."""
 
 
 class _Requests(Dataset[Tensor | str]):
@@ -194,18 +211,18 @@ class _Requests(Dataset[Tensor | str]):
         self,
         packed: Packed,
         rows: npt.NDArray[np.int64],
-        crops: tuple[Crops | None, ...],
+        drawn: tuple[Drawn, ...],
         side: int,
         batch_size: int,
     ) -> None:
         self.packed, self.rows, self.side, self.batch_size = packed, rows, side, batch_size
-        self.crops = [None if each is None else _table(each) for each in crops]
+        self.drawn = drawn
 
     def __getitem__(self, number: int) -> Tensor | str:
         """Return uint8 [views, B, side, side, 3], or why an image does not read."""
         first = number * self.batch_size
         rows = self.rows[first : first + self.batch_size]
-        made = np.empty((len(self.crops), len(rows), self.side, self.side, 3), np.uint8)
+        made = np.empty((len(self.drawn), len(rows), self.side, self.side, 3), np.uint8)
         for place, row in enumerate(rows.tolist()):
             try:
                 with Image.open(io.BytesIO(self.packed.content(row))) as image:
@@ -218,35 +235,30 @@ class _Requests(Dataset[Tensor | str]):
                     f"({first_line(error).partition('<_io')[0].strip()}); `ltbench data check` "
                     "compares all its bytes."
                 )
-            for view, table in enumerate(self.crops):
-                box = None if table is None else table[first + place]
-                made[view, place] = cut(whole, box, self.side)
+            for view, table in enumerate(self.drawn):
+                drawn = [] if table is None else table[first + place].tolist()
+                seen = cut(whole, drawn[:_BOX], self.side)
+                if drawn[_BOX:]:
+                    seen = randaugment.change(seen, drawn[_BOX:])
+                made[view, place] = np.asarray(seen)
         return torch.from_numpy(made)
 
 
-def _table(crops: Crops) -> npt.NDArray[np.int32]:
-    """Return boxes and flips as [N, 5]: top, left, height, width, flip."""
-    fields = (crops.top, crops.left, crops.height, crops.width, crops.flip)
-    return torch.stack([each.int() for each in fields], 1).numpy()
-
-
-def cut(image: Image.Image, box: Sequence[int] | None, side: int) -> npt.NDArray[np.uint8]:
-    """Return a box of an RGB image scaled to [side, side, 3], mirrored where it says so.
+def cut(image: Image.Image, box: Sequence[float], side: int) -> Image.Image:
+    """Return a box of an RGB image scaled to a square of `side`, mirrored where it says so.
 
     As torchvision's `resized_crop` on Pillow images; without a box as its `Resize` of the shorter
     side to 256 / 224 of `side`, then `CenterCrop`.
     """
-    if box is None:
+    if not box:
         return _middle(image, side)
     top, left, height, width, flip = map(int, box)
     made = image.crop((left, top, left + width, top + height))
     made = made.resize((side, side), Image.Resampling.BILINEAR)
-    if flip:
-        made = made.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(made)
+    return made.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else made
 
 
-def _middle(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
+def _middle(image: Image.Image, side: int) -> Image.Image:
     width, height = image.size
     short = round(side * SHORTER)
     if width <= height:
@@ -255,7 +267,7 @@ def _middle(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
         size = int(short * width / height), short
     scaled = image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
     left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
-    return np.asarray(scaled.crop((left, top, left + side, top + side)))
+    return scaled.crop((left, top, left + side, top + side))
 
 
 def feed_of(info: DatasetInfo, subset: Source) -> Feed:

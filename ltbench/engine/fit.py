@@ -169,6 +169,7 @@ class Training:
                 autocast=self.autocast, seed=seed, after_step=after_step,
             )  # fmt: skip
             progress.train_seconds += time.perf_counter() - started
+            progress.waited_seconds += self.train.waited()
             progress.epoch, progress.epochs_done = epoch + 1, progress.epochs_done + 1
             if not losses.isfinite().all():
                 bad = int((~losses.isfinite()).nonzero()[0])
@@ -231,6 +232,7 @@ class Training:
             steps=steps,
             seconds=train_seconds + p.evaluate_seconds,
             images_per_second=p.images / train_seconds if train_seconds else math.nan,
+            waiting=p.waited_seconds / p.train_seconds if p.train_seconds else 0.0,
             **ended,
         )
 

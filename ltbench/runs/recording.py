@@ -135,6 +135,7 @@ def _cost(training: Training, network: torch.nn.Module) -> Cost:
         train_seconds=progress.train_seconds,
         first_stage_seconds=progress.first_stage_seconds,
         evaluate_seconds=progress.evaluate_seconds,
+        waited_seconds=progress.waited_seconds,
         steps=progress.steps,
         images_per_second=progress.images / progress.train_seconds,
         peak_memory_mib=progress.peak_memory_mib or None,

@@ -12,6 +12,7 @@ from PIL import Image
 from torchvision.transforms import functional as TF
 
 from ltbench.data import listed, published
+from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import draw_crops
 from ltbench.data.augment.views import Augment, render
 from ltbench.data.catalog import CATALOG, Dataset
@@ -245,7 +246,7 @@ def test_a_box_is_cut_and_scaled_as_torchvision_does():
 def test_the_middle_is_cut_as_torchvision_does(shape, side):
     image = Image.fromarray(pixels(2, *shape))
     expected = TF.center_crop(TF.resize(image, [round(side * 256 / 224)]), [side, side])
-    assert np.array_equal(cut(image, None, side), np.asarray(expected))
+    assert np.array_equal(cut(image, (), side), np.asarray(expected))
 
 
 def test_boxes_lie_in_their_images_and_have_the_areas_and_ratios_of_the_recipe():
@@ -317,7 +318,7 @@ def test_a_view_is_its_box_and_then_its_colours(info, made):
     made_by_hand = []
     for row, box in zip(batch.indices.tolist(), boxes.tolist(), strict=True):
         whole = Image.open(io.BytesIO(source.subset.packed.content(row))).convert("RGB")
-        made_by_hand.append(torch.from_numpy(cut(whole, box, SIDE).copy()).permute(2, 0, 1))
+        made_by_hand.append(torch.from_numpy(np.array(cut(whole, box, SIDE))).permute(2, 0, 1))
     from ltbench.data.augment.large import colours
 
     draws = generator_of(5, "view", 0, 0)
@@ -330,7 +331,7 @@ def test_clean_images_are_in_order_and_normalised(info, made):
     batches = list(source.clean(5))
     assert torch.equal(torch.cat([b.indices for b in batches]), torch.arange(13))
     whole = Image.open(io.BytesIO(source.subset.packed.content(0))).convert("RGB")
-    expected = TF.normalize(TF.to_tensor(cut(whole, None, SIDE).copy()), info.mean, info.std)
+    expected = TF.normalize(TF.to_tensor(cut(whole, (), SIDE)), info.mean, info.std)
     assert torch.allclose(batches[0].images[0], expected, atol=1e-5)
     pictures = source.subset.pictures(torch.tensor([0, 12]), SIDE)
     assert torch.equal(source.normalise(pictures)[1], batches[2].images[2])
@@ -381,8 +382,9 @@ def test_a_stream_says_how_long_it_was_waited_for(info, made):
     source = feed(info, made)
     epoch(source)
     assert source.waiting.images == 12
-    assert source.waiting.seconds > 0
     assert isinstance(source, StreamFeed)
+    assert source.waited() > 0
+    assert source.waited() == 0
 
 
 def test_the_manifest_tells_of_every_part(info, made):
@@ -391,3 +393,15 @@ def test_the_manifest_tells_of_every_part(info, made):
     assert {part: facts["images"] for part, facts in manifest["parts"].items()} == {
         "train": 13, "val": 3, "test": 6,
     }  # fmt: skip
+
+
+def test_the_view_of_bcl_is_jittered_and_changed_where_it_is_decoded(info, made):
+    source = feed(info, made)
+    (batch,) = epoch(source, ("autoaugment",), batch=13)
+    rows = source._drawn("autoaugment", batch.indices, generator_of(5, "box", 0))
+    expected = []
+    for row, drawn in zip(batch.indices.tolist(), rows.tolist(), strict=True):
+        whole = Image.open(io.BytesIO(source.subset.packed.content(row))).convert("RGB")
+        changed = randaugment.change(cut(whole, drawn[:5], SIDE), drawn[5:])
+        expected.append(torch.from_numpy(np.array(changed)).permute(2, 0, 1))
+    assert torch.equal(batch.images, source.normalise(torch.stack(expected)))

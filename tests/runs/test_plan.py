@@ -197,7 +197,8 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
     known = Protocol.model_fields.items()
     assert {name: f.default for name, f in known if not f.is_required()} == {
         "warmup_epochs": 5, "schedule": "step", "decay": 0.01, "precision": "bfloat16",
-        "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0, "side": None, "family": "cifar",
+        "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0,
+        "side": None, "family": "cifar",
     }  # fmt: skip
 
 

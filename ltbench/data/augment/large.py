@@ -69,11 +69,12 @@ def colours(images: Tensor, _: Augment, generator: Generator) -> Tensor:
     return apply_steps(images, draw_colours(len(images), generator), _OPERATIONS)
 
 
-# What follows the box and the flip; "clean" has neither, but the middle of the image.
+# What follows the box and the flip; "clean" has neither, but the middle of the image, and
+# "autoaugment" is changed where it is decoded, by jitter and RandAugment.
 LARGE_VIEWS: dict[str, View] = {
     "clean": (),
     "standard": (colours,),
-    "autoaugment": (colours,),
+    "autoaugment": (),
     "contrastive": (colour_jitter,),
 }
 
