@@ -9,6 +9,7 @@ import typer
 
 from ltbench import __version__
 from ltbench.cli import (
+    analyse,
     check,
     cite,
     clean,
@@ -43,6 +44,7 @@ app.command("ledger")(ledger.ledger)
 app.command("report")(report.report)
 app.add_typer(plan.app, name="plan")
 app.command("evaluate")(evaluate.evaluate)
+app.command("analyse")(analyse.analyse)
 app.command("export")(export.export)
 app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)

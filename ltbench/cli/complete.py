@@ -32,6 +32,13 @@ def protocols(context: typer.Context, incomplete: str) -> Iterator[str]:
     return _last(incomplete, {name for family in families for name in PROTOCOLS[family]}, "")
 
 
+def analyses(incomplete: str) -> Iterator[str]:
+    """Yield the analyses of finished networks."""
+    from ltbench.analysis.names import ANALYSES
+
+    return _last(incomplete, ANALYSES, "")
+
+
 def tables(incomplete: str) -> Iterator[str]:
     """Yield the tables that come with ltbench, and YAML files."""
     from ltbench.tables.definition import shipped

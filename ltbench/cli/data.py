@@ -4,8 +4,6 @@ import importlib
 import json
 import platform
 import sys
-import time
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
+from ltbench.cli.views.data_set import facts_of, seldom
 from ltbench.cli.views.rows import load_data
 from ltbench.errors import first_line
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
-    from ltbench.data.readers import Split
 
-_LISTED = 20  # classes whose counts are all said
-_EVERY = 5.0  # seconds between two words on how far packing is
 
 app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
 Names = Annotated[
@@ -90,20 +86,7 @@ def _pack(
     def say(part: str, count: int, done: int) -> None:
         print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
 
-    prepare(info, data_root(given), images, lists, _seldom(say), verify=verify)
-
-
-def _seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    """Pass on what is said every few seconds, and the end of a part."""
-    last = 0.0
-
-    def heard(part: str, count: int, done: int) -> None:
-        nonlocal last
-        if done == count or time.monotonic() - last >= _EVERY:
-            last = time.monotonic()
-            say(part, count, done)
-
-    return heard
+    prepare(info, data_root(given), images, lists, seldom(say), verify=verify)
 
 
 @app.command()
@@ -127,7 +110,7 @@ def describe(
     dataset = _named(name, imbalance, data_root)
     split = load(dataset, root_of(data_root))
     classes = classes_of(dataset.info)
-    for key, value in _facts(dataset, classes, split).items():
+    for key, value in facts_of(dataset, classes, split).items():
         print(f"{key}: {value}")
     folder = output or results / "data" / slug(str(dataset))
     counts = "".join(
@@ -152,40 +135,6 @@ def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
     return dataset(name, imbalance)
 
 
-def _facts(dataset: "Dataset", classes: tuple[str, ...], split: "Split") -> dict[str, object]:
-    """Return what there is to say of a data set, in the order in which it is shown."""
-    from ltbench.data.own import noticed
-    from ltbench.data.profile import SHOTS, shot_groups
-
-    info, counts = dataset.info, split.class_counts
-    groups = shot_groups(counts, 0, info.many_above, info.few_below)
-    order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    tested = split.test.labels.bincount(minlength=len(counts)).tolist()
-    named = [f"{classes[label]} {counts[label]}" for label in order]
-    shown = named if len(named) <= _LISTED else [*named[:5], "…", *named[-5:]]
-    balanced = "balanced" if min(tested) == max(tested) else f"{min(tested)} to {max(tested)} each"
-    facts: dict[str, object] = {
-        "data set": dataset,
-        "training images": f"{sum(counts)} in {len(counts)} classes",
-        "of each class": ", ".join(shown),
-        "imbalance": f"{max(counts) / min(counts):.4g}",
-        "shot groups": ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
-        + f" (many above {info.many_above}, few below {info.few_below})",
-        "test images": f"{sum(tested)}, {balanced}",
-    }
-    if split.validation is not None:
-        facts["validation images"] = len(split.validation.labels)
-    facts["size"] = " x ".join(map(str, info.shape))
-    facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
-    facts["augmentation"] = f"crop with padding {info.padding}{', flip' * info.flip}"
-    facts["network, protocol"] = f"{info.network}, {info.protocol}"
-    if max(tested) != min(tested):
-        facts["note"] = (
-            "the test set is not balanced: top-1 is over images, so large classes count more"
-        )
-    return facts | noticed(info)
-
-
 def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
@@ -193,6 +142,7 @@ def _visit(
     from ltbench.data.listed import READER, compare
     from ltbench.data.loading import load
     from ltbench.data.profile import SHOTS, shot_groups
+    from ltbench.data.readers import pixels_sha256, unverified_files
     from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, UsageError
 
@@ -216,8 +166,13 @@ def _visit(
         print(
             f"  ok  {dataset}: {sum(counts)} training images in {len(counts)} classes "
             f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
-            f"indices SHA-256 {split.indices_sha256[:16]}"
+            f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )
+        if found := unverified_files(dataset.info, data_root(given)):
+            print(
+                f"      not verified: {found[0].name}.gz is not beside what was unpacked of it; "
+                f"`ltbench data prepare {dataset.info.name}` in another folder brings a checked one"
+            )
     if failed:
         sys.exit(1)
 

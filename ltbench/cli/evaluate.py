@@ -1,15 +1,13 @@
 """`ltbench evaluate`: finished runs in other ways, from their stored logits."""
 
-import re
 import sys
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import Data, Load, Results, path_of
+from ltbench.cli.options import Data, Load, Results, chosen, path_of
 from ltbench.cli.views.evaluation import Confusions, write_rows
 from ltbench.cli.views.rows import Format, load_data, load_files
 from ltbench.errors import LtbenchError, UsageError
@@ -58,8 +56,8 @@ def evaluate(
         typer.Option(
             parser=path_of,
             metavar="FOLDER",
-            help="Also write confusion matrices, precision, recall and F1 by class, and every "
-            "prediction into this folder.",
+            help="Also write confusion matrices, reliability diagrams, precision, recall and F1 by "
+            "class, and every prediction into this folder.",
         ),
     ] = None,
     bins: Annotated[int, typer.Option(min=1, max=1000, help="Of the calibration error.")] = 15,
@@ -83,7 +81,7 @@ def evaluate(
     grid = _grid(thresholds, priors, posthoc, temperature, bins)
     predictions = None if confusion is None else _confusions(confusion, grid)
     store = Store(results)
-    records = _chosen(store.records(), methods, dataset, protocol)
+    records = chosen(store.records(), methods, dataset, protocol)
     rows: list[dict[str, Any]] = []
     used: list[Record] = []
     lacking: list[Record] = []
@@ -133,7 +131,7 @@ def _confusions(folder: Path, grid: "EvaluationGrid") -> Confusions:
         )
     if len(grid.thresholds) > 1:
         raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
-    return Confusions(folder, grid.thresholds[0])
+    return Confusions(folder, grid.thresholds[0], grid.bins)
 
 
 def _grid(
@@ -191,26 +189,3 @@ def _thresholds(text: str) -> tuple[int, int]:
     if few > many + 1:
         raise UsageError(f"--thresholds {text}: a class would be many and few; exchange them.")
     return many, few
-
-
-def _chosen(
-    records: Iterable["Record"], methods: str | None, dataset: str | None, protocol: str | None
-) -> list["Record"]:
-    """Return the records that the filters let through; raises LtbenchError where none is left."""
-    from ltbench.api.registry import build, describe
-    from ltbench.data.catalog import dataset as dataset_of
-
-    named = None if methods is None else {describe(build(each)) for each in split(methods)}
-    sets = None if dataset is None else split(dataset)
-    # A name alone means every ratio.
-    exact = {each if "(" not in each else str(dataset_of(each)) for each in sets or []}
-    found = [
-        record
-        for record in records
-        if (named is None or record.method in named)
-        and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
-        and (protocol is None or record.protocol == protocol)
-    ]
-    if not found:
-        raise LtbenchError("no record fits; `ltbench status` lists those that there are.")
-    return found

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="methods, datasets, networks, protocols, tables, figures or all.")
+        str,
+        typer.Argument(
+            help="methods, datasets, networks, protocols, tables, figures, analyses or all."
+        ),
     ] = "all",
     load: Load = None,
     as_json: AsJson = False,
@@ -202,6 +205,12 @@ def _figures() -> list[Row]:
     return [{"name": figure.name, "title": figure.title} for figure in figures()]
 
 
+def _analyses() -> list[Row]:
+    from ltbench.analysis.names import ANALYSES
+
+    return [{"name": name, "shows": named.shows} for name, named in ANALYSES.items()]
+
+
 _LISTS = {
     "methods": _methods,
     "datasets": _datasets,
@@ -209,6 +218,7 @@ _LISTS = {
     "protocols": _protocols,
     "tables": _tables,
     "figures": _figures,
+    "analyses": _analyses,
 }
 
 

@@ -1,15 +1,34 @@
 """Options that several commands share."""
 
 import hashlib
+import re
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.specification import split
+
+if TYPE_CHECKING:
+    from ltbench.runs.record import Record
+
+_UNITS = {"d": 86_400, "h": 3600, "m": 60, "min": 60, "s": 1}
 
 
 def path_of(text: str | Path) -> Path:
     """Return the path that a user wrote, `~` being the home folder."""
     return Path(text).expanduser()
+
+
+class TrackerName(StrEnum):
+    """What shows curves beside ltbench."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
 
 
 Results = Annotated[
@@ -47,6 +66,12 @@ Output = Annotated[
         help="Folder for the files \\[default: one in the results folder].",
     ),
 ]  # fmt: skip
+Track = Annotated[
+    list[TrackerName] | None,
+    typer.Option(
+        "--track", help="Show the curves there too; needs its package; may be repeated.",
+    ),
+]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -62,3 +87,37 @@ def folder_for(name: str, usual: Path, output: Path | None) -> Path:
         return usual
     path = path_of(name).resolve()
     return usual / f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+
+
+def seconds_of(text: str | None) -> float | None:
+    """Return the seconds of `8h`, `90m`, `1d12h`; raises UsageError for anything else."""
+    if text is None:
+        return None
+    found = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
+    if "".join(map("".join, found)) != text.replace(" ", "") or not seconds:
+        raise UsageError(f"--budget {text}: give a time such as 8h, 90m or 1d12h.")
+    return seconds
+
+
+def chosen(
+    records: Iterable["Record"], methods: str | None, dataset: str | None, protocol: str | None
+) -> list["Record"]:
+    """Return the records that the filters let through; raises LtbenchError where none is left."""
+    from ltbench.api.registry import build, describe
+    from ltbench.data.catalog import dataset as dataset_of
+
+    named = None if methods is None else {describe(build(each)) for each in split(methods)}
+    sets = None if dataset is None else split(dataset)
+    # A name alone means every ratio.
+    exact = {each if "(" not in each else str(dataset_of(each)) for each in sets or []}
+    found = [
+        record
+        for record in records
+        if (named is None or record.method in named)
+        and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
+        and (protocol is None or record.protocol == protocol)
+    ]
+    if not found:
+        raise LtbenchError("no record fits; `ltbench status` lists those that there are.")
+    return found

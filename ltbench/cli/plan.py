@@ -1,16 +1,14 @@
 """`ltbench plan table 1`: what to run first, what it costs here, and what each seed is worth."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, seconds_of
 from ltbench.cli.views.rows import load_data, load_files
-from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
     from ltbench.planning.planner import TablePlan
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Say what to run first, what it costs, and what it decides."
 )
-_UNITS = {"d": 86_400, "h": 3600, "m": 60, "min": 60, "s": 1}
 _AT_LEAST = 5  # seeds whose worth is shown, so that one sees what the next would buy
 
 
@@ -55,7 +52,7 @@ def table(
     load_data(data, data_root)
     load_files(load)
     planned: TablePlan = plan(
-        table_of(name), seeds_of(seeds), _seconds(budget), protocol,
+        table_of(name), seeds_of(seeds), seconds_of(budget), protocol,
         Workspace(results, root_of(data_root), device), at_least=_AT_LEAST,
         say=lambda words: print(f"ltbench: {words} …", file=sys.stderr, flush=True),
     )  # fmt: skip
@@ -64,14 +61,3 @@ def table(
         print(json.dumps(content, indent=1, ensure_ascii=False))
     else:
         print_plan(planned)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Return the seconds of `8h`, `90m`, `1d12h`; raises UsageError for anything else."""
-    if text is None:
-        return None
-    found = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text)
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
-    if "".join(map("".join, found)) != text.replace(" ", "") or not seconds:
-        raise UsageError(f"--budget {text}: give a time such as 8h, 90m or 1d12h.")
-    return seconds

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, Track
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
@@ -20,7 +20,6 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
-    from ltbench.runs.plan import Plan
     from ltbench.runs.record import Record
     from ltbench.runs.store import Store
     from ltbench.tables.definition import Table
@@ -93,11 +92,19 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
+        ),
+    ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     load: Load = None,
+    track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show cells and estimated time; train nothing.")
     ] = False,
@@ -121,8 +128,9 @@ def run(
     store, names = Store(results), split(methods or "")
     own = load_data(data, data_root)
     sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
-    beside = any((names, sets, imbalance, network, validation, force))
-    lacking = _table_of(table, beside, bool(names and sets))
+    lacking = _table_of(
+        table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
+    )
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
@@ -135,7 +143,8 @@ def run(
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
-    from ltbench.runs.executors.local import run_here, run_in_workers
+    from ltbench.runs.executors.whole_plan import run_plan
+    from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
 
@@ -149,8 +158,8 @@ def run(
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
-        _say(plan.warnings)
-        workspace = Workspace(results, root_of(data_root), device)
+        _say([*plan.warnings, *(plan.without_weights() if keep else ())])
+        workspace = Workspace(results, root_of(data_root), device, keep=Keep.parse(keep))
         prepared = prepare(plan.jobs, workspace, download=not dry_run)
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
@@ -162,13 +171,11 @@ def run(
         if dry_run:
             _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
-        store.check_writable()
-        with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
-            if jobs == 1:
-                outcome = run_here(plan.jobs, workspace, listener, debug)
-            else:
-                outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
-        _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
+        records, outcome = run_plan(
+            plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
+            workers=jobs, loaded=load or [], trackers=track or (), debug=debug,
+        )  # fmt: skip
+        _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError(_interrupted(Store(results))) from None
     if outcome.failures:
@@ -227,16 +234,12 @@ def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
     return names
 
 
-def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
+def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:
     """Show every method's mean, interval, difference to the first, and cost."""
     from ltbench.cli.views.comparison import print_comparison
-    from ltbench.runs.store import Cell
     from ltbench.tables.comparison import compare
 
-    position = {cell: index for index, cell in enumerate(plan.cells)}
-    ordered = sorted(records, key=lambda record: position[Cell.of(record)])
-    comparisons = compare(ordered, plan.cells[0].method)
-    for comparison in comparisons:
+    for comparison in compare(records, first):
         if as_json:
             print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))
         else:

@@ -6,14 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.profile import (
-    FEW_BELOW,
-    MANY_ABOVE,
-    PROFILES,
-    Profile,
-    class_counts,
-    published_counts,
-)
+from ltbench.data import profile as profiles
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, PROFILES, Profile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -104,10 +98,8 @@ KNOWN: dict[str, DatasetInfo] = {
     )
 }  # fmt: skip
 
-# What runs: those that this version can read.
-CATALOG: dict[str, DatasetInfo] = {
-    name: info for name, info in KNOWN.items() if info.reader is not None
-}
+# What this version can read.
+CATALOG = {name: info for name, info in KNOWN.items() if info.reader is not None}
 
 
 def register(info: DatasetInfo) -> None:
@@ -174,9 +166,9 @@ class Dataset:
         """
         info = self.info
         whole: Sequence[int] = info.counts or (
-            published_counts(info.name)
+            profiles.published_counts(info.name)
             if info.listed
-            else class_counts(info.head_count, info.classes, self.imbalance, self.profile)
+            else profiles.class_counts(info.head_count, info.classes, self.imbalance, self.profile)
         )
         kept = [max(1, round(count * fraction)) for count in whole]
         if min(kept) <= validation:

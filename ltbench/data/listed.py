@@ -12,7 +12,7 @@ from ltbench.data.catalog import Dataset, DatasetInfo
 from ltbench.data.description import Part
 from ltbench.data.lists import Entry
 from ltbench.data.packed import Packed, check_bytes, open_packed, pack
-from ltbench.data.published import read_published
+from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
 from ltbench.data.stream import Stored

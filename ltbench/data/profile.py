@@ -42,7 +42,7 @@ def class_counts(
 @cache
 def published_counts(name: str) -> tuple[int, ...]:
     """Return the training images of each class of a data set that comes as lists, [C]."""
-    text = files("ltbench.data").joinpath("published", f"{name}.txt").read_text()
+    text = files("ltbench.data").joinpath("counts", f"{name}.txt").read_text()
     return tuple(map(int, text.split()))
 
 

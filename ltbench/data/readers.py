@@ -1,11 +1,12 @@
 """From a data set's specification to its images: torchvision's own classes, or scikit-learn's."""
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from ltbench.data.arrays import Arrays, Images
 from ltbench.data.catalog import Dataset, DatasetInfo
-from ltbench.data.diagnosis import diagnosed, misplaced
+from ltbench.data.diagnosis import diagnosed, files_of, misplaced, unverified
 from ltbench.data.own import READER, arrays_of
+from ltbench.data.published import packed_array, pickles
+from ltbench.data.source import Source
 from ltbench.data.splits import Indices, draw, fingerprint, hold_out
 from ltbench.errors import LtbenchError
 
@@ -28,6 +31,15 @@ class Subset:
     images: Tensor
     labels: Tensor
 
+    @classmethod
+    def noise(
+        cls, counts: Tensor, shape: tuple[int, int, int], generator: torch.Generator
+    ) -> "Subset":
+        """Return random bytes as images of a shape, counts[c] of class c, class by class."""
+        labels = torch.arange(len(counts)).repeat_interleave(counts)
+        size = (len(labels), *shape)
+        return cls(torch.randint(256, size, generator=generator, dtype=torch.uint8), labels)
+
     def to(self, device: torch.device) -> "Subset":
         """Return a copy of the subset on a device."""
         return Subset(self.images.to(device, copy=True), self.labels.to(device, copy=True))
@@ -40,22 +52,10 @@ class Subset:
         """Return the images at some indices; their side is what it is."""
         return self.images[indices]
 
-
-class Source(Protocol):
-    """Images of one part, in memory or not; their labels [N] in int64."""
-
-    @property
-    def labels(self) -> Tensor:
-        """Return the labels."""
-
-    def to(self, device: torch.device) -> Self:
-        """Return the images as they serve a device."""
-
-    def leading(self, count: int) -> Self:
-        """Return the first images."""
-
-    def pictures(self, indices: Tensor, side: int) -> Tensor:
-        """Return the images at some indices, not augmented, uint8 [n, C, side, side]."""
+    def content(self) -> tuple[memoryview, ...]:
+        """Return the bytes of images and labels."""
+        parts = (self.images, self.labels)
+        return tuple(tensor.cpu().contiguous().numpy().data for tensor in parts)
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ class Split:
     class_counts: tuple[int, ...]  # of `train`
     indices_sha256: str  # of the training indices in the data set's own order
     held_out: int = 0  # training images of each class in `validation`
+
+
+def pixels_sha256(split: Split) -> str:
+    """Return the SHA-256 of a split's images and labels: training, test and held-out ones."""
+    found = hashlib.sha256()
+    for subset in filter(None, (split.train, split.test, split.validation)):
+        for part in subset.content():
+            found.update(part)
+    return found.hexdigest()
 
 
 def load(
@@ -121,40 +130,60 @@ def _cifar(info: DatasetInfo, root: Path, download: bool) -> Arrays:
     from torchvision.datasets import CIFAR10, CIFAR100  # noqa: PLC0415  (slow: only when used)
 
     reader = {"cifar10": CIFAR10, "cifar100": CIFAR100}[info.reader or ""]
-    train, test = _torchvision(info, root, download, reader)
-    return Arrays(
-        train.data, np.asarray(train.targets, np.int64),
-        test.data, np.asarray(test.targets, np.int64),
-    )  # fmt: skip
+
+    def part(listed: list[tuple[str, str]]) -> tuple[Images, Indices]:
+        found = list(pickles(root / reader.base_folder, listed))
+        planes = np.vstack([each["data"] for each in found]).reshape(-1, 3, 32, 32)
+        labels = [each["labels" if "labels" in each else "fine_labels"] for each in found]
+        return planes.transpose(0, 2, 3, 1), np.concatenate(labels).astype(np.int64)
+
+    def whole() -> Arrays:
+        return Arrays(*part(reader.train_list), *part(reader.test_list))
+
+    return _torchvision(info, root, download, reader, whole)
 
 
 def _fashion_mnist(info: DatasetInfo, root: Path, download: bool) -> Arrays:
     from torchvision.datasets import FashionMNIST  # noqa: PLC0415
 
-    train, test = _torchvision(info, root, download, FashionMNIST)
-    return Arrays(
-        train.data.numpy()[..., None], train.targets.numpy(),
-        test.data.numpy()[..., None], test.targets.numpy(),
-    )  # fmt: skip
+    def whole() -> Arrays:
+        found = [packed_array(*each) for each in files_of(root, FashionMNIST)]
+        images, labels, test_images, test_labels = found
+        return Arrays(
+            images[..., None], labels.astype(np.int64),
+            test_images[..., None], test_labels.astype(np.int64),
+        )  # fmt: skip
+
+    return _torchvision(info, root, download, FashionMNIST, whole)
 
 
 def _torchvision(
-    info: DatasetInfo, root: Path, download: bool, reader: Callable[..., Any]
-) -> tuple[Any, Any]:
-    """Return torchvision's training and test set, checked as torchvision checks them."""
+    info: DatasetInfo, root: Path, download: bool, reader: Any, whole: Callable[[], Arrays]
+) -> Arrays:
+    """Return what `whole` reads of the files that one of torchvision's classes downloads."""
     problem: Exception
     try:
-        return reader(root, train=True), reader(root, train=False)
-    except Exception as error:  # a damaged file breaks torchvision's readers in many ways
+        return whole()
+    except Exception as error:  # a damaged file breaks a reader in many ways
         problem = error
     hopeless = isinstance(problem, MemoryError | PermissionError) or misplaced(root, reader)
     if download and not hopeless:
         try:
             with redirect_stdout(io.StringIO()):
-                return reader(root, train=True, download=True), reader(root, train=False)
+                files = object.__new__(reader)  # whose __init__ would read them, too
+                files.root = root
+                files.download()
+            return whole()
         except Exception as error:  # whatever the network or the archive brings
             problem = error
     raise diagnosed(info, root, reader, problem)
+
+
+def unverified_files(info: DatasetInfo, root: Path) -> list[Path]:
+    """Return the files of a data set that were read and could not be checked."""
+    from torchvision.datasets import FashionMNIST  # noqa: PLC0415
+
+    return unverified(root, FashionMNIST) if info.reader == "fashion_mnist" else []
 
 
 def _digits(info: DatasetInfo, root: Path, download: bool) -> Arrays:

@@ -5,7 +5,6 @@ or batch by batch (colours); workers decode, cut and scale. So an epoch is the s
 number of workers, and after any interruption.
 """
 
-import io
 import os
 import time
 import warnings
@@ -15,22 +14,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops
 from ltbench.data.augment.views import render
 from ltbench.data.batch import Batch
 from ltbench.data.catalog import DatasetInfo
+from ltbench.data.decoding import Drawn, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
 from ltbench.data.packed import Packed
-from ltbench.data.readers import Source
 from ltbench.data.samplers import order
+from ltbench.data.source import Source
 from ltbench.errors import LtbenchError, first_line
 
-SHORTER = 256 / 224  # of the image's shorter side to the middle that is evaluated
 _WORKERS = "LTBENCH_WORKERS"
 
 
@@ -59,10 +57,15 @@ class Stored:
     def pictures(self, indices: Tensor, side: int) -> Tensor:
         """Return the images at some indices, not augmented, uint8 [n, 3, side, side]."""
         rows = self.rows[indices.cpu().numpy()]
-        found = _Requests(self.packed, rows, (None,), side, max(1, len(rows)))[0]
+        found = Requests(self.packed, rows, (None,), side, max(1, len(rows)))[0]
         if isinstance(found, str):
             raise LtbenchError(found)
         return found[0].permute(0, 3, 1, 2)
+
+    def content(self) -> tuple[memoryview, ...]:
+        """Return the hash of what is packed, and which of it there is."""
+        labels = self.labels.cpu().numpy()
+        return memoryview(self.packed.sha256.encode()), self.rows.data, labels.data
 
 
 @dataclass
@@ -148,12 +151,13 @@ class StreamFeed(Feed):
             labels = self.subset.labels[part].clone()  # a method may write into what it gets
             yield Batch((self.normalise(loaded[0]),), labels, indices[part].to(labels.device))
 
-    def _drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> "Drawn":
-        """Draw what workers do to each image, [N, 5] or more: see `_Requests`."""
+    def _drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> Drawn:
+        """Draw what workers do to each image, [N, 5] or more: see `Requests`."""
         if view == "clean":
             return None
         sizes = self.subset.packed.index[self.subset.rows[indices.numpy()]]
-        width, height = (torch.from_numpy(sizes[name].astype(np.int64)) for name in _SIZE)
+        width = torch.from_numpy(sizes["width"].astype(np.int64))
+        height = torch.from_numpy(sizes["height"].astype(np.int64))
         crops = draw_crops(width, height, self.info.flip, generator)
         box = (crops.top, crops.left, crops.height, crops.width, crops.flip)
         columns = [torch.stack([each.double() for each in box], 1)]
@@ -162,7 +166,7 @@ class StreamFeed(Feed):
         return torch.cat(columns, 1).numpy()
 
     def _loaded(
-        self, indices: Tensor, crops: Sequence["Drawn"], batch_size: int, steps: int
+        self, indices: Tensor, crops: Sequence[Drawn], batch_size: int, steps: int
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield each batch's uint8 images [B, 3, side, side] through every view's boxes.
 
@@ -173,7 +177,7 @@ class StreamFeed(Feed):
         with warnings.catch_warnings():  # more processes than cores are the user's choice
             warnings.filterwarnings("ignore", "This DataLoader will create")
             loader = DataLoader(
-                _Requests(self.subset.packed, rows, tuple(crops), self.info.shape[1], batch_size),
+                Requests(self.subset.packed, rows, tuple(crops), self.info.shape[1], batch_size),
                 batch_size=None,
                 sampler=range(steps),
                 num_workers=count,
@@ -196,78 +200,6 @@ class StreamFeed(Feed):
             self.waiting.images += loaded.shape[1]
             moved = loaded.to(device, non_blocking=True)
             yield tuple(view.permute(0, 3, 1, 2).contiguous() for view in moved)
-
-
-_SIZE = ("width", "height")
-_BOX = 5  # columns: top, left, height, width, flip
-Drawn = npt.NDArray[np.float64] | None
-"""Of each image its box and flip, and what RandAugment does to it; None: the middle, unchanged."""
-
-
-class _Requests(Dataset[Tensor | str]):
-    """Batch by batch: images of a packed data set through every view's boxes."""
-
-    def __init__(
-        self,
-        packed: Packed,
-        rows: npt.NDArray[np.int64],
-        drawn: tuple[Drawn, ...],
-        side: int,
-        batch_size: int,
-    ) -> None:
-        self.packed, self.rows, self.side, self.batch_size = packed, rows, side, batch_size
-        self.drawn = drawn
-
-    def __getitem__(self, number: int) -> Tensor | str:
-        """Return uint8 [views, B, side, side, 3], or why an image does not read."""
-        first = number * self.batch_size
-        rows = self.rows[first : first + self.batch_size]
-        made = np.empty((len(self.drawn), len(rows), self.side, self.side, 3), np.uint8)
-        for place, row in enumerate(rows.tolist()):
-            try:
-                with Image.open(io.BytesIO(self.packed.content(row))) as image:
-                    whole = image.convert("RGB")
-            except LtbenchError as error:
-                return str(error)
-            except Exception as error:  # damage breaks Pillow's decoders in many ways
-                return (
-                    f"image {row} of {self.packed.folder / self.packed.part}.bin does not read "
-                    f"({first_line(error).partition('<_io')[0].strip()}); `ltbench data check` "
-                    "compares all its bytes."
-                )
-            for view, table in enumerate(self.drawn):
-                drawn = [] if table is None else table[first + place].tolist()
-                seen = cut(whole, drawn[:_BOX], self.side)
-                if drawn[_BOX:]:
-                    seen = randaugment.change(seen, drawn[_BOX:])
-                made[view, place] = np.asarray(seen)
-        return torch.from_numpy(made)
-
-
-def cut(image: Image.Image, box: Sequence[float], side: int) -> Image.Image:
-    """Return a box of an RGB image scaled to a square of `side`, mirrored where it says so.
-
-    As torchvision's `resized_crop` on Pillow images; without a box as its `Resize` of the shorter
-    side to 256 / 224 of `side`, then `CenterCrop`.
-    """
-    if not box:
-        return _middle(image, side)
-    top, left, height, width, flip = map(int, box)
-    made = image.crop((left, top, left + width, top + height))
-    made = made.resize((side, side), Image.Resampling.BILINEAR)
-    return made.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else made
-
-
-def _middle(image: Image.Image, side: int) -> Image.Image:
-    width, height = image.size
-    short = round(side * SHORTER)
-    if width <= height:
-        size = short, int(short * height / width)
-    else:
-        size = int(short * width / height), short
-    scaled = image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
-    left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
-    return scaled.crop((left, top, left + side, top + side))
 
 
 def feed_of(info: DatasetInfo, subset: Source) -> Feed:

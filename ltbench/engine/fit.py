@@ -9,7 +9,7 @@ for each stage:  begin it, reset what is reset, choose what trains, make the opt
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -64,8 +64,7 @@ class Training:
         held, info = split.validation, settings.info
         counts = torch.tensor(split.class_counts, device=device)
         self.task = Task(counts, split.held_out, info.many_above, info.few_below)
-        self.train = feed_of(info, split.train.to(device))
-        self.test = feed_of(info, split.test.to(device))
+        self.train, self.test = (feed_of(info, s.to(device)) for s in (split.train, split.test))
         self.validation = None if held is None else feed_of(info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
         self.told = copy.deepcopy(self.task)  # what methods get, who may write into it
@@ -76,8 +75,7 @@ class Training:
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
-            channels, classes = settings.info.shape[0], self.task.num_classes
-            network = build(method, settings.network, channels, classes)
+            network = build(method, settings.network, info.shape[0], self.task.num_classes)
         self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
@@ -89,17 +87,30 @@ class Training:
         if content is None:
             return False
         try:
-            self.progress = Progress(**content["progress"])
-            for position in range(1, min(self.progress.stage + 1, len(self.stages))):
-                self._begin_stage(position)
-            self.network.load_state_dict(content["network"])
-            for method, state in zip(self._methods(), content["states"], strict=True):
-                method.state = on_device(state, self.settings.device)
+            self.restore(content)
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
             raise self.checkpoint.load_error(error) from None
         self._resumed = content
         return True
+
+    def restore(self, content: Mapping[str, Any]) -> None:
+        """Take what `snapshot` gave into a training not begun; any error says it does not fit."""
+        self.progress = Progress(**content["progress"])
+        self.progress.check([stage.recipe.epochs for stage in self.stages])
+        for position in range(1, min(self.progress.stage + 1, len(self.stages))):
+            self._begin_stage(position)
+        self.network.load_state_dict(content["network"])
+        for method, state in zip(self._methods(), content["states"], strict=True):
+            method.state = on_device(state, self.settings.device)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the weights, the methods' states and the progress as they are, not copied."""
+        return {
+            "network": self.network.state_dict(),
+            "states": [method.state for method in self._methods()],
+            "progress": asdict(self.progress),
+        }
 
     def start_from(self, first: "Training") -> None:
         """Begin after the first stage, which was the whole of another, finished training."""
@@ -176,17 +187,16 @@ class Training:
                 raise DivergedError(progress.epochs_done, bad + 1)
             self._steps = len(losses)
             row = {
-                "epoch": progress.epochs_done,
-                "stage": stage.name,
+                "epoch": progress.epochs_done, "stage": stage.name,
                 "learning_rate": stage.recipe.learning_rate_at(epoch),
-                "loss": float(losses.mean()),
-                **self._evaluate(),
+                "loss": float(losses.mean()), **self._evaluate(),
                 "seconds": progress.train_seconds + progress.evaluate_seconds,
-            }
+            }  # fmt: skip
             # Columns in this order; a method's names never hide the engine's.
             row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
-            observe(self._report(0, len(losses), 0.0, loss=row["loss"], top1=row.get("top1")))
+            told = {"loss": row["loss"], "top1": row.get("top1"), "curves": dict(row)}
+            observe(self._report(0, len(losses), 0.0, **told))
             yield optimiser
 
     def _begin_stage(self, position: int) -> None:
@@ -220,21 +230,14 @@ class Training:
             raise DivergedError(self.progress.epochs_done, self._steps)
         return scores_of(logits, feed.labels, self.task, self.progress.epochs_done)
 
-    def _report(
-        self, step: int, steps: int, running: float, **ended: float | None
-    ) -> ProgressEvent:
-        p = self.progress
-        train_seconds = p.train_seconds + running
+    def _report(self, step: int, steps: int, running: float, **ended: Any) -> ProgressEvent:
+        p, train_seconds = self.progress, self.progress.train_seconds + running
         return ProgressEvent(
-            epoch=p.epochs_done,
-            epochs=self.epochs,
-            step=step,
-            steps=steps,
+            epoch=p.epochs_done, epochs=self.epochs, step=step, steps=steps,
             seconds=train_seconds + p.evaluate_seconds,
             images_per_second=p.images / train_seconds if train_seconds else math.nan,
-            waiting=p.waited_seconds / p.train_seconds if p.train_seconds else 0.0,
-            **ended,
-        )
+            waiting=p.waited_seconds / max(p.train_seconds, 1e-9), **ended,
+        )  # fmt: skip
 
     def _methods(self) -> list[Method]:
         """Return the run's method, then those in charge of single stages, each once."""
@@ -243,10 +246,5 @@ class Training:
 
     def _content(self, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:
         """Return a copy of everything a resumed run needs; training goes on in the original."""
-        content = {
-            "network": self.network.state_dict(),
-            "optimiser": optimiser.state_dict() if optimiser else None,
-            "states": [method.state for method in self._methods()],
-            "progress": asdict(self.progress),
-        }
-        return copy.deepcopy(content)
+        state = optimiser.state_dict() if optimiser else None
+        return copy.deepcopy({**self.snapshot(), "optimiser": state})

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
-from ltbench.data.readers import Source
+from ltbench.data.source import Source
 from ltbench.figures.style import SHOT_COLOURS, canvas
 
 ROWS, COLUMNS = 9, 10  # classes that are shown, and images of each

@@ -9,7 +9,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BLOCKS = {"resnet32": 5, "resnet8": 1}  # name -> blocks a stage
+# Name to blocks a stage; all but the first two are He et al.'s other CIFAR networks.
+BLOCKS = {
+    "resnet32": 5, "resnet8": 1, "resnet20": 3, "resnet44": 7, "resnet56": 9, "resnet110": 18,
+}  # fmt: skip
 WIDTHS = (16, 32, 64)
 
 

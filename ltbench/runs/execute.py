@@ -19,6 +19,7 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file
 from ltbench.runs.identity import Identity
+from ltbench.runs.kept import Keep, keep_epoch, kept_file
 from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
@@ -37,6 +38,7 @@ class Workspace:
     device: str = "auto"
     checkpoint_every: float = 30.0  # seconds
     download: bool = True  # data that are missing
+    keep: Keep | None = None  # weights, beside the record
 
 
 class BusyError(Exception):
@@ -117,12 +119,15 @@ def run_job(
                 training, split = training_of(job, workspace), split_of(job, workspace)
                 note.say(training.progress.epochs_done, training.epochs, training.progress.seconds)
                 _begin(training, job, workspace, observe, wait)
-                _train(training, observe)
+                _train(
+                    training, _keeping(observe, training, store, job.fingerprint, workspace.keep)
+                )
                 taken = []
+                kept = kept_file(training, store, job.fingerprint) if workspace.keep else None
                 for cell in missing:
                     try:
                         done[cell] = record_cell(
-                            cell, job, training, split, store, before=before[cell]
+                            cell, job, training, split, store, before=before[cell], weights=kept
                         )
                     except TakenError as error:  # the other cells are not less finished
                         taken.append(error)
@@ -146,6 +151,17 @@ def _noted(observe: Observer, note: Note) -> Observer:
     def heard(report: ProgressEvent) -> None:
         if report.loss is not None:
             note.say(report.epoch, report.epochs, report.seconds)
+        observe(report)
+
+    return heard
+
+
+def _keeping(
+    observe: Observer, training: Training, store: Store, fingerprint: str, keep: Keep | None
+) -> Observer:
+    def heard(report: ProgressEvent) -> None:
+        if keep is not None and report.loss is not None:
+            keep_epoch(training, store, fingerprint, keep)
         observe(report)
 
     return heard

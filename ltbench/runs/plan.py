@@ -57,6 +57,15 @@ class Plan:
     jobs: tuple[Job, ...]
     warnings: tuple[str, ...] = ()  # of seeds that would be joined and were computed otherwise
 
+    def without_weights(self) -> list[str]:
+        """Return a sentence on the finished cells that kept no weights, if there are any."""
+        lacking = [record for record in self.finished if "weights" not in record.files]
+        methods = ",".join(dict.fromkeys(record.method for record in lacking))
+        return [
+            f"{len(lacking)} finished cells kept no weights ({methods}); the same command with "
+            "--force trains them again and keeps them."
+        ] * bool(lacking)
+
 
 def make(
     datasets: Sequence[Dataset],
@@ -146,7 +155,7 @@ class _Resolved:
         )
 
     def provenance(self) -> Provenance:
-        """Return what would compute a run now."""
+        """Return the provenance of a run computed now: method version, files and code hashes."""
         own = self.whole
         return Provenance(
             tuple(sorted(own.versions.items())), tuple(sorted(own.code.items())), source_state(),

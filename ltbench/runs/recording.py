@@ -9,7 +9,7 @@ import torch
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
 from ltbench.api.task import Task
-from ltbench.data.readers import Split
+from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
@@ -26,9 +26,12 @@ from ltbench.runs.unit import TakenError, set_aside, write_unit
 
 
 def record_cell(
-    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None
-) -> Record:
+    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None,
+    weights: bytes | None = None,
+) -> Record:  # fmt: skip
     """Evaluate a trained network for one cell; write curves, logits and the record, as one unit.
+
+    `weights` is the file of weights that the unit keeps, if it does.
 
     It takes the place of `before`, what was there when the training began. What has come since is
     kept: returned where it says the same, else TakenError is raised.
@@ -78,6 +81,8 @@ def record_cell(
         "curves": curves_csv(progress.curves),
         "logits": logits_npz((logits, feed.labels), held_out),
     }
+    if weights is not None:
+        files["weights"] = weights
     try:
         return write_unit(store, record, files, before)
     except TakenError:
@@ -123,6 +128,7 @@ def _data(split: Split, task: Task) -> Data:
     return Data(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
+        pixels_sha256=pixels_sha256(split),
         many_above=task.many_above,
         few_below=task.few_below,
         test_images=len(split.test.labels),

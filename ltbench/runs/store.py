@@ -2,6 +2,7 @@
 
     results/runs/<dataset>/<protocol>/<network>/<method>/seed0.json     the record
     results/runs/…/seed0.csv                                            its curves
+    results/runs/…/seed0.safetensors                                    its weights, if kept
     results/runs/…/seed0.failed.json                                    why the last try stopped
     results/work/<fingerprint>/                                         checkpoint, weights, lock
 
@@ -101,6 +102,10 @@ class Store:
     def curves_path(self, cell: Cell) -> Path:
         """Return where a cell's curves lie, one row an epoch."""
         return self.path(cell).with_suffix(".csv")
+
+    def weights_path(self, cell: Cell) -> Path:
+        """Return where a cell's kept weights lie."""
+        return self.path(cell).with_suffix(".safetensors")
 
     def failure_path(self, cell: Cell) -> Path:
         """Return where the reason of a failed try lies."""

@@ -11,16 +11,18 @@ from made_images import encoded, pixels
 from PIL import Image
 from torchvision.transforms import functional as TF
 
-from ltbench.data import listed, published
+from ltbench.data import listed
+from ltbench.data import published_lists as published
 from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import draw_crops
 from ltbench.data.augment.views import Augment, render
 from ltbench.data.catalog import CATALOG, Dataset
+from ltbench.data.decoding import cut
 from ltbench.data.feed import generator_of
 from ltbench.data.loading import check_there, load
 from ltbench.data.packed import check_bytes, open_packed
 from ltbench.data.profile import published_counts, shot_groups
-from ltbench.data.stream import Stored, StreamFeed, cut, feed_of
+from ltbench.data.stream import Stored, StreamFeed, feed_of
 from ltbench.errors import LtbenchError, UsageError
 
 COUNTS = (7, 4, 2)

@@ -1,0 +1,186 @@
+"""From a record with kept weights to what analyses look at."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
+from ltbench.api.method import Step
+from ltbench.api.registry import build, completed
+from ltbench.api.task import Clock
+from ltbench.data.batch import seed_of
+from ltbench.data.catalog import CATALOG, DatasetInfo, dataset
+from ltbench.data.feed import Feed
+from ltbench.data.profile import shot_groups
+from ltbench.data.readers import Split, Subset, load, read
+from ltbench.engine.evaluate import finalised
+from ltbench.engine.fit import Settings, Training
+from ltbench.engine.isolation import seed_all
+from ltbench.errors import LtbenchError
+from ltbench.runs.commands import run_command
+from ltbench.runs.kept import epochs_in, restore
+from ltbench.runs.protocol import protocol_of
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, Store
+from ltbench.runs.unit import find
+
+_NOISE = 2000  # images of noise that nothing was trained on
+_FAR = 1.0  # points of top-1 by which float32 may differ from a training's own precision
+
+
+def weights_path(record: Record, store: Store) -> Path:
+    """Return the file of a record's weights; raises LtbenchError, with the command, for none."""
+    path = find(store, record, "weights")
+    if path is None:
+        cell = Cell.of(record)
+        command = run_command(
+            [cell.method], dataset(cell.dataset), cell.network, cell.protocol, [cell.seed],
+            results=store.root,
+        )  # fmt: skip
+        raise LtbenchError(
+            f"{cell} kept no weights; `{command} --keep weights --force` trains it again and "
+            "keeps them."
+        )
+    return path
+
+
+def finished(record: Record, store: Store, root: Path, device: torch.device) -> tuple[Run, Data]:
+    """Return a finished run and its images.
+
+    Raises LtbenchError where it kept no weights, where they do not fit or are no numbers, and where
+    they predict otherwise than the record says.
+    """
+    path = weights_path(record, store)
+    split = _split_of(record, root)
+    restored = lru_cache(maxsize=2)(partial(_restored, record, path, split, device))
+    last = restored(record.last.epoch)
+    method = completed(last.method, record.method)
+    if method is not last.method:
+        method.setup(last.told)
+    run = Run(
+        name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
+        shots=tuple(
+            shot_groups(split.class_counts, record.settings.get("validation", 0),
+                        record.data.many_above, record.data.few_below)
+        ),
+        epochs=epochs_in(path), predict=method.predict,
+        network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
+        adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
+    )  # fmt: skip
+    data = Data(
+        _sample("train", last.train, run.classes), _sample("test", last.test, run.classes),
+        None if last.validation is None else _sample("held-out", last.validation, run.classes),
+        _unknown(dataset(record.dataset).info, root, device, run.classes),
+    )  # fmt: skip
+    _check(record, run, data)
+    return run, data
+
+
+def _split_of(record: Record, root: Path) -> Split:
+    data = dataset(record.dataset)
+    protocol = protocol_of(record.protocol, data.info)
+    split = load(
+        data, root, subset_seed=protocol.subset_seed, validation=protocol.validation,
+        fraction=protocol.fraction, download=False,
+    )  # fmt: skip
+    if split.indices_sha256 != record.data.indices_sha256:
+        raise LtbenchError(
+            f"{Cell.of(record)} was trained on other images than {record.dataset} has under "
+            f"{root}; name the folder with --data-root."
+        )
+    return split
+
+
+def _restored(
+    record: Record, path: Path, split: Split, device: torch.device, epoch: int
+) -> Training:
+    data = dataset(record.dataset)
+    protocol = protocol_of(record.protocol, data.info)
+    settings = Settings(
+        info=data.info, network=record.network, recipe=protocol.recipe(), precision="float32",
+        evaluate_every=protocol.evaluate_every, seed=record.seed, device=device,
+    )  # fmt: skip
+    training = Training(build(record.trained), split, settings)
+    restore(training, path, epoch)
+    training.network.to(memory_format=torch.contiguous_format)
+    check_finite(training.network, f"{Cell.of(record)} at epoch {epoch}")
+    return training
+
+
+def _network(record: Record, training: Training) -> nn.Module:
+    return finalised(completed(training.method, record.method), training.network)
+
+
+def _sample(view: str, feed: Feed, classes: int) -> Sample:
+    images = feed.normalise(feed.subset.images).contiguous()
+    return Sample(view, images, feed.subset.labels, classes)
+
+
+def _unknown(
+    info: DatasetInfo, root: Path, device: torch.device, classes: int
+) -> dict[str, Callable[[], Sample]]:
+    """Return images of other classes: noise, and the test sets of the same shape that are known."""
+
+    def noise() -> Sample:
+        draw = torch.Generator().manual_seed(seed_of(0, "noise"))
+        images = torch.randn(_NOISE, *info.shape, generator=draw).to(device)
+        labels = torch.full((_NOISE,), -1, device=device)
+        return Sample("noise", images, labels, classes)
+
+    def others(other: DatasetInfo) -> Sample:
+        arrays = read(other, root, download=False)
+        images = torch.from_numpy(arrays.test_images).permute(0, 3, 1, 2).contiguous()
+        labels = torch.full((len(images),), -1)
+        feed = Feed(info, Subset(images, labels).to(device))  # normalised as the known ones are
+        return Sample(other.name, feed.normalise(feed.subset.images).contiguous(), labels, classes)
+
+    alike = [
+        each for each in CATALOG.values()
+        if each.shape == info.shape and each.reader not in (None, info.reader)
+    ]  # fmt: skip
+    return {"noise": noise, **{each.name: partial(others, each) for each in alike}}
+
+
+def _steps(training: Training) -> Iterator[Step]:
+    """Yield the steps that the training would take next, or took last where it has ended."""
+    position = min(training.progress.stage, len(training.stages) - 1)
+    stage = training.stages[position]
+    recipe, method = stage.recipe, stage.method or training.method
+    epoch = min(training.progress.epoch, recipe.epochs - 1)
+    if training.progress.stage == len(training.stages):
+        epoch = recipe.epochs - 1
+    seed, feed = training.settings.seed, training.train
+    steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
+    start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed, recipe)
+    seed_all(seed, "views", stage.name, epoch)
+    batches = feed.epoch(
+        method.views, stage.sampler, recipe.batch_size, recipe.drop_last,
+        seed_of(seed, "epoch", stage.name, epoch),
+        augment=lambda view, targets: method.augment(view, targets, start),
+    )  # fmt: skip
+    for number, batch in enumerate(batches):
+        seed_all(seed, "step", stage.name, epoch, number)
+        yield Step(method, training.network, batch, replace(start, step=number))
+
+
+def _check(record: Record, run: Run, data: Data) -> None:
+    """Raise LtbenchError where the weights do not predict what the record was scored by."""
+    logits = run.adjust(outputs(run, run.network(record.last.epoch), data.test))
+    top1 = 100 * float((logits.argmax(1) == data.test.labels).double().mean())
+    if not abs(top1 - record.last.top1) <= _FAR:
+        raise LtbenchError(
+            f"the kept weights of {Cell.of(record)} have top-1 {top1:.2f} and the record says "
+            f"{record.last.top1:.2f}: the method's code is another by now; train it again."
+        )
+
+
+def images_hash(sample: Sample) -> str:
+    """Return 16 digits of the SHA-256 of a sample's images and labels."""
+    found = hashlib.sha256(sample.images.cpu().numpy().data)
+    found.update(sample.labels.cpu().numpy().data)
+    return found.hexdigest()[:16]

@@ -1,0 +1,122 @@
+"""`ltbench analyse`: finished networks looked at, part by part."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ltbench.cli import complete
+from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
+from ltbench.cli.views.rows import load_data, load_files
+from ltbench.errors import LtbenchError
+from ltbench.specification import split
+
+if TYPE_CHECKING:
+    from ltbench.runs.record import Record
+    from ltbench.runs.store import Store
+
+
+def analyse(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Such as hessian or plane(points=51); `ltbench list analyses` has all.",
+            autocompletion=complete.analyses,
+        ),
+    ],
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods' specifications, or files of records \\[default: all with weights].",
+            autocompletion=complete.methods,
+        ),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only these data sets.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Only this protocol.")] = None,
+    network: Annotated[str | None, typer.Option(help="Only this network.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time to spend, such as 30m or 8h; the rest is for later.")
+    ] = None,
+    results: Results = Path("results"),
+    data_root: DataRoot = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    data: Data = None,
+    load: Load = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would take; compute nothing.")
+    ] = False,
+) -> None:
+    """Look inside finished runs that kept their weights; the same command goes on where it was.
+
+    Writes a tidy CSV for each run into the results folder, under `analyses`.
+    """
+    from ltbench.analysis.finished import finished
+    from ltbench.analysis.names import build
+    from ltbench.analysis.perform import prepared
+    from ltbench.cli.views.progress import duration
+    from ltbench.data.root import data_root as root_of
+    from ltbench.engine.precision import device_of
+    from ltbench.runs.store import Cell, Store
+
+    load_data(data, data_root)
+    load_files(load)
+    seconds = seconds_of(budget)
+    until = None if seconds is None else time.monotonic() + seconds
+    specification, analysis = build(name)
+    store, where = Store(results), root_of(data_root)
+    store.check_writable()
+    problems: list[str] = []
+    unfinished = 0
+    for record in _chosen(store, runs, dataset, protocol, network):
+        try:
+            subject = finished(record, store, where, device_of(device))
+            work = prepared(specification, analysis, record, store, subject)
+        except LtbenchError as error:
+            problems.append(str(error))
+            continue
+        if work.finished:
+            _say(f"{work.path} is there already")
+            continue
+        _say(f"{Cell.of(record)}: about {duration(work.seconds)} for {len(work.left)} parts")
+        if dry_run:
+            continue
+        try:
+            if work.perform(until, lambda part, done, of: _say(f"  {part.name} ({done} of {of})")):
+                print(f"Written: {work.path}")
+            else:
+                unfinished += 1
+        except KeyboardInterrupt:
+            raise LtbenchError("interrupted; the same command goes on with what is left.") from None
+    if unfinished:
+        _say(f"the budget is spent; {unfinished} runs have parts left, the same command goes on")
+    if problems:
+        raise LtbenchError("; ".join(problem.rstrip(".") for problem in problems) + ".")
+
+
+def _chosen(
+    store: "Store", runs: str | None, dataset: str | None, protocol: str | None,
+    network: str | None,
+) -> list["Record"]:  # fmt: skip
+    """Return the records that are meant; raises LtbenchError where there is none."""
+    from ltbench.runs.files import read_record
+
+    named = split(runs or "")
+    files = [each for each in named if each.endswith(".json")]
+    if files:
+        return [read_record(Path(each).expanduser()) for each in files]
+    records = chosen(store.records(), ",".join(named) or None, dataset, protocol)
+    records = [r for r in records if network is None or r.network == network]
+    if not named:
+        records = [record for record in records if "weights" in record.files]
+    if not records:
+        raise LtbenchError(
+            f"no run in {store.root} fits that has weights; `ltbench run --keep weights` keeps "
+            "them."
+        )
+    return records
+
+
+def _say(sentence: str) -> None:
+    print(f"ltbench: {sentence}", file=sys.stderr, flush=True)

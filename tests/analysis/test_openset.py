@@ -1,0 +1,141 @@
+"""Open-set numbers: the toy, the identities, scikit-learn, separated and shuffled scores."""
+
+import pytest
+import torch
+from made_runs import Linear, data, resnet, run_of, sample
+from sklearn.metrics import f1_score
+
+from ltbench.analysis.openset import (
+    Decisions,
+    OpenSet,
+    never_rejecting,
+    perfect,
+    scores_from,
+    threshold_free,
+)
+from ltbench.analysis.subject import Data
+from ltbench.errors import LtbenchError
+
+
+def decisions(right, accepted, unknown):
+    return Decisions(*(torch.tensor(each, dtype=torch.bool) for each in (right, accepted, unknown)))
+
+
+TOY = decisions([1] * 5 + [0] * 3, [1] * 7 + [0], [1, 1, 0, 0])
+
+
+def test_the_three_formulas_on_the_toy():
+    """8 known: 5 right, 2 wrong, 1 rejected; 4 unknown, 2 of them accepted."""
+    assert TOY.f_measure("new") == pytest.approx(10 / 15)
+    assert TOY.f_measure("old") == pytest.approx(10 / 14)
+    assert TOY.f_measure("micro") == pytest.approx(10 / 17)
+
+
+def random_decisions(seed):
+    draw = torch.Generator().manual_seed(seed)
+    return [
+        torch.rand(n, generator=draw) < share for n, share in ((200, 0.6), (200, 0.8), (70, 0.4))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_new_formula_is_its_identity(seed):
+    right, accepted, unknown = random_decisions(seed)
+    made = Decisions(right, accepted, unknown)
+    after = float((right & accepted).double().mean())
+    rejected, ratio = 1 - float(unknown.double().mean()), 70 / 200
+    exact = 2 * after / (1 + after + (1 - rejected) * ratio)
+    assert made.f_measure("new") == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_micro_is_scikit_learns(seed):
+    right, accepted, unknown = random_decisions(seed)
+    truth = torch.arange(200) % 4
+    guess = torch.where(right, truth, (truth + 1) % 4)
+    told = torch.cat([torch.where(accepted, guess, -1), torch.where(unknown, 2, -1)])
+    labels = torch.cat([truth, torch.full((70,), -1)])
+    oracle = f1_score(labels, told, labels=[0, 1, 2, 3], average="micro")
+    assert Decisions(right, accepted, unknown).f_measure("micro") == pytest.approx(oracle)
+
+
+def test_who_never_rejects_scores_f_zero_and_who_is_perfect_its_own():
+    right = torch.tensor([1] * 6 + [0] * 4, dtype=torch.bool)
+    all_known, no_unknown = torch.ones(10, dtype=torch.bool), torch.zeros(5, dtype=torch.bool)
+    never = Decisions(right, all_known, torch.ones(5, dtype=torch.bool))
+    for formula in ("new", "old"):
+        assert never.f_measure(formula) == pytest.approx(never_rejecting(0.6, 0.5))
+    assert Decisions(right, all_known, no_unknown).f_measure("new") == pytest.approx(perfect(0.6))
+
+
+def test_the_printed_places_value_is_that_of_never_rejecting():
+    """43.7 / 40.2 / 28.0 of 131, 163 and 71 classes, as the release was measured again."""
+    accuracy = (43.7 * 131 + 40.2 * 163 + 28.0 * 71) / 36500
+    assert never_rejecting(accuracy, 6600 / 36500) == pytest.approx(0.497, abs=0.001)
+
+
+def test_the_old_formula_tends_to_one_as_the_threshold_rises():
+    right = torch.tensor([1] * 60 + [0] * 40, dtype=torch.bool)
+    confident = torch.tensor([1] * 5 + [0] * 95, dtype=torch.bool)
+    made = Decisions(right, confident, torch.zeros(50, dtype=torch.bool))
+    assert made.f_measure("old") == 1
+    assert made.f_measure("new") == pytest.approx(10 / (10 + 95))
+
+
+def test_separated_scores_and_shuffled_ones():
+    draw = torch.Generator().manual_seed(0)
+    known, unknown = torch.rand(3000, generator=draw), torch.rand(2000, generator=draw)
+    right = torch.ones(3000, dtype=torch.bool)
+    apart = threshold_free(known + 1, unknown, right)
+    assert apart == {"auroc": 1, "aupr_known": 1, "aupr_unknown": 1, "fpr95": 0, "oscr": 1}
+    mixed = threshold_free(known, unknown, right)
+    assert mixed["auroc"] == pytest.approx(0.5, abs=0.02)
+    assert mixed["fpr95"] == pytest.approx(0.95, abs=0.02)
+    assert mixed["aupr_known"] == pytest.approx(0.6, abs=0.02)
+
+
+def test_oscr_of_separated_scores_is_the_closed_accuracy_and_of_ties_half_of_it():
+    right = torch.tensor([1] * 70 + [0] * 30, dtype=torch.bool)
+    apart = threshold_free(torch.ones(100), torch.zeros(40), right)
+    assert apart["oscr"] == pytest.approx(0.7)
+    assert threshold_free(torch.ones(100), torch.ones(40), right)["oscr"] == pytest.approx(0.35)
+
+
+def test_scores_are_higher_for_what_is_known():
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(30, 4, generator=draw) + 5 * torch.eye(4)[torch.arange(30) % 3]
+    scores = scores_from(features, torch.arange(30) % 3, 4)  # class 3 has no images
+    near, far = 5 * torch.eye(4)[:1], -5 * torch.eye(4)[3:]
+    for name in ("proto_cos", "proto_euclid"):
+        assert scores[name](near, near) > scores[name](far, far)
+    logits = torch.tensor([[2.0, 1.0], [0.5, 0.4]])
+    assert scores["energy"](logits, logits)[0].item() == pytest.approx(
+        logits[0].double().exp().sum().log().item()
+    )
+
+
+def test_rows_have_f_zero_beside_every_f_and_rejections_by_shot_group():
+    network = resnet()
+    unknown = {"noise": lambda: sample(seed=9)}
+    given = Data(data().train, data().test, sample(seed=4), unknown)
+    run = run_of(network)
+    (part,) = OpenSet().parts(run, given)
+    rows = OpenSet().analyse(run, network, given, part)
+    quantities = {row["quantity"] for row in rows}
+    assert {"f_new", "f_old", "f_micro", "f_above_never_rejecting", "auroc", "oscr"} <= quantities
+    assert {row["decision"] for row in rows if row["score"] == "msp"} == {
+        "",
+        "official",
+        "held-out",
+    }
+    assert {row["decision"] for row in rows if row["score"] == "energy"} == {"", "held-out"}
+    rejected = {row["shots"] for row in rows if row["quantity"] == "known_rejected"}
+    assert rejected == {"all", "many", "medium", "few"}
+    value = {(r["decision"], r["quantity"]): r["value"] for r in rows if r["score"] in ("msp", "")}
+    gap = value["official", "f_new"] - value["", "f_never_rejecting"]
+    assert value["official", "f_above_never_rejecting"] == pytest.approx(gap)
+
+
+def test_a_data_set_without_unknown_images_is_refused():
+    with pytest.raises(LtbenchError, match="no images of other classes"):
+        OpenSet().parts(run_of(Linear(192, 5)), data())
