@@ -31,7 +31,7 @@ INDEX = np.dtype(
     [("offset", "<i8"), ("length", "<i8"), ("width", "<i4"), ("height", "<i4"), ("label", "<i8")]
 )
 MANIFEST = "manifest.json"
-_AT_ONCE = 512  # images that are read and tried at a time
+AT_ONCE = 512  # images that are read and tried at a time
 _VERSION = 1
 
 
@@ -159,15 +159,15 @@ def _pack_part(entries: Sequence[Entry], stem: Path, say: Callable[[int], None])
     with open(images, "ab") as pixels, open(rows, "ab") as table:
         pixels.truncate(whole)
         table.truncate(done * INDEX.itemsize)
-        for first in range(done, len(entries), _AT_ONCE):
-            for content, width, height, label in _read(entries[first : first + _AT_ONCE]):
+        for first in range(done, len(entries), AT_ONCE):
+            for content, width, height, label in _read(entries[first : first + AT_ONCE]):
                 pixels.write(content)
                 row = np.array([(whole, len(content), width, height, label)], INDEX)
                 table.write(row.tobytes())
                 whole += len(content)
             pixels.flush()  # before the rows that tell of it
             table.flush()
-            say(min(first + _AT_ONCE, len(entries)))
+            say(min(first + AT_ONCE, len(entries)))
     with open(stem.with_suffix(".tmp"), "wb") as file:
         np.save(file, np.fromfile(rows, INDEX))
     stem.with_suffix(".tmp").replace(stem.with_suffix(".npy"))

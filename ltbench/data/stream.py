@@ -109,7 +109,7 @@ class StreamFeed(Feed):
         check_views(views)
         indices = order(sampler, self.subset.labels, generator_of(seed, "order")).cpu()
         crops = [
-            self._drawn(name, indices, generator_of(seed, "box", position))
+            self.drawn(name, indices, generator_of(seed, "box", position))
             for position, name in enumerate(views)
         ]
         steps = self.steps(batch_size, drop_last, sampler)
@@ -132,7 +132,7 @@ class StreamFeed(Feed):
         """
         check_views((view,))
         indices = indices.cpu()
-        crops = self._drawn(view, indices, generator)
+        crops = self.drawn(view, indices, generator)
         steps = -(-len(indices) // CLEAN_BATCH)
         for number, loaded in enumerate(self._loaded(indices, [crops], CLEAN_BATCH, steps)):
             chosen = indices[number * CLEAN_BATCH : (number + 1) * CLEAN_BATCH]
@@ -151,7 +151,7 @@ class StreamFeed(Feed):
             labels = self.subset.labels[part].clone()  # a method may write into what it gets
             yield Batch((self.normalise(loaded[0]),), labels, indices[part].to(labels.device))
 
-    def _drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> Drawn:
+    def drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> Drawn:
         """Draw what workers do to each image, [N, 5] or more: see `Requests`."""
         if view == "clean":
             return None

@@ -154,7 +154,7 @@ def test_packed_images_are_the_files_bytes(info, made):
 
 
 def test_packing_goes_on_after_the_last_whole_image(info, made, monkeypatch):
-    monkeypatch.setattr("ltbench.data.packed._AT_ONCE", 4)
+    monkeypatch.setattr("ltbench.data.packed.AT_ONCE", 4)
     bad = made / "images" / "train" / "n1" / "9.JPEG"
     content = bad.read_bytes()
     bad.write_bytes(content[: len(content) // 2])
@@ -400,7 +400,7 @@ def test_the_manifest_tells_of_every_part(info, made):
 def test_the_view_of_bcl_is_jittered_and_changed_where_it_is_decoded(info, made):
     source = feed(info, made)
     (batch,) = epoch(source, ("autoaugment",), batch=13)
-    rows = source._drawn("autoaugment", batch.indices, generator_of(5, "box", 0))
+    rows = source.drawn("autoaugment", batch.indices, generator_of(5, "box", 0))
     expected = []
     for row, drawn in zip(batch.indices.tolist(), rows.tolist(), strict=True):
         whole = Image.open(io.BytesIO(source.subset.packed.content(row))).convert("RGB")
