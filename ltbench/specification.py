@@ -62,6 +62,15 @@ def parse_one(text: str, kind: str) -> Term:
     return terms[0]
 
 
+def network_name(text: str) -> str:
+    """Return a network's name, such as resnet32 or torchvision:resnet18; it may be one unknown."""
+    if not re.fullmatch(r"([a-z]+:)?\w[\w.\-]*", text.strip()):
+        raise UsageError(
+            f"cannot read {text!r} as a network; write it like resnet32 or torchvision:resnet18."
+        )
+    return text.strip()
+
+
 def split(text: str) -> list[str]:
     """Split at the commas before which an expression is whole: `a,b(x=1, y=2)` gives two items."""
     items: list[str] = []

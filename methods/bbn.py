@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage
 from ltbench.networks import LinearClassifier, Network
-from ltbench.networks.branches import Blocks, BranchedBackbone
-from ltbench.networks.resnet import Backbone, initialise, stage
+from ltbench.networks.branches import BranchedBackbone, with_stages
 
 
 @dataclass
@@ -69,11 +68,10 @@ class BBN(Method):
         return 1 - clock.progress**2
 
 
-def two_ends(backbone: Backbone) -> BranchedBackbone:
+def two_ends(backbone: nn.Module) -> BranchedBackbone:
     """Return a backbone with two last blocks: its own, and a freshly initialised one."""
-    *shared, last = cast(Blocks, backbone.stages[-1])
-    width, inner = last.conv2.out_channels, last.conv1.in_channels
-    (other,) = stage(1, inner, width, last.stride)
-    initialise(other)
-    backbone.stages[-1] = nn.Sequential(*shared)
-    return BranchedBackbone(backbone, (last, other), width)
+    trunk = with_stages(backbone)
+    *shared, last = trunk.stages[-1]
+    ends = last, trunk.fresh_block()
+    trunk.stages[-1] = nn.Sequential(*shared)
+    return BranchedBackbone(trunk, ends, trunk.out_features)

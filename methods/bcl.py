@@ -27,7 +27,8 @@ class BCL(Contrastive):
 
     The official CIFAR settings as factors of the recipe in hand, which are they under `paper`:
     2 x batch (256), 1.5 x rate (0.15), 2.5 x weight decay (5e-4), x0.1 at each milestone; warm-up,
-    milestones and epochs as they are (5; 160 and 180 of 200); last batch dropped.
+    milestones and epochs as they are (5; 160 and 180 of 200); last batch dropped. On large images
+    the official settings are the protocol's own.
     """
 
     deviations = (
@@ -38,10 +39,7 @@ class BCL(Contrastive):
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return one stage by the official settings, relative to the recipe."""
         own = replace(
-            recipe,
-            batch_size=2 * recipe.batch_size,
-            learning_rate=1.5 * recipe.learning_rate,
-            weight_decay=2.5 * recipe.weight_decay,
+            recipe.times(cifar=(2, 1.5, 2.5)),
             decay=0.1,
             drop_last=True,
         )

@@ -26,7 +26,8 @@ class GALA(Method):
 
     The released CIFAR recipe, relative to the protocol's so that it is met at `paper`: half the
     batch (64), 2.5 times the weight decay (5e-4), warm-up over two epochs (0.01 of 200) and
-    then a cosine to zero, the last incomplete batch left out; AutoAugment and Cutout.
+    then a cosine to zero, the last incomplete batch left out; AutoAugment and Cutout. On large
+    images batch, rate and decay are the protocol's, without warm-up.
     """
 
     # which logits are shifted: all but the target (G1), or all (G2)
@@ -57,11 +58,10 @@ class GALA(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return one stage by the released recipe."""
+        small = recipe.family == "cifar"
         released = replace(
-            recipe,
-            batch_size=max(1, recipe.batch_size // 2),
-            weight_decay=2.5 * recipe.weight_decay,
-            warmup_epochs=max(2, round(0.01 * recipe.epochs)),
+            recipe.times(cifar=(0.5, 1, 2.5)),
+            warmup_epochs=max(2, round(0.01 * recipe.epochs)) if small else 0,
             schedule="cosine",
             drop_last=True,
         )

@@ -141,10 +141,8 @@ class GBG(Contrastive):
         """Return one stage by the official settings, relative to the recipe."""
         epochs = round(1.5 * recipe.epochs)
         own = replace(
-            recipe,
+            recipe.times(cifar=(2, 1, 2.5)),
             epochs=epochs,
-            batch_size=2 * recipe.batch_size,
-            weight_decay=2.5 * recipe.weight_decay,
             milestones=tuple(share * recipe.epochs / epochs for share in recipe.milestones),
             decay=0.1,
         )

@@ -54,7 +54,7 @@ class GCL(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the stage of the representation and that of the classifier."""
-        first = replace(recipe, batch_size=max(1, recipe.batch_size // 2), decay=0.1)
+        first = replace(recipe.times(cifar=(0.5, 1, 1)), decay=0.1)
         second = replace(first.second(0.15), learning_rate=0.02 * recipe.learning_rate)
         return (
             Stage(name="representation", recipe=first),

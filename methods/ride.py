@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from ltbench import Batch, Clock, Method, Outputs, Recipe, Stage, Task
 from ltbench.blocks.margins import ldam_margins, lowered
 from ltbench.networks import Network
-from ltbench.networks.branches import Blocks, BranchedBackbone
+from ltbench.networks.branches import Blocks, BranchedBackbone, with_stages
 from ltbench.networks.heads import CosineClassifier
-from ltbench.networks.resnet import Backbone, initialise, stage
+from ltbench.networks.resnet import initialise, stage
 
 
 @dataclass
@@ -59,8 +59,8 @@ class RIDE(Method):
 
     def stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the one stage."""
-        decay = 2.5 * recipe.weight_decay
-        return (Stage(name="train", recipe=replace(recipe, nesterov=True, weight_decay=decay)),)
+        own = replace(recipe.times(cifar=(1, 1, 2.5)), nesterov=True)
+        return (Stage(name="train", recipe=own),)
 
     def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
         """Return features, the mean logits and those of the "experts", [B, K, C]."""
@@ -105,9 +105,10 @@ class ExpertClassifier(nn.Module):
         return torch.stack(own, 1)
 
 
-def experts(backbone: Backbone, count: int, widths: tuple[int, int]) -> BranchedBackbone:
+def experts(backbone: nn.Module, count: int, widths: tuple[int, int]) -> BranchedBackbone:
     """Return a backbone that shares its first stage only, with `count` ends of other widths."""
-    first = cast(Blocks, backbone.stages[0])
+    trunk = with_stages(backbone, 3)
+    first = cast(Blocks, trunk.stages[0])
     blocks, width = len(first), first[-1].conv2.out_channels
     ends = [
         nn.Sequential(stage(blocks, width, widths[0], 2), stage(blocks, widths[0], widths[1], 2))
@@ -115,5 +116,5 @@ def experts(backbone: Backbone, count: int, widths: tuple[int, int]) -> Branched
     ]
     for end in ends:
         initialise(end)
-    backbone.stages = nn.Sequential(backbone.stages[0])
-    return BranchedBackbone(backbone, ends, widths[1])
+    trunk.stages = nn.Sequential(trunk.stages[0])
+    return BranchedBackbone(trunk, ends, widths[1])

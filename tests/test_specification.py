@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.errors import UsageError
-from ltbench.specification import MAX_LENGTH, Term, parse, parse_one, split
+from ltbench.specification import MAX_LENGTH, Term, network_name, parse, parse_one, split
 
 # Anything at all, lone surrogates included, and text that is nearly a specification.
 CHAOS = st.text(st.characters()) | st.text("abx_+@()[]{}=,'\"\\*:.#0159eEjf- \t\n\0∞é")
@@ -252,3 +252,14 @@ def test_an_unknown_data_set_or_parameter_is_named_with_what_there_is(text, word
     with pytest.raises(UsageError) as caught:
         dataset(text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["resnet32", "torchvision:resnet18", "timm:vit_tiny.augreg"])
+def test_a_network_is_a_name_perhaps_of_a_library(name):
+    assert network_name(f" {name} ") == name
+
+
+@pytest.mark.parametrize("text", ["", "a b", "x:y:z", "../x", "resnet(8)"])
+def test_what_is_no_name_of_a_network_is_refused(text):
+    with pytest.raises(UsageError, match="as a network"):
+        network_name(text)

@@ -25,6 +25,21 @@ class Recipe:
     milestones: tuple[float, ...] = (0.8, 0.9)
     decay: float = 0.01
     drop_last: bool = False
+    family: str = "cifar"  # of data sets that papers train alike; small images are CIFAR's
+
+    def times(self, **factors: tuple[float, float, float]) -> "Recipe":
+        """Return the recipe with batch size, learning rate and weight decay times its family's.
+
+        A method's settings are a paper's for each family; one that is not named keeps the
+        protocol's own. A batch has at least one image.
+        """
+        batch, rate, decay = factors.get(self.family, (1.0, 1.0, 1.0))
+        return replace(
+            self,
+            batch_size=max(1, int(batch * self.batch_size)),
+            learning_rate=rate * self.learning_rate,
+            weight_decay=decay * self.weight_decay,
+        )
 
     def second(self, length: float) -> "Recipe":
         """Return the recipe of a second stage: a share of the epochs, a cosine, no warm-up."""

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
+from ltbench.cli.views.data_set import facts_of, seldom
 from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import first_line
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
-    from ltbench.data.readers import Split
 
-_LISTED = 20  # classes whose counts are all said
 
 app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
 Names = Annotated[
@@ -35,7 +34,10 @@ def check(
     imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Read data sets that lie here, verify their checksums, and print what would be trained on."""
+    """Read data sets that lie here, verify their checksums, and print what would be trained on.
+
+    Large sets are compared byte by byte with what was packed; without names they are left out.
+    """
     _visit(names, imbalance, data_root, download=False)
 
 
@@ -43,10 +45,50 @@ def check(
 def prepare(
     names: Names = None,
     imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path_of,
+            metavar="PATH",
+            help="Folder of a large set's images, as its archives unpack.",
+        ),
+    ] = None,
+    lists: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Folder of its published lists."),
+    ] = None,
+    other_lists: Annotated[
+        bool,
+        typer.Option("--other-lists", help="Take lists of other images, if counts are published."),
+    ] = False,
     data_root: DataRoot = None,
 ) -> None:
-    """Download what is missing, with torchvision's MD5 check, then do as `check` does."""
+    """Download what is missing, or pack a large set's images; then do as `check` does."""
+    if images is not None or lists is not None:
+        _pack(names or [], images, lists, data_root, verify=not other_lists)
     _visit(names, imbalance, data_root, download=True)
+
+
+def _pack(
+    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
+) -> None:
+    """Pack the images of one data set that comes as lists, saying how far it is."""
+    from ltbench.data.catalog import dataset
+    from ltbench.data.listed import READER, prepare
+    from ltbench.data.root import data_root
+    from ltbench.errors import UsageError
+
+    info = dataset(names[0]).info if len(names) == 1 else None
+    if info is None or info.reader != READER or images is None or lists is None:
+        raise UsageError(
+            "--images and --lists go together, with the name of one data set that comes as lists, "
+            "such as imagenet_lt."
+        )
+
+    def say(part: str, count: int, done: int) -> None:
+        print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
+
+    prepare(info, data_root(given), images, lists, seldom(say), verify=verify)
 
 
 @app.command()
@@ -60,8 +102,8 @@ def describe(
     output: Output = None,
 ) -> None:
     """Show a data set's facts, and draw its tail and sample images."""
+    from ltbench.data.loading import load
     from ltbench.data.own import classes_of
-    from ltbench.data.readers import load
     from ltbench.data.root import data_root as root_of
     from ltbench.figures.data_set import draw_counts, draw_samples
     from ltbench.figures.style import save, style
@@ -70,7 +112,7 @@ def describe(
     dataset = _named(name, imbalance, data_root)
     split = load(dataset, root_of(data_root))
     classes = classes_of(dataset.info)
-    for key, value in _facts(dataset, classes, split).items():
+    for key, value in facts_of(dataset, classes, split).items():
         print(f"{key}: {value}")
     folder = output or results / "data" / slug(str(dataset))
     counts = "".join(
@@ -95,53 +137,24 @@ def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
     return dataset(name, imbalance)
 
 
-def _facts(dataset: "Dataset", classes: tuple[str, ...], split: "Split") -> dict[str, object]:
-    """Return the facts of a data set by name, in the order in which they are shown."""
-    from ltbench.data.own import noticed
-    from ltbench.data.profile import SHOTS, shot_groups
-
-    info, counts = dataset.info, split.class_counts
-    groups = shot_groups(counts, 0, info.many_above, info.few_below)
-    order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    tested = split.test.labels.bincount(minlength=len(counts)).tolist()
-    named = [f"{classes[label]} {counts[label]}" for label in order]
-    shown = named if len(named) <= _LISTED else [*named[:5], "…", *named[-5:]]
-    balanced = "balanced" if min(tested) == max(tested) else f"{min(tested)} to {max(tested)} each"
-    facts: dict[str, object] = {
-        "data set": dataset,
-        "training images": f"{sum(counts)} in {len(counts)} classes",
-        "of each class": ", ".join(shown),
-        "imbalance": f"{max(counts) / min(counts):.4g}",
-        "shot groups": ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
-        + f" (many above {info.many_above}, few below {info.few_below})",
-        "test images": f"{sum(tested)}, {balanced}",
-    }
-    if split.validation is not None:
-        facts["validation images"] = len(split.validation.labels)
-    facts["size"] = " x ".join(map(str, info.shape))
-    facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
-    facts["augmentation"] = f"crop with padding {info.padding}{', flip' * info.flip}"
-    facts["network, protocol"] = f"{info.network}, {info.protocol}"
-    if max(tested) != min(tested):
-        facts["note"] = (
-            "the test set is not balanced: top-1 is over images, so large classes count more"
-        )
-    return facts | noticed(info)
-
-
 def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
     from ltbench.data.catalog import CATALOG
+    from ltbench.data.listed import READER, compare
+    from ltbench.data.loading import load
     from ltbench.data.profile import SHOTS, shot_groups
-    from ltbench.data.readers import load, pixels_sha256, unverified_files
+    from ltbench.data.readers import pixels_sha256, unverified_files
     from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, MissingDataError, UsageError
 
     failed = False
-    for name in names or list(CATALOG):
+    others = [name for name, info in CATALOG.items() if not info.listed]
+    for name in names or others:
         dataset = _named(name, imbalance, given)
         try:
+            if dataset.info.reader == READER and not download:
+                compare(dataset.info, data_root(given))
             split = load(dataset, data_root(given), download=download)
         except UsageError:
             raise

@@ -17,6 +17,7 @@ from ltbench.cli.views.rows import Row, load_files, print_rows, size
 from ltbench.errors import LtbenchError, printable, unknown
 
 if TYPE_CHECKING:
+    from ltbench.networks import Network
     from ltbench.runs.status import StatusRow, Unfinished
     from ltbench.runs.store import Store
 
@@ -199,15 +200,25 @@ def _datasets() -> list[Row]:
 
 
 def _networks() -> list[Row]:
-    from ltbench.networks import NETWORKS, create
+    from ltbench.networks import NETWORKS
 
     return [
         {
             "name": name,
-            "encoder parameters": sum(p.numel() for p in create(name, 3, 10).backbone.parameters()),
+            "encoder parameters": sum(p.numel() for p in _bare(name).backbone.parameters()),
         }
         for name in NETWORKS
     ]
+
+
+def _bare(name: str) -> "Network":
+    """Return a network without memory for its weights."""
+    import torch
+
+    from ltbench.networks import create
+
+    with torch.device("meta"):
+        return create(name, 3, 10)
 
 
 def _protocols() -> list[Row]:

@@ -84,7 +84,10 @@ def run(
         ),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="Such as resnet32 or resnet110 \\[default: the data set's].")
+        str | None,
+        typer.Option(
+            help="resnet32, resnet50 …, or torchvision:NAME, timm:NAME \\[default: the data set's]."
+        ),
     ] = None,
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")

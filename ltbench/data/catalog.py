@@ -1,12 +1,13 @@
 """The data sets ltbench knows, as plain facts. Imports nothing heavy, so the CLI can list them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, PROFILES, Profile, class_counts
+from ltbench.data import profile as profiles
+from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, PROFILES, Profile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -45,6 +46,7 @@ class DatasetInfo:
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _UNREAD = "ltbench cannot read it yet"
+_PREPARED = "images and published lists of your own, packed by `ltbench data prepare`"
 
 # All that tables may name.
 KNOWN: dict[str, DatasetInfo] = {
@@ -78,8 +80,8 @@ KNOWN: dict[str, DatasetInfo] = {
         DatasetInfo(
             name="imagenet_lt", title="ImageNet-LT", classes=1000, head_count=1280, test_count=50,
             shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=256,
-            network="resnet50", protocol="paper", family="large", source=_UNREAD, reader=None,
-            listed=True,
+            network="resnet50", protocol="paper", family="imagenet_lt", source=_PREPARED,
+            reader="lists", listed=True, validated=True,
         ),
         DatasetInfo(
             name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
@@ -91,15 +93,13 @@ KNOWN: dict[str, DatasetInfo] = {
             name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,
             test_count=3, shape=(3, 224, 224), mean=(0.466, 0.471, 0.380),
             std=(0.195, 0.194, 0.192), imbalance=500, network="resnet50", protocol="paper",
-            family="large", source=_UNREAD, reader=None, listed=True,
+            family="inaturalist2018", source=_PREPARED, reader="lists", listed=True,
         ),
     )
 }  # fmt: skip
 
-# What runs: those that this version can read.
-CATALOG: dict[str, DatasetInfo] = {
-    name: info for name, info in KNOWN.items() if info.reader is not None
-}
+# What this version can read.
+CATALOG = {name: info for name, info in KNOWN.items() if info.reader is not None}
 
 
 def register(info: DatasetInfo) -> None:
@@ -165,10 +165,10 @@ class Dataset:
         out. Raises UsageError where that leaves a class without any, or the list is not here.
         """
         info = self.info
-        if info.listed and info.counts is None:
-            raise UsageError(f"ltbench does not have the list of {info.title}; it cannot run.")
-        whole = info.counts or class_counts(
-            info.head_count, info.classes, self.imbalance, self.profile
+        whole: Sequence[int] = info.counts or (
+            profiles.published_counts(info.name)
+            if info.listed
+            else profiles.class_counts(info.head_count, info.classes, self.imbalance, self.profile)
         )
         kept = [max(1, round(count * fraction)) for count in whole]
         if min(kept) <= validation:

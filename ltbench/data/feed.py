@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,6 @@ from torch import Tensor
 from ltbench.data.augment.views import Augment, View, render, view_of
 from ltbench.data.batch import Batch, seed_of
 from ltbench.data.catalog import DatasetInfo
-from ltbench.data.readers import Subset
 from ltbench.data.samplers import DRAWS, order
 
 CLEAN_BATCH = 500  # images a batch where nothing is learned from it
@@ -40,7 +40,22 @@ class Feed:
     """Images of one subset, resident on a device, as normalised batches."""
 
     info: DatasetInfo
-    subset: Subset
+    subset: Any
+
+    @property
+    def labels(self) -> Tensor:
+        """Return the labels, int64 [N]."""
+        found: Tensor = self.subset.labels
+        return found
+
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """Return the tensors that a method must not write into."""
+        return self.subset.images, self.subset.labels
+
+    def waited(self) -> float:
+        """Return the seconds that were waited for images since this was last asked: none."""
+        return 0.0
 
     def steps(self, batch_size: int, drop_last: bool, sampler: str = "instance_balanced") -> int:
         """Return the batches of an epoch."""
@@ -60,13 +75,13 @@ class Feed:
 
         `augment` changes the first view, given the labels of all the epoch's images in order.
         """
-        indices = order(sampler, self.subset.labels, _generator(seed, "order"))
+        indices = order(sampler, self.subset.labels, generator_of(seed, "order"))
         indices = indices.to(self.subset.labels.device)
         images, labels = self.subset.images[indices], self.subset.labels[indices]
         rendered = []
         for position, name in enumerate(views):
             view = view_of(name) if position else augment(view_of(name), labels)
-            made = render(view, images, self._augment, _generator(seed, "view", position))
+            made = render(view, images, self._augment, generator_of(seed, "view", position))
             rendered.append(made)
         steps = self.steps(batch_size, drop_last, sampler)
         for start in range(0, steps * batch_size, batch_size):
@@ -109,17 +124,18 @@ class Feed:
 
     @cached_property
     def _factor(self) -> Tensor:
-        return (1 / (255 * _per_channel(self.info.std))).float().to(self.subset.images.device)
+        return (1 / (255 * _per_channel(self.info.std))).float().to(self.labels.device)
 
     @cached_property
     def _shift(self) -> Tensor:
         shift = _per_channel(self.info.mean) / _per_channel(self.info.std)
-        return shift.float().to(self.subset.images.device)
+        return shift.float().to(self.labels.device)
 
 
 def _per_channel(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
 
 
-def _generator(seed: int, *purpose: str | int) -> torch.Generator:
+def generator_of(seed: int, *purpose: str | int) -> torch.Generator:
+    """Return a CPU generator of one purpose of an epoch."""
     return torch.Generator().manual_seed(seed_of(seed, *purpose))

@@ -1,6 +1,8 @@
 """How many images each class keeps, and which classes are many, medium and few. Plain numbers."""
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Literal
 
 from ltbench.errors import UsageError
@@ -35,6 +37,13 @@ def class_counts(
             f"(the head has {head_count}); choose at most {head_count}."
         )
     return counts
+
+
+@cache
+def published_counts(name: str) -> tuple[int, ...]:
+    """Return the training images of each class of a data set that comes as lists, [C]."""
+    text = files("ltbench.data").joinpath("counts", f"{name}.txt").read_text()
+    return tuple(map(int, text.split()))
 
 
 def shot_groups(

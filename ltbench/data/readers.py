@@ -17,6 +17,7 @@ from ltbench.data.catalog import Dataset, DatasetInfo
 from ltbench.data.diagnosis import diagnosed, files_of, misplaced, unverified
 from ltbench.data.own import READER, arrays_of
 from ltbench.data.published import packed_array, pickles
+from ltbench.data.source import Source
 from ltbench.data.splits import Indices, draw, fingerprint, hold_out
 from ltbench.errors import LtbenchError
 
@@ -43,14 +44,27 @@ class Subset:
         """Return a copy of the subset on a device."""
         return Subset(self.images.to(device, copy=True), self.labels.to(device, copy=True))
 
+    def leading(self, count: int) -> "Subset":
+        """Return the first images."""
+        return Subset(self.images[:count], self.labels[:count])
+
+    def pictures(self, indices: Tensor, side: int) -> Tensor:
+        """Return the images at some indices; their side is what it is."""
+        return self.images[indices]
+
+    def content(self) -> tuple[memoryview, ...]:
+        """Return the bytes of images and labels."""
+        parts = (self.images, self.labels)
+        return tuple(tensor.cpu().contiguous().numpy().data for tensor in parts)
+
 
 @dataclass(frozen=True)
 class Split:
     """A long-tailed training set, the test set, and perhaps images to select on."""
 
-    train: Subset
-    test: Subset
-    validation: Subset | None  # held-out training images, else the set's own
+    train: Source
+    test: Source
+    validation: Source | None  # held-out training images, else the set's own
     class_counts: tuple[int, ...]  # of `train`
     indices_sha256: str  # of the training indices in the data set's own order
     held_out: int = 0  # training images of each class in `validation`
@@ -60,8 +74,8 @@ def pixels_sha256(split: Split) -> str:
     """Return the SHA-256 of a split's images and labels: training, test and held-out ones."""
     found = hashlib.sha256()
     for subset in filter(None, (split.train, split.test, split.validation)):
-        for tensor in (subset.images, subset.labels):
-            found.update(tensor.cpu().contiguous().numpy().data)
+        for part in subset.content():
+            found.update(part)
     return found.hexdigest()
 
 

@@ -28,7 +28,7 @@ class TrainingImages:
     @property
     def targets(self) -> Tensor:
         """Return a copy of the labels, int64 [N]."""
-        return self.feed.subset.labels.clone()
+        return self.feed.labels.clone()
 
     def views(
         self, indices: Tensor, generator: Generator, augment: Change = unchanged

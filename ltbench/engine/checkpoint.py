@@ -24,6 +24,7 @@ class Progress:
     train_seconds: float = 0.0
     first_stage_seconds: float = 0.0  # of these, those of a first stage taken up
     evaluate_seconds: float = 0.0
+    waited_seconds: float = 0.0  # of training, those without images to train on
     images: int = 0  # seen in training
     curves: list[dict[str, Any]] = field(default_factory=list)
     last: dict[str, Any] | None = None  # Scores, as plain data

@@ -21,6 +21,7 @@ from ltbench.api.task import Task
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.feed import Feed
 from ltbench.data.readers import Split
+from ltbench.data.stream import feed_of
 from ltbench.engine.build import begin_stage, build
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
@@ -63,9 +64,8 @@ class Training:
         held, info = split.validation, settings.info
         counts = torch.tensor(split.class_counts, device=device)
         self.task = Task(counts, split.held_out, info.many_above, info.few_below)
-        self.train = Feed(settings.info, split.train.to(device))
-        self.test = Feed(settings.info, split.test.to(device))
-        self.validation = None if held is None else Feed(settings.info, held.to(device))
+        self.train, self.test = (feed_of(info, s.to(device)) for s in (split.train, split.test))
+        self.validation = None if held is None else feed_of(info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
         self.told = copy.deepcopy(self.task)  # what methods get, who may write into it
         with seeded(settings.seed, "setup"):
@@ -75,8 +75,7 @@ class Training:
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
-            channels, classes = settings.info.shape[0], self.task.num_classes
-            network = build(method, settings.network, channels, classes)
+            network = build(method, settings.network, info.shape[0], self.task.num_classes)
         self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
@@ -181,6 +180,7 @@ class Training:
                 autocast=self.autocast, seed=seed, after_step=after_step,
             )  # fmt: skip
             progress.train_seconds += time.perf_counter() - started
+            progress.waited_seconds += self.train.waited()
             progress.epoch, progress.epochs_done = epoch + 1, progress.epochs_done + 1
             if not losses.isfinite().all():
                 bad = int((~losses.isfinite()).nonzero()[0])
@@ -228,15 +228,15 @@ class Training:
         logits = logits_of(self.method, final, feed, self.autocast)
         if not logits.isfinite().all():  # the last step of an epoch can spoil the weights unseen
             raise DivergedError(self.progress.epochs_done, self._steps)
-        return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
+        return scores_of(logits, feed.labels, self.task, self.progress.epochs_done)
 
     def _report(self, step: int, steps: int, running: float, **ended: Any) -> ProgressEvent:
-        p = self.progress
-        train_seconds = p.train_seconds + running
+        p, train_seconds = self.progress, self.progress.train_seconds + running
         return ProgressEvent(
             epoch=p.epochs_done, epochs=self.epochs, step=step, steps=steps,
             seconds=train_seconds + p.evaluate_seconds,
-            images_per_second=p.images / train_seconds if train_seconds else math.nan, **ended,
+            images_per_second=p.images / train_seconds if train_seconds else math.nan,
+            waiting=p.waited_seconds / max(p.train_seconds, 1e-9), **ended,
         )  # fmt: skip
 
     def _methods(self) -> list[Method]:

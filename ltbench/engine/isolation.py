@@ -90,6 +90,6 @@ def isolated(*feeds: Feed | None) -> Iterator[None]:
 def _digest(feed: Feed) -> str:
     """Return the SHA-256 of a feed's images and labels."""
     found = hashlib.sha256()
-    for tensor in (feed.subset.images, feed.subset.labels):
+    for tensor in feed.held:
         found.update(tensor.cpu().contiguous().numpy().data)
     return found.hexdigest()

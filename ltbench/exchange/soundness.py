@@ -12,7 +12,7 @@ from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import UsageError
 from ltbench.exchange.expected import Expected
-from ltbench.networks import NETWORKS
+from ltbench.networks import check_network
 from ltbench.runs.files import texts_of
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.protocol import Protocol
@@ -125,8 +125,10 @@ def _values(value: Any) -> int:
 def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
     if (str(data), protocol.specification) != (record.dataset, record.protocol):
         raise ValueError("its data set or protocol is not written in canonical form")
-    if record.network not in NETWORKS:
-        raise ValueError(f"this version has no network {record.network}")
+    try:
+        check_network(record.network)
+    except UsageError as error:
+        raise ValueError(f"this version cannot run it: {error}") from None
     if record.seed > LARGEST_SEED:
         raise ValueError(f"its seed is above {LARGEST_SEED}, which no run has")
     first, files = record.first_stage, record.files.items()

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
-from ltbench.data.readers import Subset
+from ltbench.data.source import Source
 from ltbench.figures.style import SHOT_COLOURS, canvas
 
 ROWS, COLUMNS = 9, 10  # classes that are shown, and images of each
@@ -41,15 +41,16 @@ def draw_counts(data: Dataset, classes: tuple[str, ...]) -> Figure:
     return figure
 
 
-def draw_samples(data: Dataset, train: Subset, classes: tuple[str, ...]) -> Figure:
+def draw_samples(data: Dataset, train: Source, classes: tuple[str, ...]) -> Figure:
     """Return images as a network gets them, before augmentation: classes from head to tail."""
     counts = data.class_counts()
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
     places = np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)
     shown = [order[place] for place in places]
-    labels, images = train.labels.numpy(), train.images.permute(0, 2, 3, 1).numpy()
-    rows = [_row(images[np.flatnonzero(labels == label)[:COLUMNS]]) for label in shown]
-    side = images.shape[1]
+    first = [(train.labels == label).nonzero().squeeze(1)[:COLUMNS] for label in shown]
+    images = [train.pictures(indices, data.info.shape[1]) for indices in first]
+    rows = [_row(each.permute(0, 2, 3, 1).numpy()) for each in images]
+    side = len(rows[0])
     figure = canvas(
         5.0, 0.5 * len(rows), f"{data.title}: training images", str(data),
         "The first images of classes from most to fewest training images, as a network gets them, "

@@ -24,6 +24,14 @@ class LinearClassifier(KaimingLinear):
     """A linear classifier, initialised as in the LDAM-DRW code."""
 
 
+class UniformClassifier(KaimingLinear):
+    """A linear classifier with torch's own initial weights, as on large images."""
+
+    def reset_parameters(self) -> None:
+        """Draw new weights and bias."""
+        nn.Linear.reset_parameters(self)
+
+
 class CosineClassifier(nn.Module):
     """`scale` times the cosine between features and class weights; no bias.
 

@@ -9,11 +9,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.errors import unknown
-from ltbench.networks.heads import LinearClassifier
-
 # Name to blocks a stage; all but the first two are He et al.'s other CIFAR networks.
-NETWORKS = {
+BLOCKS = {
     "resnet32": 5, "resnet8": 1, "resnet20": 3, "resnet44": 7, "resnet56": 9, "resnet110": 18,
 }  # fmt: skip
 WIDTHS = (16, 32, 64)
@@ -73,6 +70,13 @@ class Backbone(nn.Module):
         """Return globally averaged features."""
         return self.maps(images).mean(dim=(2, 3))
 
+    def fresh_block(self) -> nn.Module:
+        """Return a new block like the last one, freshly initialised."""
+        last: Any = self.stages[-1][-1]  # type: ignore[index]
+        (block,) = stage(1, last.conv1.in_channels, last.conv2.out_channels, last.stride)
+        initialise(block)
+        return block
+
     def maps(self, images: Tensor) -> Tensor:
         """Return the last stage's feature maps, [B, channels, h, w]."""
         found: Tensor = self.stages(F.relu(self.bn1(self.conv1(images)), inplace=True))
@@ -84,7 +88,7 @@ class Network(nn.Module):
 
     backbone: Any  # a Backbone, or what a method makes of it: images to features [B, out_features]
 
-    def __init__(self, backbone: Backbone, classifier: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
         self.classifier = classifier
@@ -93,15 +97,3 @@ class Network(nn.Module):
         """Return features [B, D] and logits [B, C]."""
         features = self.backbone(images)
         return {"features": features, "logits": self.classifier(features)}
-
-
-def create(name: str, channels: int, classes: int) -> Network:
-    """Return a freshly initialised network with a linear head.
-
-    Raises UsageError for an unknown name.
-    """
-    if name not in NETWORKS:
-        raise unknown("network", name, NETWORKS)
-    backbone = Backbone(channels, NETWORKS[name])
-    initialise(backbone)
-    return Network(backbone, LinearClassifier(backbone.out_features, classes))

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from ltbench.data.catalog import DatasetInfo
-from ltbench.data.readers import read
+from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
@@ -109,7 +109,7 @@ class CostModel:
         """Return why a data set cannot be read, or nothing; a price is no reason to download."""
         if info.name not in self._data:
             try:
-                read(info, self.workspace.data, download=False)
+                check_there(info, self.workspace.data)
                 self._data[info.name] = ""
             except LtbenchError as error:
                 self._data[info.name] = str(error)

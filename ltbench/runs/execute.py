@@ -9,7 +9,8 @@ import torch
 
 from ltbench.api.registry import build
 from ltbench.data.catalog import Dataset
-from ltbench.data.readers import Split, load
+from ltbench.data.loading import load
+from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
@@ -51,7 +52,7 @@ def training_of(job: Job, workspace: Workspace) -> Training:
     """
     protocol = job.protocol
     settings = Settings(
-        info=job.dataset.info,
+        info=protocol.sized(job.dataset.info),
         network=job.network,
         recipe=protocol.recipe(),
         precision=protocol.precision,

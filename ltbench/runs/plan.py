@@ -11,8 +11,8 @@ from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import baseline, build, describe, parts_of, trained_part
 from ltbench.data.catalog import Dataset
-from ltbench.errors import LtbenchError, unknown
-from ltbench.networks import NETWORKS
+from ltbench.errors import LtbenchError
+from ltbench.networks import check_network
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of, shortened
@@ -84,8 +84,8 @@ def make(
     was made with other settings than now or does not read, unless `force` is given: for all
     methods, or for those that it names or that have a part of the name.
     """
-    if network is not None and network not in NETWORKS:
-        raise unknown("network", network, NETWORKS)
+    for name in {network or data.info.network for data in datasets}:
+        check_network(name)
     check_methods(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:

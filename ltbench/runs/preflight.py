@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import torch
 
+from ltbench.api.method import Step
 from ltbench.api.registry import build, parts_of
+from ltbench.api.task import Clock
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import threads_for
-from ltbench.engine.train import DivergedError
+from ltbench.engine.train import DivergedError, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
+from ltbench.networks.resnet import BLOCKS
 from ltbench.runs.execute import Workspace, ends_the_program, split_of
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import stated_deviations
@@ -51,7 +54,8 @@ def rehearse(jobs: Iterable[Job], workspace: Workspace) -> list[str]:
     """Train every method of the jobs once, to the end and evaluated, on noise.
 
     Two images of each class (one where the set has one), 8 pixels wide, with the class counts of
-    the real set. Raises UsageError, naming method and reason, for the first that is refused: so
+    the real set, through a small network; and one step of another network than CIFAR's, at its own
+    size. Raises UsageError, naming method and reason, for the first that is refused: so
     hours do not end in an error that a second could have shown. What diverges or breaks here may
     not do so on images; if it does, it fails when its turn comes, and does not stop the rest. Of
     what breaks, file and line are returned.
@@ -59,17 +63,20 @@ def rehearse(jobs: Iterable[Job], workspace: Workspace) -> list[str]:
     done, broken = set(), []
     for job in jobs:
         for cell in job.cells:
-            key = (cell.dataset, cell.protocol, cell.method)
+            key = (cell.dataset, cell.protocol, cell.network, cell.method)
             if key not in done:
                 done.add(key)
-                reason = _rehearse(cell.method, job, _noise(job, split_of(job, workspace)))
+                real = split_of(job, workspace)
+                reason = _rehearse(cell.method, job, _noise(job, real))
+                if job.network not in BLOCKS:
+                    _step(cell.method, job, real)
                 if reason:
                     broken.append(f"{cell.method} broke on made-up images: {reason}.")
     return list(dict.fromkeys(broken))
 
 
 def _rehearse(method: str, job: Job, data: Split) -> str:
-    info = replace(job.dataset.info, shape=(*data.train.images.shape[1:],))
+    info = replace(job.dataset.info, shape=(job.dataset.info.shape[0], SIDE, SIDE))
     recipe = replace(job.protocol.recipe(), epochs=EPOCHS, warmup_epochs=0)
     settings = Settings(info, NETWORK, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
     try:
@@ -91,11 +98,43 @@ def _rehearse(method: str, job: Job, data: Split) -> str:
     return ""
 
 
+def _step(method: str, job: Job, real: Split) -> None:
+    """Take one step of the real network on made-up images of the real size.
+
+    Raises UsageError where the network does not do for the method, or for the size.
+    """
+    info = job.protocol.sized(job.dataset.info)
+    side = info.shape[1]
+    labels = torch.arange(len(real.class_counts))[:2].repeat(2)
+    shape = (len(labels), info.shape[0], side, side)
+    draw = torch.Generator().manual_seed(0)
+    images = Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
+    data = replace(real, train=images, test=images, validation=None)
+    recipe = replace(job.protocol.recipe(), batch_size=len(labels), warmup_epochs=0)
+    settings = Settings(info, job.network, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
+    try:
+        training = Training(build(method), data, settings)
+        stage = training.stages[0]
+        in_charge = stage.method or training.method
+        optimiser_for(training.network, stage)
+        batch = next(training.train.epoch(in_charge.views, stage.sampler, len(labels), False, 0))
+        clock = Clock(stage.name, 0, stage.recipe.epochs, recipe=stage.recipe)
+        in_charge.backward(Step(in_charge, training.network, batch, clock, training.autocast))
+    except LtbenchError as error:
+        reason = str(error).rstrip(".")
+        raise UsageError(f"{method} cannot be trained with {job.network}: {reason}.") from error
+    except Exception as error:
+        raise UsageError(
+            f"{method} cannot be trained with {job.network} on images of {side} pixels: "
+            f"{located(error)}."
+        ) from error
+
+
 def _noise(job: Job, real: Split) -> Split:
     draw, shape = torch.Generator().manual_seed(0), (job.dataset.info.shape[0], SIDE, SIDE)
     few = torch.tensor(real.class_counts).clamp_max(2)
     one = torch.ones_like(few)
-    held_out = one * job.protocol.validation
+    held_out = one * max(1, job.protocol.validation)
     held = None if real.validation is None else Subset.noise(held_out, shape, draw)
     train, test = Subset.noise(few, shape, draw), Subset.noise(one, shape, draw)
     return replace(real, train=train, test=test, validation=held)

@@ -5,6 +5,7 @@ changed field, `fast(epochs=20)`, is another protocol: its records never share a
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -46,6 +47,8 @@ class Protocol(BaseModel):
         default=0, ge=0, le=1_000_000
     )  # training images per class held out for selection
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
+    side: int | None = Field(default=None, ge=8, le=512)  # of streamed images; None: the set's
+    family: str = "cifar"  # of data sets that papers train alike
 
     @field_validator("milestones")
     @classmethod
@@ -91,7 +94,13 @@ class Protocol(BaseModel):
             milestones=tuple(_shares(self.milestones)),
             decay=self.decay,
             drop_last=self.drop_last,
+            family=self.family,
         )
+
+    def sized(self, info: DatasetInfo) -> DatasetInfo:
+        """Return a data set's facts with the side that images have under this protocol."""
+        side = self.side
+        return info if side is None else replace(info, shape=(info.shape[0], side, side))
 
 
 # The LDAM-DRW protocol that the field's CIFAR-LT tables share: 200 epochs, two decades at epochs
@@ -101,6 +110,15 @@ _DIGITS: dict[str, Any] = {
     "batch_size": 32, "learning_rate": 0.1, "weight_decay": 2e-4, "precision": "float32",
 }  # fmt: skip
 _SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
+# BCL's and GKP+GSA's on large images: a cosine without warm-up, from the first epoch on.
+_IMAGENET: dict[str, Any] = {
+    "batch_size": 256, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup_epochs": 0,
+    "schedule": "cosine", "family": "imagenet_lt",
+}  # fmt: skip
+_INATURALIST: dict[str, Any] = {
+    **_IMAGENET, "learning_rate": 0.2, "weight_decay": 1e-4, "family": "inaturalist2018",
+}  # fmt: skip
+_TINY: dict[str, Any] = {"epochs": 2, "fraction": 0.005, "side": 32}
 
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     "cifar": {
@@ -115,6 +133,16 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     "own": {
         "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
         "smoke": {**_CIFAR, **_SMOKE},
+    },
+    "imagenet_lt": {
+        "paper": {**_IMAGENET, "epochs": 90},
+        "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
+        "smoke": {**_IMAGENET, **_TINY},
+    },
+    "inaturalist2018": {
+        "paper": {**_INATURALIST, "epochs": 100},
+        "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
+        "smoke": {**_INATURALIST, **_TINY},
     },
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},
@@ -137,6 +165,9 @@ def protocol_of(
     if term.name not in known or term.variant:
         raise unknown(f"protocol for {info.name}", str(Term(term.name, term.variant)), known)
     changeable = {**_defaults(), **known[term.name]}
+    del changeable["family"]
+    if info.reader != "lists":
+        del changeable["side"]
     for name in term.parameters:
         if name not in changeable:
             raise unknown(f"field of protocol {term.name}", name, changeable)

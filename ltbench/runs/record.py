@@ -42,6 +42,8 @@ class Cost(Model):
     # of `train_seconds`, those of a first stage that may serve other runs too
     first_stage_seconds: float = Field(default=0.0, ge=0)
     evaluate_seconds: float = Field(ge=0)
+    # of `train_seconds`, those without images to train on: of a streamed set, too few decoders
+    waited_seconds: float = Field(default=0.0, ge=0)
     steps: int = Field(ge=0)
     images_per_second: float = Field(ge=0)  # training images, all views of one image counted once
     # of the device, or of the whole process on a CPU; null where the system does not count it

@@ -71,7 +71,7 @@ def record_cell(
         stages=own.stages,
         first_stage=_first_stage(job, training),
         data=_data(split, training.task),
-        last=scores_of(logits, feed.subset.labels, training.task, progress.epochs_done),
+        last=scores_of(logits, feed.labels, training.task, progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores("best"),
         selected=None if post_hoc else training.scores("selected"),
@@ -89,10 +89,10 @@ def record_cell(
             set_aside(store, old)
     held_out = None
     if held is not None:
-        held_out = logits_of(method, network, held, training.autocast), held.subset.labels
+        held_out = logits_of(method, network, held, training.autocast), held.labels
     files = {
         "curves": curves_csv(progress.curves),
-        "logits": logits_npz((logits, feed.subset.labels), held_out),
+        "logits": logits_npz((logits, feed.labels), held_out),
     }
     if weights is not None:
         files["weights"] = weights
@@ -154,6 +154,7 @@ def _cost(training: Training, network: torch.nn.Module) -> Cost:
         train_seconds=progress.train_seconds,
         first_stage_seconds=progress.first_stage_seconds,
         evaluate_seconds=progress.evaluate_seconds,
+        waited_seconds=progress.waited_seconds,
         steps=progress.steps,
         images_per_second=progress.images / progress.train_seconds,
         peak_memory_mib=progress.peak_memory_mib or None,

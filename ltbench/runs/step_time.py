@@ -10,8 +10,9 @@ import torch
 
 from ltbench.api.method import Step
 from ltbench.api.task import Clock
-from ltbench.data.feed import Feed
+from ltbench.data.feed import CLEAN_BATCH
 from ltbench.data.samplers import DRAWS
+from ltbench.data.stream import feed_of
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
@@ -57,7 +58,7 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
         optimiser.step()
         _synchronise(training)
         marks.append(time.perf_counter())
-    drawn = len(training.train.subset.labels) * DRAWS.get(stage.sampler, 1)
+    drawn = len(training.train.labels) * DRAWS.get(stage.sampler, 1)
     return StepTime(
         (marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, _evaluation_seconds(training)
     )
@@ -66,12 +67,12 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
 def _evaluation_seconds(training: Training) -> float:
     """Return the seconds of one evaluation on the test set, from its first batch."""
     feed = training.test
-    few = replace(feed.subset, images=feed.subset.images[:500], labels=feed.subset.labels[:500])
+    few = feed.subset.leading(CLEAN_BATCH)
     started = time.perf_counter()
     final = finalised(training.method, training.network)
-    logits_of(training.method, final, Feed(feed.info, few), training.autocast)
+    logits_of(training.method, final, feed_of(feed.info, few), training.autocast)
     _synchronise(training)
-    return (time.perf_counter() - started) * len(feed.subset.labels) / len(few.labels)
+    return (time.perf_counter() - started) * len(feed.labels) / len(few.labels)
 
 
 def _synchronise(training: Training) -> None:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.api.signatures import canonical
 from ltbench.errors import UsageError, unknown
-from ltbench.specification import parse_one
+from ltbench.specification import network_name
 
 
 def _printable(text: str) -> str:
@@ -40,7 +40,7 @@ def distinct(seeds: list[int]) -> list[int]:
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-Network = Annotated[str, canonical_text(lambda text: str(parse_one(text, "network")))]
+Network = Annotated[str, canonical_text(network_name)]
 Specification = Annotated[str, canonical_text(canonical)]  # as its records are filed
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 

@@ -3,12 +3,14 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.api.recipe import Recipe, Stage
+from ltbench.api.registry import build
 
 LDAM = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 
@@ -95,3 +97,35 @@ def test_a_stage_is_written_with_the_names_of_its_fields():
     with pytest.raises(TypeError, match="positional"):
         Stage("train", LDAM)  # type: ignore[misc]
     assert Stage(name="train", recipe=LDAM).trainable == ("",)
+
+
+def test_factors_are_those_of_the_recipes_family_and_else_one():
+    large = Recipe(90, 256, 0.1, 5e-4, schedule="cosine", family="imagenet_lt")
+    factors = {"cifar": (2, 1.5, 2.5), "inaturalist2018": (1, 0.5, 1)}
+    assert large.times(**factors) == large
+    small = LDAM.times(**factors)
+    assert (small.batch_size, small.learning_rate, small.weight_decay) == (256, 1.5 * 0.1, 5e-4)
+    inat = replace(large, family="inaturalist2018").times(**factors)
+    assert (inat.batch_size, inat.learning_rate) == (256, 0.05)
+    assert replace(LDAM, batch_size=1).times(cifar=(0.5, 1, 1)).batch_size == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "small", "large"),
+    [
+        ("bcl", (256, 0.15, 5e-4), (256, 0.1, 5e-4)),
+        ("lade", (256, 0.2, 5e-4), (256, 0.05, 5e-4)),
+        ("ride", (128, 0.1, 5e-4), (256, 0.1, 5e-4)),
+        ("gala", (64, 0.1, 5e-4), (256, 0.1, 5e-4)),
+        ("cc_sam", (64, 0.1, 2e-4), (256, 0.1, 5e-4)),
+        ("gcl", (64, 0.1, 2e-4), (256, 0.1, 5e-4)),
+        ("gkp_gsa", (256, 0.15, 5e-4), (256, 0.1, 5e-4)),
+        ("ce", (128, 0.1, 2e-4), (256, 0.1, 5e-4)),
+    ],
+)
+def test_a_papers_settings_are_those_of_each_family(method, small, large):
+    imagenet = Recipe(90, 256, 0.1, 5e-4, schedule="cosine", family="imagenet_lt")
+    for recipe, expected in ((LDAM, small), (imagenet, large)):
+        first = build(method).stages(recipe)[0].recipe
+        found = first.batch_size, first.learning_rate, first.weight_decay
+        assert found == pytest.approx(expected, rel=1e-12)

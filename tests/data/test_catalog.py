@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ltbench.data import listed
 from ltbench.data.catalog import CATALOG, KNOWN, Dataset, DatasetInfo, dataset, known
 from ltbench.data.readers import readers
 from ltbench.errors import UsageError
 
-PLANNED = {"imagenet_lt", "places_lt", "inaturalist2018"}
-names = st.sampled_from(sorted(CATALOG))
+PLANNED = {"places_lt"}
+names = st.sampled_from(sorted(name for name, info in CATALOG.items() if not info.listed))
 
 
 def test_the_data_sets_of_the_first_release_are_known():
@@ -21,7 +22,7 @@ def test_the_data_sets_of_the_first_release_are_known():
 
 
 def test_every_data_set_that_runs_has_a_reader():
-    assert {info.reader for info in CATALOG.values()} <= set(readers())
+    assert {info.reader for info in CATALOG.values()} <= {*readers(), listed.READER}
 
 
 @pytest.mark.parametrize("info", KNOWN.values(), ids=lambda info: info.name)
@@ -66,7 +67,8 @@ def test_the_canonical_specification_builds_the_same_data_set(name, imbalance):
     ("specification", "message"),
     [
         ("cifar10", r"unknown data set 'cifar10'; did you mean .*cifar10_lt.*\?"),
-        ("imagenet", r"unknown data set 'imagenet'; known: cifar100_lt, cifar10_lt, "),
+        ("imagenet", r"unknown data set 'imagenet'; did you mean imagenet_lt"),
+        ("svhn", r"unknown data set 'svhn'; known: cifar100_lt, cifar10_lt, "),
         ("cifar10_lt(ratio=3)", "data set cifar10_lt has no parameter ratio; it takes imbalance"),
         ("cifar10_lt(profile='stap')", "unknown profile of cifar10_lt 'stap'; did you mean step"),
         ("cifar10_lt(profile=3)", "unknown profile of cifar10_lt '3'; known: exponential, step"),
@@ -150,8 +152,7 @@ def test_what_only_papers_have_is_known_and_never_run(name):
     assert (str(data), data.ratio, data.reported_imbalance) == (name, "", None)
     assert data.available is False
     assert data.title == data.info.title
-    with pytest.raises(UsageError, match="does not have the list of"):
-        data.class_counts()
+    assert sum(data.class_counts()) == 62_500
     assert data != dataset("cifar10_lt")
     with pytest.raises(UsageError, match="cannot be read by this version of ltbench; it has cifar"):
         dataset(name)

@@ -1,5 +1,7 @@
 """Rehearsals: what cannot be trained is said before anything is."""
 
+from dataclasses import replace
+
 import pytest
 
 from ltbench.engine.train import DivergedError
@@ -55,3 +57,37 @@ def test_what_breaks_without_a_refusal_is_left_for_its_turn(jobs_of, tmp_path, m
 
     monkeypatch.setattr(preflight.Training, "run", broken)
     preflight.rehearse(jobs_of(tmp_path), Workspace(tmp_path, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("method", "network", "words"),
+    [
+        ("ride", "torchvision:mobilenet_v3_small", "parts the residual stages of a network"),
+        ("ce", "torchvision:shufflenet_v2_x0_5", ""),
+    ],
+)
+def test_a_step_of_another_network_shows_what_it_cannot_do(
+    jobs_of, tmp_path, method, network, words
+):
+    jobs = [replace(job, network=network) for job in jobs_of(tmp_path, method)]
+    if not words:
+        assert preflight.rehearse(jobs, Workspace(tmp_path, tmp_path)) == []
+        return
+    with pytest.raises(UsageError, match=words) as caught:
+        preflight.rehearse(jobs, Workspace(tmp_path, tmp_path))
+    assert f"{method} cannot be trained with {network}" in str(caught.value)
+
+
+def test_images_too_small_for_a_network_are_named_with_their_size(jobs_of, tmp_path, monkeypatch):
+    from torch import nn
+
+    class Narrow(nn.Module):
+        out_features = 4
+
+        def forward(self, images):
+            return nn.functional.max_pool2d(images, 16).flatten(1)
+
+    monkeypatch.setattr("ltbench.networks.catalog.body", lambda name, channels: Narrow())
+    jobs = [replace(job, network="torchvision:narrow") for job in jobs_of(tmp_path, "ce")]
+    with pytest.raises(UsageError, match="with torchvision:narrow on images of 8 pixels"):
+        preflight.rehearse(jobs, Workspace(tmp_path, tmp_path))

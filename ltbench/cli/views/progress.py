@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ltbench.runs.record import Record
 
 SECONDS_BETWEEN_LINES = 10.0
+_WAITING = 0.05  # share of training without images from which on it is said
 
 
 def duration(seconds: float) -> str:
@@ -37,6 +38,11 @@ def duration(seconds: float) -> str:
 def _share(report: ProgressEvent) -> float:
     """Return the finished share of a training."""
     return min((report.epoch + report.step / max(report.steps, 1)) / report.epochs, 1.0)
+
+
+def _waiting(report: ProgressEvent) -> str:
+    """Return in words how much of training waits for images, if that is worth a word."""
+    return f"{report.waiting:.0%} waiting for images, " if report.waiting >= _WAITING else ""
 
 
 def _outcome(job: Job, records: list[Record]) -> str:
@@ -77,7 +83,7 @@ class Lines:
         accuracy = "" if report.top1 is None else f", top-1 {report.top1:.2f} %"
         print(
             f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{accuracy}, "
-            f"{report.images_per_second:.0f} images/s, {duration(left)} left",
+            f"{report.images_per_second:.0f} images/s, {_waiting(report)}{duration(left)} left",
             flush=True,
         )
 
@@ -184,7 +190,7 @@ class Live(Lines):
         left = duration(report.seconds * (1 / share - 1)) if share else "?"
         detail = (
             f"epoch {report.epoch}/{report.epochs}{self.scores[name]}  "
-            f"{report.images_per_second:.0f} images/s  {left} left"
+            f"{report.images_per_second:.0f} images/s  {_waiting(report)}{left} left"
         )
         self.shares[name] = share
         self.progress.update(self.bars[name], completed=share, detail=detail)

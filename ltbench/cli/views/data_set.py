@@ -1,0 +1,62 @@
+"""What there is to say of a data set."""
+
+from __future__ import annotations  # annotations name classes whose modules import torch
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ltbench.data.profile import SHOTS, shot_groups
+
+if TYPE_CHECKING:
+    from ltbench.data.catalog import Dataset
+    from ltbench.data.readers import Split
+
+_EVERY = 5.0  # seconds between two words on how far packing is
+_LISTED = 20  # classes whose counts are all said
+
+
+def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[str, object]:
+    """Return what there is to say of a data set, in the order in which it is shown."""
+    from ltbench.data.own import noticed
+
+    info, counts = dataset.info, split.class_counts
+    groups = shot_groups(counts, 0, info.many_above, info.few_below)
+    order = sorted(range(len(counts)), key=lambda label: -counts[label])
+    tested = split.test.labels.bincount(minlength=len(counts)).tolist()
+    named = [f"{classes[label]} {counts[label]}" for label in order]
+    shown = named if len(named) <= _LISTED else [*named[:5], "…", *named[-5:]]
+    balanced = "balanced" if min(tested) == max(tested) else f"{min(tested)} to {max(tested)} each"
+    facts: dict[str, object] = {
+        "data set": dataset,
+        "training images": f"{sum(counts)} in {len(counts)} classes",
+        "of each class": ", ".join(shown),
+        "imbalance": f"{max(counts) / min(counts):.4g}",
+        "shot groups": ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
+        + f" (many above {info.many_above}, few below {info.few_below})",
+        "test images": f"{sum(tested)}, {balanced}",
+    }
+    if split.validation is not None:
+        facts["validation images"] = len(split.validation.labels)
+    facts["size"] = " x ".join(map(str, info.shape))
+    facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
+    facts["augmentation"] = f"crop with padding {info.padding}{', flip' * info.flip}"
+    facts["network, protocol"] = f"{info.network}, {info.protocol}"
+    if max(tested) != min(tested):
+        facts["note"] = (
+            "the test set is not balanced: top-1 is over images, so large classes count more"
+        )
+    return facts | noticed(info)
+
+
+def seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Pass on what is said every few seconds, and the end of a part."""
+    last = 0.0
+
+    def heard(part: str, count: int, done: int) -> None:
+        nonlocal last
+        if done == count or time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            say(part, count, done)
+
+    return heard

@@ -1,0 +1,87 @@
+"""Views of large images: a random box of each, drawn for all at once; then colours, as ever.
+
+`RandomResizedCrop(side, scale=(0.08, 1))` and flip as torchvision draws them, for images of any
+shape; the box is cut and scaled where an image is decoded. `ColorJitter(0.4, 0.4, 0.4, 0)` follows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ltbench.data.augment.pixels import Draws, Steps, apply_steps, brightness, contrast, saturation
+from ltbench.data.augment.views import Augment, View, colour_jitter
+
+AREA = (0.08, 1.0)  # of the crop, as a share of the image's
+RATIO = (3 / 4, 4 / 3)  # of the crop's width to its height, uniform in its logarithm
+ATTEMPTS = 10  # to find a crop inside the image, before the largest in its middle is taken
+STRENGTH = 0.4  # of brightness, contrast and saturation
+_OPERATIONS = (brightness, contrast, saturation)
+
+
+@dataclass(frozen=True)
+class Crops(Draws):
+    """Boxes in pixels, int64 [N] each, and whether the result is mirrored, bool [N]."""
+
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+    flip: Tensor
+
+
+def draw_crops(widths: Tensor, heights: Tensor, flip: bool, generator: Generator) -> Crops:
+    """Draw a box and a flip for each image of widths and heights [N], int64."""
+    count = len(widths)
+    share, shape, place_y, place_x = (
+        torch.rand(size, generator=generator, dtype=torch.float64)
+        for size in ((ATTEMPTS, count), (ATTEMPTS, count), (count,), (count,))
+    )
+    area = (widths * heights) * (AREA[0] + share * (AREA[1] - AREA[0]))
+    low, high = map(math.log, RATIO)
+    ratio = (low + shape * (high - low)).exp()
+    width, height = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+    fits = (width > 0) & (width <= widths) & (height > 0) & (height <= heights)
+    first, found = fits.int().argmax(0, keepdim=True), fits.any(0)
+    # Where none fits: the whole image, or of a long one its middle, at the nearest ratio allowed.
+    whole = widths / heights
+    middle_width = torch.where(whole > RATIO[1], (heights * RATIO[1]).round().long(), widths)
+    middle_height = torch.where(whole < RATIO[0], (widths / RATIO[0]).round().long(), heights)
+    width = torch.where(found, width.gather(0, first).squeeze(0), middle_width)
+    height = torch.where(found, height.gather(0, first).squeeze(0), middle_height)
+    top = torch.where(found, (place_y * (heights - height + 1)).long(), (heights - height) // 2)
+    left = torch.where(found, (place_x * (widths - width + 1)).long(), (widths - width) // 2)
+    mirrored = (torch.rand(count, generator=generator) < 0.5) & flip
+    return Crops(top, left, height, width, mirrored)
+
+
+def draw_colours(count: int, generator: Generator) -> Steps:
+    """Draw order and factors of brightness, contrast and saturation for each image."""
+    order = torch.rand(count, len(_OPERATIONS), generator=generator).argsort(1)
+    factors = 1 + STRENGTH * (2 * torch.rand(count, len(_OPERATIONS), generator=generator) - 1)
+    return Steps(operation=order, amount=factors.double())
+
+
+def colours(images: Tensor, _: Augment, generator: Generator) -> Tensor:
+    """Brightness, contrast and saturation in random order."""
+    return apply_steps(images, draw_colours(len(images), generator), _OPERATIONS)
+
+
+# What follows the box and the flip; "clean" has neither, but the middle of the image, and
+# "autoaugment" is changed where it is decoded, by jitter and RandAugment.
+LARGE_VIEWS: dict[str, View] = {
+    "clean": (),
+    "standard": (colours,),
+    "autoaugment": (),
+    "contrastive": (colour_jitter,),
+}
+
+
+def check_views(names: Sequence[str]) -> None:
+    """Raise ValueError for a view that large images do not have."""
+    for name in names:
+        if name not in LARGE_VIEWS:
+            known = ", ".join(LARGE_VIEWS)
+            raise ValueError(f"large images have no view '{name}'; known: {known}.")

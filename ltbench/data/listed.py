@@ -1,0 +1,121 @@
+"""Data sets that come as published lists, from their packed images to a split."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data.description import Part
+from ltbench.data.lists import Entry
+from ltbench.data.packed import Packed, check_bytes, open_packed, pack
+from ltbench.data.published_lists import read_published
+from ltbench.data.readers import Split
+from ltbench.data.splits import Indices, fingerprint
+from ltbench.data.stream import Stored
+from ltbench.errors import UsageError
+
+READER = "lists"
+_LISTS = "lists.json"  # SHA-256 of each part's sorted list, beside the packed images
+
+
+def prepare(
+    info: DatasetInfo,
+    root: Path,
+    images: Path,
+    lists: Path,
+    say: Callable[[Part, int, int], None] = lambda part, images, done: None,
+    *,
+    verify: bool = True,
+) -> None:
+    """Verify the lists and pack their images under `root`; what is packed already is kept.
+
+    Raises UsageError for other lists, LtbenchError for missing or damaged images.
+    """
+    parts = read_published(info.name, lists, images, verify=verify)
+    folder = root / info.name
+    folder.mkdir(parents=True, exist_ok=True)
+    hashes = {part: list_sha256(entries) for part, entries in parts.items()}
+    record = folder / _LISTS
+    if record.exists() and json.loads(record.read_text()) != hashes:
+        raise UsageError(
+            f"{folder} holds images of other lists; delete it, or choose another root."
+        )
+    record.write_text(json.dumps(hashes, indent=1) + "\n")
+    pack(parts, folder, say)
+
+
+def list_sha256(entries: Sequence[Entry]) -> str:
+    """Return the SHA-256 of a list, sorted: of lines `name label`."""
+    lines = sorted(f"{entry.name} {entry.label}" for entry in entries)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def check(info: DatasetInfo, root: Path) -> None:
+    """Raise LtbenchError unless the packed images are there, by their sizes."""
+    open_packed(root / info.name, info.name)
+
+
+def compare(info: DatasetInfo, root: Path) -> None:
+    """Raise LtbenchError unless every byte of the packed images is what was packed."""
+    check_bytes(root / info.name, info.name)
+
+
+def load_listed(
+    dataset: Dataset, root: Path, *, subset_seed: int, validation: int, fraction: float
+) -> Split:
+    """Return the split of a data set that comes as a list; its images stay in their file.
+
+    The list is taken in its order; `fraction` keeps the first images of each class, and
+    `validation` holds out the next. Raises LtbenchError where nothing is packed, UsageError for an
+    impossible split.
+    """
+    info = dataset.info
+    if subset_seed:
+        raise UsageError(f"{info.name} comes as a list, so there is no subset to draw by a seed.")
+    counts = dataset.class_counts(fraction=fraction, validation=validation)
+    parts = open_packed(root / info.name, info.name)
+    places = _places(parts["train"])
+    kept = np.asarray(counts)
+    labels = np.asarray(parts["train"].index["label"])
+    train = np.flatnonzero(places < kept[labels])
+    held = None
+    if validation:
+        apart = (places >= kept[labels]) & (places < kept[labels] + validation)
+        held = _stored(parts["train"], np.flatnonzero(apart))
+    elif "val" in parts:
+        own = _places(parts["val"])
+        most = max(1, round(fraction * (int(own.max()) + 1)))
+        held = _stored(parts["val"], np.flatnonzero(own < most))
+    tested = np.asarray(dataset.test_counts(fraction))
+    test = parts["test"]
+    chosen = _places(test) < tested[np.asarray(test.index["label"])]
+    whole = json.loads((root / info.name / _LISTS).read_text())["train"]
+    if len(train) < len(labels):
+        whole = hashlib.sha256(f"{whole}/{fingerprint(train)}".encode()).hexdigest()
+    return Split(
+        train=_stored(parts["train"], train),
+        test=_stored(test, np.flatnonzero(chosen)),
+        validation=held,
+        class_counts=counts,
+        indices_sha256=whole,
+        held_out=validation,
+    )
+
+
+def _places(packed: Packed) -> Indices:
+    """Return the place of every image among those of its class, from 0 on, in the list's order."""
+    labels = np.asarray(packed.index["label"])
+    order = np.argsort(labels, kind="stable")
+    first = np.searchsorted(labels[order], np.arange(labels.max() + 1))
+    places = np.empty(len(labels), np.int64)
+    places[order] = np.arange(len(labels)) - first[labels[order]]
+    return places
+
+
+def _stored(packed: Packed, rows: Indices) -> Stored:
+    labels = np.asarray(packed.index["label"][rows], np.int64)
+    return Stored(packed, rows, torch.from_numpy(labels))

@@ -1,0 +1,39 @@
+"""From a data set to its split, whether its images fit the memory or stay in their file."""
+
+from pathlib import Path
+
+from ltbench.data import listed, readers
+from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data.readers import Split
+
+
+def load(
+    dataset: Dataset,
+    root: Path,
+    *,
+    subset_seed: int = 0,
+    validation: int = 0,
+    fraction: float = 1.0,
+    download: bool = True,
+) -> Split:
+    """Return the split of a data set; missing files are downloaded where `download` allows.
+
+    `fraction` keeps that share of each class's training and test images, at least one.
+    Raises LtbenchError for missing or damaged files, UsageError for an impossible split.
+    """
+    if dataset.info.reader == listed.READER:
+        return listed.load_listed(
+            dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction
+        )
+    return readers.load(
+        dataset, root,
+        subset_seed=subset_seed, validation=validation, fraction=fraction, download=download,
+    )  # fmt: skip
+
+
+def check_there(info: DatasetInfo, root: Path) -> None:
+    """Raise LtbenchError where a data set cannot be read as it lies here; nothing is fetched."""
+    if info.reader == listed.READER:
+        listed.check(info, root)
+    else:
+        readers.read(info, root, download=False)

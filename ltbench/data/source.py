@@ -1,0 +1,26 @@
+"""What a split is made of: images in memory, or in a file."""
+
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+
+class Source(Protocol):
+    """Images of one part, in memory or not; their labels [N] in int64."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Return the labels."""
+
+    def to(self, device: torch.device) -> Self:
+        """Return the images as they serve a device."""
+
+    def leading(self, count: int) -> Self:
+        """Return the first images."""
+
+    def pictures(self, indices: Tensor, side: int) -> Tensor:
+        """Return the images at some indices, not augmented, uint8 [n, C, side, side]."""
+
+    def content(self) -> tuple[memoryview, ...]:
+        """Return bytes that tell images and labels from all others."""

@@ -1,0 +1,32 @@
+"""Networks by name, and a fresh one with its head."""
+
+from ltbench.errors import unknown
+from ltbench.networks.bodies import LIBRARIES, RESNETS, body
+from ltbench.networks.heads import LinearClassifier, UniformClassifier
+from ltbench.networks.resnet import BLOCKS, Backbone, Network, initialise
+
+NETWORKS = (*BLOCKS, *RESNETS)
+"""Those with a name of their own; any classifier of a library is `torchvision:NAME`."""
+
+
+def check_network(name: str) -> None:
+    """Raise UsageError for a network that there is not."""
+    if name not in NETWORKS:
+        create(name, 3, 2)  # a library's; some are not what they can be taken for by name
+
+
+def create(name: str, channels: int, classes: int) -> Network:
+    """Return a freshly initialised network with a linear head.
+
+    Raises UsageError for an unknown name.
+    """
+    if name in BLOCKS:
+        backbone = Backbone(channels, BLOCKS[name])
+        initialise(backbone)
+        return Network(backbone, LinearClassifier(backbone.out_features, classes))
+    if name not in RESNETS and name.partition(":")[0] not in LIBRARIES:
+        raise unknown(
+            "network", name, NETWORKS, "Others are torchvision:NAME, such as torchvision:resnet18."
+        )
+    whole = body(name, channels)
+    return Network(whole, UniformClassifier(whole.out_features, classes))

@@ -1,0 +1,85 @@
+"""A data set from lists, from its archives to a table: prepared, trained on, shown."""
+
+from dataclasses import replace
+
+import pytest
+from made_images import encoded, pixels
+from PIL import Image
+
+from ltbench.data import published_lists as published
+from ltbench.data.catalog import CATALOG, KNOWN
+
+COUNTS = (8, 5, 3)
+
+
+@pytest.fixture
+def lists(home, monkeypatch):
+    """ImageNet-LT in small, with a network to match; its lists and images lie in two folders."""
+    info = replace(
+        CATALOG["imagenet_lt"], classes=3, head_count=8, test_count=2, counts=COUNTS,
+        network="resnet8", many_above=6, few_below=4,
+    )  # fmt: skip
+    monkeypatch.setitem(CATALOG, "imagenet_lt", info)
+    monkeypatch.setitem(KNOWN, "imagenet_lt", info)
+    shapes = {"train": (None, COUNTS), "val": (1, (1, 1, 1)), "test": (2, (2, 2, 2))}
+    monkeypatch.setitem(
+        published.LISTS,
+        "imagenet_lt",
+        {
+            part: published.PublishedList(f"{part}.txt", count)
+            for part, (count, _) in shapes.items()
+        },
+    )
+    monkeypatch.setattr(published, "published_counts", lambda name: COUNTS)
+    monkeypatch.setenv("LTBENCH_WORKERS", "0")
+    (home / "lists").mkdir()
+    number = 0
+    for part, (_, counts) in shapes.items():
+        lines = []
+        for label, count in enumerate(counts):
+            for _ in range(count):
+                name = f"{part}/n{label}/{number}.JPEG"
+                path = home / "images" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encoded(Image.fromarray(pixels(number)), "JPEG"))
+                lines.append(f"{name} {label}")
+                number += 1
+        (home / "lists" / f"{part}.txt").write_text("\n".join(lines))
+    return home
+
+
+PREPARE = ("data", "prepare", "imagenet_lt", "--images", "images", "--lists", "lists")
+RUN = ("run", "--dataset", "imagenet_lt", "--protocol", "smoke(fraction=1.0)", "--seeds", "1")
+
+
+@pytest.mark.slow
+def test_a_set_from_lists_is_prepared_trained_on_and_shown(ltbench, lists):
+    before = ltbench(*RUN, "--methods", "ce")
+    assert before.code == 1
+    assert "imagenet_lt is not prepared under data" in before.err
+    prepared = ltbench(*PREPARE)
+    assert prepared.code == 0
+    assert "train 16 of 16 images" in prepared.err
+    assert "16 training images in 3 classes (8 to 3; 1 many, 1 medium, 1 few)" in prepared.out
+    assert ltbench("data", "check", "imagenet_lt").code == 0
+    assert ltbench("data", "describe", "imagenet_lt").code == 0
+    run = ltbench(*RUN, "--methods", "ce,bcl,gkp_gsa(groups=2)", "--quiet")
+    assert run.code == 0, run.err
+    assert len(list((lists / "results" / "runs").rglob("seed0.json"))) == 3
+    table = ltbench("table", "2", "--protocol", "smoke(fraction=1.0)")
+    assert table.code == 0
+    assert "ImageNet-LT" in table.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "prepare", "imagenet_lt", "--images", "images"),
+        ("data", "prepare", "digits_lt", "--images", "images", "--lists", "lists"),
+        ("data", "prepare", "--images", "images", "--lists", "lists"),
+    ],
+)
+def test_images_and_lists_go_together_with_one_name(ltbench, lists, words):
+    answer = ltbench(*words)
+    assert answer.code == 2
+    assert "--images and --lists go together" in answer.err
