@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,13 @@ from ltbench.api.compose import leaves
 from ltbench.api.perturb import Perturbation, Segments
 from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
+from ltbench.blocks.partition import by_size, canonical
 from ltbench.data.catalog import dataset
-from ltbench.data.readers import data_root, load
+from ltbench.data.readers import Split, load
+from ltbench.data.root import data_root
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import optimiser_for
+from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of
 
 TABLE = Path(__file__).resolve().parent / "readings.csv"
@@ -45,7 +50,13 @@ def training(specification: str, data_name: str, network: str, protocol: str) ->
     rules = protocol_of(protocol, data.info)
     recipe, device = rules.recipe(), torch.device("cpu")
     settings = Settings(data.info, network, recipe, rules.precision, recipe.epochs, 0, device)
-    return Training(build(specification), load(data, data_root(None)), settings)
+    return Training(build(specification), images(data_name), settings)
+
+
+@cache
+def images(data_name: str) -> Split:
+    """Return a data set, read once."""
+    return load(dataset(data_name), data_root(None))
 
 
 def curves(specification: str, *place: str) -> list[dict[str, float]]:
@@ -173,11 +184,14 @@ class Snapshots:
     def at(self, specification: str, epoch: int, groups: dict[str, Any] | None = None) -> Training:
         """Return a training at the weights after an epoch, with a state of groups."""
         work = training(specification, *BCL)
-        weights = torch.load(self.folder / f"epoch{epoch:03d}.pt", weights_only=True)
-        work.network.load_state_dict(weights)
-        if groups is not None:
-            rule_of(work.method).state |= {k: v for k, v in groups.items() if k != "logged"}
+        rule_of(work.method).state |= groups or {}
+        self.move(work, epoch)
         return work
+
+    def move(self, work: Training, epoch: int) -> None:
+        """Put a training's network at the weights after an epoch."""
+        path = self.folder / f"epoch{epoch:03d}.pt"
+        work.network.load_state_dict(torch.load(path, weights_only=True))
 
     def close(self, work: Training, epoch: int) -> None:
         """Call what follows an epoch."""
@@ -190,18 +204,17 @@ class Snapshots:
         """Return the clock of an epoch, counted from zero."""
         return Clock("train", epoch, 40, 0, 42, 0, work.stages[0].recipe)
 
-    def groups(self, last: int, part: str = "gsa") -> tuple[dict[str, Any], list[float]]:
-        """Return the groups' state after an epoch, and which partitions were by similarity."""
-        state: dict[str, Any] | None = None
-        similar = []
-        for epoch in range(1, last + 1):
-            work = self.at(f"bcl+{part}", epoch, state)
-            before = int(state["regrouped"]) if state else 0
+    def groups(self, part: str = "gsa") -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield every epoch before the freeze with the state of the groups after it."""
+        work = training(f"bcl+{part}", *BCL)
+        for epoch in range(1, min(self.epochs, 31) + 1):
+            self.move(work, epoch)
             self.close(work, epoch)
-            state = rule_of(work.method).state
-            if int(state["regrouped"]) > before:
-                similar.append(float(state["by_similarity"]))
-        return state or {}, similar
+            yield epoch, dict(rule_of(work.method).state)
+
+    def groups_after(self, last: int) -> dict[str, Any]:
+        """Return the state of the groups after an epoch."""
+        return next(state for epoch, state in self.groups() if epoch == last)
 
     def step(self, work: Training, epoch: int, seed: int = 5) -> Step:
         """Return the first step after an epoch."""
@@ -213,9 +226,11 @@ class Snapshots:
 
 def groups(run: Snapshots) -> Iterator[Row]:
     """Yield how many partitions before the freeze are by similarity, and where classes refer to."""
-    last = min(run.epochs, 31)
     for part in ("gsa", "gsa(quality='normalised')"):
-        state, similar = run.groups(last, part)
+        states = list(run.groups(part))
+        last, state = states[-1]
+        first = [s for (_, b), (_, s) in pairwise(states) if s["regrouped"] > b["regrouped"]]
+        similar = [int(each["by_similarity"]) for each in first]
         kept = state["bank"]["snapshot_of_class"] + 1
         yield part, last, "partitions", len(similar)
         yield part, last, "by similarity", sum(similar)
@@ -225,7 +240,7 @@ def groups(run: Snapshots) -> Iterator[Row]:
 
 def fisher(run: Snapshots) -> Iterator[Row]:
     """Yield the pull of each group's anchor and the penalty's share, at weights never held."""
-    state, _ = run.groups(11)
+    state = run.groups_after(11)
     for form in ("mean", "printed"):
         work = run.at(f"bcl+gkp(fisher='{form}')", 12, state)
         pulls = pulls_of(lambda work=work: run.close(work, 12))
@@ -256,7 +271,7 @@ def pulls_of(anchoring: Callable[[], None]) -> list[float]:
 
 def held(run: Snapshots) -> Iterator[Row]:
     """Yield loss, penalty and its share over twelve steps under it, from epoch 16 on."""
-    state, _ = run.groups(15)
+    state = run.groups_after(15)
     for form in ("mean", "printed"):
         work = run.at(f"bcl+gkp(fisher='{form}')", 16, state)
         run.close(work, 16)
@@ -276,30 +291,35 @@ def held(run: Snapshots) -> Iterator[Row]:
 
 
 def averages(run: Snapshots) -> Iterator[Row]:
-    """Yield norm and cosine of gsa's step to its base's, by how groups are averaged."""
-    state, _ = run.groups(12)
-    step = run.step(run.at("bcl+gsa", 12, state), 12)
-    base = gradient(step, scale=0.0, average="image")
-    for scale in (0.0, 0.01):
-        for average in ("image", "group", "sum"):
-            own = gradient(step, scale=scale, average=average)
-            yield f"scale {scale}, {average}", 12, "norm", float(own.norm() / base.norm())
-            yield f"scale {scale}, {average}", 12, "cosine", cosine(own, base)
+    """Yield norm and cosine of gsa's step to its base's, by groups and how they are averaged."""
+    similar = run.groups_after(12)
+    counts = training("ce", *BCL).task.class_counts
+    sizes = similar | {"groups": canonical(by_size(counts, 4), counts)}
+    for kind, state in (("similar", similar), ("by size", sizes)):
+        work = run.at("bcl+gsa", 12, state)
+        for group, images in enumerate(rule_of(work.method).group_images.tolist()):
+            yield kind, 12, f"images of group {group}", images
+        step = run.step(work, 12)
+        base = gradient(step, scale=0.0, average="image")
+        for scale in (0.0, 0.01):
+            for average in ("image", "group", "sum"):
+                own, setting = gradient(step, scale=scale, average=average), f"{kind}, {average}"
+                yield f"{setting}, Z = {scale}", 12, "norm", float(own.norm() / base.norm())
+                yield f"{setting}, Z = {scale}", 12, "cosine", cosine(own, base)
 
 
 def drift(run: Snapshots) -> Iterator[Row]:
     """Yield owned against exact on one batch, at weights from the start to the end of the run."""
-    state, _ = run.groups(2)
-    for epoch in (2, 4, 8, 12, 20, 28, 36):
-        if epoch > 2:
-            state, _ = run.groups(min(epoch, 31))
-        for name, value in owned_against_exact(run.step(run.at("bcl+gsa", epoch, state), epoch)):
-            yield "bcl+gsa", epoch, name, value
+    for epoch, state in run.groups():
+        if epoch in (3, 10, 20, 30):
+            step = run.step(run.at("bcl+gsa", epoch, state), epoch)
+            for name, value in owned_against_exact(step):
+                yield "bcl+gsa", epoch, name, value
 
 
 def precision(run: Snapshots) -> Iterator[Row]:
     """Yield the cosine of bfloat16's change of the step to float32's, by the scale Z."""
-    state, _ = run.groups(3)
+    state = run.groups_after(3)
     for scale in (1e-2, 1e-3, 1e-4, 1e-5):
         changes = []
         step = run.step(run.at(f"bcl+gsa(scale={scale})", 3, state), 3)
@@ -389,8 +409,7 @@ def write(study: str, rows: Iterator[Row]) -> None:
     new = [[study, setting, epoch, name, f"{value:.4g}"] for setting, epoch, name, value in rows]
     old = list(csv.reader(TABLE.read_text().splitlines()))[1:] if TABLE.exists() else []
     table = sorted([*(row for row in old if row[0] != study), *new], key=lambda row: row[0])
-    with TABLE.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *table])
+    TABLE.write_text(csv_text([COLUMNS, *table]))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
-from ltbench.runs.executors.local import run_here, run_in_workers
+from ltbench.runs.executors.whole_plan import run_plan
 from ltbench.runs.plan import make
 from ltbench.runs.preflight import prepare
-from ltbench.runs.store import Cell, Store
+from ltbench.runs.store import Store
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run(
     data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
+    track: Names = (),
     quiet: bool = False,
     debug: bool = False,
 ) -> "pd.DataFrame":
@@ -48,9 +49,9 @@ def run(
     The arguments are the options of `ltbench run`: `methods` and `dataset` are specifications, in
     one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
     that describes images of your own, or several, which are the data sets if none is named; `load`
-    is the file of a method of your own, or several. Finished cells are not trained again, and their
-    records are among those returned, in the order asked for; an interrupted training goes on when
-    called again.
+    is the file of a method of your own, or several; `track` names what else shows the curves.
+    Finished cells are not trained again, and their records are among those returned, in the order
+    asked for; an interrupted training goes on when called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with
@@ -74,20 +75,16 @@ def run(
     )  # fmt: skip
     workspace = Workspace(store.root, root, device)
     prepare(plan.jobs, workspace)
-    store.check_writable()
-    with listening(len(plan.jobs), quiet=quiet, as_json=False) as listener:
-        if jobs == 1:
-            outcome = run_here(plan.jobs, workspace, listener, debug)
-        else:
-            outcome = run_in_workers(plan.jobs, workspace, listener, jobs, files)
+    records, outcome = run_plan(
+        plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
+        workers=jobs, loaded=files, trackers=_listed(track), debug=debug,
+    )  # fmt: skip
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
         raise LtbenchError(
             f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed: {reasons}"
         )
-    position = {cell: index for index, cell in enumerate(plan.cells)}
-    found = [*plan.finished, *outcome.records]
-    return frame(sorted(found, key=lambda record: position[Cell.of(record)]))
+    return frame(records)
 
 
 def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:

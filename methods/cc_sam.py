@@ -39,8 +39,10 @@ class CCSAM(Method):
     drop; stage 2 for 0.15 of the epochs (30) at 0.1 of the rate.
     """
 
+    # what is displaced (Eq. 8): all weights, or the classifier alone
     perturbed: Literal["full", "head"] = "full"
-    s: AtLeast0 = 0.002  # Eq. 8 has 1; the release 1e-6, at first 0.01 on CIFAR-10
+    # length of eps_c (Eq. 8), there 1; the release 1e-6, at first 0.01 on CIFAR-10
+    s: AtLeast0 = 0.002
     cap: AtLeast0 = 0.02  # of |eps_c| / |w| for the rarest class; for others by Eq. 8's (n_c - 1)
     gradients: Literal["exact", "owned"] = "exact"  # of the full form; owned: in one pass
     average: Literal["class", "sample"] = "class"  # of the displaced losses

@@ -19,6 +19,7 @@ class ClassBalancedLoss(Method):
     beta towards 1 weighs by 1 / n_y. `drw(defer=0)` is LDAM-DRW's normalisation.
     """
 
+    # of the effective number (1 - beta^n) / (1 - beta)
     beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
 
     deviations = (

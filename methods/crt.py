@@ -18,7 +18,7 @@ class CRT(Method):
     epochs (30 of 200), the same rate falling by a cosine, no warm-up.
     """
 
-    length: Annotated[float, Gt(0)] = 0.15
+    length: Annotated[float, Gt(0)] = 0.15  # of stage 2, in epochs of stage 1: 30 of 200
     moving: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
 
     deviations = (

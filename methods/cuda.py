@@ -49,11 +49,12 @@ class CUDA(Method):
     are. probability = 0 without Cutout is the base. Curves: mean level of each shot group.
     """
 
-    probability: Annotated[float, Ge(0), Le(1)] = 0.5
+    probability: Annotated[float, Ge(0), Le(1)] = 0.5  # that an image is augmented
+    # of the share recognised, above which a level is passed
     threshold: Annotated[float, Ge(0), Le(1)] = 0.6
-    tests: Annotated[int, Ge(1)] = 10
-    highest: Annotated[int, Ge(0), Le(30)] = 10
-    cutout: bool = True
+    tests: Annotated[int, Ge(1)] = 10  # images tried at level l: this times l + 1
+    highest: Annotated[int, Ge(0), Le(30)] = 10  # level
+    cutout: bool = True  # whether Cutout ends the view
 
     deviations = (
         "levels first move after the first epoch, not also before it by the untrained network",

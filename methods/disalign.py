@@ -23,8 +23,8 @@ class DisAlign(Method):
     `length` of the epochs (10 of 200) at the same rate falling by a cosine, no warm-up.
     """
 
-    rho: float = 1.2  # ImageNet-LT's
-    length: Annotated[float, Gt(0)] = 0.05
+    rho: float = 1.2  # class weights (1 / pi_c)^rho; ImageNet-LT's
+    length: Annotated[float, Gt(0)] = 0.05  # of stage 2, in epochs of stage 1: 10 of 200
 
     deviations = (
         "no official CIFAR recipe exists: 10 epochs of 200 at 0.1 and rho 1.2 are ImageNet-LT's",

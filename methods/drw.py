@@ -22,8 +22,10 @@ class DRW(Method):
     its own epochs.
     """
 
+    # of the effective number (1 - beta^n) / (1 - beta)
     beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
-    defer: Annotated[float, Ge(0), Le(1)] = 0.8  # epoch 160 of 200
+    # weights begin at this share of the epochs: 160 of 200
+    defer: Annotated[float, Ge(0), Le(1)] = 0.8
 
     def on_compose(self, parts: tuple[Method, ...]) -> None:
         """Raise TypeError for a base that defers a re-weighting of its own."""

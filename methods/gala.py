@@ -29,12 +29,13 @@ class GALA(Method):
     then a cosine to zero, the last incomplete batch left out; AutoAugment and Cutout.
     """
 
+    # which logits are shifted: all but the target (G1), or all (G2)
     form: Literal["paper", "code"] = "paper"
-    lambda1: float = 1.0
-    lambda2: float = 1.0
+    lambda1: float = 1.0  # factor on log theta_j
+    lambda2: float = 1.0  # factor on log phi_y
     accumulate: Literal["double", "single"] = "double"  # sums of running sums (G4), or sums
     epsilon: Annotated[float, Gt(0)] = 1e-3  # added before the logarithm
-    view: Literal["autoaugment", "standard"] = "autoaugment"
+    view: Literal["autoaugment", "standard"] = "autoaugment"  # of the training images
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {
         "release": {"form": "code", "lambda1": 1.2, "lambda2": 0.9}

@@ -119,8 +119,8 @@ class GBG(Contrastive):
     milestones in epochs (160 and 180); rate and warm-up as they are (0.1; 5 epochs).
     """
 
-    beta: Annotated[float, Ge(0)] = 1.6
-    groups: Annotated[int, Ge(1)] = 4
+    beta: Annotated[float, Ge(0)] = 1.6  # weight of the contrastive loss
+    groups: Annotated[int, Ge(1)] = 4  # of classes
 
     deviations = (
         "as the released CIFAR script computes it; the paper's equations were not at hand",

@@ -27,12 +27,12 @@ class GCL(Method):
     the control.
     """
 
-    noise: Annotated[float, Ge(0)] = 0.5
-    scale: Annotated[float, Gt(0)] = 30.0
-    margin: Annotated[float, Ge(0)] = 0.1  # the rest but alpha is stage 2's
-    classifier_scale: Annotated[float, Gt(0)] = 20.0
-    gamma: Annotated[float, Ge(0)] = 1.0
-    alpha: Annotated[float, Ge(0)] = 1.0  # of Beta(alpha, alpha)
+    noise: Annotated[float, Ge(0)] = 0.5  # factor on the clouds delta_c |e_c|
+    scale: Annotated[float, Gt(0)] = 30.0  # s of stage 1's cosine logits
+    margin: Annotated[float, Ge(0)] = 0.1  # on the target's cosine in stage 2
+    classifier_scale: Annotated[float, Gt(0)] = 20.0  # s of stage 2's cosine logits
+    gamma: Annotated[float, Ge(0)] = 1.0  # exponent of (1 - p_y) in stage 2
+    alpha: Annotated[float, Ge(0)] = 1.0  # images are mixed by Beta(alpha, alpha); 0: not
 
     deviations = (
         "the two labels of a mixed image share one draw of the noise",

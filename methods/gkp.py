@@ -39,11 +39,11 @@ class GKP(Grouped):
     images; `release`: squares of batch-mean gradients, divided so; `unit`: scaled to mean 1.
     """
 
-    strength: Annotated[float, Ge(0)] = 100.0  # lambda
-    alpha_start: Above0 = 0.95
-    alpha_end: Above0 = 0.6
-    fisher: Literal["mean", "printed", "release", "unit"] = "mean"
-    fisher_images: Annotated[int, Ge(1)] = 400  # per group, about
+    strength: Annotated[float, Ge(0)] = 100.0  # lambda of Eq. 6, the weight of the penalty
+    alpha_start: Above0 = 0.95  # weight of the loss when anchors come (Eq. 20)
+    alpha_end: Above0 = 0.6  # weight of the loss in the last epoch (Eq. 20)
+    fisher: Literal["mean", "printed", "release", "unit"] = "mean"  # F_j of Eq. 6, see above
+    fisher_images: Annotated[int, Ge(1)] = 400  # that F_j is the mean over, per group, about
 
     deviations = (
         "groups first after 5 % of the epochs, then every 5 % until 80 %, where they freeze; until "

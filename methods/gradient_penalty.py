@@ -20,8 +20,9 @@ class GradientPenalty(Method):
     behind `+` it modifies any objective.
     """
 
-    alpha: Annotated[float, Ge(0), Le(1)] = 0.8
-    rho: Annotated[float, Ge(0)] = 0.1  # the official recipes' on CIFAR
+    alpha: Annotated[float, Ge(0), Le(1)] = 0.8  # share of the gradient at the displaced weights
+    # length of the displacement rho g / |g|; the official recipes' on CIFAR
+    rho: Annotated[float, Ge(0)] = 0.1
 
     deviations = ("batch statistics move in the first pass only",)
 

@@ -50,11 +50,15 @@ class GSA(Grouped):
     group's images instead of its loss, in one pass. docs/readings.md has every default's reason.
     """
 
-    scale: Annotated[float, Ge(0)] = 0.01  # Z; at 0 it is the base, its groups averaged
+    # Z of Eq. 13, of the radius; at 0 it is the base, its groups averaged
+    scale: Annotated[float, Ge(0)] = 0.01
+    # of eps_g (Eq. 12), from the group's gradient and the batch's
     direction: Literal["residual", "projected", "gradient", "average"] = "residual"
+    # what is displaced: all weights, or the classifier alone
     perturbed: Literal["full", "head"] = "full"
+    # of a group: of its loss, or owned: through its images, in one pass
     gradients: Literal["exact", "owned"] = "exact"
-    cap: Annotated[float, Ge(0)] = 0.05  # of |eps| / |theta|
+    cap: Annotated[float, Ge(0)] = 0.05  # most that |eps_g| may be of |theta|
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {
         "release": {"groups": 1, "direction": "average", "scale": 0.1, "cap": 1.0}

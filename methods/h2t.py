@@ -30,10 +30,10 @@ class H2T(Method):
     control. The variant is the release's for CIFAR-100 at ratio 50; at 100 it has the default.
     """
 
-    share: Annotated[float, Ge(0), Le(1)] = 0.25
+    share: Annotated[float, Ge(0), Le(1)] = 0.25  # of the channels that come from the uniform image
     rate: Annotated[float, Gt(0)] = 0.2  # of the learning rate, in stage 2
     decay: Annotated[float, Ge(0)] = 2.5  # of the weight decay, in stage 2
-    length: Annotated[float, Gt(0)] = 0.05
+    length: Annotated[float, Gt(0)] = 0.05  # of stage 2, in epochs of stage 1: 10 of 200
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {"cifar100_r50": {"decay": 1.0}}
     deviations = (

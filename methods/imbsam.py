@@ -23,8 +23,9 @@ class ImbSAM(Method):
     the mean.
     """
 
-    rho: Annotated[float, Ge(0)] = 0.05
-    eta: Annotated[int, Ge(0)] = 20
+    rho: Annotated[float, Ge(0)] = 0.05  # length of the displacement rho g / |g|
+    eta: Annotated[int, Ge(0)] = 20  # classes with fewer training images are the tail
+    # how often grad L_tail counts: as printed, or as released
     tail: Literal["once", "twice"] = "once"
 
     later = ("tail",)

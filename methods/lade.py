@@ -24,8 +24,8 @@ class LADE(Method):
     alpha = 0 is the control: balanced softmax.
     """
 
-    alpha: Annotated[float, Ge(0)] = 0.1
-    lam: Annotated[float, Ge(0)] = 0.01
+    alpha: Annotated[float, Ge(0)] = 0.1  # weight of L_DV
+    lam: Annotated[float, Ge(0)] = 0.01  # lambda, weight of the regulariser E_c^2
 
     deviations = (
         "the suite's ResNet of 64 features; the release's two branches join 128 features",

@@ -22,8 +22,8 @@ class LDAM(Method):
     paper's LDAM-DRW; `ldam_drw` is the same in one term, whose weighted mean rounds otherwise.
     """
 
-    max_margin: float = 0.5
-    scale: Annotated[float, Gt(0)] = 30.0
+    max_margin: float = 0.5  # C: the margins are C (n_min / n_c)^{1/4}
+    scale: Annotated[float, Gt(0)] = 30.0  # s of the cosine logits s cos
 
     def setup(self, task: Task) -> None:
         """Derive the margins [C] from the class counts."""

@@ -23,10 +23,12 @@ class LDAMDRW(Method):
     (Alg. 1) begins at the share `defer` of the epochs with effective-number weights.
     """
 
-    max_margin: float = 0.5
-    scale: Annotated[float, Gt(0)] = 30.0
+    max_margin: float = 0.5  # C: the margins are C (n_min / n_c)^{1/4}
+    scale: Annotated[float, Gt(0)] = 30.0  # s of the cosine logits s cos
+    # of the effective number (1 - beta^n) / (1 - beta)
     beta: Annotated[float, Ge(0), Lt(1)] = 0.9999
-    defer: Annotated[float, Ge(0), Le(1)] = 0.8  # epoch 160 of 200
+    # weights begin at this share of the epochs: 160 of 200
+    defer: Annotated[float, Ge(0), Le(1)] = 0.8
 
     def setup(self, task: Task) -> None:
         """Derive margins and deferred weights, both [C], from the class counts."""

@@ -12,7 +12,7 @@ from ltbench import Batch, Clock, Method, Outputs
 class LogitAdjustment(Method):
     """Cross-entropy on o + tau log pi (Eq. 10); prediction is plain."""
 
-    tau: float = 1.0
+    tau: float = 1.0  # factor on log pi_c
 
     deviations = ("trained by the protocol's recipe, not the released 1,241 to 1,419 epochs",)
 

@@ -19,7 +19,7 @@ class LWS(Method):
     to it, `length` of the epochs (10 of 200) at the same rate falling by a cosine, no warm-up.
     """
 
-    length: Annotated[float, Gt(0)] = 0.05
+    length: Annotated[float, Gt(0)] = 0.05  # of stage 2, in epochs of stage 1: 10 of 200
     moving: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
 
     deviations = (

@@ -21,9 +21,9 @@ class ModelPerturbation(Method):
     cross-entropy; behind `+` it modifies any objective. size = 0 is the control.
     """
 
-    size: Annotated[float, Ge(0)] = 0.05
-    draws: Annotated[int, Ge(1)] = 2
-    layers: Annotated[int, Ge(1)] = 4
+    size: Annotated[float, Ge(0)] = 0.05  # length of the noise on a filter f, of |f|
+    draws: Annotated[int, Ge(1)] = 2  # displacements that the objective is the mean over
+    layers: Annotated[int, Ge(1)] = 4  # convolutions from the last that are displaced
 
     deviations = (
         "noise relative to a filter's norm; the paper's +-0.005, absolute, means less and less "

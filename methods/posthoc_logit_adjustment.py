@@ -11,7 +11,7 @@ from ltbench import Method
 class PosthocLogitAdjustment(Method):
     """Predict argmax_c o_c - tau log pi_c with a trained network (Eq. 9)."""
 
-    tau: float = 1.0
+    tau: float = 1.0  # factor on log pi_c
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
         """Return the logits [N, C] with the training prior taken out."""

@@ -19,9 +19,9 @@ class Remix(Method):
     trains cross-entropy; behind `+` it mixes the images of any method. tau = 0 is mixup.
     """
 
-    kappa: Annotated[float, Ge(1)] = 3.0
-    tau: Annotated[float, Ge(0), Le(1)] = 0.5
-    alpha: Annotated[float, Ge(0)] = 1.0
+    kappa: Annotated[float, Ge(1)] = 3.0  # ratio n_i / n_j from which the rarer label takes all
+    tau: Annotated[float, Ge(0), Le(1)] = 0.5  # bound on the ratio l of the rarer image
+    alpha: Annotated[float, Ge(0)] = 1.0  # l is drawn from Beta(alpha, alpha)
 
     deviations = ("the protocol's recipe; the paper trains 300 epochs",)
 

@@ -15,6 +15,7 @@ class Resampling(Method):
     An epoch is N draws with replacement; instance-balanced draws (q = 1) are the control.
     """
 
+    # how images are drawn: classes alike, by the root of their counts, or images alike
     sampler: Literal["class_balanced", "square_root", "instance_balanced"] = "class_balanced"
 
     deviations = (

@@ -22,7 +22,7 @@ class SpectralNorm(Method):
     classifier it bounds the logits by the length of the features. Merged after training.
     """
 
-    layers: Literal["all", "convolutions", "classifier"] = "all"
+    layers: Literal["all", "convolutions", "classifier"] = "all"  # whose weights are W / sigma(W)
 
     deviations = (
         "a convolution is normalised as a matrix, as in the paper, which does not make its "

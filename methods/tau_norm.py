@@ -20,7 +20,7 @@ class TauNorm(Method):
     fixed at 1, the value that has a meaning of its own: class weights of equal length.
     """
 
-    tau: float = 1.0
+    tau: float = 1.0  # exponent: weights are W_c / |W_c|^tau
 
     deviations = ("tau is fixed beforehand; the paper chooses it on validation images",)
 

@@ -18,8 +18,8 @@ class VSLoss(Method):
     gamma = 0 is logit adjustment, tau = 0 class-dependent temperatures, both 0 cross-entropy.
     """
 
-    gamma: float = 0.05
-    tau: float = 0.75
+    gamma: float = 0.05  # exponent of the factor (n_c / n_max)^gamma on logits
+    tau: float = 0.75  # factor on log pi_c
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {"cifar10": {"gamma": 0.15, "tau": 1.25}}
     deviations = (

@@ -63,6 +63,7 @@ def test_a_failure_is_told_at_the_end_with_its_reason(train, method_file, result
         train("broken", load=path, debug=True)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same(train):
     serial = train("ce,focal")
     other = train("ce,focal", jobs=2, force=True)

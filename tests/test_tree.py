@@ -146,7 +146,8 @@ def private_names(source: str) -> set[str]:
 def touched(source: str, private: set[str]) -> Iterator[tuple[int, str]]:
     """Yield line and name of private names that a file imports, reads, sets or patches.
 
-    A string counts where a name is patched: `"_name"` alone, or the end of a dotted path.
+    A string counts where it names what is patched: the end of a dotted path, or the second
+    argument of `setattr` and its like.
     """
     for node in ast.walk(ast.parse(source)):
         named = []
@@ -155,7 +156,10 @@ def touched(source: str, private: set[str]) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Attribute):
             named = [node.attr]
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            named = [node.value.rpartition(".")[2]]
+            path, _, last = node.value.rpartition(".")
+            named = [last] * bool(path)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("attr"):
+            named = [each.value for each in node.args[1:2] if isinstance(each, ast.Constant)]
         for name in private.intersection(named):
             yield node.lineno, name
 
@@ -171,7 +175,7 @@ def test_no_test_touches_a_private_name_of_another_module():
 def test_the_search_for_private_names_finds_every_way_to_one():
     private = private_names("def _f(): self._x = 1\n_A = 2\nclass _C: ...\n_, b = 1, __file__")
     assert private == {"_f", "_x", "_A", "_C"}
-    source = 'from m import _f, b\no._x\no._x = 1\npatch("m._A")\npatch(m, "_C")\np._u, "a _f"'
+    source = 'from m import _f, b\no._x\no._x = 1\npatch("m._A")\nsetattr(m, "_C")\np._u, "_f"'
     assert sorted(touched(source, private)) == [
         (1, "_f"), (2, "_x"), (3, "_x"), (4, "_A"), (5, "_C")
     ]  # fmt: skip
@@ -189,6 +193,7 @@ def test_a_file_given_by_hand_is_a_method_like_any_other(method_file):
     assert describe(build("brought(strength=2)+sam")) == "brought(strength=2.0)+sam"
 
 
+@pytest.mark.slow
 def test_an_installed_package_brings_methods_by_entry_points(tmp_path):
     (tmp_path / "strangers.py").write_text(
         '''"""A stranger's method."""

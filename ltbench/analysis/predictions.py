@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.special import softmax
 
 from ltbench.data.profile import shot_groups
+from ltbench.evaluation.metrics import reliability
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, slug
 
@@ -24,6 +26,15 @@ def confusion(scores: Counts, labels: Counts) -> Counts:
     classes = scores.shape[1]
     pairs = labels * classes + scores.argmax(1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def by_confidence(scores: Counts, labels: Counts, bins: int) -> Counts:
+    """Return the test images, those predicted right, and their confidence by bin, [3, bins].
+
+    Of logits [N, C] and labels [N].
+    """
+    table: Counts = reliability(torch.from_numpy(scores), torch.from_numpy(labels), bins).numpy()
+    return table
 
 
 def by_class(

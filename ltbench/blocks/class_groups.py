@@ -37,15 +37,18 @@ class Grouped(Method):
     groups' shares (`image`).
     """
 
-    groups: Annotated[int, Ge(1)] = 4
+    groups: Annotated[int, Ge(1)] = 4  # G; ImageNet-LT: 6
+    # weight of a group: 1 / G, its share w_g of the images, or 1
     average: Literal["group", "image", "sum"] = "group"
-    start: Share = 0.05  # epoch 10 of 200
-    interval: Annotated[float, Gt(0), Le(1)] = 0.05  # 10 epochs of 200
-    freeze: Share = 0.8  # epoch 160 of 200, the first drop of the learning rate
-    affinity: Affinity = "centred"  # of encoders, without their mean; raw: with it
-    quality: Form = "release"  # the one that rises as Figure 2 does; plain: Eq. 19 as printed
-    quality_beta: float = 0.5  # of Eq. 19; the release's form has none
-    quality_view: Literal["crop", "clean"] = "crop"  # a contrastive view's box, fresh every epoch
+    start: Share = 0.05  # when groups are first made: epoch 10 of 200
+    interval: Annotated[float, Gt(0), Le(1)] = 0.05  # between partitions: 10 epochs of 200
+    freeze: Share = 0.8  # groups stay from then on: epoch 160 of 200, the first drop of the rate
+    affinity: Affinity = "centred"  # of encoders (Eq. 2), without their mean; raw: with it
+    # Q of Eq. 17-19: the form that rises as Figure 2 does; plain: as printed
+    quality: Form = "release"
+    quality_beta: float = 0.5  # weight of the variance in Eq. 19; the release's form has none
+    # of the images that Q is of: a contrastive view's box, fresh every epoch
+    quality_view: Literal["crop", "clean"] = "crop"
     quality_images: Annotated[int, Ge(2)] = 16  # per class at most, always the same ones
 
     owner: "Grouped" = field(init=False, repr=False, compare=False)

@@ -25,10 +25,10 @@ class Contrastive(Method):
 
     views = ("autoaugment", "contrastive", "contrastive")
 
-    alpha: Annotated[float, Ge(0)] = 2.0  # CIFAR; ImageNet: 1.0
-    beta: Annotated[float, Ge(0)] = 0.6  # CIFAR; ImageNet: 0.35
-    tau: Annotated[float, Gt(0)] = 0.1  # CIFAR; ImageNet: 0.07
-    scale: Annotated[float, Gt(0)] = 30.0
+    alpha: Annotated[float, Ge(0)] = 2.0  # weight of L_LC; ImageNet: 1.0
+    beta: Annotated[float, Ge(0)] = 0.6  # weight of L_BCL; ImageNet: 0.35
+    tau: Annotated[float, Gt(0)] = 0.1  # temperature of the contrast; ImageNet: 0.07
+    scale: Annotated[float, Gt(0)] = 30.0  # s of the cosine logits s cos
     hidden: Annotated[int, Gt(0)] = 512  # of both heads; ImageNet: 2048
     width: Annotated[int, Gt(0)] = 128  # of projections and prototypes; ImageNet: 1024
 

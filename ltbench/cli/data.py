@@ -132,7 +132,7 @@ def _visit(
 ) -> None:
     from ltbench.data.catalog import CATALOG
     from ltbench.data.profile import SHOTS, shot_groups
-    from ltbench.data.readers import load
+    from ltbench.data.readers import load, pixels_sha256, unverified_files
     from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, UsageError
 
@@ -153,8 +153,13 @@ def _visit(
         print(
             f"  ok  {dataset}: {sum(counts)} training images in {len(counts)} classes "
             f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
-            f"indices SHA-256 {split.indices_sha256[:16]}"
+            f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )
+        if found := unverified_files(dataset.info, data_root(given)):
+            print(
+                f"      not verified: {found[0].name}.gz is not beside what was unpacked of it; "
+                f"`ltbench data prepare {dataset.info.name}` in another folder brings a checked one"
+            )
     if failed:
         sys.exit(1)
 

@@ -56,8 +56,8 @@ def evaluate(
         typer.Option(
             parser=path_of,
             metavar="FOLDER",
-            help="Also write confusion matrices, precision, recall and F1 by class, and every "
-            "prediction into this folder.",
+            help="Also write confusion matrices, reliability diagrams, precision, recall and F1 by "
+            "class, and every prediction into this folder.",
         ),
     ] = None,
     weights: Annotated[
@@ -144,7 +144,7 @@ def _confusions(folder: Path, grid: "EvaluationGrid") -> Confusions:
         )
     if len(grid.thresholds) > 1:
         raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
-    return Confusions(folder, grid.thresholds[0])
+    return Confusions(folder, grid.thresholds[0], grid.bins)
 
 
 def _grid(

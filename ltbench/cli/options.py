@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,14 @@ _UNITS = {"d": 86_400, "h": 3600, "m": 60, "min": 60, "s": 1}
 def path_of(text: str | Path) -> Path:
     """Return the path that a user wrote, `~` being the home folder."""
     return Path(text).expanduser()
+
+
+class TrackerName(StrEnum):
+    """What shows curves beside ltbench."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
 
 
 Results = Annotated[
@@ -55,6 +64,12 @@ Output = Annotated[
     typer.Option(
         "--output", parser=path_of, metavar="PATH",
         help="Folder for the files \\[default: one in the results folder].",
+    ),
+]  # fmt: skip
+Track = Annotated[
+    list[TrackerName] | None,
+    typer.Option(
+        "--track", help="Show the curves there too; needs its package; may be repeated.",
     ),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, Track
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
@@ -20,7 +20,6 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
-    from ltbench.runs.plan import Plan
     from ltbench.runs.record import Record
     from ltbench.runs.store import Store
     from ltbench.tables.definition import Table
@@ -85,7 +84,7 @@ def run(
         ),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="resnet32 or resnet8 \\[default: the data set's].")
+        str | None, typer.Option(help="Such as resnet32 or resnet110 \\[default: the data set's].")
     ] = None,
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
@@ -102,6 +101,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     load: Load = None,
+    track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show cells and estimated time; train nothing.")
     ] = False,
@@ -140,7 +140,7 @@ def run(
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
-    from ltbench.runs.executors.local import run_here, run_in_workers
+    from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
@@ -168,13 +168,11 @@ def run(
         if dry_run:
             _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
-        store.check_writable()
-        with listening(len(plan.jobs), quiet=quiet, as_json=as_json) as listener:
-            if jobs == 1:
-                outcome = run_here(plan.jobs, workspace, listener, debug)
-            else:
-                outcome = run_in_workers(plan.jobs, workspace, listener, jobs, load or [])
-        _compare(plan, [*plan.finished, *outcome.records], as_json=as_json)
+        records, outcome = run_plan(
+            plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
+            workers=jobs, loaded=load or [], trackers=track or (), debug=debug,
+        )  # fmt: skip
+        _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:
         raise InterruptedRunError(_interrupted(Store(results))) from None
     if outcome.failures:
@@ -233,16 +231,12 @@ def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
     return names
 
 
-def _compare(plan: "Plan", records: list["Record"], *, as_json: bool) -> None:
+def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:
     """Show every method's mean, interval, difference to the first, and cost."""
     from ltbench.cli.views.comparison import print_comparison
-    from ltbench.runs.store import Cell
     from ltbench.tables.comparison import compare
 
-    position = {cell: index for index, cell in enumerate(plan.cells)}
-    ordered = sorted(records, key=lambda record: position[Cell.of(record)])
-    comparisons = compare(ordered, plan.cells[0].method)
-    for comparison in comparisons:
+    for comparison in compare(records, first):
         if as_json:
             print(json.dumps({"event": "comparison", **dataclasses.asdict(comparison)}))
         else:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Data, Load, Results
-from ltbench.cli.views.rows import Row, load_data, load_files, print_rows
+from ltbench.cli.views.rows import Row, load_data, load_files, print_rows, read_files
 
 if TYPE_CHECKING:
     from ltbench.api.method import Method
@@ -32,11 +32,14 @@ def show(
 ) -> None:
     """Explain a method: paper, equations, parameters, deviations, cost; or a data set's facts."""
     from ltbench.data.catalog import CATALOG
+    from ltbench.runs.request import check_methods
 
     load_data(data)
     if re.split(r"[@(]", name)[0] in CATALOG:
         facts = _dataset_facts(name)
     else:
+        read_files(load)
+        check_methods([name])
         load_files(load)
         facts = _method_facts(name, results)
     if as_json:

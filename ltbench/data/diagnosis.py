@@ -1,13 +1,11 @@
 """Why a data set that torchvision reads cannot be read: one cause, one sentence, its remedy."""
 
-import hashlib
-import math
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ltbench.data.catalog import DatasetInfo
+from ltbench.data.published import DamagedError, archive_of, checked, packed_array
 from ltbench.errors import LtbenchError, first_line
 
 
@@ -25,13 +23,13 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
         return LtbenchError(
             f"{name}: {path} may not be read; change its permissions, or {elsewhere}."
         )
-    files = dict(_files(root, reader))
+    files = dict(files_of(root, reader))
     folder = next(iter(files)).parent
     if other := misplaced(root, reader):
         return LtbenchError(
             f"{name} does not lie in {root} but in {other}; give --data-root {other}."
         )
-    missing = [path for path in files if not path.is_file()]
+    missing = [path for path in files if not _lies(path, reader)]
     reason = first_line(problem)
     if missing:
         what = missing[0].name if folder.is_dir() else f"{folder.name}/"
@@ -40,10 +38,12 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
             f"{prepare} where there is a network."
         )
     for path, checksum in files.items():
-        if damage := _damage(path, checksum):
+        try:
+            (packed_array if _packed(reader) else checked)(path, checksum)
+        except DamagedError as damage:
             return LtbenchError(
-                f"{path} of {name} is damaged ({damage}); delete that file and run {prepare} "
-                f"where there is a network, or {elsewhere}."
+                f"{damage.path} of {name} is damaged ({damage}); delete that file and run "
+                f"{prepare} where there is a network, or {elsewhere}."
             )
     return LtbenchError(f"{name} under {root} does not read ({reason}); {elsewhere}.")
 
@@ -52,32 +52,34 @@ def misplaced(root: Path, reader: Any) -> Path | None:
     """Return the parent or a child of a folder that has the data set's files where it has none."""
 
     def has(folder: Path) -> bool:
-        first, _ = next(_files(folder, reader))
-        return first.is_file()
+        first, _ = next(files_of(folder, reader))
+        return _lies(first, reader)
 
     others = (root.parent, *sorted(path for path in root.glob("*") if path.is_dir()))
     return None if has(root) else next(filter(has, others), None)
 
 
-def _files(root: Path, reader: Any) -> Iterator[tuple[Path, str | None]]:
-    """Yield the files of a data set under a folder, with their MD5 where one is published."""
-    if hasattr(reader, "train_list"):
-        meta = [reader.meta["filename"], reader.meta["md5"]]
-        for name, checksum in (*reader.train_list, *reader.test_list, meta):
-            yield root / reader.base_folder / name, checksum
+def files_of(root: Path, reader: Any) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a data set under a folder, with the published MD5.
+
+    It is of the archive, beside the file, where the set was published packed.
+    """
+    if _packed(reader):
+        for name, checksum in reader.resources:
+            yield root / reader.__name__ / "raw" / name.removesuffix(".gz"), checksum
     else:
-        for name, _ in reader.resources:  # the checksums are of the archives
-            yield root / reader.__name__ / "raw" / name.removesuffix(".gz"), None
+        for name, checksum in (*reader.train_list, *reader.test_list):
+            yield root / reader.base_folder / name, checksum
 
 
-def _damage(path: Path, checksum: str | None) -> str:
-    """Return what proves a file damaged, or nothing."""
-    content = path.read_bytes()
-    if checksum is not None:
-        same = hashlib.md5(content, usedforsecurity=False).hexdigest() == checksum
-        return "" if same else f"its {len(content)} bytes have another MD5 than was published"
-    if content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        return f"its {len(content)} bytes are no IDX file of bytes"
-    sizes = struct.unpack_from(f">{content[3]}I", content, 4)
-    promised = 4 + 4 * len(sizes) + math.prod(sizes)
-    return "" if len(content) == promised else f"it has {len(content)} bytes, not {promised}"
+def unverified(root: Path, reader: Any) -> list[Path]:
+    """Return the files that nothing published tells of: those unpacked without their archive."""
+    return [path for path, _ in files_of(root, reader) if not archive_of(path).exists()]
+
+
+def _packed(reader: Any) -> bool:
+    return hasattr(reader, "resources")
+
+
+def _lies(path: Path, reader: Any) -> bool:
+    return path.is_file() or (_packed(reader) and archive_of(path).is_file())

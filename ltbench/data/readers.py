@@ -1,5 +1,6 @@
 """From a data set's specification to its images: torchvision's own classes, or scikit-learn's."""
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from ltbench.data.arrays import Arrays, Images
 from ltbench.data.catalog import Dataset, DatasetInfo
-from ltbench.data.diagnosis import diagnosed, misplaced
+from ltbench.data.diagnosis import diagnosed, files_of, misplaced, unverified
 from ltbench.data.own import READER, arrays_of
+from ltbench.data.published import packed_array, pickles
 from ltbench.data.splits import Indices, draw, fingerprint, hold_out
 from ltbench.errors import LtbenchError
 
@@ -27,6 +29,15 @@ class Subset:
 
     images: Tensor
     labels: Tensor
+
+    @classmethod
+    def noise(
+        cls, counts: Tensor, shape: tuple[int, int, int], generator: torch.Generator
+    ) -> "Subset":
+        """Return random bytes as images of a shape, counts[c] of class c, class by class."""
+        labels = torch.arange(len(counts)).repeat_interleave(counts)
+        size = (len(labels), *shape)
+        return cls(torch.randint(256, size, generator=generator, dtype=torch.uint8), labels)
 
     def to(self, device: torch.device) -> "Subset":
         """Return a copy of the subset on a device."""
@@ -43,6 +54,15 @@ class Split:
     class_counts: tuple[int, ...]  # of `train`
     indices_sha256: str  # of the training indices in the data set's own order
     held_out: int = 0  # training images of each class in `validation`
+
+
+def pixels_sha256(split: Split) -> str:
+    """Return the SHA-256 of a split's images and labels: training, test and held-out ones."""
+    found = hashlib.sha256()
+    for subset in filter(None, (split.train, split.test, split.validation)):
+        for tensor in (subset.images, subset.labels):
+            found.update(tensor.cpu().contiguous().numpy().data)
+    return found.hexdigest()
 
 
 def load(
@@ -96,40 +116,60 @@ def _cifar(info: DatasetInfo, root: Path, download: bool) -> Arrays:
     from torchvision.datasets import CIFAR10, CIFAR100  # noqa: PLC0415  (slow: only when used)
 
     reader = {"cifar10": CIFAR10, "cifar100": CIFAR100}[info.reader or ""]
-    train, test = _torchvision(info, root, download, reader)
-    return Arrays(
-        train.data, np.asarray(train.targets, np.int64),
-        test.data, np.asarray(test.targets, np.int64),
-    )  # fmt: skip
+
+    def part(listed: list[tuple[str, str]]) -> tuple[Images, Indices]:
+        found = list(pickles(root / reader.base_folder, listed))
+        planes = np.vstack([each["data"] for each in found]).reshape(-1, 3, 32, 32)
+        labels = [each["labels" if "labels" in each else "fine_labels"] for each in found]
+        return planes.transpose(0, 2, 3, 1), np.concatenate(labels).astype(np.int64)
+
+    def whole() -> Arrays:
+        return Arrays(*part(reader.train_list), *part(reader.test_list))
+
+    return _torchvision(info, root, download, reader, whole)
 
 
 def _fashion_mnist(info: DatasetInfo, root: Path, download: bool) -> Arrays:
     from torchvision.datasets import FashionMNIST  # noqa: PLC0415
 
-    train, test = _torchvision(info, root, download, FashionMNIST)
-    return Arrays(
-        train.data.numpy()[..., None], train.targets.numpy(),
-        test.data.numpy()[..., None], test.targets.numpy(),
-    )  # fmt: skip
+    def whole() -> Arrays:
+        found = [packed_array(*each) for each in files_of(root, FashionMNIST)]
+        images, labels, test_images, test_labels = found
+        return Arrays(
+            images[..., None], labels.astype(np.int64),
+            test_images[..., None], test_labels.astype(np.int64),
+        )  # fmt: skip
+
+    return _torchvision(info, root, download, FashionMNIST, whole)
 
 
 def _torchvision(
-    info: DatasetInfo, root: Path, download: bool, reader: Callable[..., Any]
-) -> tuple[Any, Any]:
-    """Return torchvision's training and test set, checked as torchvision checks them."""
+    info: DatasetInfo, root: Path, download: bool, reader: Any, whole: Callable[[], Arrays]
+) -> Arrays:
+    """Return what `whole` reads of the files that one of torchvision's classes downloads."""
     problem: Exception
     try:
-        return reader(root, train=True), reader(root, train=False)
-    except Exception as error:  # a damaged file breaks torchvision's readers in many ways
+        return whole()
+    except Exception as error:  # a damaged file breaks a reader in many ways
         problem = error
     hopeless = isinstance(problem, MemoryError | PermissionError) or misplaced(root, reader)
     if download and not hopeless:
         try:
             with redirect_stdout(io.StringIO()):
-                return reader(root, train=True, download=True), reader(root, train=False)
+                files = object.__new__(reader)  # whose __init__ would read them, too
+                files.root = root
+                files.download()
+            return whole()
         except Exception as error:  # whatever the network or the archive brings
             problem = error
     raise diagnosed(info, root, reader, problem)
+
+
+def unverified_files(info: DatasetInfo, root: Path) -> list[Path]:
+    """Return the files of a data set that were read and could not be checked."""
+    from torchvision.datasets import FashionMNIST  # noqa: PLC0415
+
+    return unverified(root, FashionMNIST) if info.reader == "fashion_mnist" else []
 
 
 def _digits(info: DatasetInfo, root: Path, download: bool) -> Arrays:

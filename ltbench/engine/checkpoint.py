@@ -1,8 +1,9 @@
 """Checkpoints: the state of a training after a whole epoch, read with `weights_only=True`."""
 
 import io
+import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -37,6 +38,23 @@ class Progress:
     def seconds(self) -> float:
         """Return the seconds of training and evaluation so far."""
         return self.train_seconds + self.evaluate_seconds
+
+    def check(self, epochs: Sequence[int]) -> None:
+        """Raise ValueError unless this is a place in a training of stages of so many epochs."""
+        done = sum(epochs[: self.stage]) + self.epoch
+        if self.finished:
+            whole = (self.stage, self.epoch) == (len(epochs), 0) and self.last is not None
+        else:
+            whole = 0 <= self.stage < len(epochs) and 0 <= self.epoch <= epochs[self.stage]
+        if not whole or done != self.epochs_done or len(self.curves) != done:
+            word = "finished" if self.finished else "under way"
+            raise ValueError(f"it is {word} at epoch {self.epochs_done} of {sum(epochs)}")
+        scores = filter(None, (self.last, self.best, self.selected))
+        if any(not 0 < each["epoch"] <= done for each in scores):
+            raise ValueError(f"it has scores of another epoch than its first {done}")
+        counts = (self.steps, self.images, self.train_seconds, self.evaluate_seconds)
+        if not all(0 <= count < math.inf for count in counts):
+            raise ValueError("its steps, images or seconds are no numbers of these")
 
 
 PARTS = frozenset({"network", "optimiser", "states", "progress"})

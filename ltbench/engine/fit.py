@@ -88,6 +88,7 @@ class Training:
         if content is None:
             return False
         try:
+            Progress(**content["progress"]).check([stage.recipe.epochs for stage in self.stages])
             self.restore(content)
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
@@ -194,7 +195,8 @@ class Training:
             # Columns in this order; a method's names never hide the engine's.
             row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
-            observe(self._report(0, len(losses), 0.0, loss=row["loss"], top1=row.get("top1")))
+            told = {"loss": row["loss"], "top1": row.get("top1"), "curves": dict(row)}
+            observe(self._report(0, len(losses), 0.0, **told))
             yield optimiser
 
     def _begin_stage(self, position: int) -> None:
@@ -228,9 +230,7 @@ class Training:
             raise DivergedError(self.progress.epochs_done, self._steps)
         return scores_of(logits, feed.subset.labels, self.task, self.progress.epochs_done)
 
-    def _report(
-        self, step: int, steps: int, running: float, **ended: float | None
-    ) -> ProgressEvent:
+    def _report(self, step: int, steps: int, running: float, **ended: Any) -> ProgressEvent:
         p = self.progress
         train_seconds = p.train_seconds + running
         return ProgressEvent(

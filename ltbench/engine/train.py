@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from ltbench.errors import LtbenchError
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """What an observer hears after a step, or after an epoch (then `loss` is given)."""
+    """What an observer hears after a step, or after an epoch, with `loss` and `curves` then."""
 
     epoch: int  # finished, over all stages
     epochs: int
@@ -31,6 +32,7 @@ class ProgressEvent:
     images_per_second: float
     loss: float | None = None  # mean over the epoch
     top1: float | None = None  # on the test set, where it was evaluated
+    curves: dict[str, Any] | None = None  # the epoch's row of the curves
 
 
 Observer = Callable[[ProgressEvent], None]

@@ -44,7 +44,23 @@ def calibration_error(
     confidence, predicted = logits.double().softmax(1).max(1)
     surplus = (predicted == labels).double() - confidence
     surplus, total = (surplus, len(labels)) if weights is None else (surplus * weights, 1)
-    places = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
     gaps = torch.zeros(bins, dtype=torch.float64, device=logits.device)
-    error = 100 * float(gaps.index_add_(0, places, surplus).abs().sum()) / total
+    error = 100 * float(gaps.index_add_(0, _bin_of(confidence, bins), surplus).abs().sum()) / total
     return min(error, 100.0)  # weights add up to one but for rounding
+
+
+def reliability(logits: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
+    """Return images, those predicted right, and summed confidence by bin, [3, bins] in float64.
+
+    Of logits [N, C] against labels [N], in the bins of `calibration_error`; sums of runs' tables
+    are the table of their images together.
+    """
+    confidence, predicted = logits.double().softmax(1).max(1)
+    right = (predicted == labels).double()
+    values = torch.stack((torch.ones_like(confidence), right, confidence))
+    return values.new_zeros(3, bins).index_add_(1, _bin_of(confidence, bins), values)
+
+
+def _bin_of(confidence: Tensor, bins: int) -> Tensor:
+    """Return b of the bin (b / bins, (b + 1) / bins] of each confidence [N], int64."""
+    return (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)

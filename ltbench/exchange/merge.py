@@ -31,7 +31,7 @@ class _ConflictError(ValueError):
 
 
 def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[MergeResult]:
-    """Add what is new and sound, and yield what became of every file; `dry_run` writes nothing.
+    """Add new and sound records, and yield the result of every file; `dry_run` writes nothing.
 
     Files are written as they came, so an environment stays what its laboratory recorded. Raises
     LtbenchError when the store cannot be written.
@@ -108,11 +108,13 @@ class _Around:
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
         other = other or self._splits.get(_split(cell)) or self.store.split_record(cell)
-        if other is not None and other.data != record.data:
+        if other is not None and not other.data.same_as(record.data):
+            same = other.data.indices_sha256 == record.data.indices_sha256
+            kind = "pixels_sha256" if same else "indices_sha256"
             raise _ConflictError(
                 f"its images are not those of our {other.dataset}, {other.protocol} "
-                f"(training indices {record.data.indices_sha256[:8]}…, "
-                f"ours {other.data.indices_sha256[:8]}…)"
+                f"({kind} {getattr(record.data, kind)[:8]}…, "
+                f"ours {getattr(other.data, kind)[:8]}…)"
             )
 
 

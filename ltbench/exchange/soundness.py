@@ -25,12 +25,14 @@ from ltbench.runs.store import Cell
 LARGEST_SEED = 2**32 - 1
 SHORTEST, LONGEST = 1e-3, 1e9  # seconds of a training
 LONGEST_TEXT = 2000  # characters of any text in a record
+DEVIATIONS, VALUES = 100, 2000  # values in a record beside the counts of its classes
 CURVES = 500  # columns that curves may have
 _SHA256, _FINGERPRINT = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
 
 
 def check(record: Record) -> str:
-    """Return what cannot be checked here; raises ValueError for a record that is not sound."""
+    """Return which checks need what is not here, or nothing; raises ValueError if one fails."""
+    _check_size(record)
     _check_texts(record)
     try:
         data = dataset(record.dataset)
@@ -106,6 +108,19 @@ def _check_texts(record: Record) -> None:
             raise ValueError("it has a text with a character that does not print")
 
 
+def _check_size(record: Record) -> None:
+    """Raise ValueError for a record that has more values than any: each takes memory for ever."""
+    own = record.model_dump(mode="json", exclude={"data", "last", "best", "selected"})
+    if len(record.deviations) > DEVIATIONS or _values(own) > VALUES:
+        raise ValueError(f"it has more than {DEVIATIONS} deviations or {VALUES} other values")
+
+
+def _values(value: Any) -> int:
+    if isinstance(value, dict | list):
+        return 1 + sum(map(_values, value.values() if isinstance(value, dict) else value))
+    return 1
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -124,11 +139,13 @@ def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
         raise ValueError(f"this version has no network {record.network}")
     if record.seed > LARGEST_SEED:
         raise ValueError(f"its seed is above {LARGEST_SEED}, which no run has")
-    first = record.first_stage
+    first, files = record.first_stage, record.files.items()
     if first is not None and not _FINGERPRINT.fullmatch(first.fingerprint):
         raise ValueError("its first stage has no fingerprint")
     if not all(map(_SHA256.fullmatch, record.sources.values())):
         raise ValueError("its sources are no SHA-256")
+    if not all(_SHA256.fullmatch(v) and re.fullmatch("[a-z]{1,20}", k) for k, v in files):
+        raise ValueError("the files beside it have no SHA-256")
     try:
         datetime.fromisoformat(record.finished)
     except ValueError:
@@ -146,8 +163,9 @@ def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
     thresholds = data.info.many_above, data.info.few_below
     if (record.data.many_above, record.data.few_below) != thresholds:
         raise ValueError("its shot groups are of other thresholds")
-    if not _SHA256.fullmatch(record.data.indices_sha256):
-        raise ValueError("its indices_sha256 is no SHA-256")
+    indices, pixels = record.data.indices_sha256, record.data.pixels_sha256
+    if not _SHA256.fullmatch(indices) or (pixels and not _SHA256.fullmatch(pixels)):
+        raise ValueError("the hash of its images is no SHA-256")
     tested = data.test_counts(protocol.fraction)
     for scores in filter(None, (record.last, record.best, record.selected)):
         if scores.total != tested:

@@ -23,6 +23,7 @@ from ltbench.runs.unit import sha256
 LARGEST_MANIFEST = 2**26  # bytes; a file is named by some 150
 LARGEST_WHOLE = 2**31  # bytes of all files unpacked
 MOST = 200_000  # files
+RATIO, PLAIN = 100, 2**16  # a file above so many bytes never unpacks to so many times its size
 Read = Callable[[], bytes]  # raises ValueError with the reason in words
 
 
@@ -205,6 +206,8 @@ def _unpack(
         raise ValueError(
             f"{entry.filename} has more than {largest >> 20} MiB, which none of ltbench's has"
         )
+    if len(content) > max(RATIO * entry.compress_size, PLAIN):
+        raise ValueError(f"{entry.filename} unpacks to more than {RATIO} times its size")
     budget.spend(len(content))
     return content
 

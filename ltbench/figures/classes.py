@@ -19,6 +19,7 @@ from ltbench.tables.cells import Reader
 from ltbench.tables.definition import check_held_out
 from ltbench.tables.metrics import scores_at
 from ltbench.tables.selection import Selection
+from ltbench.tables.write.files import four_decimals
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
@@ -142,9 +143,8 @@ def _rows(found: PerClass) -> Iterator[tuple[Any, ...]]:
         for label, count, shots, each in zip(
             found.order, found.counts, found.shots, bars.accuracy, strict=True
         ):
-            half = "" if each.half_width is None else f"{each.half_width:.4f}"
             yield (
                 bars.method, label, count, shots, found.cell.dataset, found.cell.network,
-                found.cell.protocol, found.select, f"{each.mean:.4f}", half, each.n,
-                " ".join(map(str, bars.seeds)),
+                found.cell.protocol, found.select, four_decimals(each.mean),
+                four_decimals(each.half_width), each.n, " ".join(map(str, bars.seeds)),
             )  # fmt: skip

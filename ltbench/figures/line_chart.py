@@ -11,6 +11,7 @@ from ltbench.runs.files import csv_text
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
+from ltbench.tables.write.files import four_decimals
 
 FIELDS = (
     "panel", "series", "x", "method", "dataset", "imbalance", "network", "metric", "protocol",
@@ -176,10 +177,7 @@ def _rows(found: LineChart) -> Iterator[tuple[Any, ...]]:
                 yield (
                     panel.title, series.label, f"{point.x:g}", point.row.method_on(column.data),
                     column.data.info.name, column.data.ratio, resolved.network, column.metric,
-                    resolved.protocol, select, entry.reported, _exact(mean), _exact(half),
-                    len(entry.seeds), " ".join(map(str, entry.seeds)), entry.status, entry.verdict,
+                    resolved.protocol, select, entry.reported, four_decimals(mean),
+                    four_decimals(half), len(entry.seeds), " ".join(map(str, entry.seeds)),
+                    entry.status, entry.verdict,
                 )  # fmt: skip
-
-
-def _exact(value: float | None) -> str:
-    return "" if value is None else f"{value:z.4f}"

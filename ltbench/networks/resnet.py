@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from ltbench.errors import unknown
 from ltbench.networks.heads import LinearClassifier
 
-NETWORKS = {"resnet32": 5, "resnet8": 1}  # name -> blocks a stage
+# Name to blocks a stage; all but the first two are He et al.'s other CIFAR networks.
+NETWORKS = {
+    "resnet32": 5, "resnet8": 1, "resnet20": 3, "resnet44": 7, "resnet56": 9, "resnet110": 18,
+}  # fmt: skip
 WIDTHS = (16, 32, 64)
 
 

@@ -49,6 +49,7 @@ class Candidate:
     rows: tuple[str, ...]
     targets: tuple[Target, ...]
     jobs: tuple[tuple[Job, ...], ...]  # by seed, in their order; none where a record is there
+    warnings: tuple[str, ...] = ()  # of finished seeds that other code computed
 
     @property
     def finished(self) -> int:
@@ -56,7 +57,7 @@ class Candidate:
         return sum(not jobs for jobs in self.jobs)
 
     def chance(self, added: int) -> float:
-        """Return how many of its values are decided with so many seeds more."""
+        """Return the expected number of its values that `added` more seeds decide."""
         return sum(each.chance(self.finished + added) for each in self.targets)
 
     def missing(self) -> list[int]:
@@ -102,7 +103,7 @@ def candidates(
             *key,
             tuple(dict.fromkeys(labels)),
             tuple(targets),
-            _jobs(*key, seeds=seeds, store=store),
+            *_jobs(*key, seeds=seeds, store=store),
         )
         for key, (labels, targets) in found.items()
     ]
@@ -117,9 +118,8 @@ def _jobs(
     *,
     seeds: Sequence[int],
     store: Store,
-) -> tuple[tuple[Job, ...], ...]:
-    made = (
-        make([data], [method], [seed], store, protocol_name=protocol, network=network)
-        for seed in seeds
-    )
-    return tuple(each.jobs for each in made)
+) -> tuple[tuple[tuple[Job, ...], ...], tuple[str, ...]]:
+    """Return the trainings of each seed, and what is to be said of those that are finished."""
+    made = make([data], [method], seeds, store, protocol_name=protocol, network=network)
+    by_seed = tuple(tuple(job for job in made.jobs if job.seed == seed) for seed in seeds)
+    return by_seed, made.warnings

@@ -60,6 +60,7 @@ class TablePlan:
     seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
     spread: dict[tuple[str, Metric], ColumnSpread]  # by data set and metric
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]  # of finished seeds that other code computed
 
     @property
     def targets(self) -> int:
@@ -111,6 +112,7 @@ def plan(
         seed_counts=tuple(seed_counts(wide, PaidTrainings.of(_jobs(wide), prices, store))),
         spread=_spread(made, deviations),
         problems=tuple(store.problems),
+        warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),
     )
 
 

@@ -90,7 +90,7 @@ def _rank(step: PlannedRun) -> tuple[bool, float, float]:
 
 @dataclass(frozen=True)
 class SeedCount:
-    """What it takes to have n seeds everywhere, and how many values are decided then."""
+    """The seconds that n seeds of every candidate take, and the number of values decided then."""
 
     n: int
     seconds: float  # beyond what is there

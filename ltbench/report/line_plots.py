@@ -76,7 +76,7 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     for index, curve in enumerate(found):
         for axes, points in ((upper, curve.loss), (lower, curve.top1)):
             if points:
-                marker = MARKERS[index] if len(points) == 1 else None  # a line of one point is none
+                marker = MARKERS[index] if len(points) == 1 else None  # a line of one is none
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, color=COLOURS[index], marker=marker, alpha=0.9)
         if curve.top1:

@@ -1,9 +1,10 @@
 """The records of a store as the report shows them: by setting, and within it by method."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ltbench.runs.provenance import joined_cells
 from ltbench.runs.record import Environment, Record
 from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
@@ -111,7 +112,10 @@ class ReportRuns:
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
     found: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
-    for record in store.records():
+    told = joined_cells(records := list(store.records()))
+    for record in records:
+        if told[replace(Cell.of(record), seed=0)].refusal:
+            continue
         key = (record.dataset, record.network, record.protocol)
         found.setdefault(key, {}).setdefault(record.method, []).append(record)
     settings = [
@@ -122,8 +126,12 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
         for line in status(store)
     ]
     failures = tuple((where, reason) for where, line in lines for reason in line.reasons)
-    remarks = tuple(f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code)
-    return ReportRuns(tuple(settings), failures, tuple(dict.fromkeys(store.problems)), remarks)
+    remarks = tuple(
+        f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code and line.top1
+    )
+    apart = (said.refusal for said in told.values() if said.refusal)
+    problems = tuple(dict.fromkeys([*store.problems, *apart]))
+    return ReportRuns(tuple(settings), failures, problems, remarks)
 
 
 def _setting(

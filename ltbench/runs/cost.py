@@ -65,7 +65,7 @@ class CostModel:
                 self._learn(record)
 
     def price(self, job: Job) -> CostEstimate:
-        """Return what a job costs when nothing of it is done or shared."""
+        """Return the cost of a whole job: as if nothing of it were done or shared."""
         if job.fingerprint not in self._known:
             self._known[job.fingerprint] = self._price(job)
         return self._known[job.fingerprint]
@@ -127,7 +127,7 @@ class CostModel:
         return self._probed[key]
 
     def _scale(self, job: Job, key: CostKey) -> float | None:
-        """Return what training takes in records over what it would by steps timed now.
+        """Return the ratio of recorded training times to those estimated by steps timed now.
 
         Of another method on the same data and network, if there is one: a machine that is busy now
         makes all methods' steps seem longer alike.

@@ -155,7 +155,7 @@ class _Resolved:
         )
 
     def provenance(self) -> Provenance:
-        """Return what would compute a run now."""
+        """Return the provenance of a run computed now: method version, files and code hashes."""
         own = self.whole
         return Provenance(
             tuple(sorted(own.versions.items())), tuple(sorted(own.code.items())), source_state(),

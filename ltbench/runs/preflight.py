@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from ltbench.api.registry import build
 from ltbench.data.readers import Split, Subset
@@ -85,14 +84,10 @@ def _rehearse(method: str, job: Job, data: Split) -> str:
 
 
 def _noise(job: Job, real: Split) -> Split:
-    draw = torch.Generator().manual_seed(0)
-
-    def subset(counts: Tensor) -> Subset:
-        labels = torch.arange(len(counts)).repeat_interleave(counts)
-        shape = (len(labels), job.dataset.info.shape[0], SIDE, SIDE)
-        return Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
-
+    draw, shape = torch.Generator().manual_seed(0), (job.dataset.info.shape[0], SIDE, SIDE)
     few = torch.tensor(real.class_counts).clamp_max(2)
     one = torch.ones_like(few)
-    held = None if real.validation is None else subset(one * job.protocol.validation)
-    return replace(real, train=subset(few), test=subset(one), validation=held)
+    held_out = one * job.protocol.validation
+    held = None if real.validation is None else Subset.noise(held_out, shape, draw)
+    train, test = Subset.noise(few, shape, draw), Subset.noise(one, shape, draw)
+    return replace(real, train=train, test=test, validation=held)

@@ -15,16 +15,18 @@ class Provenance(NamedTuple):
     code: tuple[tuple[str, str], ...]  # hashes by folder or method; none in records from before
     commit: tuple[str, str | None, bool | None]  # ltbench's version, commit, and whether dirty
     sources: tuple[tuple[str, str], ...] = ()  # hashes of the files of a method not ltbench's own
+    pixels: str = ""  # SHA-256 of all images and labels; none in records from before
 
 
 def provenance_of(record: Record) -> Provenance:
-    """Return what computed a record."""
+    """Return the provenance that a record states."""
     here = record.environment
     return Provenance(
         tuple(sorted(record.versions.items())),
         tuple(sorted(record.code.items())),
         (here.ltbench, here.commit, here.dirty),
         tuple(sorted(record.sources.items())),
+        record.data.pixels_sha256,
     )
 
 
@@ -56,9 +58,9 @@ def joined_cells(records: Iterable[Record]) -> dict[Cell, Joined]:
 
 
 def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
-    """Return in words how seeds differ in a method's declared version or own files, or nothing.
+    """Return in words how seeds differ in a method's version, own files, or images, or nothing.
 
-    Such seeds are of different methods: their mean is refused.
+    Such seeds are of different methods or data: their mean is refused.
     """
     seeds_by = _seeds_by({seed: each.versions for seed, each in by_seed.items()})
     if len(seeds_by) < 2:
@@ -92,9 +94,14 @@ def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
 def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
     seeds_by = _seeds_by({seed: each.sources for seed, each in by_seed.items()})
     if len(seeds_by) < 2:
-        return ""
+        return _mixed_images(by_seed)
     said = " and ".join(map(_seeds, seeds_by.values()))
     return f"{said} by different files ({_differing(seeds_by)})"
+
+
+def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
+    seeds_by = _seeds_by({seed: (each.pixels,) for seed, each in by_seed.items() if each.pixels})
+    return f"{' and '.join(map(_seeds, seeds_by.values()))} on other images" * (len(seeds_by) > 1)
 
 
 def _differing(seeds_by: Iterable[tuple[tuple[str, str], ...]]) -> str:

@@ -21,9 +21,16 @@ class Data(Model):
 
     class_counts: tuple[int, ...]
     indices_sha256: str  # over the kept training indices, little-endian int64
+    pixels_sha256: str = ""  # over all images and labels; none in records from before
     many_above: int
     few_below: int
     test_images: int
+
+    def same_as(self, other: "Data") -> bool:
+        """Return whether two runs had the same images, as far as both records tell."""
+        known = self.pixels_sha256 and other.pixels_sha256
+        ours = self.model_copy(update={"pixels_sha256": other.pixels_sha256})
+        return (self if known else ours) == other
 
 
 class Cost(Model):
@@ -97,11 +104,11 @@ class Record(Model):
 
 def same_result(one: Record, other: Record) -> bool:
     """Return whether two runs of a cell give the same: when and how fast may differ."""
-    return _result(one) == _result(other)
+    return _result(one) == _result(other) and one.data.same_as(other.data)
 
 
 def _result(record: Record) -> tuple[object, ...]:
-    return record.fingerprint, record.data, record.last, record.best, record.selected
+    return record.fingerprint, record.last, record.best, record.selected
 
 
 class Failure(Model):

@@ -9,7 +9,7 @@ import torch
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
 from ltbench.api.task import Task
-from ltbench.data.readers import Split
+from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
@@ -128,6 +128,7 @@ def _data(split: Split, task: Task) -> Data:
     return Data(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
+        pixels_sha256=pixels_sha256(split),
         many_above=task.many_above,
         few_below=task.few_below,
         test_images=len(split.test.labels),

@@ -30,7 +30,7 @@ class StatusRow:
     finished: tuple[int, ...]  # seeds
     failed: tuple[int, ...]
     unfinished: tuple[Unfinished, ...]
-    top1: float | None  # mean over the finished seeds, last epoch
+    top1: float | None  # mean over the finished seeds, last epoch, where they may have one
     reasons: tuple[str, ...]  # of the failures
     mixed_code: str  # how the finished seeds differ in what computed them, if they do
 
@@ -64,12 +64,13 @@ def _line(
     stopped = [cell for cell in cells if cell in failures]
     scores = [records[cell].last.top1 for cell in done]
     computed = {cell.seed: provenance_of(records[cell]) for cell in done}
+    apart = mixed_versions(computed)  # no mean is of them
     return StatusRow(
         *key,
         finished=tuple(cell.seed for cell in done),
         failed=tuple(cell.seed for cell in stopped),
         unfinished=tuple(unfinished[cell] for cell in cells if cell in unfinished),
-        top1=sum(scores) / len(scores) if scores else None,
-        mixed_code=mixed_versions(computed) or mixed_code(computed),
+        top1=sum(scores) / len(scores) if scores and not apart else None,
+        mixed_code=apart or mixed_code(computed),
         reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),
     )

@@ -69,7 +69,7 @@ class Note:
 
 
 def under_way(store: Store) -> Iterator[tuple[UnderWay, bool]]:
-    """Yield what began and is not over, with whether a process is at it now.
+    """Yield every training that began and is not over, and whether a process is at it now.
 
     A file that does not read, as of another version, tells nothing.
     """

@@ -10,6 +10,7 @@ what lies in the places.
 """
 
 import hashlib
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -72,31 +73,37 @@ def put(
                     path.unlink(missing_ok=True)
         raise
     for path in staged:
-        _settle(path)
+        settle(path)
     store.failure_path(cell).unlink(missing_ok=True)
 
 
 def find(store: Store, record: Record, kind: str) -> Path | None:
     """Return the file of a kind that is a record's, None if it is not here.
 
-    Raises LtbenchError where another file is in its place.
+    Raises LtbenchError where another file, a link or a pipe is in its place.
     """
-    place = PLACES[kind](store, record)
-    if not record.files:
-        return place if place.exists() else None
-    if kind not in record.files:
+    place, digest = PLACES[kind](store, record), record.files.get(kind)
+    if record.files and digest is None:
         return None
-    staged = _staged(place, record.files[kind])
-    if staged.exists() and not _settle(staged):
+    if digest is not None and (staged := _staged(place, digest)).exists() and not settle(staged):
         return staged
-    if not place.exists():
+    try:
+        if not stat.S_ISREG(place.lstat().st_mode):
+            raise _not_its_own(place, "it is no regular file")
+        if digest is not None and sha256(place.read_bytes()) != digest:
+            raise _not_its_own(place, "its SHA-256 is another")
+    except FileNotFoundError:
         return None
-    if sha256(place.read_bytes()) != record.files[kind]:
-        raise LtbenchError(
-            f"{place} is not the file that belongs to its record, for its SHA-256 is another; "
-            "restore it from a backup, or delete it and train again."
-        )
+    except OSError as error:
+        raise _not_its_own(place, f"it does not read: {error.strerror}") from None
     return place
+
+
+def _not_its_own(place: Path, reason: str) -> LtbenchError:
+    return LtbenchError(
+        f"{place} is not the file that belongs to its record, for {reason}; "
+        "restore it from a backup, or delete it and train again."
+    )
 
 
 def recover(store: Store, cell: Cell, fingerprints: Iterable[str] = ()) -> None:
@@ -136,7 +143,7 @@ def _staged(place: Path, digest: str) -> Path:
     return place.with_name(f"{place.name}.{digest[:12]}.new")
 
 
-def _settle(staged: Path) -> bool:
+def settle(staged: Path) -> bool:
     """Give a file whose record is written its place; returns whether the store let it."""
     place = staged.with_name(staged.name.rsplit(".", 2)[0])
     try:

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from ltbench.analysis.predictions import by_class, by_image, confusion
+from ltbench.analysis.predictions import by_class, by_confidence, by_image, confusion
 from ltbench.figures.confusion import draw_confusion, shares
+from ltbench.figures.reliability import as_csv, draw_reliability
 
 # Classes 0 to 2; nothing is ever predicted as 2.
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2])
@@ -66,3 +67,18 @@ def test_the_figure_has_the_mean_of_runs_from_head_to_tail(logits, record):
     turned = record.model_copy(update={"data": data})
     (image,) = draw_confusion([turned, turned], [first, second]).axes[0].images
     assert np.allclose(image.get_array(), mean[::-1, ::-1])
+
+
+def test_the_reliability_diagram_has_the_images_of_all_runs(logits, record):
+    sure = math.exp(1) / (math.exp(1) + 2 * math.exp(-1))  # 0.787, of all seven; three are right
+    table, other = by_confidence(*logits, 10), np.zeros((3, 10))
+    other[:, 2], other[:, 7] = (2, 1, 0.5), (1, 1, 0.75)
+    upper, lower = draw_reliability([record, record], [table, other]).axes
+    assert [(bar.get_x(), bar.get_height()) for bar in upper.patches] == [(20, 50), (70, 50)]
+    assert [bar.get_height() for bar in lower.patches] == [0, 0, 20, 0, 0, 0, 0, 80, 0, 0]
+    assert upper.lines[1].get_xdata().tolist() == pytest.approx([25, 100 * (7 * sure + 0.75) / 8])
+    lines = as_csv([table, other]).splitlines()
+    assert lines[0] == "above,up_to,images,confidence,accuracy"
+    assert lines[1] == "0.0000,10.0000,0,,"
+    assert lines[3] == "20.0000,30.0000,2,25.0000,50.0000"
+    assert len(lines) == 11

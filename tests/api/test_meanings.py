@@ -1,7 +1,10 @@
 """What comments say of parameters."""
 
+import pytest
+
 from ltbench.api.meanings import meanings
-from ltbench.api.registry import build, load_file, parts
+from ltbench.api.parameters import fields_of
+from ltbench.api.registry import build, load_file, names, parts
 
 
 def test_comments_above_and_beside_a_field_are_its_meaning(method_file):
@@ -38,3 +41,11 @@ def test_a_composition_has_its_parts_and_the_first_comment_stands():
     assert said["cap"] == meanings(parts("gsa")[0])["cap"]
     both = meanings(build("bcl+rebalance"))
     assert both["tau"] == meanings(build("bcl"))["tau"] != meanings(parts("rebalance")[0])["tau"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_parameter_of_a_shipped_method_has_a_meaning(name):
+    method = parts(name)[0]
+    assert [
+        each.name for each in fields_of(type(method)) if each.name not in meanings(method)
+    ] == []

@@ -65,7 +65,7 @@ USAGE = [
     (words(protocol=f"fast(learning_rate=1{'0' * 400})"), "is not allowed"),
     (words(protocol=f"fast(epochs=1{'0' * 400})"), "is not allowed"),
     (words(network="resnet18"), "unknown network 'resnet18'; did you mean "),
-    (words(network="vgg"), "unknown network 'vgg'; known: resnet32, resnet8."),
+    (words(network="vgg"), "unknown network 'vgg'; known: resnet110, resnet20, "),
     (words(seeds="a"), "--seeds a: give a count such as 3 or a list such as 0,4."),
     (words(seeds="0"), "such as 1 or 0,4; seed 0 alone is --seed 0."),
     (words(seeds="0-4"), "--seeds 0-4: write 0,1,2,3,4 for that."),

@@ -124,13 +124,17 @@ def test_evaluate_shows_means_and_writes_rows(ltbench, home):
     assert "posthoc_logit_adjustment(tau=2.0)" in shown.out
     assert "±" in shown.out
     said = ltbench("evaluate", "--confusion", "seen", "--format", "json")
-    assert "10 files written to seen" in said.err
+    assert "14 files written to seen" in said.err
     files = sorted(path.name.partition("ce_")[2] for path in (home / "seen").iterdir())
     assert files == [
-        "confusion.csv", "confusion.pdf", "confusion.png", "confusion.svg", "seed0_classes.csv",
+        "confusion.csv", "confusion.pdf", "confusion.png", "confusion.svg", "reliability.csv",
+        "reliability.pdf", "reliability.png", "reliability.svg", "seed0_classes.csv",
         "seed0_predictions.csv", "seed1_classes.csv", "seed1_predictions.csv", "seed2_classes.csv",
         "seed2_predictions.csv",
     ]  # fmt: skip
+    (path,) = (home / "seen").glob("*ce_reliability.csv")
+    bins = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert sum(int(line["images"]) for line in bins) == 3 * 100  # of three seeds
     (path,) = (home / "seen").glob("*seed1_predictions.csv")
     lines = list(csv.DictReader(io.StringIO(path.read_text())))
     right = sum(line["label"] == line["predicted"] for line in lines)
@@ -157,7 +161,7 @@ def test_predictions_are_written_after_every_post_hoc_part(ltbench, home, traine
     part = "posthoc_logit_adjustment(tau=9.0)"
     words = ("evaluate", "--confusion", "seen", "--posthoc", part, "--temperature", "test-halves")
     said = ltbench(*words, "--format", "json")
-    assert "24 files written to seen" in said.err
+    assert "36 files written to seen" in said.err
     (path,) = (home / "seen").glob("*_ce_posthoc_logit_adjustment-tau=9.0_seed1_predictions.csv")
     lines = list(csv.DictReader(io.StringIO(path.read_text())))
     right = sum(line["label"] == line["predicted"] for line in lines)
@@ -236,6 +240,16 @@ rows:
   - {label: adjusted, method: ce+posthoc_logit_adjustment}
   - {label: more of it, method: ldam_drw}
 """
+
+
+def test_plan_warns_of_finished_seeds_that_other_code_computed(ltbench, home, trained):
+    (home / "mine.yaml").write_text(TABLE.replace("fast", "smoke"))
+    words = ("plan", "table", "mine.yaml", "--seeds", "3", "--json")
+    assert json.loads(ltbench(*words).out)["warnings"] == []
+    trained(code={"engine": "0" * 12})
+    (warning,) = json.loads(ltbench(*words).out)["warnings"]
+    assert "seeds 0, 2 and seed 1 were computed by different code" in warning
+    assert f"Warning: {warning}" in ltbench(*words[:-1]).out
 
 
 def test_plan_prices_from_records_or_a_probe_and_keeps_a_budget(ltbench, home):

@@ -40,6 +40,23 @@ def test_what_is_misspelt_is_said_without_torch(tmp_path, changes, words):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("LDAM_DRW", "unknown method 'LDAM_DRW'; did you mean ldam_drw?"),
+        ("ldam_drw+sma", "unknown method 'sma'; did you mean swa or sam or gsa?"),
+        ("gkp_gsa@relaese", "unknown variant of gkp_gsa 'relaese'; did you mean release?"),
+        ("sam(rho=-1)", "sam(rho=-1) is not allowed: rho must be at least 0."),
+    ],
+)
+def test_show_says_what_is_misspelt_without_torch(tmp_path, name, words):
+    call = [sys.executable, "-c", WITHOUT, "show", name]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_composition_in_the_wrong_order_is_told_the_right_one(refused):
     said = refused("run", "--methods", "sam+ldam_drw", "--dataset", "digits_lt")
     assert said.endswith("only the first part of a composition may; write ldam_drw+sam.")

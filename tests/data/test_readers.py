@@ -19,7 +19,7 @@ from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
 from ltbench.data.catalog import CATALOG, Dataset, dataset
 from ltbench.data.profile import class_counts
-from ltbench.data.readers import load, read
+from ltbench.data.readers import load, pixels_sha256, read, unverified_files
 from ltbench.data.root import data_root
 from ltbench.data.splits import draw, fingerprint
 from ltbench.errors import LtbenchError, UsageError
@@ -265,7 +265,7 @@ def test_missing_cifar_files_name_the_set_the_folder_and_the_remedy(
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
-@pytest.mark.parametrize("victim", ["data_batch_3", "test_batch", "batches.meta"])
+@pytest.mark.parametrize("victim", ["data_batch_3", "test_batch"])
 def test_a_damaged_cifar_file_is_never_read(tmp_path, monkeypatch, damage, victim):
     files, *_ = cifar_files()
     trust(monkeypatch, CIFAR10, files)
@@ -319,7 +319,7 @@ def test_whole_files_are_never_called_damaged(tmp_path, monkeypatch, problem, wo
     def fails(*given, **options):
         raise problem
 
-    monkeypatch.setattr(CIFAR10, "__init__", fails)
+    monkeypatch.setattr(np, "vstack", fails)
     with pytest.raises(LtbenchError) as caught:
         read(CATALOG["cifar10_lt"], tmp_path, download=False)
     assert one_sentence(caught.value, words)
@@ -416,11 +416,74 @@ def test_fashion_mnist_is_read_from_its_packed_files(fashion, addresses):
 def test_unpacked_fashion_mnist_needs_no_leave_to_download(fashion):
     root, raw, _ = fashion
     packed = load(FASHION, root)
+    assert unverified_files(FASHION.info, root) == []
+    unpack(raw)
     for file in raw.glob("*.gz"):
         file.unlink()
     unpacked = load(FASHION, root, download=False)
     assert same(packed.train, unpacked.train)
     assert same(packed.test, unpacked.test)
+    assert set(unverified_files(FASHION.info, root)) == set(raw.iterdir())
+
+
+def unpack(raw):
+    for file in raw.glob("*.gz"):
+        file.with_suffix("").write_bytes(gzip.decompress(file.read_bytes()))
+
+
+def test_unpacked_noise_of_the_right_size_is_not_fashion_mnist(fashion):
+    root, raw, arrays = fashion
+    unpack(raw)
+    load(FASHION, root)
+    noise = np.random.RandomState(2).randint(0, 256, arrays["train-images-idx3-ubyte"].shape)
+    (raw / "train-images-idx3-ubyte").write_bytes(idx(noise))
+    with pytest.raises(LtbenchError) as caught:
+        load(FASHION, root, download=False)
+    words = "is damaged (it is not what train-images-idx3-ubyte.gz holds); delete that file"
+    assert one_sentence(caught.value, words)
+
+
+class Sprung:
+    """A pickle that writes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_that_is_swapped_after_it_was_checked_is_never_run(tmp_path, monkeypatch):
+    files, *_ = cifar_files()
+    trust(monkeypatch, CIFAR10, files)
+    folder, sprung = tmp_path / CIFAR10.base_folder, tmp_path / "sprung"
+    lay_down(folder, files)
+    real = hashlib.md5
+
+    def swap(*given, **options):
+        for name in files:
+            (folder / name).write_bytes(pickle.dumps(Sprung(sprung)))
+        return real(*given, **options)
+
+    monkeypatch.setattr(hashlib, "md5", swap)
+    info = replace(CATALOG["cifar10_lt"], head_count=6, test_count=2)
+    with pytest.raises(LtbenchError, match="is damaged"):  # the files after the first
+        read(info, tmp_path, download=False)
+    assert not sprung.exists()
+
+
+def test_the_hash_of_a_split_is_of_its_pixels_and_labels():
+    split = load(DIGITS, NOWHERE, validation=2)
+    seen = {pixels_sha256(split), pixels_sha256(load(DIGITS, NOWHERE, validation=2))}
+    assert len(seen) == 1
+    for part in ("train", "test", "validation"):
+        for field in ("images", "labels"):
+            subset = getattr(split, part)
+            changed = getattr(subset, field).clone()
+            changed[0] += 1
+            other = replace(split, **{part: replace(subset, **{field: changed})})
+            seen.add(pixels_sha256(other))
+    assert len(seen) == 7
 
 
 def test_a_packed_fashion_mnist_file_with_another_sum_is_not_read(fashion, addresses):
@@ -447,7 +510,9 @@ def test_a_damaged_unpacked_fashion_mnist_file_is_an_error_with_its_remedy(
     fashion, victim, content
 ):
     root, raw, _ = fashion
-    load(FASHION, root)  # unpacks
+    unpack(raw)
+    (raw / f"{victim}.gz").unlink()
+    load(FASHION, root, download=False)
     (raw / victim).write_bytes(content)
     with pytest.raises(LtbenchError) as caught:
         load(FASHION, root)
@@ -464,7 +529,7 @@ def test_an_archive_with_fewer_images_than_the_catalogue_promises_is_an_error(fa
 
 def test_an_archive_with_more_labels_than_images_is_an_error(fashion):
     root, raw, arrays = fashion
-    load(FASHION, root)  # unpacks
+    (raw / "train-images-idx3-ubyte.gz").unlink()
     images = arrays["train-images-idx3-ubyte"]
     (raw / "train-images-idx3-ubyte").write_bytes(idx(images[:10]))
     with pytest.raises(LtbenchError) as caught:

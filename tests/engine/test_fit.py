@@ -257,6 +257,35 @@ def test_a_checkpoint_of_another_network_or_version_says_to_delete_it(
     assert str(tape.path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"finished": True}, "it is finished at epoch 1 of 5"),
+        ({"epoch": 3}, "it is under way at epoch 1 of 5"),
+        ({"stage": 1, "epoch": 0}, "it is under way at epoch 1 of 5"),
+        ({"stage": 2, "epoch": 0, "epochs_done": 4, "finished": True}, "finished at epoch 4 of 5"),
+        ({"epochs_done": 3}, "it is under way at epoch 3 of 5"),
+        ({"epoch": -1}, "it is under way at epoch 1 of 5"),
+        ({"curves": []}, "it is under way at epoch 1 of 5"),
+        ({"best": {"epoch": 4}}, "scores of another epoch than its first 1"),
+        ({"train_seconds": float("nan")}, "its steps, images or seconds"),
+        ({"steps": -1}, "its steps, images or seconds"),
+    ],
+)
+def test_a_checkpoint_that_is_at_no_place_of_its_training_is_refused(
+    make_training, make_tape, change, reason
+):
+    """`finished` at epoch 1 of 4 would become a record of four epochs."""
+    tape = make_tape(every=0.0)
+    make_training(Decoupled(), checkpoint=tape.checkpoint).run(quiet)
+    first = make_tape(content=tape.versions[0]).checkpoint
+    assert make_training(Decoupled(), checkpoint=first).resume()
+    content = first.load()
+    first.save({**content, "progress": content["progress"] | change})
+    with pytest.raises(LtbenchError, match=reason):
+        make_training(Decoupled(), checkpoint=first).resume()
+
+
 def test_a_finished_run_does_not_train_again(make_training, make_tape):
     tape = make_tape()
     training = make_training(checkpoint=tape.checkpoint)

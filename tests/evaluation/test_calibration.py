@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.evaluation.calibration import calibration, halves, temperature
-from ltbench.evaluation.metrics import calibration_error
+from ltbench.evaluation.metrics import calibration_error, reliability
+from ltbench.figures.reliability import error_of
 
 EVEN = np.full(4, 0.25)
 
@@ -80,3 +81,24 @@ def test_halves_share_every_class():
     assert first.sum() == 5  # the one image of class 2 is in it
     for c in (0, 1):
         assert first[labels == c].sum() == (labels == c).sum() / 2
+
+
+def test_the_reliability_table_by_hand():
+    # As in `test_by_hand`: confidences 0.8, 0.8, 0.8, 0.6, of which one of 0.8 is wrong.
+    logits = torch.tensor([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.6, 0.4]]).log()
+    images, right, confidence = reliability(logits, torch.tensor([0, 1, 1, 0]), bins=4)
+    assert images.tolist() == [0, 0, 1, 3]
+    assert right.tolist() == [0, 0, 1, 2]
+    assert confidence.tolist() == pytest.approx([0, 0, 0.6, 2.4])
+
+
+@given(st.integers(0, 50), st.integers(1, 30))
+def test_the_reliability_tables_of_two_runs_add_up_and_give_the_calibration_error(seed, bins):
+    (first, own), (second, others) = drawn(seed), drawn(seed + 1000, scale=0.3)
+    both = torch.from_numpy(np.concatenate((first, second)))
+    labels = torch.from_numpy(np.concatenate((own, others)))
+    table = reliability(both, labels, bins)
+    parts = (first, own), (second, others)
+    one, other = (reliability(*map(torch.from_numpy, part), bins) for part in parts)
+    torch.testing.assert_close(table, one + other)
+    assert error_of(table.numpy()) == pytest.approx(calibration_error(both, labels, bins=bins))

@@ -204,6 +204,25 @@ def test_a_record_written_by_another_process_meanwhile_is_kept(store, ours, monk
     assert not list(ours.root.rglob("*.tmp"))
 
 
+def test_records_of_other_pixels_are_a_conflict_and_old_ones_tell_nothing_of_them(store, ours):
+    first, second, *rest = store.records()
+
+    def of_pixels(record, digit):
+        data = record.data.model_copy(update={"pixels_sha256": digit * 64})
+        return record.model_copy(update={"data": data})
+
+    for record in rest:
+        store.path(Cell.of(record)).unlink()
+    ours.write(first)
+    store.write(of_pixels(first, "2"))
+    store.write(of_pixels(second, "1"))
+    assert words(merge(read_source(store.root), ours)) == ["added", "already there"]
+    ours.path(Cell.of(first)).unlink()
+    findings = {f.word: f for f in merge(read_source(store.root), ours)}
+    assert findings.keys() == {"already there", "conflict"}
+    assert "(pixels_sha256 22222222…, ours 11111111…)" in findings["conflict"].reason
+
+
 def test_records_of_other_images_are_a_conflict(store, ours):
     list(merge(read_source(store.root), ours))
     shutil.rmtree(store.root)
@@ -293,6 +312,10 @@ def with_last(record, **changes):
         (lambda r: {"finished": "yesterday"}, "which is no time"),
         (lambda r: {"deviations": ["\x1b[2J"]}, "a character that does not print"),
         (lambda r: {"deviations": ["x" * 10_000]}, "a text of 10000 characters"),
+        (lambda r: {"deviations": ["x"] * 101}, "more than 100 deviations"),
+        (lambda r: {"code": {f"f{n}": "0" * 12 for n in range(3000)}}, "or 2000 other values"),
+        (lambda r: {"files": {"curves": "0" * 63}}, "the files beside it have no SHA-256"),
+        (lambda r: {"files": {"../x": "0" * 64}}, "the files beside it have no SHA-256"),
         (lambda r: with_cost(r, peak_memory_mib=-1.0), "its memory, parameters"),
         (lambda r: with_cost(r, parameters=-1), "its memory, parameters"),
         (lambda r: with_cost(r, train_seconds=1e-320), "which no run does"),
@@ -381,6 +404,54 @@ def test_a_link_and_a_pipe_in_a_folder_are_refused_and_nothing_hangs(store, ours
     assert len(list(store.records())) == 9
     with pytest.raises(UsageError, match="it is no regular file"):
         read_source(pipe)
+
+
+def test_a_linked_file_of_our_own_store_is_never_sent_to_others(store, tmp_path):
+    first, second, *_ = store.records()
+    secret = tmp_path / "secret"
+    secret.write_text("a secret")
+    linked, piped = (store.curves_path(Cell.of(record)) for record in (first, second))
+    for path in (linked, piped):
+        path.unlink()
+    linked.symlink_to(secret)
+    os.mkfifo(piped)
+    out = io.BytesIO()
+    write_bundle(store, store.records(), out)
+    with zipfile.ZipFile(out) as archive:
+        names = archive.namelist()
+        assert not any(b"secret" in archive.read(name) for name in names)
+    assert len(names) == 10 + 8 + 1
+    assert sum("it is no regular file" in problem for problem in store.problems) == 2
+
+
+def test_curves_that_are_not_those_of_the_hash_in_their_record_are_refused(store, ours):
+    record = next(store.records())
+    curves = store.curves_path(Cell.of(record))
+    own = record.model_copy(update={"files": {"curves": sha256(curves.read_bytes())}})
+    store.write(own)
+    assert words(merge(read_source(store.root), ours)) == ["added"] * 10
+    assert ours.read(Cell.of(own)).files == own.files
+    ours.curves_path(Cell.of(own)).write_text("spoilt")
+    assert words(merge(read_source(store.root), ours)) == ["already there"] * 10
+    assert ours.curves_path(Cell.of(own)).read_bytes() == curves.read_bytes()  # healed
+    shutil.rmtree(ours.root)
+    curves.write_text("epoch,loss\n1,2\n")
+    (refused,) = [f for f in merge(read_source(store.root), ours) if f.word != "added"]
+    assert "its curves are not those whose SHA-256 it has" in refused.reason
+
+
+def test_a_file_that_unpacks_to_a_hundred_times_its_size_costs_itself_only(store, ours, tmp_path):
+    """A bundle of 1.3 MB would write 1.3 GB."""
+    path = store.curves_path(Cell.of(next(store.records())))
+    path.write_text("epoch,loss\n" + "\n".join(f"{epoch},{'0' * 40}" for epoch in range(60)) * 100)
+    bundle = tmp_path / "records.zip"
+    with bundle.open("wb") as file:
+        write_bundle(store, store.records(), file)
+    for dry_run in (True, False):
+        findings = list(merge(read_source(bundle), ours, dry_run=dry_run))
+        assert words(findings) == ["added"] * 9 + ["refused"]
+        (refused,) = [finding for finding in findings if finding.word == "refused"]
+        assert "seed0.csv unpacks to more than 100 times its size" in refused.reason
 
 
 def test_a_bundle_that_unpacks_to_more_than_any_has_is_stopped(ours, bundle, monkeypatch):

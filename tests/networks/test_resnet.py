@@ -52,11 +52,28 @@ def test_the_resnet32_encoder_has_the_papers_463504_parameters():
     assert size(create("resnet32", 3, 10).backbone) == 463_504
 
 
-def test_resnet32_has_thirty_two_weighted_layers_and_resnet8_eight():
-    for name, layers in (("resnet32", 32), ("resnet8", 8)):
-        network = create(name, 3, 10)
-        weighted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-        assert len(weighted) == layers
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_has_the_layers_of_its_name_and_the_parameters_that_these_have(name):
+    network, layers = create(name, 3, 10), int(name.removeprefix("resnet"))
+    weighted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(weighted) == layers
+    n = (layers - 2) // 6  # blocks a stage, of two convolutions
+    convolved = 9 * (3 * 16 + 2 * n * 16**2)
+    for width in (32, 64):
+        convolved += 9 * (width // 2 * width + (2 * n - 1) * width**2)
+    normalised = 2 * (16 + 2 * n * (16 + 32 + 64))
+    assert size(network.backbone) == convolved + normalised
+    assert size(network.classifier) == 65 * 10
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("resnet20", 0.27), ("resnet32", 0.46), ("resnet44", 0.66), ("resnet56", 0.85),
+     ("resnet110", 1.7)],
+)  # fmt: skip
+def test_the_parameters_are_as_many_as_he_et_al_print(name, millions):
+    digits = 2 if millions < 1 else 1
+    assert round(size(create(name, 3, 10)) / 1e6, digits) == millions
 
 
 def test_shortcuts_have_no_parameters():
@@ -120,7 +137,7 @@ def test_the_whole_network_equals_a_reference_written_from_the_paper(name):
 
     maps = normalised(convolved(images, "backbone.conv1"), "backbone.bn1").relu()
     for stage, width in enumerate((16, 32, 64)):
-        for block in range({"resnet32": 5, "resnet8": 1}[name]):
+        for block in range((int(name.removeprefix("resnet")) - 2) // 6):
             key = f"backbone.stages.{stage}.{block}"
             stride = 2 if stage and not block else 1
             inner = normalised(convolved(maps, f"{key}.conv1", stride), f"{key}.bn1").relu()
@@ -129,8 +146,8 @@ def test_the_whole_network_equals_a_reference_written_from_the_paper(name):
     features = maps.sum((2, 3)) / (maps.shape[2] * maps.shape[3])
     logits = features @ weights["classifier.weight"].T + weights["classifier.bias"]
     outputs = network(images)
-    assert torch.allclose(outputs["features"], features, rtol=0, atol=1e-12)
-    assert torch.allclose(outputs["logits"], logits, rtol=0, atol=1e-12)
+    assert torch.allclose(outputs["features"], features, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(outputs["logits"], logits, rtol=1e-12, atol=1e-11)
 
 
 def test_weights_are_kaiming_normal():

@@ -13,6 +13,7 @@ import pytest
 
 from ltbench.errors import LtbenchError
 from ltbench.report.page import render, without_paths
+from ltbench.report.settings import gather
 from ltbench.runs.record import Failure
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.claims import load_claims
@@ -187,7 +188,7 @@ def test_what_does_not_read_is_named_and_the_rest_is_shown(store, keep):
     assert made.records == 2
     (problem,) = made.problems
     assert problem.startswith("runs/cifar100_lt-imbalance=100/paper/resnet32/ce/seed0.json does")
-    assert "1 file that does not read" in made.text
+    assert "Left out: 1, each for its reason." in made.text
     assert "the loss is &lt;nan&gt;." in made.text
 
 
@@ -218,12 +219,32 @@ def test_paths_lose_what_is_the_machines(sentence, expected):
     assert without_paths(sentence, Path("/mnt/x/results")) == expected
 
 
+def test_a_difference_says_over_how_many_seeds_it_is_where_not_over_all(store, keep):
+    for seed in range(3):
+        keep("ce", seed, 10)
+        keep("sam", seed + 2, 40)
+    page = render(store).text
+    assert "+10.0 (n = 1)" in page
+    assert "over the seeds both have, n of them unless it says how many" in page
+
+
 def test_seeds_of_different_code_are_told(store, keep, text):
     assert "different code" not in text
     for seed, digest in enumerate(("a" * 8, "b" * 8)):
         keep("ce", seed, code={"ce": digest})
     page = render(store).text
     assert "seed 0 and seed 1 were computed by different code (ce)" in page
+
+
+def test_seeds_of_different_versions_have_no_mean(store, keep):
+    for seed in (0, 1):
+        keep("ce", seed, versions={"ce": 2} if seed else {})
+        keep("sam", seed)
+    page = render(store)
+    assert "seed 0 by version 1 and seed 1 by version 2 of ce: no mean is of both" in page.text
+    (setting,) = gather(store, ("ce",)).settings
+    assert [runs.method for runs in setting.methods] == ["sam"]
+    assert "Seeds of one method that different code" not in page.text
 
 
 def test_headers_of_sortable_columns_are_buttons(text):

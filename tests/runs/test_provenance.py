@@ -109,6 +109,12 @@ def test_seeds_of_different_versions_of_a_method_are_not_one_method():
     assert mixed_versions({0: one, 1: two}) == "seed 0 by version 1 and seed 1 by version 2 of mine"
 
 
+def test_seeds_of_other_pixels_are_told_apart_and_unknown_ones_are_not():
+    one, two = (computed()._replace(pixels=digit * 64) for digit in "12")
+    assert mixed_versions({0: one, 1: two, 2: computed()}) == "seed 0 and seed 1 on other images"
+    assert mixed_versions({0: one, 1: one, 2: computed()}) == ""
+
+
 # where seeds are joined
 
 
@@ -207,7 +213,9 @@ def test_a_run_of_another_declared_version_is_refused(
     (job,) = jobs_of(workspace.results, "mine", seeds=[1])
     (record,) = run_job(job, workspace, lambda report: None)
     assert record.versions == {"mine": 2}
-    assert "by version 1 and seed 1 by version 2 of mine" in status(store)[0].mixed_code
+    (line,) = status(store)
+    assert "by version 1 and seed 1 by version 2 of mine" in line.mixed_code
+    assert line.top1 is None  # as in a table
 
 
 def test_seeds_by_different_files_of_one_method_have_no_mean():

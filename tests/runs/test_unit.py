@@ -1,5 +1,6 @@
 """A record, its curves and its logits: one unit, which stands or is replaced as a whole."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -48,6 +49,19 @@ def test_a_file_that_is_another_is_named_and_a_missing_one_is_none(store, old):
     assert find(store, old, "logits") is None
 
 
+def test_a_link_or_a_pipe_in_a_files_place_is_no_file_of_the_record(store, make_record, tmp_path):
+    store.write(make_record())
+    place = store.curves_path(Cell.of(make_record()))
+    (tmp_path / "secret").write_bytes(OLD["curves"])
+    place.symlink_to(tmp_path / "secret")
+    with pytest.raises(LtbenchError, match="it is no regular file"):
+        find(store, make_record(), "curves")
+    place.unlink()
+    os.mkfifo(place)  # reading it would wait for ever
+    with pytest.raises(LtbenchError, match="it is no regular file"):
+        find(store, make_record(), "curves")
+
+
 def test_a_record_from_before_the_hashes_has_what_lies_beside_it(store, make_record):
     store.write(make_record())
     assert find(store, make_record(), "curves") is None
@@ -58,14 +72,14 @@ def test_a_record_from_before_the_hashes_has_what_lies_beside_it(store, make_rec
 def test_a_reader_finds_the_new_unit_whose_files_have_not_their_places_yet(
     store, old, make_record, monkeypatch
 ):
-    monkeypatch.setattr(unit, "_settle", lambda path: (_ for _ in ()).throw(Crash()))
+    monkeypatch.setattr(unit, "settle", lambda path: (_ for _ in ()).throw(Crash()))
     with pytest.raises(Crash):
         write_unit(store, make_record(), NEW, store.content(Cell.of(old)))
     monkeypatch.undo()
     assert store.curves_path(Cell.of(old)).read_bytes() == OLD["curves"]  # as the kill left it
     found = store.read(Cell.of(old))
     with monkeypatch.context() as patch:  # the store may only be read
-        patch.setattr(unit, "_settle", lambda path: False)
+        patch.setattr(unit, "settle", lambda path: False)
         assert contents(store, found) == NEW
     recover(store, Cell.of(old), [old.fingerprint])
     assert store.curves_path(Cell.of(old)).read_bytes() == NEW["curves"]

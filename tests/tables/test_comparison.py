@@ -34,6 +34,12 @@ def test_a_difference_over_fewer_seeds_than_the_method_has_says_over_how_many(ma
     assert "+2.4 (n = 1)" in screen(comparison, 100)
     assert "+2.4 (n = 1)" in markdown(comparison)
     assert "(n = 2)" not in screen(comparison, 100)  # both of the two that it has
+    assert "over the seeds both have (2);" in " ".join(screen(comparison, 200).split())
+    alike = [make_record(method, seed, 40.0) for method in ("ce", "sam") for seed in range(4)]
+    assert "over the seeds both have (4);" in " ".join(screen(compare(alike)[0], 200).split())
+    alike += [make_record("focal", seed, 39.0) for seed in range(2)]
+    said = " ".join(screen(compare(alike)[0], 200).split())
+    assert "over the seeds both have (n of the line);" in said
 
 
 def test_nothing_is_compared_with_the_next_where_the_first_has_no_record(make_record):

@@ -72,7 +72,12 @@ def test_gains_are_analysed_by_blocks_where_the_methods_share_a_deviation(
 
 def test_where_a_seed_is_missing_the_pair_alone_counts(table, filled):
     filled.path(Cell("cifar100_lt(imbalance=100)", "paper", "resnet32", SAM, 2)).unlink()
-    gain = cell(details(table, filled), "Ours|new*").gain
+    found = details(table, filled)
+    gain = cell(found, "Ours|new*").gain
+    assert gain.estimate.n == 2
+    lines = screen(found).splitlines()
+    line = next(line for line in lines if line.startswith("Ours|new*") and "+" in line)
+    assert line.split("+")[1].split()[:2] == ["1.2", "2"]  # the gain, and its pairs
     assert gain.p_value == pytest.approx(scipy.stats.ttest_1samp(GAINS[:2], 0).pvalue)
 
 

@@ -19,10 +19,18 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         method, *numbers = cells(line)
         table.add_row(Text(method), *numbers)
     title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    caption = Text(f"{comparison.caption}; {MEANING}.", style="dim")
+    caption = Text(f"{comparison.caption}{_pairs(comparison)}; {MEANING}.", style="dim")
     console.print(
         Text(title, style="bold"),
         table,
         caption,
         sep="\n",
     )
+
+
+def _pairs(comparison: Comparison) -> str:
+    """Return over how many seeds differences are that do not say it themselves."""
+    there = {line.n for line in comparison.lines if line.difference and line.difference.n == line.n}
+    if len(there) == 1:
+        return f" ({there.pop()})"
+    return " (n of the line)" if there else ""

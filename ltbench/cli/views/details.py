@@ -15,8 +15,8 @@ _PAPER = (
     "column."
 )
 _FIRST = (
-    "Against {first}: gain over the seeds that both have, p of no gain (by blocks, where the "
-    "column's methods share one deviation, else paired), the same by Holm over the column, by "
+    "Against {first}: gain over the pairs of seeds that both have, p of no gain (by blocks, where "
+    "the column's methods share one deviation, else paired), the same by Holm over the column, by "
     "flipping signs (at least 2 / 2^n), and P(better): how likely a seed of the row beats the same "
     "seed of the first, with its 95 % interval."
 )
@@ -72,7 +72,7 @@ def _paper(lines: list[Detail]) -> Table:
 
 
 def _first(lines: list[Detail]) -> Table:
-    table = _table("", "reproduced", "n", "gain", "p", "p Holm", "p sign flip",
+    table = _table("", "reproduced", "n", "gain", "pairs", "p", "p Holm", "p sign flip",
                    "P(better)", "detectable")  # fmt: skip
     for line in lines:
         entry, gain = line.entry, line.gain
@@ -81,8 +81,8 @@ def _first(lines: list[Detail]) -> Table:
         if gain is not None:
             sign = "+" if gain.estimate.mean >= 0 else ""
             cells += [
-                f"{sign}{_text(gain.estimate, entry.decimals)}", _p(gain.p_value),
-                _p(gain.p_holm), _p(gain.p_flip), _percent(gain.superiority),
+                f"{sign}{_text(gain.estimate, entry.decimals)}", str(gain.estimate.n),
+                _p(gain.p_value), _p(gain.p_holm), _p(gain.p_flip), _percent(gain.superiority),
                 entry.number(gain.detectable),
             ]  # fmt: skip
         table.add_row(*cells)

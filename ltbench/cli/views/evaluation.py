@@ -84,12 +84,19 @@ class Confusions:
 
     folder: Path
     thresholds: tuple[int, int] | None  # many above, few below; None: each record's
+    bins: int  # of confidence
     files: int = 0
-    _found: dict[tuple[Cell, str], list[tuple["Record", Any]]] = field(default_factory=dict)
+    _found: dict[tuple[Cell, str], list[tuple["Record", Any, Any]]] = field(default_factory=dict)
 
     def add(self, record: "Record", variant: "Variant", labels: Any) -> None:
         """Write what one run predicts after a post-hoc part, by class and by image."""
-        from ltbench.analysis.predictions import by_class, by_image, confusion, file_name
+        from ltbench.analysis.predictions import (
+            by_class,
+            by_confidence,
+            by_image,
+            confusion,
+            file_name,
+        )
         from ltbench.runs.files import write_file
 
         counts, post_hoc = confusion(variant.logits, labels), variant.post_hoc
@@ -103,10 +110,11 @@ class Confusions:
             write_file(path, lambda file, text=text: file.write(text.encode()), "--confusion")  # type: ignore[misc]
             self.files += 1
         cell = replace(Cell.of(record), seed=0)
-        self._found.setdefault((cell, post_hoc), []).append((record, counts))
+        binned = by_confidence(variant.logits, labels, self.bins)
+        self._found.setdefault((cell, post_hoc), []).append((record, counts, binned))
 
     def draw(self, refused: Collection[Cell]) -> None:
-        """Draw the mean confusion of each method, its counts over all seeds beside.
+        """Draw each method's mean confusion and its reliability, the counts over all seeds beside.
 
         None of the cells whose seeds may have no mean.
         """
@@ -114,14 +122,18 @@ class Confusions:
 
         from ltbench.analysis.predictions import file_name
         from ltbench.figures.confusion import draw_confusion
+        from ltbench.figures.reliability import as_csv, draw_reliability
         from ltbench.figures.style import save, style
 
         with style():
             for (cell, post_hoc), found in self._found.items():
                 if cell not in refused:
-                    records, matrices = zip(*found, strict=True)
+                    records, matrices, binned = zip(*found, strict=True)
                     counts = pd.DataFrame(sum(matrices)).rename_axis("class")
                     drawn = draw_confusion(records, matrices, post_hoc, self.thresholds)
-                    name = f"{file_name(records[0], post_hoc)}_confusion"
+                    name = file_name(records[0], post_hoc)
                     data = counts.to_csv(lineterminator="\n")
-                    self.files += len(save(drawn, data, name, self.folder))
+                    written = save(drawn, data, f"{name}_confusion", self.folder)
+                    drawn, data = draw_reliability(records, binned, post_hoc), as_csv(binned)
+                    written += save(drawn, data, f"{name}_reliability", self.folder)
+                    self.files += len(written)

@@ -57,6 +57,7 @@ def as_data(planned: TablePlan) -> dict[str, Any]:
             for (title, metric), found in planned.spread.items()
         ],
         "problems": list(planned.problems),
+        "warnings": list(planned.warnings),
     }  # fmt: skip
 
 
@@ -166,6 +167,8 @@ def _explain(planned: TablePlan, console: Console) -> None:
     console.print("\nEstimates:" if lines else "")
     for line in lines:
         console.print(Text(f"- {line}."))
+    for warning in planned.warnings:
+        console.print(Text(f"Warning: {warning}"), soft_wrap=True)
     for problem in planned.problems:
         console.print(Text(f"Left out: {problem}"), soft_wrap=True)
 

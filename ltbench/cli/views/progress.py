@@ -129,7 +129,9 @@ class JsonLines(Lines):
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Write an epoch's event."""
         if report.loss is not None:
-            self._event("epoch", job, **asdict(report))
+            numbers = asdict(report)
+            del numbers["curves"]
+            self._event("epoch", job, **numbers)
 
     def finished(self, job: Job, records: list[Record]) -> None:
         """Write the event with the records."""

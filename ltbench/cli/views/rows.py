@@ -37,6 +37,8 @@ def read_files(paths: list[Path] | None) -> None:
 
 def load_data(paths: list[Path] | None, root: Path | None = None) -> list[str]:
     """Make the data sets of `--data` known, and return their names."""
+    if not paths:
+        return []  # NumPy is not imported for nothing
     from ltbench.data.catalog import register
     from ltbench.data.own import read_own
     from ltbench.data.root import data_root

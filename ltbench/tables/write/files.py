@@ -39,8 +39,8 @@ def _long_rows(grid: Grid) -> Iterator[tuple[Any, ...]]:
                 row.label, row.venue, column.title, column.dataset, resolved.network, column.metric,
                 _given(entry.reported), row.method_on(column.data), resolved.protocol,
                 grid.table.definition.select, len(entry.seeds), " ".join(map(str, entry.seeds)),
-                *_mean_and_half_width(entry.reproduced), _exact(entry.difference), entry.status,
-                *((None,) * 3 if verdict is None else
+                *_mean_and_half_width(entry.reproduced), four_decimals(entry.difference),
+                entry.status, *((None,) * 3 if verdict is None else
                   (verdict.word, verdict.missing or None, verdict.enough)),
             )  # fmt: skip
 
@@ -100,7 +100,7 @@ def _reproduced(entry: TableCell) -> str:
 def _mean_and_half_width(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return "", ""
-    return _exact(estimate.mean), _exact(estimate.half_width)
+    return four_decimals(estimate.mean), four_decimals(estimate.half_width)
 
 
 def _given(value: float | None) -> float | None:
@@ -108,8 +108,8 @@ def _given(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _exact(value: float | None) -> str:
-    """Return four decimals: more would differ between machines in the last place."""
+def four_decimals(value: float | None) -> str:
+    """Return a number as files keep it: more decimals would differ between machines."""
     return "" if value is None else f"{value:z.4f}"
 
 
