@@ -3,7 +3,7 @@
 A shot group's value is the mean over its classes, for each seed; the interval is over seeds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,13 @@ class Look:
 LOOKS = {
     "features": Look(
         "features", {"view": "test", "form": "release", "corrected": 0, "quantity": "quality"},
-        "epoch", ("epoch", "feature quality -1 / Dis - log Var"),
+        "epoch", ("share of the training", "feature quality -1 / Dis - log Var"),
         note="Test images, raw features, the released code's formula. Its scale moves with that "
         "of the features; the CSV of the analysis has a form that does not.",
     ),
     "gradients": Look(
         "gradients", {"whole": "sample mean"}, "epoch",
-        ("epoch", "cosine with the batch's gradient"),
+        ("share of the training", "cosine with the batch's gradient"),
         note="Train mode, backbone. Printed ones are of a definition that is not known, so shapes "
         "compare, not heights.",
     ),
@@ -133,15 +133,24 @@ def _panels(definition: Inside, look: Look, found: dict[str, dict[int, Result]])
             values = {seed: _values(result, look, title) for seed, result in results.items()}
             xs = sorted({x for each in values.values() for x in each}, key=_order(results, look))
             points = tuple(
-                (x, mean_interval([each[x] for each in values.values() if x in each])) for x in xs
+                (x / _last(look, xs), mean_interval([v[x] for v in values.values() if x in v]))
+                for x in xs
             )
             if points:
                 curves.append(Curve(method, points, tuple(results)))
         printed = tuple(
-            (each.name, tuple(sorted(each.values.items())))
+            (
+                each.name,
+                tuple((x / _last(look, each.values), y) for x, y in sorted(each.values.items())),
+            )
             for each in definition.printed if each.panel == title
         )  # fmt: skip
         yield Panel(title, tuple(curves), printed)
+
+
+def _last(look: Look, xs: Iterable[float]) -> float:
+    """Return what places are divided by: the last epoch, for trainings of other lengths to fit."""
+    return max(xs) if look.x == "epoch" else 1
 
 
 def _values(result: Result, look: Look, title: str) -> dict[float, float]:

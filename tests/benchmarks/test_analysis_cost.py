@@ -52,7 +52,7 @@ def test_a_hessian_vector_product_costs_two_gradients(benchmark):
         return torch.autograd.grad(loss, parameters)
 
     curvature.product(vector)
-    product, bare = least(lambda: curvature.product(vector), gradient, 8)
+    product, bare = least(lambda: curvature.product(vector), gradient, 6)
     benchmark.pedantic(lambda: curvature.product(vector), rounds=1)
     benchmark.extra_info["ratio"] = product / (2 * bare)
     assert product / (2 * bare) < LIMIT
@@ -60,7 +60,7 @@ def test_a_hessian_vector_product_costs_two_gradients(benchmark):
 
 @pytest.mark.benchmark(group="analysis")
 def test_a_plane_costs_its_forward_passes(benchmark):
-    network, sample, run = made(images=500)
+    network, sample, run = made(images=200)
     draw = torch.Generator().manual_seed(0)
     pair = drawn(network, draw), drawn(network, draw)
     places = torch.linspace(-1, 1, 3, dtype=torch.float64)
@@ -73,7 +73,7 @@ def test_a_plane_costs_its_forward_passes(benchmark):
         for _ in range(9):
             network(sample.images)
 
-    taken, bare = least(plane, passes, 4)
+    taken, bare = least(plane, passes, 3)
     benchmark.pedantic(plane, rounds=1)
     benchmark.extra_info["ratio"] = taken / bare
     assert taken / bare < LIMIT

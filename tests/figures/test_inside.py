@@ -61,11 +61,11 @@ def test_a_shot_groups_value_is_the_mean_over_its_classes_and_the_interval_is_ov
         place(store, figure, rows_of("gradients", shift=2.0 * seed), seed)
     drawn = inside.inside(figure, store)
     many, medium = drawn.panels
-    assert [(x, each.mean) for x, each in many.curves[0].points] == [(1, 8.0), (2, 9.0)]
-    assert [(x, each.mean) for x, each in medium.curves[0].points] == [(1, 23.0), (2, 24.0)]
+    assert [(x, each.mean) for x, each in many.curves[0].points] == [(0.5, 8.0), (1, 9.0)]
+    assert [(x, each.mean) for x, each in medium.curves[0].points] == [(0.5, 23.0), (1, 24.0)]
     assert many.curves[0].points[0][1].half_width == pytest.approx(4.303 * 2 / 3**0.5, abs=1e-3)
-    assert dict(dict(many.printed)["CE, class 0"])[50] == 0.387
-    assert dict(dict(medium.printed)["CE, class 8"])[200] == 0.195
+    assert dict(dict(many.printed)["CE, class 0 or 8"])[0.25] == 0.387
+    assert dict(dict(medium.printed)["CE, class 0 or 8"])[1] == 0.195
 
 
 def test_classes_stand_in_the_order_of_their_training_images(tmp_path):
