@@ -1,7 +1,7 @@
 """What analyses cost beside their parts, as ratios of processor time within one run.
 
-A Hessian-vector product of a sample that is one chunk, over two bare gradients: 1.26 on two cores
-that others used, where 1.1 is wished for: second derivatives of convolutions and batch norms are slow.
+A Hessian-vector product of a sample that is one chunk, over two bare gradients: 1.26 on cores that
+others used, where 1.1 is wished for; second derivatives of convolutions and batch norms are slow.
 A plane, over as many bare forward passes: 1.00.
 """
 
