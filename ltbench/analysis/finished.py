@@ -42,6 +42,11 @@ def weights_path(record: Record, store: Store) -> Path:
             [cell.method], dataset(cell.dataset), cell.network, cell.protocol, [cell.seed],
             results=store.root,
         )  # fmt: skip
+        if "weights" in record.files:
+            raise LtbenchError(
+                f"the weights of {cell} are not here; put {store.weights_path(cell).name} beside "
+                f"the record, or train again: `{command} --keep weights --force`."
+            )
         raise LtbenchError(
             f"{cell} kept no weights; `{command} --keep weights --force` trains it again and "
             "keeps them."

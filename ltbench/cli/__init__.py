@@ -25,6 +25,7 @@ from ltbench.cli import (
     run,
     show,
     table,
+    weights,
 )
 from ltbench.errors import LtbenchError, printable
 from ltbench.runs.signals import interrupt_on_signals
@@ -45,6 +46,7 @@ app.command("report")(report.report)
 app.add_typer(plan.app, name="plan")
 app.command("evaluate")(evaluate.evaluate)
 app.command("analyse")(analyse.analyse)
+app.add_typer(weights.app, name="weights")
 app.command("export")(export.export)
 app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)

@@ -61,6 +61,14 @@ def evaluate(
             "class, and every prediction into this folder.",
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path_of,
+            metavar="FILE",
+            help="Instead of runs: weights of `ltbench weights import`, on their test set.",
+        ),
+    ] = None,
     bins: Annotated[int, typer.Option(min=1, max=1000, help="Of the calibration error.")] = 15,
     results: Results = Path("results"),
     data: Data = None,
@@ -73,6 +81,11 @@ def evaluate(
 
     A record is never changed: what is shown here stands in no table.
     """
+    if weights is not None:
+        from ltbench.cli.views.weights import print_scores
+        from ltbench.data.root import data_root
+
+        return print_scores(weights, data_root(None))
     from ltbench.analysis.posthoc import logits_of, scored, variants
     from ltbench.runs.provenance import joined_cells
     from ltbench.runs.store import Store

@@ -87,6 +87,7 @@ class Training:
         if content is None:
             return False
         try:
+            Progress(**content["progress"]).check([stage.recipe.epochs for stage in self.stages])
             self.restore(content)
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
@@ -97,7 +98,6 @@ class Training:
     def restore(self, content: Mapping[str, Any]) -> None:
         """Take what `snapshot` gave into a training not begun; any error says it does not fit."""
         self.progress = Progress(**content["progress"])
-        self.progress.check([stage.recipe.epochs for stage in self.stages])
         for position in range(1, min(self.progress.stage + 1, len(self.stages))):
             self._begin_stage(position)
         self.network.load_state_dict(content["network"])

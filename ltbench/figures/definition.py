@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -55,17 +55,41 @@ class Classes(Model):
     methods: Methods
 
 
+class Printed(Model):
+    """A curve as a paper prints it: its name, the panel it stands in, and values by place."""
+
+    name: Text
+    panel: Text
+    values: dict[float, float] = Field(min_length=1)
+
+
+class Inside(Model):
+    """What an analysis of finished networks says, ours beside what is printed."""
+
+    name: Name
+    title: Text
+    shows: Literal["features", "gradients", "noise", "positives", "weight_norms"]
+    dataset: Text
+    network: Network | None = None
+    protocol: Text | None = None
+    methods: Methods
+    analysis: Text | None = None  # with its settings, where they are not the usual ones
+    keep: Literal["weights", "snapshots:1", "snapshots:10"] = "weights"
+    printed: list[Printed] = Field(default=[])
+
+
 class Figures(Model):
     """The content of the file."""
 
     sweeps: list[Sweep] = Field(default=[])
     imbalance: list[Imbalance] = Field(default=[])
     classes: list[Classes] = Field(default=[])
+    inside: list[Inside] = Field(default=[])
 
     @property
-    def every(self) -> list[Sweep | Imbalance | Classes]:
+    def every(self) -> list[Sweep | Imbalance | Classes | Inside]:
         """Return all figures, of whatever kind."""
-        return [*self.sweeps, *self.imbalance, *self.classes]
+        return [*self.sweeps, *self.imbalance, *self.classes, *self.inside]
 
     @model_validator(mode="after")
     def _distinct(self) -> "Figures":
@@ -84,7 +108,7 @@ class Figures(Model):
 class Figure:
     """A figure specification and the table it is drawn from, if it is."""
 
-    definition: Sweep | Imbalance | Classes
+    definition: Sweep | Imbalance | Classes | Inside
     table: Table | None
 
     @property
@@ -95,7 +119,7 @@ class Figure:
     @property
     def title(self) -> str:
         """Return the title: of the figure's own file, or of the table that it draws."""
-        if isinstance(self.definition, Classes):
+        if isinstance(self.definition, Classes | Inside):
             return self.definition.title
         assert self.table is not None
         return self.table.definition.title
@@ -112,6 +136,7 @@ def figures(name: str | None = None) -> list[Figure]:
     if name is None:
         return list(shipped.values())
     found = shipped.get(name) or shipped.get(f"figure{name}")
+    found = found or shipped.get(name.replace("/", "_figure"))  # cc_sam/1
     if found is None:
         hint = "Figures of your own are given by the path of their .yaml file."
         raise unknown("figure", name, shipped, hint)
@@ -124,14 +149,14 @@ def _read(path: Path) -> list[Figure]:
         definitions = Figures.model_validate(content)
     except ValidationError as error:
         lists: dict[str, type[BaseModel]] = {
-            "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes,
+            "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes, "inside": Inside,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
     return [Figure(each, _table(path, each)) for each in definitions.every]
 
 
-def _table(path: Path, figure: Sweep | Imbalance | Classes) -> Table | None:
-    if isinstance(figure, Classes):
+def _table(path: Path, figure: Sweep | Imbalance | Classes | Inside) -> Table | None:
+    if isinstance(figure, Classes | Inside):
         return None
     own = figure.table.endswith((".yaml", ".yml"))
     return load(str(path.parent / figure.table) if own else figure.table)

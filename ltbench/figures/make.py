@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.api.signatures import names
-from ltbench.figures import classes, line_chart
-from ltbench.figures.definition import Figure
+from ltbench.figures import classes, inside, line_chart
+from ltbench.figures.definition import Figure, Inside
 from ltbench.figures.draw import draw_classes, draw_lines
+from ltbench.figures.draw_inside import draw_inside
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
@@ -36,7 +37,11 @@ def make(
     Raises LtbenchError where it is drawn from records alone and there are none.
     """
     with style():
-        if figure.table is None:
+        if isinstance(figure.definition, Inside):
+            curves = inside.inside(figure, store, protocol)
+            drawn, name, data = draw_inside(curves), curves.name, inside.as_csv(curves)
+            remarks, problems = _left_out(curves.missing), curves.problems
+        elif figure.table is None:
             bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = bars.remarks + _left_out(bars.missing), bars.problems

@@ -135,6 +135,11 @@ def test_a_run_without_weights_is_told_the_command(store, record, tmp_path):
         weights_path(bare, store)
 
 
+def test_weights_that_lie_elsewhere_are_said(record, tmp_path):
+    with pytest.raises(LtbenchError, match=r"not here; put seed0.safetensors beside the record"):
+        weights_path(record, Store(tmp_path))
+
+
 def test_weights_that_predict_otherwise_than_the_record_are_refused(store, record):
     scores = record.last.model_copy(update={"top1": record.last.top1 - 5})
     with pytest.raises(LtbenchError, match="the method's code is another by now"):

@@ -1,0 +1,72 @@
+"""Curves of what analyses say, drawn: printed ones in grey, ours in colour with intervals."""
+
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ltbench.figures.inside import Drawn, Panel
+from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, tier
+
+_DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
+
+
+def draw_inside(found: Drawn) -> Figure:
+    """Return the panels side by side, on one scale where they are of shot groups."""
+    counts = [len(curve.seeds) for panel in found.panels for curve in panel.curves]
+    least, most = min(counts), max(counts)
+    n = f"{most} seed{'s' * (most > 1)}" if least == most else f"{least} to {most} seeds"
+    every = [p for panel in found.panels for curve in panel.curves for _, p in curve.points]
+    band = ", bars: 95 % t-interval" if any(each.half_width for each in every) else ""
+    printed = any(panel.printed for panel in found.panels)
+    caption = f"Ours: mean over {n}{band}. {found.look.note}"
+    caption += " Grey: read off the printed figure." if printed else ""
+    if not found.exact:
+        caption += " A proxy can neither confirm nor contradict the paper."
+    columns = len(found.panels)
+    under = f"{found.cell.dataset}, {found.cell.network}, {tier(found.cell.protocol, found.exact)}"
+    figure = canvas(max(2.5 * columns, 4.6) + 1.5, 2.7, found.figure.title, under, caption)
+    axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
+    for panel, ax in zip(found.panels, axes, strict=True):
+        _panel(ax, panel, found)
+    axes[0].set_ylabel(found.look.axes[1])
+    figure.legend(handles=_handles(found), loc="outside right center")
+    return figure
+
+
+def _panel(ax: Axes, panel: Panel, found: Drawn) -> None:
+    ax.set_title(panel.title)
+    ax.set_xlabel(found.look.axes[0])
+    if found.look.log:
+        ax.set_xscale("log")
+    for (_, points), dash in zip(panel.printed, _DASHES, strict=False):
+        ax.plot(*zip(*points, strict=True), color=GREY, linestyle=dash, linewidth=1)
+    for index, curve in enumerate(panel.curves):
+        x = [place for place, _ in curve.points]
+        labels = x if found.look.by_shot else list(range(len(x)))
+        half = [each.half_width or 0.0 for _, each in curve.points]
+        ax.errorbar(
+            labels, [each.mean for _, each in curve.points], half if any(half) else None,
+            color=COLOURS[index], marker=MARKERS[index], markersize=4, linewidth=1.2, capsize=2,
+        )  # fmt: skip
+        if not found.look.by_shot and len(x) <= 20:
+            ax.set_xticks(labels, [f"{place:g}" for place in x])
+
+
+def _handles(found: Drawn) -> list[Line2D]:
+    """Return a legend's lines: our methods, then the printed ones, each once."""
+    ours = list(dict.fromkeys(c.method for panel in found.panels for c in panel.curves))
+    handles = [
+        Line2D([], [], color=COLOURS[i], marker=MARKERS[i], markersize=4, label=method)
+        for i, method in enumerate(ours)
+    ]
+    seen: dict[str, Literal["-", "--", ":", "-."]] = {}
+    for panel in found.panels:
+        for (name, _), dash in zip(panel.printed, _DASHES, strict=False):
+            seen.setdefault(name, dash)
+    handles += [
+        Line2D([], [], color=GREY, linestyle=dash, label=f"printed: {name}")
+        for name, dash in seen.items()
+    ]
+    return handles

@@ -1,0 +1,185 @@
+"""What analyses of finished networks say, as curves by shot group or class: ours and the printed.
+
+A shot group's value is the mean over its classes, for each seed; the interval is over seeds.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ltbench.analysis.results import Result, find
+from ltbench.data.catalog import dataset
+from ltbench.data.profile import SHOTS
+from ltbench.errors import LtbenchError
+from ltbench.figures.definition import Figure, Inside
+from ltbench.runs.files import csv_text
+from ltbench.runs.protocol import protocol_of
+from ltbench.runs.store import Cell, Store, slug
+from ltbench.statistics.estimates import Estimate, mean_interval
+
+FIELDS = ("panel", "method", "x", "value", "ci95", "n", "seeds", "reported")
+ALL = "all classes"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an analysis becomes curves: which rows, over what, in which panels."""
+
+    analysis: str
+    rows: dict[str, Any]  # columns that a row must have so
+    x: str
+    axes: tuple[str, str]  # what stands at them
+    by_shot: bool = True  # a panel a shot group; else classes are the axis
+    log: bool = False
+    note: str = ""
+
+
+LOOKS = {
+    "features": Look(
+        "features", {"view": "test", "form": "release", "corrected": 0, "quantity": "quality"},
+        "epoch", ("share of the training", "feature quality -1 / Dis - log Var"),
+        note="Test images, raw features, the released code's formula. Its scale moves with that "
+        "of the features; the CSV of the analysis has a form that does not.",
+    ),
+    "gradients": Look(
+        "gradients", {"whole": "sample mean"}, "epoch",
+        ("share of the training", "cosine with the batch's gradient"),
+        note="Train mode, backbone. Printed ones are of a definition that is not known, so shapes "
+        "compare, not heights.",
+    ),
+    "noise": Look(
+        "line", {"view": "test", "of": "classifier"}, "ratio",
+        ("noise norm / norm of the classifier", "rise of the test loss"), log=True,
+        note="Uniform directions, weight and bias together; to second order a trace.",
+    ),
+    "positives": Look(
+        "predictions", {"quantity": "relative_positives"}, "class",
+        ("class, most training images first", "predictions / (N / C)"), by_shot=False,
+        note="1 is the share that every class has of the balanced test set.",
+    ),
+    "weight_norms": Look(
+        "predictions", {"quantity": "weight_norm"}, "class",
+        ("class, most training images first", "norm of the class's weights"), by_shot=False,
+        note="Norms of a cosine head change no prediction.",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A method's values in one panel, and what is printed of it."""
+
+    method: str
+    points: tuple[tuple[float, Estimate], ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share axes, and the printed ones: a name and points each."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    printed: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure's panels, and what they are of."""
+
+    name: str
+    figure: Figure
+    look: Look
+    cell: Cell
+    exact: bool
+    panels: tuple[Panel, ...]
+    missing: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+
+def inside(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
+    """Return the curves of a figure; raises LtbenchError, with the commands, where none is here."""
+    definition = figure.definition
+    assert isinstance(definition, Inside)
+    look, data = LOOKS[definition.shows], dataset(definition.dataset)
+    used = protocol_of(protocol or definition.protocol, data.info)
+    where = (str(data), used.specification, definition.network or data.info.network)
+    analysis = definition.analysis or look.analysis
+    found: dict[str, dict[int, Result]] = {}
+    for method in definition.methods:
+        results = find(store, Cell(*where, method, 0), analysis)
+        if results:
+            found[method] = results
+    if not found:
+        raise LtbenchError(
+            f"figure {figure.name} is drawn from analyses and there are none yet; "
+            f"`ltbench run --methods {','.join(definition.methods)} --dataset '{where[0]}' "
+            f"--network {where[2]} --protocol '{where[1]}' --keep {definition.keep}` and then "
+            f"`ltbench analyse '{analysis}'` make them."
+        )
+    panels = [panel for panel in _panels(definition, look, found) if panel.curves or panel.printed]
+    own = protocol_of(definition.protocol, data.info).specification == used.specification
+    return Drawn(
+        definition.name + ("" if own else f"_{slug(used.specification)}"), figure, look,
+        Cell(*where, definition.methods[0], 0), used.exact, tuple(panels),
+        tuple(method for method in definition.methods if method not in found),
+    )  # fmt: skip
+
+
+def _panels(definition: Inside, look: Look, found: dict[str, dict[int, Result]]) -> Iterator[Panel]:
+    for title in SHOTS if look.by_shot else (ALL,):
+        curves = []
+        for method, results in found.items():
+            values = {seed: _values(result, look, title) for seed, result in results.items()}
+            xs = sorted({x for each in values.values() for x in each}, key=_order(results, look))
+            points = tuple(
+                (x / _last(look, xs), mean_interval([v[x] for v in values.values() if x in v]))
+                for x in xs
+            )
+            if points:
+                curves.append(Curve(method, points, tuple(results)))
+        printed = tuple(
+            (
+                each.name,
+                tuple((x / _last(look, each.values), y) for x, y in sorted(each.values.items())),
+            )
+            for each in definition.printed if each.panel == title
+        )  # fmt: skip
+        yield Panel(title, tuple(curves), printed)
+
+
+def _last(look: Look, xs: Iterable[float]) -> float:
+    """Return what places are divided by: the last epoch, for trainings of other lengths to fit."""
+    return max(xs) if look.x == "epoch" else 1
+
+
+def _values(result: Result, look: Look, title: str) -> dict[float, float]:
+    """Return one run's values by x: means over a shot group's classes, or those of each class."""
+    rows = result.where(**look.rows, **({"shots": title} if look.by_shot else {}))
+    by_x: dict[float, list[float]] = {}
+    for row in rows:
+        by_x.setdefault(row[look.x], []).append(row["value"])
+    return {x: sum(values) / len(values) for x, values in by_x.items()}
+
+
+def _order(results: dict[int, Result], look: Look) -> Callable[[float], Any]:
+    if look.by_shot:
+        return lambda x: x
+    first = next(iter(results.values())).where(**look.rows)
+    images = {row["class"]: row["training_images"] for row in first}
+    return lambda label: (-images.get(label, 0), label)
+
+
+def as_csv(drawn: Drawn) -> str:
+    """Return one line a point, reproduced or reported."""
+    rows: list[tuple[Any, ...]] = [FIELDS]
+    for panel in drawn.panels:
+        for curve in panel.curves:
+            for x, each in curve.points:
+                half = "" if each.half_width is None else f"{each.half_width:.6g}"
+                seeds = " ".join(map(str, curve.seeds))
+                value = f"{each.mean:.6g}"
+                rows.append((panel.title, curve.method, x, value, half, each.n, seeds, ""))
+        for name, points in panel.printed:
+            rows += [(panel.title, name, x, "", "", "", "", value) for x, value in points]
+    return csv_text(rows)

@@ -1,0 +1,85 @@
+"""Figures of what analyses say: values from their CSVs, printed ones beside, files drawn."""
+
+import pytest
+
+from ltbench.analysis.results import Result, as_csv, path_of
+from ltbench.errors import LtbenchError
+from ltbench.figures import inside
+from ltbench.figures.definition import figures
+from ltbench.figures.make import make
+from ltbench.runs.files import write_text
+from ltbench.runs.store import Cell, Store
+
+SHOTS = ("many", "many", "medium")
+COUNTS = (500, 200, 50)
+
+
+def place(store, figure, rows, seed, method="ce"):
+    definition = figure.definition
+    cell = Cell(definition.dataset, definition.protocol, definition.network, method, seed)
+    analysis = definition.analysis or inside.LOOKS[definition.shows].analysis
+    write_text(path_of(store, cell, analysis), as_csv(Result({"analysis": analysis}, rows)))
+
+
+def rows_of(shows, shift):
+    """Three classes whose value is 10 c + x + shift, at each x, with rows of other kinds beside."""
+    look = inside.LOOKS[shows]
+    found = []
+    for x in (1, 2) if look.by_shot else (0,):
+        for label in range(3):
+            row = {**look.rows, "class": label, "training_images": COUNTS[label],
+                   "shots": SHOTS[label], "value": 10.0 * label + x + shift}  # fmt: skip
+            if look.by_shot:
+                row[look.x] = x
+            found += [row, {**row, **dict.fromkeys(look.rows, "other"), "value": 1e6}]
+    return found
+
+
+NAMES = {"2": "features", "6": "gradients", "cc_sam/1": "noise", "gala/1": "weight_norms",
+         "gala/2": "positives"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "shows"), NAMES.items())
+def test_every_figure_is_drawn_with_its_data_beside_it(name, shows, tmp_path):
+    (figure,) = figures(name)
+    assert figure.definition.shows == shows
+    store = Store(tmp_path)
+    for seed in (0, 1):
+        place(store, figure, rows_of(shows, shift=2.0 * seed), seed)
+    made = make(figure, store)
+    assert {path.suffix for path in made.files} == {".pdf", ".svg", ".png", ".csv"}
+    assert all(path.stat().st_size for path in made.files)
+    data = next(path for path in made.files if path.suffix == ".csv").read_text()
+    assert "1e+06" not in data
+    assert ",2,0 1," in data
+
+
+def test_a_shot_groups_value_is_the_mean_over_its_classes_and_the_interval_is_over_seeds(tmp_path):
+    (figure,) = figures("6")
+    store = Store(tmp_path)
+    for seed in (0, 1, 2):
+        place(store, figure, rows_of("gradients", shift=2.0 * seed), seed)
+    drawn = inside.inside(figure, store)
+    many, medium = drawn.panels
+    assert [(x, each.mean) for x, each in many.curves[0].points] == [(0.5, 8.0), (1, 9.0)]
+    assert [(x, each.mean) for x, each in medium.curves[0].points] == [(0.5, 23.0), (1, 24.0)]
+    assert many.curves[0].points[0][1].half_width == pytest.approx(4.303 * 2 / 3**0.5, abs=1e-3)
+    assert dict(dict(many.printed)["CE, class 0 or 8"])[0.25] == 0.387
+    assert dict(dict(medium.printed)["CE, class 0 or 8"])[1] == 0.195
+
+
+def test_classes_stand_in_the_order_of_their_training_images(tmp_path):
+    (figure,) = figures("gala/2")
+    store = Store(tmp_path)
+    rows = rows_of("positives", 0.0)
+    for row in rows:
+        row["training_images"] = {0: 5, 1: 500, 2: 50}[row["class"]]
+    place(store, figure, rows, 0)
+    (panel,) = inside.inside(figure, store).panels
+    assert [x for x, _ in panel.curves[0].points] == [1, 2, 0]
+
+
+def test_without_analyses_the_commands_are_told(tmp_path):
+    (figure,) = figures("figure2")
+    with pytest.raises(LtbenchError, match=r"--keep snapshots:1` and then `ltbench analyse"):
+        inside.inside(figure, Store(tmp_path))
