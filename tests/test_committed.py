@@ -1,6 +1,8 @@
 """What is committed says what the committed records say."""
 
 import importlib.util
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,40 @@ def rebuild():
     return module
 
 
+def tracked(root, folder):
+    """Copy what git tracks of `results`: a user's own records and tables lie there, too.
+
+    In a tree without git, such as a source archive, it is all that is there.
+    """
+    listed = subprocess.run(
+        ["git", "-C", root, "ls-files", "-z", "results"], check=False, capture_output=True
+    )
+    names = [name for name in listed.stdout.decode().split("\0") if (root / name).is_file()]
+    if not names:
+        return root / "results"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, folder / name)
+    return folder / "results"
+
+
 @pytest.fixture(scope="module")
-def store():
-    return Store(ROOT / "results")
+def store(tmp_path_factory):
+    return Store(tracked(ROOT, tmp_path_factory.mktemp("committed")))
+
+
+def test_what_a_user_adds_to_the_results_is_not_compared(tmp_path):
+    root = tmp_path / "checkout"
+    for name in ("results/runs/a/seed0.json", "results/tables/one.csv"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(name)
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    assert tracked(root, tmp_path / "copy") == root / "results"  # nothing is tracked yet
+    subprocess.run(["git", "-C", root, "add", "results"], check=True)
+    (root / "results/runs/a/seed5.json").write_text("mine")
+    (root / "results/tables/mine.csv").write_text("mine")
+    copied = tracked(root, tmp_path / "copy")
+    assert sorted(path.name for path in copied.rglob("*.*")) == ["one.csv", "seed0.json"]
 
 
 def test_every_committed_record_reads_and_is_made_from_a_clean_commit(store):
@@ -55,7 +88,7 @@ def test_every_recorded_method_has_a_measured_cost(rebuild, store):
 
 
 def test_committed_tables_are_what_the_records_give(rebuild, store, tmp_path):
-    committed = ROOT / "results" / "tables"
+    committed = store.root / "tables"
     rebuilt = [*rebuild.tables(store, tmp_path), rebuild.ledger(store, tmp_path)]
     assert {path.name for path in rebuilt} == {path.name for path in committed.iterdir()}
     for path in rebuilt:
