@@ -12,6 +12,10 @@ class LtbenchError(Exception):
     exit_code = 1
 
 
+class MissingDataError(LtbenchError):
+    """A data set's files are not here."""
+
+
 class UsageError(LtbenchError):
     """Something asked for does not exist or does not fit; the command line exits with 2."""
 

@@ -191,7 +191,7 @@ def sources(method: Method) -> dict[str, str]:
 
 
 def role(method_class: type[Method]) -> str:
-    """Return what a method is for: `method`, `modifier` or `post-hoc`, read off its hooks."""
+    """Return the kind of a method: `method`, `modifier` or `post-hoc`, read off its hooks."""
     if is_post_hoc(method_class):
         return "post-hoc"
     own = overrides(method_class)

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 import platform
+import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
-from ltbench.cli.views.data_set import facts_of, seldom
-from ltbench.cli.views.rows import load_data
+from ltbench.cli.views.data_set import facts_of, pack_images
+from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import first_line
 
 if TYPE_CHECKING:
@@ -63,30 +65,8 @@ def prepare(
 ) -> None:
     """Download what is missing, or pack a large set's images; then do as `check` does."""
     if images is not None or lists is not None:
-        _pack(names or [], images, lists, data_root, verify=not other_lists)
+        pack_images(names or [], images, lists, data_root, verify=not other_lists)
     _visit(names, imbalance, data_root, download=True)
-
-
-def _pack(
-    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
-) -> None:
-    """Pack the images of one data set that comes as lists, saying how far it is."""
-    from ltbench.data.catalog import dataset
-    from ltbench.data.listed import READER, prepare
-    from ltbench.data.root import data_root
-    from ltbench.errors import UsageError
-
-    info = dataset(names[0]).info if len(names) == 1 else None
-    if info is None or info.reader != READER or images is None or lists is None:
-        raise UsageError(
-            "--images and --lists go together, with the name of one data set that comes as lists, "
-            "such as imagenet_lt."
-        )
-
-    def say(part: str, count: int, done: int) -> None:
-        print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
-
-    prepare(info, data_root(given), images, lists, seldom(say), verify=verify)
 
 
 @app.command()
@@ -144,7 +124,7 @@ def _visit(
     from ltbench.data.profile import SHOTS, shot_groups
     from ltbench.data.readers import pixels_sha256, unverified_files
     from ltbench.data.root import data_root
-    from ltbench.errors import LtbenchError, UsageError
+    from ltbench.errors import LtbenchError, MissingDataError, UsageError
 
     failed = False
     others = [name for name, info in CATALOG.items() if not info.listed]
@@ -157,6 +137,9 @@ def _visit(
         except UsageError:
             raise
         except LtbenchError as error:
+            if isinstance(error, MissingDataError) and not names and not download:
+                print(f"  --  {name} is not here; `ltbench data prepare {name}` brings it")
+                continue
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
             continue
@@ -184,6 +167,7 @@ def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> No
         from ltbench.data.root import data_root as root_of
 
         _devices()
+        _room(results)
         root = root_of(data_root)
         state = "exists" if root.is_dir() else "does not exist yet; `ltbench data prepare` fills it"
         print(f"  ok  data folder {root} {state}")
@@ -230,6 +214,18 @@ def _writable(results: Path) -> list[str]:
     return []
 
 
+def _room(results: Path) -> None:
+    """Say how much memory there is and how much of the disk of the results is free."""
+    there = next(
+        each for each in (results.absolute(), *results.absolute().parents) if each.exists()
+    )
+    free = size(shutil.disk_usage(there).free)
+    print(f"  ok  disk {free} free for results; a CIFAR run keeps 5 MB, and 10 MB while it runs")
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        print(f"  ok  memory {size(memory)}, {os.cpu_count()} cores")
+
+
 def _devices() -> None:
     import torch
 
@@ -238,5 +234,10 @@ def _devices() -> None:
 
     device = device_of("auto")
     print(f"  ok  device {device.type}: {device_name(device)}, {torch.get_num_threads()} threads")
+    for index in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(index)
+        print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
+    if not torch.cuda.device_count():
+        print("note  torch sees no CUDA GPU here; `ltbench run --dry-run` says what a run takes")
     if device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         print("note  no AVX-512 here: bfloat16 may be slow; fast(precision='float32') avoids it")

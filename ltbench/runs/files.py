@@ -65,7 +65,7 @@ def record_in(content: bytes) -> Record:
 
 
 def _other_version(content: bytes) -> str:
-    """Return what keeps a file from being a record of this version; nothing if its fields do."""
+    """Return a sentence on the schema version of a file that is no record of this one, else ""."""
     try:
         version = json.loads(content).get("schema_version")
     except (ValueError, AttributeError, RecursionError) as error:
@@ -104,6 +104,11 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
+
+
+def four_decimals(value: float | None) -> str:
+    """Return a number as files keep it: more decimals would differ between machines."""
+    return "" if value is None else f"{value:z.4f}"
 
 
 def write_text(path: Path, text: str) -> None:

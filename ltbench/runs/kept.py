@@ -186,7 +186,7 @@ def _opened(path: Path) -> Any:
     from safetensors import safe_open  # noqa: PLC0415
 
     try:
-        file = safe_open(path, framework="pt")
+        file: Any = safe_open(path, framework="pt")
     except Exception as error:  # a damaged file breaks its reader in many ways
         raise LtbenchError(
             f"{path} does not read ({first_line(error)}); restore it, or train the run again."

@@ -69,7 +69,7 @@ class Run:
 
     @classmethod
     def of(cls, record: Record) -> "Run":
-        """Return what a record says of every metric at every epoch that may count."""
+        """Return a record's value of every metric at every epoch that may be selected."""
         values = {
             (metric, select): value
             for metric, quantity in METRICS.items()

@@ -80,7 +80,8 @@ def _pure(specification: str) -> None:
         outputs = {name: value.detach() for name, value in step.forward().items()}
         before, given = copy.deepcopy(step.method.state), copy.deepcopy(outputs)
         first, second = step.losses(outputs), step.losses(outputs)
-        expect(torch.equal(first, second), "two calls of losses on the same outputs differ")
+        differ = "two calls of losses on the same outputs differ; draw from clock.generator there"
+        expect(torch.equal(first, second), differ)
         expect(equal(before, step.method.state), "losses changes state; move it to after_step")
         expect(equal(given, outputs), "losses changes the outputs in place")
 

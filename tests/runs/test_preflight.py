@@ -6,7 +6,7 @@ import pytest
 
 from ltbench.engine.train import DivergedError
 from ltbench.errors import UsageError
-from ltbench.runs import preflight as rehearsal
+from ltbench.runs import preflight
 from ltbench.runs.execute import Workspace
 
 
@@ -21,27 +21,27 @@ from ltbench.runs.execute import Workspace
 )
 def test_what_would_fail_late_is_refused_with_method_and_reason(jobs_of, tmp_path, method, words):
     with pytest.raises(UsageError, match=words) as caught:
-        rehearsal.rehearse(jobs_of(tmp_path, method), Workspace(tmp_path, tmp_path))
+        preflight.rehearse(jobs_of(tmp_path, method), Workspace(tmp_path, tmp_path))
     assert "cannot be trained on digits_lt(imbalance=20)" in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
 def test_every_cell_is_rehearsed_and_only_once_for_all_seeds(jobs_of, tmp_path, monkeypatch):
     trained = []
-    run = rehearsal.Training.run
+    run = preflight.Training.run
     monkeypatch.setattr(
-        rehearsal.Training, "run", lambda self, observe: (trained.append(self), run(self, observe))
+        preflight.Training, "run", lambda self, observe: (trained.append(self), run(self, observe))
     )
     methods = ["ce", "ce+tau_norm", "crt"]  # two cells of one training, and a second stage
-    rehearsal.rehearse(jobs_of(tmp_path, methods, seeds=[0, 1]), Workspace(tmp_path, tmp_path))
+    preflight.rehearse(jobs_of(tmp_path, methods, seeds=[0, 1]), Workspace(tmp_path, tmp_path))
     assert len(trained) == 3
     assert all(work.progress.finished for work in trained)
 
 
 def test_classes_and_their_counts_are_the_real_ones(jobs_of, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(rehearsal.Training, "run", lambda self, observe: seen.append(self))
-    rehearsal.rehearse(
+    monkeypatch.setattr(preflight.Training, "run", lambda self, observe: seen.append(self))
+    preflight.rehearse(
         jobs_of(tmp_path, protocol_name="fast", validation=2), Workspace(tmp_path, tmp_path)
     )
     (work,) = seen
@@ -55,8 +55,8 @@ def test_what_breaks_without_a_refusal_is_left_for_its_turn(jobs_of, tmp_path, m
     def broken(self, observe):
         raise error
 
-    monkeypatch.setattr(rehearsal.Training, "run", broken)
-    rehearsal.rehearse(jobs_of(tmp_path), Workspace(tmp_path, tmp_path))
+    monkeypatch.setattr(preflight.Training, "run", broken)
+    preflight.rehearse(jobs_of(tmp_path), Workspace(tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_a_step_of_another_network_shows_what_it_cannot_do(
 ):
     jobs = [replace(job, network=network) for job in jobs_of(tmp_path, method)]
     if not words:
-        assert rehearsal.rehearse(jobs, Workspace(tmp_path, tmp_path)) == []
+        assert preflight.rehearse(jobs, Workspace(tmp_path, tmp_path)) == []
         return
     with pytest.raises(UsageError, match=words) as caught:
-        rehearsal.rehearse(jobs, Workspace(tmp_path, tmp_path))
+        preflight.rehearse(jobs, Workspace(tmp_path, tmp_path))
     assert f"{method} cannot be trained with {network}" in str(caught.value)
 
 
@@ -90,4 +90,4 @@ def test_images_too_small_for_a_network_are_named_with_their_size(jobs_of, tmp_p
     monkeypatch.setattr("ltbench.networks.catalog.body", lambda name, channels: Narrow())
     jobs = [replace(job, network="torchvision:narrow") for job in jobs_of(tmp_path, "ce")]
     with pytest.raises(UsageError, match="with torchvision:narrow on images of 8 pixels"):
-        rehearsal.rehearse(jobs, Workspace(tmp_path, tmp_path))
+        preflight.rehearse(jobs, Workspace(tmp_path, tmp_path))

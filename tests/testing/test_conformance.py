@@ -91,10 +91,12 @@ def test_a_method_of_ours_holds_to_the_protocol(specification, device):
         DEVICE.reset(token)
 
 
+@pytest.mark.slow
 def test_the_file_that_the_broken_ones_are_made_from_holds_to_the_protocol(load):
     assert check(load()) == []
 
 
+@pytest.mark.slow
 def test_a_method_with_everything_allowed_holds_to_the_protocol(load):
     """State in both bookkeeping hooks, a penalty, two views, noise of the clock, two stages."""
     body = """
@@ -183,7 +185,7 @@ BROKEN = {
         def losses(self, outputs, batch, clock):
             return super().losses(outputs, batch, clock) * torch.rand(len(batch.targets))
         """,
-        "two calls of losses on the same outputs differ",
+        "two calls of losses on the same outputs differ; draw from clock.generator there",
     ),
     "losses that remember": (
         "purity",
@@ -511,6 +513,7 @@ def test_a_class_without_docstring_is_caught(load, decorator):
         VERIFY["specification"](load(text=text))
 
 
+@pytest.mark.slow
 def test_a_parameter_without_default_is_caught(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE + "    width: float\n")
@@ -523,6 +526,7 @@ def test_a_parameter_without_default_is_caught(tmp_path):
 # the checks themselves
 
 
+@pytest.mark.slow
 def test_what_is_not_repeatable_is_not_called_a_breach_of_the_test_set(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -535,6 +539,7 @@ def test_what_is_not_repeatable_is_not_called_a_breach_of_the_test_set(load):
     assert any(problem.startswith("repetition: two runs of one seed") for problem in problems)
 
 
+@pytest.mark.slow
 def test_dropout_and_global_noise_hold_to_the_protocol(load):
     body = """
     def forward(self, network, batch, clock):
@@ -545,6 +550,7 @@ def test_dropout_and_global_noise_hold_to_the_protocol(load):
     assert problems == []
 
 
+@pytest.mark.slow
 def test_problems_name_the_rule_and_what_is_wrong_with_it(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -554,6 +560,7 @@ def test_problems_name_the_rule_and_what_is_wrong_with_it(load):
     assert "losses: losses have shape (), not [B]" in problems
 
 
+@pytest.mark.slow
 def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -564,6 +571,7 @@ def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
     assert {problem.partition(": ")[0] for problem in problems} <= set(VERIFY)
 
 
+@pytest.mark.slow
 def test_a_specification_that_does_not_build_breaks_every_rule():
     problems = check("no_such_method")
     assert len(problems) == len(RULES)
