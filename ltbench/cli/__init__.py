@@ -24,6 +24,7 @@ from ltbench.cli import (
     report,
     run,
     show,
+    status,
     table,
     weights,
 )
@@ -52,7 +53,7 @@ app.command("merge")(merge.merge)
 app.command("list")(inspect.list_)
 app.command("show")(show.show)
 app.command("cite")(cite.cite)
-app.command("status")(inspect.status)
+app.command("status")(status.status)
 app.command("clean")(clean.clean)
 app.add_typer(data.app, name="data")
 app.command("doctor")(data.doctor)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
-from ltbench.cli.views.data_set import facts_of, seldom
+from ltbench.cli.views.data_set import facts_of, pack_images
 from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import first_line
 
@@ -65,30 +65,8 @@ def prepare(
 ) -> None:
     """Download what is missing, or pack a large set's images; then do as `check` does."""
     if images is not None or lists is not None:
-        _pack(names or [], images, lists, data_root, verify=not other_lists)
+        pack_images(names or [], images, lists, data_root, verify=not other_lists)
     _visit(names, imbalance, data_root, download=True)
-
-
-def _pack(
-    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
-) -> None:
-    """Pack the images of one data set that comes as lists, saying how far it is."""
-    from ltbench.data.catalog import dataset
-    from ltbench.data.listed import READER, prepare
-    from ltbench.data.root import data_root
-    from ltbench.errors import UsageError
-
-    info = dataset(names[0]).info if len(names) == 1 else None
-    if info is None or info.reader != READER or images is None or lists is None:
-        raise UsageError(
-            "--images and --lists go together, with the name of one data set that comes as lists, "
-            "such as imagenet_lt."
-        )
-
-    def say(part: str, count: int, done: int) -> None:
-        print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
-
-    prepare(info, data_root(given), images, lists, seldom(say), verify=verify)
 
 
 @app.command()

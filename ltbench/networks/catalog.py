@@ -1,5 +1,7 @@
 """Networks by name, and a fresh one with its head."""
 
+import torch
+
 from ltbench.errors import unknown
 from ltbench.networks.bodies import LIBRARIES, RESNETS, body
 from ltbench.networks.heads import LinearClassifier, UniformClassifier
@@ -30,3 +32,9 @@ def create(name: str, channels: int, classes: int) -> Network:
         )
     whole = body(name, channels)
     return Network(whole, UniformClassifier(whole.out_features, classes))
+
+
+def encoder_size(name: str) -> int:
+    """Return the parameters of a named network's backbone; no memory is taken for them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in create(name, 3, 2).backbone.parameters())

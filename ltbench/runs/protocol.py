@@ -177,7 +177,7 @@ def protocol_of(
     changed = {name: value for name, value in given.items() if not _same(value, changeable[name])}
     canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
     try:
-        return Protocol(specification=canonical, **{**changeable, **changed})
+        return Protocol(specification=canonical, **{**known[term.name], **changeable, **changed})
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # of several fields together

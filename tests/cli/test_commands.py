@@ -281,7 +281,7 @@ def test_check_says_an_error_once_with_file_and_line_and_debug_shows_the_traceba
 def test_status_of_many_methods_has_a_row_a_data_set_and_long_a_row_each(
     ltbench, monkeypatch, store, make_record, capsys
 ):
-    from ltbench.cli.inspect import status
+    from ltbench.cli.status import status
 
     monkeypatch.setenv("COLUMNS", "80")
     names = [f"sam(rho={number})" for number in range(1, 23)]

@@ -76,10 +76,11 @@ def test_every_field_of_a_recipe_is_a_protocols():
         "momentum": 0.5, "nesterov": True, "warmup_epochs": 3, "schedule": "cosine",
         "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True,
     }  # fmt: skip
-    assert changed.keys() == {field.name for field in dataclasses.fields(Recipe)}
+    assert {*changed, "family"} == {field.name for field in dataclasses.fields(Recipe)}
     text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
     recipe = protocol_of(f"fast({text})", DIGITS).recipe()
-    assert dataclasses.asdict(recipe) == changed | {"milestones": (0.25, 0.5, 0.75)}
+    expected = changed | {"milestones": (0.25, 0.5, 0.75), "family": "cifar"}
+    assert dataclasses.asdict(recipe) == expected
 
 
 def test_a_warm_up_that_would_be_the_whole_training_is_shortened_and_said():
@@ -162,3 +163,20 @@ def test_no_text_for_a_protocol_raises_anything_but_a_usage_error(text):
     for info in CATALOG.values():
         with suppress(UsageError):
             protocol_of(text, info)
+
+
+@pytest.mark.parametrize("name", ["paper", "fast", "smoke", "fast(epochs=3)"])
+@pytest.mark.parametrize("data", ["imagenet_lt", "inaturalist2018"])
+def test_large_sets_have_recipes_of_their_own_family(name, data):
+    found = protocol_of(name, CATALOG[data])
+    assert found.family == found.recipe().family == data
+    assert (found.schedule, found.warmup_epochs) == ("cosine", 0)
+    side = 32 if name == "smoke" else 224
+    assert found.sized(CATALOG[data]).shape == (3, side, side)
+
+
+def test_a_family_is_not_changed_and_a_side_only_where_images_are_streamed():
+    assert protocol_of("fast(side=64)", CATALOG["imagenet_lt"]).side == 64
+    for data, field in (("imagenet_lt", "family='cifar'"), ("digits_lt", "side=16")):
+        with pytest.raises(UsageError, match="unknown field of protocol fast"):
+            protocol_of(f"fast({field})", CATALOG[data])

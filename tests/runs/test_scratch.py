@@ -76,7 +76,7 @@ def test_what_a_failed_or_running_training_has_stays(jobs_of, workspace, store, 
 
 def test_clean_and_status_say_how_much(jobs_of, workspace, store, capsys):
     from ltbench.cli.clean import clean
-    from ltbench.cli.inspect import status
+    from ltbench.cli.status import status
 
     (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
     run_job(job, workspace, nothing)

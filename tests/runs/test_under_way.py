@@ -65,7 +65,7 @@ def test_a_failed_training_is_failed_and_not_under_way(jobs_of, workspace, store
 
 
 def test_status_tells_running_interrupted_and_finished_apart(store, make_record, capsys):
-    from ltbench.cli.inspect import status as show_status
+    from ltbench.cli.status import status as show_status
 
     store.write(make_record())
     own = Cell.of(make_record())
@@ -87,7 +87,7 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
 def test_status_does_not_call_a_folder_empty_whose_records_a_newer_version_made(
     store, make_record, capsys
 ):
-    from ltbench.cli.inspect import status
+    from ltbench.cli.status import status
 
     path = store.write(make_record())
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations  # annotations name classes whose modules import torch
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.data.profile import SHOTS, shot_groups
@@ -17,7 +19,7 @@ _LISTED = 20  # classes whose counts are all said
 
 
 def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[str, object]:
-    """Return what there is to say of a data set, in the order in which it is shown."""
+    """Return the facts of a data set by name, in the order in which they are shown."""
     from ltbench.data.own import noticed
 
     info, counts = dataset.info, split.class_counts
@@ -49,7 +51,7 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
     return facts | noticed(info)
 
 
-def seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+def _seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
     """Pass on what is said every few seconds, and the end of a part."""
     last = 0.0
 
@@ -60,3 +62,25 @@ def seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], No
             say(part, count, done)
 
     return heard
+
+
+def pack_images(
+    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
+) -> None:
+    """Pack the images of one data set that comes as lists, saying how far it is."""
+    from ltbench.data.catalog import dataset
+    from ltbench.data.listed import READER, prepare
+    from ltbench.data.root import data_root
+    from ltbench.errors import UsageError
+
+    info = dataset(names[0]).info if len(names) == 1 else None
+    if info is None or info.reader != READER or images is None or lists is None:
+        raise UsageError(
+            "--images and --lists go together, with the name of one data set that comes as lists, "
+            "such as imagenet_lt."
+        )
+
+    def say(part: str, count: int, done: int) -> None:
+        print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
+
+    prepare(info, data_root(given), images, lists, _seldom(say), verify=verify)
