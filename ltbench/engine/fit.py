@@ -89,6 +89,7 @@ class Training:
             return False
         try:
             self.restore(content)
+            self.progress.check([stage.recipe.epochs for stage in self.stages])
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
             raise self.checkpoint.load_error(error) from None
@@ -98,7 +99,6 @@ class Training:
     def restore(self, content: Mapping[str, Any]) -> None:
         """Take what `snapshot` gave into a training not begun; any error says it does not fit."""
         self.progress = Progress(**content["progress"])
-        self.progress.check([stage.recipe.epochs for stage in self.stages])
         for position in range(1, min(self.progress.stage + 1, len(self.stages))):
             self._begin_stage(position)
         self.network.load_state_dict(content["network"])
