@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python docs/measure_readings.py STUDY [SNAPSHOTS]
 
 A study's rows replace those it had. SNAPSHOTS is where docs/quality.py left the weights of the BCL
-run, which groups, fisher, held, averages, drift and precision look at. Data lie where LTBENCH_DATA
-says. Everything is seed 0, on the CPU; cost is processor time.
+run, which groups, fisher, balance, held, averages, drift and precision look at. Data lie where
+LTBENCH_DATA says. Everything is seed 0, on the CPU; cost is processor time.
 """
 
 import copy
@@ -255,6 +255,25 @@ def fisher(run: Snapshots) -> Iterator[Row]:
             yield form, 12, name, float(step.logged[name])
 
 
+def balance(run: Snapshots) -> Iterator[Row]:
+    """Yield the share of the pull of four groups by size, by what a Fisher is divided by."""
+    sizes = run.groups_after(12) | {"groups": by_size_of_run()}
+    work = run.at("bcl+gkp", 13, sizes)
+    pulls = pulls_of(lambda: run.close(work, 13))
+    images = rule_of(work.method).group_images.tolist()
+    printed = [pull / count for pull, count in zip(pulls, images, strict=True)]
+    for group, count in enumerate(images):
+        yield "by size", 13, f"images of group {group}", count
+        yield "mean", 13, f"pull of group {group}", pulls[group] / sum(pulls)
+        yield "printed", 13, f"pull of group {group}", printed[group] / sum(printed)
+
+
+def by_size_of_run() -> Tensor:
+    """Return four groups of classes by their size."""
+    counts = training("ce", *BCL).task.class_counts
+    return canonical(by_size(counts, 4), counts)
+
+
 def pulls_of(anchoring: Callable[[], None]) -> list[float]:
     """Return the sum of c_j F_j over the weights for each anchor that a call takes."""
     pulls, plus = list[float](), Quadratic.plus
@@ -293,8 +312,7 @@ def held(run: Snapshots) -> Iterator[Row]:
 def averages(run: Snapshots) -> Iterator[Row]:
     """Yield norm and cosine of gsa's step to its base's, by groups and how they are averaged."""
     similar = run.groups_after(12)
-    counts = training("ce", *BCL).task.class_counts
-    sizes = similar | {"groups": canonical(by_size(counts, 4), counts)}
+    sizes = similar | {"groups": by_size_of_run()}
     for kind, state in (("similar", similar), ("by size", sizes)):
         work = run.at("bcl+gsa", 12, state)
         for group, images in enumerate(rule_of(work.method).group_images.tolist()):
@@ -332,14 +350,15 @@ def precision(run: Snapshots) -> Iterator[Row]:
 # Cost
 
 
-def seconds(function: Callable[[], object], times: int = 3) -> float:
-    """Return the least processor time of some calls."""
-    found = []
-    for _ in range(times):
-        started = time.process_time()
-        function()
-        found.append(time.process_time() - started)
-    return min(found)
+def ratio(function: Callable[[], object], base: Callable[[], object], pairs: int = 4) -> float:
+    """Return the least processor time of some calls over that of the base's between them."""
+    times: list[list[float]] = [[], []]
+    for _ in range(pairs):
+        for called, found in zip((base, function), times, strict=True):
+            started = time.process_time()
+            called()
+            found.append(time.process_time() - started)
+    return min(times[1]) / min(times[0])
 
 
 def cost() -> Iterator[Row]:
@@ -359,48 +378,49 @@ def cost_of_groups() -> Iterator[Row]:
     clock = Clock("train", 3, 30, 1, 42, 0, work.stages[0].recipe)
     step = Step(method, work.network.train(), batch, clock, work.autocast)
     members = rule.class_groups[batch.targets]
-    losses = step.losses(step.forward())
-    gradients = exact_gradients(again(step), members)[1]
+    gradients = exact_gradients(step, members)[1]
     shares = (members.bincount() / len(members)).tolist()
     moved = Segments(rule.perturbations(step, gradients, shares), members)
-    base = seconds(lambda: step.descend(step.losses(step.forward()).mean()))
     parts: dict[str, Callable[[], object]] = {
         "forward pass": lambda: step.losses(step.forward()),
-        "backward pass of a group": lambda: step.gradients(
-            losses[members == 0].mean(), retain=True
-        ),
         "displacements": lambda: rule.perturbations(step, gradients, shares),
         "segmented forward pass": lambda: step.losses(step.forward(moved)),
         "segmented step": lambda: step.descend(step.losses(step.forward(moved)).mean()),
         "owned gradients": lambda: owned_gradients(step, members),
-        "exact step": lambda: method.backward(step),
+        "exact step": lambda: whole(step, "exact"),
+        "owned step": lambda: whole(step, "owned"),
     }
     for name, function in parts.items():
-        yield "bcl+gsa", 0, name, seconds(function) / base
+        yield "bcl+gsa", 0, name, ratio(function, lambda: plain(step))
 
 
 def cost_of_classes(data_name: str) -> Iterator[Row]:
     """Yield the steps of cc_sam, ResNet-32, batch 64, in bfloat16."""
     work = training("cc_sam", data_name, "resnet32", "fast")
-    method, rule = work.method, rule_of(work.method)
-    batch = next(work.train.epoch(method.views, "instance_balanced", 64, True, 5))
+    batch = next(work.train.epoch(work.method.views, "instance_balanced", 64, True, 5))
     clock = Clock("representation", 3, 30, 1, 169, 0, work.stages[0].recipe)
-    step = Step(method, work.network.train(), batch, clock, work.autocast)
-    base = seconds(lambda: step.descend(step.losses(step.forward()).mean()))
+    step = Step(work.method, work.network.train(), batch, clock, work.autocast)
     yield f"cc_sam, {data_name}", 0, "classes in the batch", len(batch.targets.unique())
     for form in ("owned", "exact"):
-        rule.gradients = form
-        yield (
-            f"cc_sam, {data_name}",
-            0,
-            f"{form} step",
-            seconds(lambda: method.backward(step)) / base,
-        )
+        cost = ratio(lambda form=form: whole(step, form), lambda: plain(step))
+        yield f"cc_sam, {data_name}", 0, f"{form} step", cost
 
 
+def plain(step: Step) -> None:
+    """Take the gradients of the base's step."""
+    step.descend(step.losses(step.forward()).mean())
+
+
+def whole(step: Step, form: str) -> None:
+    """Take the gradients of a step with exact or owned ones of its groups."""
+    rule_of(step.method).gradients = form
+    step.method.backward(step)
+
+
+SHORT = (owned, penalty, amplitude, cost)
+OF_THE_RUN = (groups, fisher, balance, held, averages, drift, precision)
 STUDIES: dict[str, Callable[..., Iterator[Row]]] = {
-    study.__name__: study
-    for study in (owned, penalty, amplitude, groups, fisher, held, averages, drift, precision, cost)
+    study.__name__: study for study in (*SHORT, *OF_THE_RUN)
 }
 
 

@@ -12,6 +12,10 @@ class LtbenchError(Exception):
     exit_code = 1
 
 
+class MissingDataError(LtbenchError):
+    """A data set's files are not here."""
+
+
 class UsageError(LtbenchError):
     """Something asked for does not exist or does not fit; the command line exits with 2."""
 
@@ -22,6 +26,16 @@ def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, without its full stop; its type if nothing."""
     text = str(error).strip()
     return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may show it: what does not print is written out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def located(error: BaseException) -> str:

@@ -88,7 +88,7 @@ class GALA(Method):
         self.state = {"running": running, "theta": self.state["theta"] + increment}
 
     def curves(self) -> dict[str, float]:
-        """Return how far apart the margins of the most and the least pulled class are."""
+        """Return the largest margin of a class minus the smallest."""
         theta = (self.state["theta"] + self.epsilon).log()
         return {"margin_range": self.lambda1 * float(theta.max() - theta.min())}
 

@@ -163,17 +163,14 @@ class GBG(Contrastive):
         members = self.state["groups"][step.batch.targets]
         weights = fair_weights(step, own, members, self.groups, ENCODER)
         factors = (weights * len(members) / members.bincount(minlength=self.groups))[members]
-        step.notes["weights"] = weights
+        for group, weight in enumerate(weights):
+            step.log(f"gbg{group}_weight", weight)
         return step.descend(whole.mean() + ((factors - 1) * own).mean() + step.penalty())
 
     def after_step(self, step: Step) -> None:
-        """Keep the initial weights until there are groups, then the epoch's mean of w."""
+        """Keep the initial weights until there are groups."""
         if "initial" in step.notes:
             self.state["initial"] = step.notes["initial"]
-        if "weights" in step.notes:
-            now = step.notes["weights"]
-            mean = self.state["weights"] if step.clock.step else torch.zeros_like(now)
-            self.state["weights"] = mean + (now - mean) / (step.clock.step + 1)
 
     def after_epoch(
         self, network: nn.Module, data: Callable[[], Iterable[Batch]], clock: Clock
@@ -190,10 +187,8 @@ class GBG(Contrastive):
         self.state["groups"] = canonical(labels, counts)
 
     def curves(self) -> dict[str, float]:
-        """Return by group its classes, and the mean of its weight over the epoch's steps."""
-        if "weights" not in self.state:
+        """Return the classes of each group, once there are groups."""
+        if "groups" not in self.state:
             return {}
         sizes = self.state["groups"].bincount(minlength=self.groups).tolist()
-        logged = {f"gbg{group}_classes": float(size) for group, size in enumerate(sizes)}
-        shares = enumerate(self.state["weights"].tolist())
-        return logged | {f"gbg{group}_weight": share for group, share in shares}
+        return {f"gbg{group}_classes": float(size) for group, size in enumerate(sizes)}

@@ -94,6 +94,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "index"), METHODS, ids=lambda each: getattr(each, "name", each))
 def test_methods_hold_to_the_protocol(page, index, tmp_path):
     from ltbench.api import registry
@@ -109,6 +110,7 @@ def test_there_are_methods_to_check():
     assert {page.name for page, _ in METHODS} == {"methods.md", "README.md"}
 
 
+@pytest.mark.slow
 def test_the_gradient_rule_in_three_lines_holds_too(method_file):
     from ltbench.api import registry
     from ltbench.testing.conformance import check

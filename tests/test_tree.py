@@ -181,6 +181,35 @@ def test_the_search_for_private_names_finds_every_way_to_one():
     ]  # fmt: skip
 
 
+def unmarked(source: str) -> Iterator[str]:
+    """Yield the tests of a file that ask for conformance, seconds each, and are not marked slow."""
+    tree = ast.parse(source)
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "ltbench.testing.conformance"
+        for alias in node.names
+    }
+    asking = {"conformance.check", *imported & {"check"}}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            called = {ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+            marks = map(ast.unparse, node.decorator_list)
+            if asking & called and "pytest.mark.slow" not in marks:
+                yield node.name
+
+
+def test_whatever_asks_for_conformance_is_marked_slow():
+    tests = (ROOT / "tests").rglob("test_*.py")
+    found = {name_of(path): [*unmarked(path.read_text())] for path in tests}
+    assert {path: names for path, names in found.items() if names} == {}
+    head = "from ltbench.testing.conformance import check\n"
+    plain = "def test_a(): assert check('ce') == []\n"
+    assert [*unmarked(head + plain)] == ["test_a"]
+    assert [*unmarked(head + "@pytest.mark.slow\n" + plain)] == []
+    assert [*unmarked("from elsewhere import check\n" + plain)] == []
+
+
 # Adding a method edits no other file.
 
 

@@ -47,7 +47,7 @@ class Parts:
 
     @classmethod
     def of(cls, path: Path, header: Header) -> "Parts":
-        """Return what is done; nothing where it was of other weights or another analysis."""
+        """Return the finished parts; none where they were of other weights or another analysis."""
         found = cls(path.with_suffix(".part.jsonl"), header)
         if not found.path.exists():
             return found
@@ -75,7 +75,7 @@ class Parts:
 
 
 def lasting(header: Header) -> Header:
-    """Return what of a header must be the same for two results to be."""
+    """Return the fields of a header in which two equal results agree."""
     return {key: value for key, value in header.items() if key not in _PASSING}
 
 

@@ -79,7 +79,7 @@ class Run:
 
     @property
     def groups(self) -> dict[str, tuple[int, ...]]:
-        """Return what is told apart: every class of up to ten, shot groups of more."""
+        """Return the parts that rows are of: every class of up to ten, shot groups of more."""
         if self.classes <= 10:
             return {str(label): (label,) for label in range(self.classes)}
         found = {shot: self.members(shot) for shot in dict.fromkeys(self.shots)}

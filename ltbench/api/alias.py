@@ -19,6 +19,9 @@ class Alias(Compose):
     Its parameters are its parts'. A name that several parts share, with one default, goes to all
     of them; one that means different things goes to the part that `owners` gives, else it can be
     set only where the composition is written out. A variant may name another `composition`.
+
+    For compositions whose parts compute what the paper does, bit for bit: `ldam_drw` is a method
+    of its own, since `ldam+drw` multiplies loss and weight in another order and rounds otherwise.
     """
 
     composition: ClassVar[str]

@@ -111,7 +111,7 @@ class Compose(Method):
             part.state = value[str(position)]
 
     def setup(self, task: Any) -> None:
-        """Bind every part, once even where several compositions share it."""
+        """Give every part the task, once even where several compositions share it."""
         self.task = task
         for part in self.parts:
             if getattr(part, "task", None) is not task:
@@ -128,7 +128,7 @@ class Compose(Method):
         return tuple(self._stage(stage) for stage in self.base.stages(recipe))
 
     def begin_stage(self, network: Network, stage: str) -> Network:
-        """Return what the base makes of the network."""
+        """Return the network that the base begins its stage with."""
         return self.base.begin_stage(network, stage)
 
     def augment(self, view: View, targets: Tensor, clock: Clock) -> View:

@@ -7,7 +7,8 @@ import textwrap
 import tokenize
 from typing import Any
 
-from ltbench.api.compose import leaves
+from ltbench.api.alias import Alias
+from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
 
 
@@ -15,13 +16,17 @@ def meanings(method: Method) -> dict[str, str]:
     """Return the comments on the parameters of a method and its parts, by parameter.
 
     A parameter without a comment has none; where several parts have one of a name, the first
-    part's comment stands.
+    part's comment stands, or that of the part to which an alias gives it.
     """
     found: dict[str, str] = {}
+    owners = method.owners if isinstance(method, Alias) else {}
     for part in leaves(method):
+        name = name_of(part)
         for cls in type(part).__mro__:
             if issubclass(cls, Method) and cls is not Method:
-                found = _comments(cls) | found
+                said = _comments(cls).items()
+                own = {key: text for key, text in said if owners.get(key, name) == name}
+                found = own | found
     return found
 
 

@@ -51,7 +51,7 @@ class SourceFile:
 
     @cached_property
     def names(self) -> dict[str, "ast.ClassDef | ast.expr | str"]:
-        """Return what each name of the module is: a class, a value, or the full name imported."""
+        """Return each name of the module with its class, its value, or the full name it imports."""
         found: dict[str, ast.ClassDef | ast.expr | str] = {}
         for statement in _statements(self.tree.body):
             if isinstance(statement, ast.ClassDef):

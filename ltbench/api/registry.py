@@ -191,7 +191,7 @@ def sources(method: Method) -> dict[str, str]:
 
 
 def role(method_class: type[Method]) -> str:
-    """Return what a method is for: `method`, `modifier` or `post-hoc`, read off its hooks."""
+    """Return the kind of a method: `method`, `modifier` or `post-hoc`, read off its hooks."""
     if is_post_hoc(method_class):
         return "post-hoc"
     own = overrides(method_class)
@@ -203,7 +203,9 @@ def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
         found = point.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         reason = first_line(error)
         raise UsageError(f"method {name} of {point.value}: {reason}; mend or remove it.") from error
     if isinstance(found, ModuleType):

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 import platform
+import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
-from ltbench.cli.views.rows import load_data
+from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import first_line
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
 
 
 def _facts(dataset: "Dataset", classes: tuple[str, ...], split: "Split") -> dict[str, object]:
-    """Return what there is to say of a data set, in the order in which it is shown."""
+    """Return the facts of a data set by name, in the order in which they are shown."""
     from ltbench.data.own import noticed
     from ltbench.data.profile import SHOTS, shot_groups
 
@@ -134,7 +136,7 @@ def _visit(
     from ltbench.data.profile import SHOTS, shot_groups
     from ltbench.data.readers import load, pixels_sha256, unverified_files
     from ltbench.data.root import data_root
-    from ltbench.errors import LtbenchError, UsageError
+    from ltbench.errors import LtbenchError, MissingDataError, UsageError
 
     failed = False
     for name in names or list(CATALOG):
@@ -144,6 +146,9 @@ def _visit(
         except UsageError:
             raise
         except LtbenchError as error:
+            if isinstance(error, MissingDataError) and not names and not download:
+                print(f"  --  {name} is not here; `ltbench data prepare {name}` brings it")
+                continue
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
             continue
@@ -171,6 +176,7 @@ def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> No
         from ltbench.data.root import data_root as root_of
 
         _devices()
+        _room(results)
         root = root_of(data_root)
         state = "exists" if root.is_dir() else "does not exist yet; `ltbench data prepare` fills it"
         print(f"  ok  data folder {root} {state}")
@@ -217,6 +223,18 @@ def _writable(results: Path) -> list[str]:
     return []
 
 
+def _room(results: Path) -> None:
+    """Say how much memory there is and how much of the disk of the results is free."""
+    there = next(
+        each for each in (results.absolute(), *results.absolute().parents) if each.exists()
+    )
+    free = size(shutil.disk_usage(there).free)
+    print(f"  ok  disk {free} free for results; a CIFAR run keeps 5 MB, and 10 MB while it runs")
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        print(f"  ok  memory {size(memory)}, {os.cpu_count()} cores")
+
+
 def _devices() -> None:
     import torch
 
@@ -225,5 +243,10 @@ def _devices() -> None:
 
     device = device_of("auto")
     print(f"  ok  device {device.type}: {device_name(device)}, {torch.get_num_threads()} threads")
+    for index in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(index)
+        print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
+    if not torch.cuda.device_count():
+        print("note  torch sees no CUDA GPU here; `ltbench run --dry-run` says what a run takes")
     if device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         print("note  no AVX-512 here: bfloat16 may be slow; fast(precision='float32') avoids it")

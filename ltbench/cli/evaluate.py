@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.options import Data, Load, Results, chosen, path_of
-from ltbench.cli.views.evaluation import Confusions, write_rows
+from ltbench.cli.views.evaluation import write_rows
 from ltbench.cli.views.rows import Format, load_data, load_files
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import split
 
 if TYPE_CHECKING:
     from ltbench.analysis.posthoc import EvaluationGrid
+    from ltbench.figures.predictions import Predictions
     from ltbench.runs.record import Record
 
 
@@ -92,7 +93,7 @@ def evaluate(
     load_data(data)
     load_files(load)
     grid = _grid(thresholds, priors, posthoc, temperature, bins)
-    predictions = None if confusion is None else _confusions(confusion, grid)
+    predictions = None if confusion is None else _predictions(confusion, grid)
     store = Store(results)
     records = chosen(store.records(), methods, dataset, protocol)
     rows: list[dict[str, Any]] = []
@@ -135,8 +136,10 @@ def evaluate(
     write_rows(rows, format_, refused)
 
 
-def _confusions(folder: Path, grid: "EvaluationGrid") -> Confusions:
+def _predictions(folder: Path, grid: "EvaluationGrid") -> "Predictions":
     """Return what collects predictions; raises UsageError for ways that they do not tell apart."""
+    from ltbench.figures.predictions import Predictions
+
     if any(prior.ratio != 1 for prior in grid.priors):
         raise UsageError(
             "--confusion counts the test images that there are, so it goes with no other test "
@@ -144,7 +147,7 @@ def _confusions(folder: Path, grid: "EvaluationGrid") -> Confusions:
         )
     if len(grid.thresholds) > 1:
         raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
-    return Confusions(folder, grid.thresholds[0], grid.bins)
+    return Predictions(folder, grid.thresholds[0], grid.bins)
 
 
 def _grid(

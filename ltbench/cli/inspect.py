@@ -14,10 +14,10 @@ from rich.console import Console
 
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.views.rows import Row, load_files, print_rows, size
-from ltbench.errors import unknown
+from ltbench.errors import LtbenchError, printable, unknown
 
 if TYPE_CHECKING:
-    from ltbench.runs.status import Unfinished
+    from ltbench.runs.status import StatusRow, Unfinished
     from ltbench.runs.store import Store
 
 
@@ -28,10 +28,13 @@ def list_(
             help="methods, datasets, networks, protocols, tables, figures, analyses or all."
         ),
     ] = "all",
+    long: Annotated[
+        bool, typer.Option("--long", help="Whole titles, and the paper of each method.")
+    ] = False,
     load: Load = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what a run or a table can name."""
+    """List what a run or a table can name, a line each."""
     wanted = list(_LISTS) if kind == "all" else [kind]
     if kind != "all" and kind not in _LISTS:
         raise unknown("list", kind, [*_LISTS, "all"])
@@ -42,13 +45,21 @@ def list_(
         print(json.dumps(found if kind == "all" else found[kind], indent=1))
         return
     for name, rows in found.items():
-        print_rows(rows, title=name)
+        # The last column is cut at the end of its line, or broken between words.
+        last = list(rows[0])[-1]
+        print_rows(
+            rows, title=name, wrap=last if long else None, cut=None if long else last,
+            leave_out=_LEAVE_OUT,
+        )  # fmt: skip
 
 
 def status(
     results: Results = Path("results"),
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")
+    ] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="A row a method, of however many there are.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +70,7 @@ def status(
     try:
         while watch and not as_json:
             Console().clear()
-            _show_status(store)
+            _show_status(store, long)
             time.sleep(2)
     except KeyboardInterrupt:
         return
@@ -69,10 +80,13 @@ def status(
         print(json.dumps([dataclasses.asdict(line) for line in status_of(store)], indent=1))
         _name_problems(store)
     else:
-        _show_status(store)
+        _show_status(store, long)
 
 
-def _show_status(store: "Store") -> None:
+SHOWN = 20  # methods; of more, only their numbers are shown
+
+
+def _show_status(store: "Store", long: bool) -> None:
     from ltbench.runs.status import status as status_of
 
     lines = status_of(store)
@@ -81,30 +95,53 @@ def _show_status(store: "Store") -> None:
         what = "that read here" if store.problems else "yet; `ltbench run` makes them"
         print(f"{store.root} holds no runs {what}.")
         return
-    print_rows(
-        [
-            {
-                "data set": line.dataset,
-                "protocol": line.protocol,
-                "network": line.network,
-                "method": line.method,
-                "finished": _seeds(line.finished),
-                "failed": _seeds(line.failed),
-                "top-1": "" if line.top1 is None else f"{line.top1:.2f}",
-            }
-            for line in lines
-        ]
-    )
+    whole = long or len(lines) <= SHOWN
+    for title, members in (_settings if whole else _datasets_of)(lines).items():
+        print_rows(members, title=title, wrap="method" if whole else None)
+    if not whole:
+        print(f"{len(lines)} methods in all: --long shows each.")
     for line in lines:
-        remarks = [
-            *map(_progress, line.unfinished),
-            *line.reasons,
-            *filter(None, [line.mixed_code]),
-        ]
-        for remark in remarks:
+        for remark in (*map(_progress, line.unfinished), *line.reasons):
             print(f"{line.method} on {line.dataset}: {remark}")
+    mixed = [line for line in lines if line.mixed_code]
+    for line in mixed if whole else ():
+        print(f"{line.method} on {line.dataset}: {line.mixed_code}")
+    if mixed and not whole:
+        print(f"Of {len(mixed)} methods different code computed the seeds: --long says which.")
     if scratch := store.scratch_bytes():
         print(f"{size(scratch)} of scratch; `ltbench clean` removes what no unfinished run needs.")
+
+
+def _settings(lines: "list[StatusRow]") -> dict[str, list[Row]]:
+    """Return a row a method, by data set, network and protocol."""
+    found: dict[str, list[Row]] = {}
+    for line in lines:
+        title = f"{line.dataset}, {line.network}, protocol {line.protocol}"
+        row = {
+            "method": line.method,
+            "finished": _seeds(line.finished),
+            "failed": _seeds(line.failed),
+            "top-1": "" if line.top1 is None else f"{line.top1:.2f}",
+        }
+        found.setdefault(title, []).append(row)
+    return found
+
+
+def _datasets_of(lines: "list[StatusRow]") -> dict[str, list[Row]]:
+    """Return a row a network and protocol, by data set, with the numbers of methods and runs."""
+    members: dict[tuple[str, str, str], list[StatusRow]] = {}
+    for line in lines:
+        members.setdefault((line.dataset, line.protocol, line.network), []).append(line)
+    found: dict[str, list[Row]] = {}
+    for (dataset, protocol, network), own in members.items():
+        row = {
+            "protocol": protocol, "network": network, "methods": len(own),
+            "finished": sum(len(line.finished) for line in own),
+            "failed": sum(len(line.failed) for line in own) or "",
+            "under way": sum(len(line.unfinished) for line in own) or "",
+        }  # fmt: skip
+        found.setdefault(dataset, []).append(row)
+    return found
 
 
 def _progress(one: "Unfinished") -> str:
@@ -119,7 +156,11 @@ def _progress(one: "Unfinished") -> str:
 
 def _name_problems(store: "Store") -> None:
     for problem in store.problems:
-        print(f"ltbench: left out: {problem}", file=sys.stderr)
+        print(f"ltbench: left out: {printable(problem)}", file=sys.stderr)
+
+
+# What a narrow terminal has no room for, the first first.
+_LEAVE_OUT = ("encoder parameters", "fraction", "precision", "source", "weight_decay", "head")
 
 
 def _methods() -> list[Row]:
@@ -127,8 +168,12 @@ def _methods() -> list[Row]:
 
     rows = []
     for name in names():
-        cls = find(name)
-        rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
+        try:
+            cls = find(name)
+        except LtbenchError as error:  # of somebody's plug-in; the others are not less there
+            rows.append({"name": name, "role": "broken", "paper": printable(str(error))})
+        else:
+            rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
     return rows
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Data, Load, Results
 from ltbench.cli.views.rows import Row, load_data, load_files, print_rows, read_files
+from ltbench.errors import unknown
 
 if TYPE_CHECKING:
     from ltbench.api.method import Method
@@ -31,6 +32,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Explain a method: paper, equations, parameters, deviations, cost; or a data set's facts."""
+    from ltbench.api.signatures import names
     from ltbench.data.catalog import CATALOG
     from ltbench.runs.request import check_methods
 
@@ -39,6 +41,10 @@ def show(
         facts = _dataset_facts(name)
     else:
         read_files(load)
+        if name.isidentifier() and name not in names():
+            known = [*names(), *CATALOG]
+            own = "A method of your own comes with --load mine.py."
+            raise unknown("method or data set", name, known, own)
         check_methods([name])
         load_files(load)
         facts = _method_facts(name, results)
@@ -47,19 +53,39 @@ def show(
         return
     console = Console(highlight=False)
     for key, value in facts.items():
-        if key == "parts":
-            for part in value:
-                console.print(f"\n[bold]{part['name']}[/bold] ({part['role']})")
-                console.print(part["paper"] + "\n\n" + part["method"], markup=False)
-                if part["parameters"]:
-                    print_rows(part["parameters"])
-                for deviation in part["deviations"]:
-                    console.print(f"Deviation: {deviation}", markup=False)
-        elif key == "cost":
-            for cost in value:
-                console.print(f"\nCost: {cost}", markup=False)
-        else:
+        if key not in ("parts", "cost"):
             console.print(f"{key}: {value}", markup=False)
+    if "parts" in facts:
+        _print_parts(facts["parts"], console)
+        for cost in facts["cost"]:
+            console.print(f"Cost: {cost}", markup=False)
+
+
+def _print_parts(parts: list[Row], console: Console) -> None:
+    """Print what each part is, the parameters that a specification may name, and deviations."""
+    for part in parts:
+        console.print(f"\n[bold]{part['name']}[/bold] ({part['role']})")
+        console.print(part["paper"] + "\n\n" + part["method"], markup=False)
+    named = [part for part in parts if not part["inner"]]  # of a composition's name, it has all
+    several = sum(bool(part["parameters"]) for part in named) > 1
+    rows = [
+        {
+            "parameter": f"{part['name']}.{each['name']}" if several else each["name"],
+            "value": each["value"],
+            "default": "" if each["value"] == each["default"] else each["default"],
+            "values": each["range"].replace("'", ""),
+            "meaning": each["meaning"],
+        }
+        for part in named
+        for each in part["parameters"]
+    ]
+    if all(not row["default"] for row in rows):
+        rows = [{key: value for key, value in row.items() if key != "default"} for row in rows]
+    if rows:
+        print()
+        print_rows(rows, wrap="meaning")
+    for deviation in dict.fromkeys(words for part in parts for words in part["deviations"]):
+        console.print(f"Deviation: {deviation}", markup=False)
 
 
 def _dataset_facts(name: str) -> Row:
@@ -85,10 +111,11 @@ def _method_facts(specification: str, results: Path) -> Row:
     canonical = "+".join(map(describe, found))
     inner = [leaf for part in found for leaf in leaves(part)]
     facts: Row = {"specification": canonical}
+    explained = [_part_facts(part) for part in found]
     if len(inner) > len(found):  # a name for a composition
         facts["composed of"] = "+".join(map(describe, inner))
-        found = [*found, *inner]
-    facts["parts"] = [_part_facts(part) for part in found]
+        explained += [_part_facts(part, inner=True) for part in inner]
+    facts["parts"] = explained
     return facts | {"cost": _costs(canonical, results)}
 
 
@@ -110,16 +137,18 @@ def _costs(method: str, results: Path) -> list[str]:
     ]
 
 
-def _part_facts(part: "Method") -> Row:
+def _part_facts(part: "Method", *, inner: bool = False) -> Row:
     from ltbench.api.compose import name_of, overrides
+    from ltbench.api.meanings import meanings
     from ltbench.api.parameters import fields_of, range_of, types_of
     from ltbench.api.registry import role
 
     cls = type(part)
-    types = types_of(cls)
+    types, said = types_of(cls), meanings(part)
     return {
         "name": name_of(part),
         "role": role(cls),
+        "inner": inner,  # whether it is of a composition that has a name
         "paper": _flowing(inspect.getdoc(sys.modules[cls.__module__])),
         "method": _flowing(inspect.getdoc(cls)),
         "changes": sorted(overrides(part)),
@@ -129,6 +158,7 @@ def _part_facts(part: "Method") -> Row:
                 "value": getattr(part, f.name),
                 "default": f.default,
                 "range": range_of(types[f.name]),
+                "meaning": said.get(f.name, ""),
             }
             for f in fields_of(cls)
         ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from ltbench.data.catalog import DatasetInfo
 from ltbench.data.published import DamagedError, archive_of, checked, packed_array
-from ltbench.errors import LtbenchError, first_line
+from ltbench.errors import LtbenchError, MissingDataError, first_line
 
 
 def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) -> LtbenchError:
@@ -33,9 +33,9 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     reason = first_line(problem)
     if missing:
         what = missing[0].name if folder.is_dir() else f"{folder.name}/"
-        return LtbenchError(
-            f"{name} is missing under {root} (there is no {what}; {reason}); {elsewhere}, or run "
-            f"{prepare} where there is a network."
+        return MissingDataError(
+            f"{name} is missing under {root} (there is no {what}{_said(problem)}); {elsewhere}, or "
+            f"run {prepare} where there is a network."
         )
     for path, checksum in files.items():
         try:
@@ -46,6 +46,12 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
                 f"{prepare} where there is a network, or {elsewhere}."
             )
     return LtbenchError(f"{name} under {root} does not read ({reason}); {elsewhere}.")
+
+
+def _said(problem: Exception) -> str:
+    """Return what went wrong in words, without torchvision's advice to its own callers."""
+    reason = first_line(problem)
+    return "" if "download=True" in reason else f"; {reason}"
 
 
 def misplaced(root: Path, reader: Any) -> Path | None:
@@ -73,7 +79,7 @@ def files_of(root: Path, reader: Any) -> Iterator[tuple[Path, str]]:
 
 
 def unverified(root: Path, reader: Any) -> list[Path]:
-    """Return the files that nothing published tells of: those unpacked without their archive."""
+    """Return the files without a published checksum: unpacked, and their archive is not there."""
     return [path for path, _ in files_of(root, reader) if not archive_of(path).exists()]
 
 

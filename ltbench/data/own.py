@@ -76,7 +76,7 @@ def classes_of(info: DatasetInfo) -> tuple[str, ...]:
 
 
 def noticed(info: DatasetInfo) -> dict[str, object]:
-    """Return what was noticed in reading a data set of one's own, by a word for it."""
+    """Return remarks on a data set of one's own from reading it, each by a keyword."""
     kept = _kept.get(info.file) if info.file else None
     if kept is None:
         return {}

@@ -91,7 +91,7 @@ class Checkpoint:
         return content
 
     def state(self) -> Literal["absent", "under way", "finished", "damaged"]:
-        """Return how far the training is that the file keeps."""
+        """Return the progress (stage, epoch, seconds) of the training in the file."""
         try:
             content = self.load()
         except LtbenchError:

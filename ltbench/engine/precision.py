@@ -16,6 +16,8 @@ def device_of(name: str) -> torch.device:
     """Return the device called `auto`, `cpu`, `cuda` or `cuda:1`; raises UsageError if absent."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.partition(":")[0] == "mps":
+        raise UsageError("ltbench does not train on Apple's GPUs (mps) yet; use --device cpu.")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()

@@ -78,7 +78,7 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Return what a bundle, an unpacked one, or a results folder offers; reads no record yet.
+    """Return a bundle, an unpacked one, or a results folder as a source; reads no record yet.
 
     Raises UsageError for anything else, LtbenchError for a manifest that does not read or is of
     another version.
@@ -123,6 +123,8 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
     _check_number(path, len(archive.infolist()))
     for entry in archive.infolist():
         name = entry.filename
+        if entry.is_dir() and not entry.file_size:
+            continue  # as most programs write beside the files, of what was zipped again
         if name in files:
             strange[name] = "the archive holds it twice"
         elif name != MANIFEST and (reason := _strange(entry)):

@@ -9,7 +9,7 @@ from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Classes, Figure
-from ltbench.runs.files import csv_text
+from ltbench.runs.files import csv_text, four_decimals
 from ltbench.runs.protocol import protocol_of as resolved
 from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
@@ -19,7 +19,6 @@ from ltbench.tables.cells import Reader
 from ltbench.tables.definition import check_held_out
 from ltbench.tables.metrics import scores_at
 from ltbench.tables.selection import Selection
-from ltbench.tables.write.files import four_decimals
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",

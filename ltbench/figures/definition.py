@@ -118,7 +118,7 @@ class Figure:
 
     @property
     def title(self) -> str:
-        """Return what it shows."""
+        """Return the title: of the figure's own file, or of the table that it draws."""
         if isinstance(self.definition, Classes | Inside):
             return self.definition.title
         assert self.table is not None

@@ -42,7 +42,7 @@ def draw_lines(found: LineChart) -> Figure:
 
 
 def _caption(found: LineChart, exact: bool) -> str:
-    """Return how the reproduced values came about, if there are any."""
+    """Return a caption's sentence on seeds, protocol and epoch of the reproduced values, if any."""
     counts = [len(point.entry.seeds) for point in found.points if point.entry.seeds]
     if not counts:
         return "Nothing is reproduced under this protocol yet: reported values only."
@@ -97,7 +97,7 @@ def _estimate(point: Point) -> Estimate:
 
 
 def _bars_of(estimates: Sequence[Estimate]) -> tuple[list[float], list[float]]:
-    """Return how far the intervals reach down and up, within 0 and 100 percent."""
+    """Return the lengths of the error bars below and above, kept within 0 and 100 percent."""
     ends = [each.ends(0, 100) for each in estimates]
     down = [each.mean - low for each, (low, _) in zip(estimates, ends, strict=True)]
     up = [high - each.mean for each, (_, high) in zip(estimates, ends, strict=True)]

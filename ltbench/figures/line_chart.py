@@ -7,11 +7,10 @@ from typing import Any
 
 from ltbench.errors import UsageError, unknown
 from ltbench.figures.definition import Figure, Imbalance, Sweep
-from ltbench.runs.files import csv_text
+from ltbench.runs.files import csv_text, four_decimals
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
-from ltbench.tables.write.files import four_decimals
 
 FIELDS = (
     "panel", "series", "x", "method", "dataset", "imbalance", "network", "metric", "protocol",

@@ -28,7 +28,7 @@ class Target:
     wanted: int  # seeds that its table names: with fewer nothing is judged
 
     def chance(self, n: int) -> float:
-        """Return how likely it is decided at n seeds, or at those there are if these are more."""
+        """Return the probability that it is decided at n seeds, or at those there are if more."""
         n = max(n, len(self.scores))
         if n < self.wanted:
             return 0.0

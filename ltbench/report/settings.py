@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ltbench.runs.provenance import joined_cells
-from ltbench.runs.record import Environment, Record
+from ltbench.runs.record import Environment, Record, by_setting
 from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
@@ -69,7 +69,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """Return what sets it apart."""
+        """Return data set, network and protocol in words."""
         first = self.comparison
         return f"{first.dataset}, {first.network}, protocol {first.protocol}"
 
@@ -111,13 +111,10 @@ class ReportRuns:
 
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
-    found: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
     told = joined_cells(records := list(store.records()))
-    for record in records:
-        if told[replace(Cell.of(record), seed=0)].refusal:
-            continue
-        key = (record.dataset, record.network, record.protocol)
-        found.setdefault(key, {}).setdefault(record.method, []).append(record)
+    found = by_setting(
+        record for record in records if not told[replace(Cell.of(record), seed=0)].refusal
+    )
     settings = [
         _setting(store, f"s{index}", found[key], order) for index, key in enumerate(sorted(found))
     ]

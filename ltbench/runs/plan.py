@@ -15,7 +15,7 @@ from ltbench.errors import LtbenchError, unknown
 from ltbench.networks import NETWORKS
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
-from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.protocol import Protocol, protocol_of, shortened
 from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.request import check_methods
@@ -24,7 +24,7 @@ from ltbench.runs.store import Cell, Store
 from ltbench.specification import parse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One training and the cells that are read off it."""
 
@@ -55,7 +55,7 @@ class Plan:
     cells: tuple[Cell, ...]
     finished: tuple[Record, ...]
     jobs: tuple[Job, ...]
-    warnings: tuple[str, ...] = ()  # of seeds that would be joined and were computed otherwise
+    warnings: tuple[str, ...] = ()  # a shortened warm-up, seeds that other code computed
 
     def without_weights(self) -> list[str]:
         """Return a sentence on the finished cells that kept no weights, if there are any."""
@@ -122,7 +122,9 @@ def make(
     for cell, by_seed in computed.items():
         for record in store.seed_records(cell):  # those not asked for are joined to them too
             by_seed.setdefault(record.seed, provenance_of(record))
-    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), tuple(_warnings(computed)))
+    told = {shortened(p, data.info): None for p, data in zip(protocols, datasets, strict=True)}
+    warnings = (*filter(None, told), *_warnings(computed))
+    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), warnings)
 
 
 def with_method(job: Job, specification: str) -> Job:
@@ -166,14 +168,19 @@ class _Resolved:
         """Return the training of one seed, with the one cell that the method fills."""
         key = (str(dataset), network, self.protocol, seed)
         first = None if self.first is None else self.first.job(dataset, network, seed)
+        cell = Cell(str(dataset), self.protocol.specification, network, self.whole.method, seed)
         return Job(
-            dataset, self.protocol, network, self.trained.method, seed,
-            self.trained.fingerprint(*key),
-            TrainingSize.of(self.stages, self.protocol, dataset),
-            (Cell(str(dataset), self.protocol.specification, network, self.whole.method, seed),),
-            (self.whole.fingerprint(*key),),
-            None if first is None else replace(first, cells=(), fingerprints=()),
-        )  # fmt: skip
+            dataset=dataset,
+            protocol=self.protocol,
+            network=network,
+            trained=self.trained.method,
+            seed=seed,
+            fingerprint=self.trained.fingerprint(*key),
+            size=TrainingSize.of(self.stages, self.protocol, dataset),
+            cells=(cell,),
+            fingerprints=(self.whole.fingerprint(*key),),
+            first_stage=None if first is None else replace(first, cells=(), fingerprints=()),
+        )
 
 
 def _is_named(method: str, names: Collection[str]) -> bool:
@@ -215,7 +222,7 @@ def _finished(store: Store, cell: Cell, own: Identity, fingerprint: str) -> Reco
     return record
 
 
-LATER = {"stages", "begin_stage"}  # hooks that leave the first stage as it is
+_SECOND_STAGE_HOOKS = {"stages", "begin_stage"}  # hooks that leave the first stage as it is
 
 
 def shared_first_stage(method: Method, recipe: Recipe) -> Method | None:
@@ -225,7 +232,7 @@ def shared_first_stage(method: Method, recipe: Recipe) -> Method | None:
     and the first stage must be, field by field, the plain method's only one.
     """
     base, *modifiers = parts_of(method)
-    if not overrides(base) <= LATER or type(base).setup is not Method.setup:
+    if not overrides(base) <= _SECOND_STAGE_HOOKS or type(base).setup is not Method.setup:
         return None
     stages = method.stages(recipe)
     if len(stages) < 2:

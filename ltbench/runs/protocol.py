@@ -4,9 +4,11 @@ Only `paper` may confirm or contradict a paper; every other protocol is a proxy.
 changed field, `fast(epochs=20)`, is another protocol: its records never share a cell with `fast`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ltbench.api.recipe import Recipe
 from ltbench.data.catalog import DatasetInfo
@@ -30,7 +32,11 @@ class Protocol(BaseModel):
     weight_decay: float = Field(ge=0)
     warmup_epochs: int = Field(default=5, ge=0, le=100_000)
     schedule: Literal["step", "cosine"] = "step"
+    milestones: str = "0.8,0.9"  # of schedule step: shares of the epochs at which the rate decays
     decay: float = Field(default=0.01, gt=0, le=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = False
+    drop_last: bool = False  # whether an epoch's last batch is left out where it is not full
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     subset_seed: int = Field(default=0, ge=0, le=2**32 - 1)
     evaluate_every: int = Field(
@@ -40,6 +46,26 @@ class Protocol(BaseModel):
         default=0, ge=0, le=1_000_000
     )  # training images per class held out for selection
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
+
+    @field_validator("milestones")
+    @classmethod
+    def _rising(cls, text: str) -> str:
+        shares = _shares(text)
+        if not shares or shares != sorted(set(shares)) or shares[0] <= 0 or shares[-1] > 1:
+            raise PydanticCustomError(
+                "milestones", "give rising shares of the epochs, such as '0.6,0.8'"
+            )
+        return text
+
+    @model_validator(mode="after")
+    def _warmed_up(self) -> "Protocol":
+        if self.warmup_epochs >= self.epochs:
+            raise PydanticCustomError(
+                "warmup", "warmup_epochs={warmup} leaves none of epochs={epochs} at the full rate; "
+                "add warmup_epochs={fits}",
+                {"warmup": self.warmup_epochs, "epochs": self.epochs, "fits": self.epochs // 5},
+            )  # fmt: skip
+        return self
 
     @property
     def name(self) -> str:
@@ -58,9 +84,13 @@ class Protocol(BaseModel):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
             warmup_epochs=self.warmup_epochs,
             schedule=self.schedule,
+            milestones=tuple(_shares(self.milestones)),
             decay=self.decay,
+            drop_last=self.drop_last,
         )
 
 
@@ -111,21 +141,51 @@ def protocol_of(
         if name not in changeable:
             raise unknown(f"field of protocol {term.name}", name, changeable)
     wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
-    given = {name: _number(value, changeable[name]) for name, value in wanted.items()}
+    changeable["warmup_epochs"] = _warm_up(changeable, wanted.get("epochs"))
+    given = {name: _canonical(value, changeable[name]) for name, value in wanted.items()}
     changed = {name: value for name, value in given.items() if not _same(value, changeable[name])}
     canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
     try:
-        return Protocol(specification=canonical, **{**known[term.name], **changed})
+        return Protocol(specification=canonical, **{**changeable, **changed})
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of several fields together
+            raise UsageError(f"protocol {canonical}: {first['msg']}.") from None
         raise UsageError(
             f"protocol {term.name}: {first['loc'][0]} = {first['input']!r} is not allowed "
             f"({first['msg'].lower()})."
         ) from None
 
 
-def _number(value: Any, usual: Any) -> Any:
-    """Return a whole number as a float where the field is one, so that 1 and 1.0 are the same."""
+def shortened(protocol: Protocol, info: DatasetInfo) -> str:
+    """Return in words that a protocol's usual warm-up was too long for its epochs; else nothing."""
+    usual = {**_defaults(), **PROTOCOLS[info.family][protocol.name]}["warmup_epochs"]
+    if usual < protocol.epochs:
+        return ""
+    return (
+        f"protocol {protocol.specification}: its usual warm-up of {usual} epochs would be all of "
+        f"it, so it is {protocol.warmup_epochs}; warmup_epochs=… sets another"
+    )
+
+
+def _warm_up(usual: Mapping[str, Any], epochs: Any) -> int:
+    """Return the usual warm-up, or a fifth of the epochs where it would be all of them."""
+    warm_up = int(usual["warmup_epochs"])
+    return epochs // 5 if type(epochs) is int and warm_up >= epochs > 0 else warm_up
+
+
+def _shares(text: str) -> list[float]:
+    """Return the numbers in a text with commas; none where it is not made of them."""
+    try:
+        return [float(share) for share in text.split(",")]
+    except ValueError:
+        return []
+
+
+def _canonical(value: Any, usual: Any) -> Any:
+    """Return a value as its field has it, so that 1 and 1.0, '0.60, 0.8' and '0.6,0.8' are one."""
+    if type(value) is type(usual) is str and (shares := _shares(value)):
+        return ",".join(map(str, shares))
     whole = type(value) is int and type(usual) is float and abs(value) < 2**53
     return float(value) if whole else value
 

@@ -38,7 +38,7 @@ class Joined(NamedTuple):
 
 
 def joined(method: str, dataset: str, by_seed: Mapping[int, Provenance]) -> Joined:
-    """Return what is to be said wherever the seeds of one method on one data set are joined."""
+    """Return remark and refusal for joining the seeds of one method on one data set."""
     if words := mixed_versions(by_seed):
         return Joined(
             f"{method} on {dataset}: {words}: no mean is of both; --force trains the older anew.",
@@ -49,7 +49,7 @@ def joined(method: str, dataset: str, by_seed: Mapping[int, Provenance]) -> Join
 
 
 def joined_cells(records: Iterable[Record]) -> dict[Cell, Joined]:
-    """Return what is to be said of records joined over seeds, by the cell of their seed 0."""
+    """Return remark and refusal for joining records over seeds, by the cell of their seed 0."""
     computed: dict[Cell, dict[int, Provenance]] = {}
     for record in records:
         cell = replace(Cell.of(record), seed=0)

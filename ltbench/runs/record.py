@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,10 +11,11 @@ from ltbench.evaluation.scores import Model, Scores
 
 __all__ = [
     "SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "FirstStage", "Model", "Record",
-    "Scores",
+    "Scores", "by_setting",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
+TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 
 class Data(Model):
@@ -131,3 +133,12 @@ def fingerprint_of(resolved: dict[str, Any]) -> str:
     """Return 16 hexadecimal digits of the SHA-256 over a canonical JSON of `resolved`."""
     text = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def by_setting(records: Iterable[Record]) -> dict[tuple[str, str, str], dict[str, list[Record]]]:
+    """Group records by data set, network and protocol, then by method, in order of appearance."""
+    found: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+    for record in records:
+        methods = found.setdefault((record.dataset, record.network, record.protocol), {})
+        methods.setdefault(record.method, []).append(record)
+    return found

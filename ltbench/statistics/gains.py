@@ -52,7 +52,7 @@ class Gain:
         return shift * self.deviation / math.sqrt(self.n)
 
     def superiority(self) -> tuple[float, float, float] | None:
-        """Return how likely a seed of the one beats the same seed of the other, and its interval.
+        """Return P(a seed of one beats the same seed of the other) and its interval.
 
         Of normal gains it is Phi(mean / deviation); the interval inverts the noncentral t.
         """

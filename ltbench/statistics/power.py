@@ -30,7 +30,7 @@ def chance(
     deviation: float,
     family: int,
 ) -> float:
-    """Return how likely a reported value is decided at n seeds, given the scores there are."""
+    """Return the probability that a reported value is decided at n seeds, given the scores."""
     if n < LEAST:
         return 0.0
     have = len(scores)
@@ -44,7 +44,7 @@ def chance(
 
 @cache
 def chance_to_hold(deviation: float, tolerance: float, n: int, family: int) -> float:
-    """Return how often a reported value holds at n seeds where the paper's mean is ours.
+    """Return the probability of `holds` at n seeds where the paper's mean is ours.
 
     It is one draw, our mean that of n; the deviation that the interval is made of is itself drawn.
     """

@@ -92,7 +92,7 @@ class Evidence:
         return self.tolerance + shift * spread
 
     def chance(self, n: int, alpha: float = ALPHA) -> float:
-        """Return how likely it is decided at n seeds, these and new ones, n above those there are.
+        """Return the probability that n seeds decide it, these and new ones, n above today's.
 
         The deviation is taken to stay what it is; every method of its column gets as many seeds.
         """
@@ -114,7 +114,7 @@ class Evidence:
         return differs + max(0.0, below(high) - below(low))
 
     def enough(self, alpha: float = ALPHA) -> int | None:
-        """Return how many seeds decide it as likely as not; None where a hundred do not."""
+        """Return the least n that decides it with probability 1/2; None where a hundred do not."""
         sizes = range(self.n + 1, MOST + 1)
         index = bisect_left(sizes, LIKELY, key=lambda n: self.chance(n, alpha))
         return sizes[index] if index < len(sizes) else None

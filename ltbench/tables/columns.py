@@ -32,7 +32,7 @@ def judged_rows(table: Table, resolved: ResolvedColumn) -> list[Row]:
 def read_column(
     reader: Reader, table: Table, resolved: ResolvedColumn, rows: Sequence[Row]
 ) -> "ColumnScores":
-    """Return what the records say of rows on the seeds that the table names."""
+    """Return the reproduced estimates of rows, from records of the seeds that the table names."""
     wanted = table.definition.seeds
     found: dict[str, Scores] = {}
     for row in rows:
@@ -85,12 +85,12 @@ class ColumnScores:
         return value(reported, scores, self.tolerance, self.wanted, self.deviation(method))
 
     def differences(self, method: str, base: str) -> Scores:
-        """Return what a method has over another on each seed that both have."""
+        """Return the difference of two methods on each seed that both have."""
         ours, theirs = self.scores.get(method, {}), self.scores.get(base, {})
         return {seed: score - theirs[seed] for seed, score in ours.items() if seed in theirs}
 
     def gain(self, method: str, base: str) -> Gain | None:
-        """Return what a method has over another on the seeds that both have.
+        """Return the paired difference of two methods over the seeds that both have.
 
         Where the methods share one deviation and both have all seeds, it is analysed by blocks:
         what is left of a score beyond its method and its seed is measured on all methods that have

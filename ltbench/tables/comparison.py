@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from ltbench.runs.record import Record
+from ltbench.runs.record import Record, by_setting
 from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
 from ltbench.tables.relative_cost import relative_cost, timing_of
 
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def caption(self) -> str:
-        """Return what the columns are, and why there are no differences where there are none."""
+        """Return the caption: what the columns hold, and why there are no differences if so."""
         lacking = f"; no difference and no cost, for {self.reference} has no record"
         return CAPTION + (lacking if self.reference else "")
 
@@ -50,11 +50,7 @@ def compare(records: Iterable[Record], reference: str | None = None) -> list[Com
 
     With the first method of each, or with `reference` and nothing else where that is given.
     """
-    by_setting: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
-    for record in records:
-        methods = by_setting.setdefault((record.dataset, record.network, record.protocol), {})
-        methods.setdefault(record.method, []).append(record)
-    return [_comparison(*key, methods, reference) for key, methods in by_setting.items()]
+    return [_comparison(*key, methods, reference) for key, methods in by_setting(records).items()]
 
 
 HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")

@@ -123,7 +123,7 @@ def _gains(grid: Grid, found: ColumnScores) -> dict[str, RowGain]:
 
 
 def _spread(grid: Grid, row: Row, resolved: ResolvedColumn, reader: Reader) -> Spread | None:
-    """Return what subsets and runs add to a cell's spread, where both were varied."""
+    """Return a cell's deviations between subsets and between runs, where both vary."""
     cells = resolved.cells(row, [0])
     if not cells:
         return None

@@ -88,7 +88,7 @@ class Grid:
 
     @property
     def caption(self) -> str:
-        """Return how the reproduced values came about."""
+        """Return the caption's sentence on protocol, seeds and epoch of the reproduced values."""
         names = list(dict.fromkeys(each.protocol for each in self.columns if not each.exact))
         warning = (
             f" Proxy: protocol {', '.join(names)} can neither confirm nor contradict the paper."

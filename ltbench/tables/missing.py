@@ -69,7 +69,7 @@ def not_here(specifications: Iterable[str], methods: Collection[str]) -> str:
 
 
 def coverage(table: Table, methods: Collection[str]) -> list[Coverage]:
-    """Return what each row needs, given the methods that this version has."""
+    """Return for each row whether it runs, and why not, given the methods that this version has."""
     return [_row(row, table, methods) for row in table.definition.rows]
 
 

@@ -28,7 +28,7 @@ class Ranking:
 
     @property
     def caption(self) -> str:
-        """Return how the ranks came about and when they differ."""
+        """Return the caption: data sets, Friedman's test and the critical difference."""
         ranks = self.ranks
         return (
             f"Mean rank over {ranks.datasets} data sets by mean top-1 of the last epoch, protocol "

@@ -110,7 +110,7 @@ class OtherRule(Rule):
 
 @dataclass
 class Quiet(Method):
-    """A modifier that only keeps books."""
+    """A modifier that only counts its steps."""
 
     def after_step(self, step):
         self.state["steps"] = self.state.get("steps", 0) + 1

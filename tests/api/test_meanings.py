@@ -39,6 +39,7 @@ def test_a_composition_has_its_parts_and_the_first_comment_stands():
     said = meanings(named)
     assert said["strength"] == meanings(parts("gkp")[0])["strength"]
     assert said["cap"] == meanings(parts("gsa")[0])["cap"]
+    assert said["scale"] == meanings(parts("gsa")[0])["scale"]  # which owns it, not bcl's
     both = meanings(build("bcl+rebalance"))
     assert both["tau"] == meanings(build("bcl"))["tau"] != meanings(parts("rebalance")[0])["tau"]
 

@@ -75,13 +75,14 @@ USAGE = [
     (words(device="quantum"), "no device 'quantum' here ("),
     (words(device="cuda:99"), "no device 'cuda:99' here ("),
     (words(device="meta"), "no device 'meta' here"),
+    (words(device="mps"), "ltbench does not train on Apple's GPUs (mps) yet; use --device cpu."),
     # method files
     (words(load="absent.py"), "--load absent.py: give an existing Python file"),
     (words(load="."), "--load .: give an existing Python file"),
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
     (["list", "--load", "absent.py"], "--load absent.py: give an existing Python file"),
-    (["show", "cee"], "unknown method 'cee'; did you mean ce?"),
+    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
     (["show", "posthoc_logit_adjustment(taw=1)"], "unknown parameter of posthoc_logit_adjustment"),
@@ -191,6 +192,7 @@ def test_missing_data_is_named_with_the_folder_and_the_ways_to_get_it(ltbench, r
     answer = ltbench("data", "check", name, "--data-root", "nowhere")
     assert answer.code == 1
     assert answer.err.startswith(f"FAIL  {name} is missing under nowhere")
+    assert "download=True" not in answer.err  # torchvision's advice to its own callers
     assert answer.err.count("\n") == 1
     assert not [path for path in home.rglob("*") if path.is_file()]
 
@@ -212,7 +214,7 @@ def test_the_folder_of_data_is_the_option_then_the_variable_then_data(ltbench, m
     def under(*words):
         return ltbench("data", "check", "cifar10_lt", *words).err
 
-    assert "under data (" in under()
+    assert "under data (there is no " in under()
     monkeypatch.setenv("LTBENCH_DATA", "elsewhere")
     assert "under elsewhere (" in under()
     assert "under mine (" in under("--data-root", "mine")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -105,6 +106,45 @@ def test_show_takes_a_name_for_a_composition_apart(ltbench):
     assert [part["name"] for part in facts["parts"]] == ["gkp_gsa", "bcl", "gkp", "gsa"]
 
 
+def test_show_has_one_table_of_parameters_with_what_each_means(ltbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = ltbench("show", "gkp_gsa").out
+    lines = text.splitlines()
+    for name in ("groups", "alpha", "cap"):
+        assert sum(line.startswith(f"{name}  ") for line in lines) == 1
+    assert len([line for line in lines if line.startswith("parameter ")]) == 1
+    assert "Z of Eq. 13" in " ".join(text.split())
+    assert max(map(len, lines)) <= 80
+    deviations = [line for line in lines if line.startswith("Deviation: ")]
+    assert len(deviations) == len(set(deviations))
+    facts = strict(ltbench("show", "ldam_drw+sam(rho=0.8)", "--json").out)
+    assert all(each["meaning"] for part in facts["parts"] for each in part["parameters"])
+    text = ltbench("show", "ldam_drw+sam(rho=0.8)").out
+    (line,) = (line for line in text.splitlines() if line.startswith("sam.rho"))
+    assert line.split()[1:3] == ["0.8", "0.05"]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_lists_have_a_line_each_within_the_terminal(ltbench, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    methods = strict(ltbench("list", "methods", "--json").out)
+    lines = ltbench("list", "methods").out.splitlines()
+    assert len([line for line in lines if line.strip()]) == len(methods) + 2
+    assert max(map(len, lines)) <= width
+    paper = next(row["paper"] for row in methods if row["name"] == "gkp_gsa")
+    assert paper not in " ".join(" ".join(lines).split())
+    assert paper in " ".join(ltbench("list", "methods", "--long").out.split())
+
+
+def test_columns_that_do_not_fit_go_by_priority_and_are_named(ltbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = ltbench("list", "datasets").out
+    assert "fashion_mnist_lt" in text
+    assert "No room for source, head; a wider terminal and --json have them." in text
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "No room" not in ltbench("list", "datasets").out
+
+
 @pytest.mark.parametrize("name", ["gsa@release", "gkp_gsa@release"])
 def test_show_lists_the_deviations_of_a_variant_not_of_its_class(ltbench, name):
     facts = strict(ltbench("show", name, "--json").out)
@@ -159,9 +199,34 @@ def test_data_check_prints_what_would_be_trained_on(ltbench, home):
 def test_doctor_says_that_this_machine_is_in_order_and_writes_nothing(ltbench, home):
     answer = ltbench("doctor", "--results", "not/yet")
     assert answer.code == 0, answer
-    for part in ("Python", "torch", "torchvision", "results folder", "device", "data folder"):
+    for part in ("Python", "torch", "torchvision", "results folder", "device", "data folder",
+                 "free for results", "cores"):  # fmt: skip
         assert part in answer.out
     assert not list(home.iterdir())
+
+
+def test_data_check_without_names_fails_for_no_set_that_nobody_asked_for(ltbench):
+    answer = ltbench("data", "check", "--data-root", "nowhere")
+    assert answer.code == 0
+    assert answer.err == ""
+    assert "--  cifar10_lt is not here; `ltbench data prepare cifar10_lt` brings it" in answer.out
+    assert "ok  digits_lt" in answer.out
+    asked = ltbench("data", "check", "cifar10_lt", "--data-root", "nowhere")
+    assert asked.code == 1
+    assert "download=True" not in asked.err
+
+
+def test_doctor_names_every_gpu_with_its_memory(ltbench, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties",
+        lambda index: SimpleNamespace(name=f"GPU {index}", total_memory=80 * 10**9),
+    )  # fmt: skip
+    out = ltbench("doctor").out
+    assert "ok  cuda:0: GPU 0, 80.0 GB" in out
+    assert "ok  cuda:1: GPU 1, 80.0 GB" in out
 
 
 def test_doctor_names_a_torchvision_that_does_not_fit(ltbench, monkeypatch):
@@ -206,8 +271,33 @@ def test_check_says_an_error_once_with_file_and_line_and_debug_shows_the_traceba
     assert answer.code == 1
     assert answer.out.count("'Task' object has no attribute 'counts'") == 1
     assert re.search(r"AttributeError: .*'counts' \(mine\.py, line \d+\)", answer.out)
-    assert answer.out.count(": the same") >= 3
+    assert answer.out.count(": the same as ") >= 3
     debugged = ltbench("check", path, "--debug")
     assert debugged.code == 1
     assert "self.task.counts" in debugged.err
     assert "Traceback" in debugged.err
+
+
+def test_status_of_many_methods_has_a_row_a_data_set_and_long_a_row_each(
+    ltbench, monkeypatch, store, make_record, capsys
+):
+    from ltbench.cli.inspect import status
+
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"sam(rho={number})" for number in range(1, 23)]
+    for name in names[:20]:
+        store.write(make_record(name, 0, 50.0))
+    status(store.root)
+    text = capsys.readouterr().out
+    assert sum(line.startswith("sam(rho=") for line in text.splitlines()) == 20
+    for name in names[20:]:
+        store.write(make_record(name, 0, 50.0))
+    status(store.root)
+    text = capsys.readouterr().out
+    assert "sam(rho=" not in text
+    assert "22 methods in all: --long shows each." in text
+    assert len(text.splitlines()) < 8
+    status(store.root, long=True)
+    text = capsys.readouterr().out
+    assert sum(line.startswith("sam(rho=") for line in text.splitlines()) == 22
+    assert max(map(len, text.splitlines())) <= 80

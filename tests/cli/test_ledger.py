@@ -49,3 +49,12 @@ def test_ranks_without_records_are_refused_in_words(tmp_path):
     done = run("--ranks", "fast", cwd=tmp_path)
     assert done.returncode == 1
     assert "ranks need 3 methods" in done.stderr
+
+
+def test_claims_that_were_not_run_are_counted_not_listed(ltbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    claims = json.loads(ltbench("ledger", "--format", "json").out)["claims"]
+    text = ltbench("ledger").out
+    assert f"{len(claims)} claims without runs of both methods" in text
+    assert "proxy" not in text.splitlines()[1]  # a column that would be empty
+    assert claims[0]["row"][:30] not in text

@@ -43,7 +43,8 @@ def test_what_is_misspelt_is_said_without_torch(tmp_path, changes, words):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("LDAM_DRW", "unknown method 'LDAM_DRW'; did you mean ldam_drw?"),
+        ("LDAM_DRW", "unknown method or data set 'LDAM_DRW'; did you mean ldam_drw?"),
+        ("digits", "unknown method or data set 'digits'; did you mean digits_lt?"),
         ("ldam_drw+sma", "unknown method 'sma'; did you mean swa or sam or gsa?"),
         ("gkp_gsa@relaese", "unknown variant of gkp_gsa 'relaese'; did you mean release?"),
         ("sam(rho=-1)", "sam(rho=-1) is not allowed: rho must be at least 0."),

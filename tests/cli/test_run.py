@@ -294,6 +294,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
         assert weights.equal(two["network"][name])
 
 
+@pytest.mark.slow
 def test_a_notice_to_end_before_training_begins_is_one_sentence_too(start, home, method_file):
     body = """
     def losses(self, outputs, batch, clock):

@@ -494,7 +494,7 @@ class BoundModifier(Bound):
     """The same, as a modifier."""
 
     def after_step(self, step):
-        """Keep no books, but count as a modifier."""
+        """Do nothing; a hook makes it a modifier."""
 
 
 @dataclass

@@ -557,6 +557,18 @@ def test_a_file_that_unpacks_to_more_than_a_record_can_have_is_refused(ours, bun
     assert "has more than 1 MiB" in refused.reason
 
 
+def test_a_bundle_that_was_zipped_again_with_its_folders_merges(ours, bundle, tmp_path):
+    again = tmp_path / "again.zip"
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(tmp_path / "out")
+    with zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((tmp_path / "out").rglob("*")):  # folders too, as programs do
+            archive.write(path, path.relative_to(tmp_path / "out"))
+    found = list(merge(read_source(again), ours))
+    assert set(words(found)) == {"added"}
+    assert len(found) == len(list(ours.records())) > 0
+
+
 def test_a_bundle_that_was_zipped_again_is_told_to_be_merged_unpacked(tmp_path):
     path = tmp_path / "again.zip"
     with zipfile.ZipFile(path, "w") as archive:

@@ -281,6 +281,7 @@ def test_refused_parameters(parameters):
         build(f"bcl({parameters})")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("specification", ["bcl+sam", "bcl+posthoc_logit_adjustment"])
 def test_conformance(specification):
     assert conformance.check(specification) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from ltbench.methods import cc_sam as classwise
+from ltbench.methods import cc_sam
 
 from ltbench import Batch, Clock, Method, Recipe, Step, Task, build, describe
 from ltbench.api.perturb import Segments, evaluate_at, norm
@@ -41,7 +41,7 @@ def made(parameters="", counts=COUNTS, training=True):
 
 
 def radius_of(method):
-    return classwise.Radius(method.s, method.cap, method.task.class_counts)
+    return cc_sam.Radius(method.s, method.cap, method.task.class_counts)
 
 
 def batch_of(targets=TARGETS):
@@ -136,13 +136,13 @@ def test_the_head_form_in_single_precision():
 
 def spied(monkeypatch):
     """Collect the class gradients that the full form finds."""
-    gradients, scaled = [], classwise.scaled
+    gradients, scaled = [], cc_sam.scaled
 
     def spy(gradient, radius):
         gradients.append(gradient)
         return scaled(gradient, radius)
 
-    monkeypatch.setattr(classwise, "scaled", spy)
+    monkeypatch.setattr(cc_sam, "scaled", spy)
     return gradients
 
 
@@ -180,7 +180,7 @@ def test_the_head_form_is_the_segmented_one_on_the_head():
     step = Step(method, network, batch, CLOCK)
     outputs = step.forward()
     losses = step.losses(outputs)
-    moved = classwise.class_logits(step, outputs, losses, radius_of(method))
+    moved = cc_sam.class_logits(step, outputs, losses, radius_of(method))
     head = {
         "classifier.weight": network.classifier.weight,
         "classifier.bias": network.classifier.bias,
@@ -281,11 +281,9 @@ def test_a_small_radius_ascends(form):
     losses = step.losses(outputs)
     if form == "full":
         _, gradients = owned_gradients(step, step.batch.targets)
-        logits = step.forward(classwise.class_segments(step, gradients, radius_of(method)))[
-            "logits"
-        ]
+        logits = step.forward(cc_sam.class_segments(step, gradients, radius_of(method)))["logits"]
     else:
-        logits = classwise.class_logits(step, outputs, losses, radius_of(method))
+        logits = cc_sam.class_logits(step, outputs, losses, radius_of(method))
     rises = F.cross_entropy(logits, step.batch.targets, reduction="none") - losses
     means = [rises[step.batch.targets == c].mean() for c in range(len(COUNTS))]
     assert min(means) > 0
@@ -326,7 +324,7 @@ def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, mo
 
     As printed, at s = 1, a class would go 5 % of the weights' norm and more.
     """
-    seen, of = [], classwise.Radius.of
+    seen, of = [], cc_sam.Radius.of
 
     def watched(self, weights, gradients, classes):
         lengths = of(self, weights, gradients, classes)
@@ -339,7 +337,7 @@ def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, mo
             seen.append((found / theta, length(0.002, size, theta, gradient, count) / theta))
         return lengths
 
-    monkeypatch.setattr(classwise.Radius, "of", watched)
+    monkeypatch.setattr(cc_sam.Radius, "of", watched)
     info = CATALOG["digits_lt"]
     recipe = protocol_of("fast(epochs=2)", info).recipe()
     settings = Settings(info, "resnet8", recipe, "float32", 2, 0, torch.device("cpu"))
@@ -563,6 +561,7 @@ def test_parameters_that_make_no_sense(parameters, word):
         build(f"cc_sam({parameters})")
 
 
+@pytest.mark.slow
 def test_conformance_of_the_head_only_form():
     assert conformance.check("cc_sam(perturbed='head')") == []
 

@@ -101,6 +101,7 @@ def test_the_classifier_starts_anew_and_takes_the_steps_of_a_linear_softmax():
     torch.testing.assert_close(work.network.classifier.bias.detach(), bias, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("specification", ["crt+sam", "crt(moving=False)"])
 def test_conformance(specification):
     assert conformance.check(specification) == []

@@ -266,6 +266,7 @@ def test_curves_are_the_mean_levels_of_the_shot_groups():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "specification", ["ce+cuda", "bcl+cuda", "balanced_softmax+cuda", "crt+cuda", "bbn+cuda+drw"]
 )

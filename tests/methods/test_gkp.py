@@ -304,6 +304,7 @@ def test_anchors_are_renewed_with_the_groups_and_then_stay():
     assert {"gkp_penalty", "gkp_stiffest"} <= work.progress.curves[-1].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "specification", ["balanced_softmax+gkp", "ldam_drw+gkp", f"ce+sam+{FAST}"]
 )
@@ -347,8 +348,8 @@ def test_the_penalty_acts_on_real_images_and_leaves_the_loss_the_lead(base):
     """Its gradient is 5 to 100 % of the rest's in every epoch with anchors."""
     info = CATALOG["digits_lt"]
     settings = Settings(
-        info, "resnet8", protocol_of("fast(epochs=5)", info).recipe(), "float32", 5, 0,
-        torch.device("cpu"),
+        info, "resnet8", replace(protocol_of("fast(epochs=5)", info).recipe(), warmup_epochs=5),
+        "float32", 5, 0, torch.device("cpu"),
     )  # fmt: skip
     work = Training(build(f"{base}+gkp"), load(dataset("digits_lt"), Path("data")), settings)
     work.run(lambda report: None)

@@ -460,6 +460,7 @@ def test_on_real_images_displacements_have_the_lengths_published_for_sam(base):
             assert row[f"gsa{group}_capped"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "specification",
     [

@@ -65,5 +65,6 @@ def test_its_parameters_are_the_margin_and_the_scale():
         build("ldam(scale=0)")
 
 
+@pytest.mark.slow
 def test_it_holds_to_the_protocol():
     assert check("ldam") == []

@@ -69,5 +69,6 @@ def test_the_second_stage_trains_the_scales_alone(specification, moves):
     assert not torch.equal(after["classifier.scale"], torch.ones(CLASSES))
 
 
+@pytest.mark.slow
 def test_conformance():
     assert conformance.check("lws(moving=False)") == []

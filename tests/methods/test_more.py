@@ -348,6 +348,7 @@ def test_refusals():
         add_low_rank(nn.Sequential(nn.Linear(2, 2)), 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "specification",
     ["more", "more(amplitude=0.0)", "more(per_logit=True)", "logit_adjustment+more",

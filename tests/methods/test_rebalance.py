@@ -72,6 +72,7 @@ def test_it_is_post_hoc_and_says_that_it_is_transductive():
     assert any("transductive" in line for line in method.parts[1].deviations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("specification", ["ce+rebalance", "gala+rebalance"])
 def test_conformance(specification):
     assert conformance.check(specification) == []

@@ -89,6 +89,7 @@ def test_a_head_that_is_not_linear_is_refused():
         finalised(build("ldam_drw+tau_norm"), work.network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("specification", ["crt+tau_norm", "ce+sam+tau_norm(tau=0.7)"])
 def test_conformance(specification):
     assert conformance.check(specification) == []

@@ -150,7 +150,7 @@ def test_a_first_stage_at_hand_gives_the_bits_of_one_trained_anew(workspace, job
 
 
 def test_modifiers_take_their_state_along(workspace, jobs, lasting):
-    """GKP's anchors are books of the first stage; the second run finds them as they were."""
+    """GKP's anchors are state of the first stage; the second run finds them as they were."""
     plain, two_stage = jobs("ce+gkp", "crt+gkp")
     run_job(plain, workspace, quiet)
     (record,) = run_job(two_stage, workspace, quiet)

@@ -195,7 +195,8 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
     }  # fmt: skip
     known = Protocol.model_fields.items()
     assert {name: f.default for name, f in known if not f.is_required()} == {
-        "warmup_epochs": 5, "schedule": "step", "decay": 0.01, "precision": "bfloat16",
+        "warmup_epochs": 5, "schedule": "step", "milestones": "0.8,0.9", "decay": 0.01,
+        "momentum": 0.9, "nesterov": False, "drop_last": False, "precision": "bfloat16",
         "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0,
     }  # fmt: skip
 

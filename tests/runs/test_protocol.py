@@ -1,14 +1,16 @@
 """Protocols: canonical names, refusals in words, and no field that a text could break."""
 
+import dataclasses
 from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ltbench.api.recipe import Recipe
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import UsageError
-from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
+from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of, shortened
 
 DIGITS, CIFAR = CATALOG["digits_lt"], CATALOG["cifar100_lt"]
 FIELDS = sorted(set(Protocol.model_fields) - {"specification"})
@@ -18,7 +20,7 @@ LITERALS = (
     | st.integers()
     | st.integers(-(10**500), 10**500)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from(["step", "cosine", "float32", "bfloat16", "", "x"])
+    | st.sampled_from(["step", "cosine", "float32", "bfloat16", "", "x", "0.5, 0.75"])
 ).map(repr)
 
 
@@ -45,6 +47,10 @@ def test_every_data_set_has_its_default_protocol(name):
         ("fast(weight_decay=0)", "fast(weight_decay=0.0)"),
         ("fast(schedule='cosine')", "fast(schedule='cosine')"),
         ("fast(validation=2)", "fast(validation=2)"),
+        ("fast(milestones='0.60, 0.8')", "fast(milestones='0.6,0.8')"),
+        ("fast(milestones='0.8,0.90', momentum=0.9)", "fast"),
+        ("fast(nesterov=True, momentum=0)", "fast(momentum=0.0, nesterov=True)"),
+        ("fast(epochs=3, warmup_epochs=0)", "fast(epochs=3)"),
     ],
 )
 def test_a_canonical_protocol_names_just_what_differs_in_one_order(text, canonical):
@@ -62,6 +68,30 @@ def test_a_changed_field_is_another_protocol_that_confirms_no_paper():
     assert changed.name == "paper"
     assert changed.epochs == changed.recipe().epochs == 199
     assert not protocol_of("fast", CIFAR).exact
+
+
+def test_every_field_of_a_recipe_is_a_protocols():
+    changed = {
+        "epochs": 7, "batch_size": 16, "learning_rate": 0.2, "weight_decay": 0.1,
+        "momentum": 0.5, "nesterov": True, "warmup_epochs": 3, "schedule": "cosine",
+        "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True,
+    }  # fmt: skip
+    assert changed.keys() == {field.name for field in dataclasses.fields(Recipe)}
+    text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+    recipe = protocol_of(f"fast({text})", DIGITS).recipe()
+    assert dataclasses.asdict(recipe) == changed | {"milestones": (0.25, 0.5, 0.75)}
+
+
+def test_a_warm_up_that_would_be_the_whole_training_is_shortened_and_said():
+    short = protocol_of("fast(epochs=5)", DIGITS)
+    assert (short.warmup_epochs, short.recipe().warmup_epochs) == (1, 1)
+    assert short.recipe().learning_rate_at(1) == short.learning_rate
+    assert shortened(short, DIGITS) == (
+        "protocol fast(epochs=5): its usual warm-up of 5 epochs would be all of it, so it is 1; "
+        "warmup_epochs=… sets another"
+    )
+    assert protocol_of("fast(epochs=6)", DIGITS).warmup_epochs == 5
+    assert shortened(protocol_of("fast(epochs=6)", DIGITS), DIGITS) == ""
 
 
 def test_the_validation_option_is_the_protocols_field():
@@ -94,6 +124,11 @@ def test_the_validation_option_is_the_protocols_field():
         ("fast(subset_seed=4294967296)", "subset_seed = 4294967296 is not allowed"),
         ("fast(precision='float16')", "precision = 'float16' is not allowed"),
         ("fast(schedule='line')", "schedule = 'line' is not allowed"),
+        ("fast(milestones='0.8,0.6')", "milestones = '0.8,0.6' is not allowed (give rising shares"),
+        ("fast(milestones='')", "give rising shares of the epochs, such as '0.6,0.8'"),
+        ("fast(milestones='0.5,1.5')", "give rising shares"),
+        ("fast(momentum=1)", "momentum = 1.0 is not allowed"),
+        ("fast(epochs=10, warmup_epochs=10)", "leaves none of epochs=10 at the full rate"),
         (" ", "cannot read ' '"),
     ],
 )

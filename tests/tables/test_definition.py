@@ -280,20 +280,21 @@ def test_any_structure_loads_or_is_explained(scratch, structure):
 def test_any_change_of_a_table_loads_or_is_explained(scratch, data):
     table = copy.deepcopy(VALID)
     del table["reported"]
-    key = table
+    branch = table
     while True:
-        keys = list(key) if isinstance(key, dict) else list(range(len(key)))
+        keys = list(branch) if isinstance(branch, dict) else list(range(len(branch)))
         key = data.draw(st.sampled_from(keys))
-        if not isinstance(key[key], dict | list) or not key[key] or data.draw(st.booleans()):
+        inner = branch[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
             break
-        key = key[key]
+        branch = inner
     change = data.draw(st.sampled_from(["replace", "remove", "add"]))
     if change == "remove":
-        del key[key]
-    elif change == "replace" or isinstance(key, list):
-        key[key] = data.draw(_STRUCTURES)
+        del branch[key]
+    elif change == "replace" or isinstance(branch, list):
+        branch[key] = data.draw(_STRUCTURES)
     else:
-        key[data.draw(_WORDS | st.text(max_size=5))] = data.draw(_STRUCTURES)
+        branch[data.draw(_WORDS | st.text(max_size=5))] = data.draw(_STRUCTURES)
     _must_load_or_explain(scratch, yaml.safe_dump(table, allow_unicode=True).encode())
 
 

@@ -8,6 +8,7 @@ from devices import DEVICES
 
 from ltbench.api import registry
 from ltbench.api.registry import find, load_file, names, role
+from ltbench.errors import LtbenchError
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training
 
@@ -91,10 +92,12 @@ def test_a_method_of_ours_holds_to_the_protocol(specification, device):
         DEVICE.reset(token)
 
 
+@pytest.mark.slow
 def test_the_file_that_the_broken_ones_are_made_from_holds_to_the_protocol(load):
     assert check(load()) == []
 
 
+@pytest.mark.slow
 def test_a_method_with_everything_allowed_holds_to_the_protocol(load):
     """State in both bookkeeping hooks, a penalty, two views, noise of the clock, two stages."""
     body = """
@@ -182,6 +185,16 @@ BROKEN = {
         """
         def losses(self, outputs, batch, clock):
             return super().losses(outputs, batch, clock) * torch.rand(len(batch.targets))
+        """,
+        "losses draws random numbers of its own, as dropout does, so two calls differ; "
+        "draw from clock.generator, or in forward",
+    ),
+    "losses that differ by the time": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().losses(outputs, batch, clock) + self.calls
         """,
         "two calls of losses on the same outputs differ",
     ),
@@ -339,7 +352,7 @@ BROKEN = {
         def predict(self, network, images):
             return super().predict(network, images).mean(0, keepdim=True)
         """,
-        "logits have shape (1, 6), not [N, C]",
+        "predict returned logits of shape [1, 6]; it must be [N, C], here [48, 6]",
     ),
     "a class too many": (
         "prediction",
@@ -347,7 +360,7 @@ BROKEN = {
         def adjust_logits(self, logits):
             return F.pad(logits, (0, 1))
         """,
-        "logits have shape (48, 7), not [N, C]",
+        "predict returned logits of shape [48, 7]; it must be [N, C], here [48, 6]",
     ),
     "logits without bound": (
         "prediction",
@@ -456,7 +469,7 @@ BROKEN = {
             return logits
 
         def losses(self, outputs, batch, clock):
-            prior = self.state.get("prior", torch.ones(6))
+            prior = self.state.get("prior", torch.ones(self.task.num_classes))
             return F.cross_entropy(outputs["logits"] + prior, batch.targets, reduction="none")
         """,
         "the test set changes what is trained",
@@ -485,7 +498,7 @@ BROKEN = {
 @pytest.mark.parametrize(("rule", "body", "sentence"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_method_is_caught_with_a_sentence(load, rule, body, sentence):
     specification = load(body)
-    with pytest.raises(BrokenRuleError) as caught:
+    with pytest.raises((BrokenRuleError, LtbenchError)) as caught:
         VERIFY[rule](specification)
     message = str(caught.value)
     assert sentence in message
@@ -511,6 +524,7 @@ def test_a_class_without_docstring_is_caught(load, decorator):
         VERIFY["specification"](load(text=text))
 
 
+@pytest.mark.slow
 def test_a_parameter_without_default_is_caught(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE + "    width: float\n")
@@ -523,6 +537,7 @@ def test_a_parameter_without_default_is_caught(tmp_path):
 # the checks themselves
 
 
+@pytest.mark.slow
 def test_what_is_not_repeatable_is_not_called_a_breach_of_the_test_set(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -535,6 +550,7 @@ def test_what_is_not_repeatable_is_not_called_a_breach_of_the_test_set(load):
     assert any(problem.startswith("repetition: two runs of one seed") for problem in problems)
 
 
+@pytest.mark.slow
 def test_dropout_and_global_noise_hold_to_the_protocol(load):
     body = """
     def forward(self, network, batch, clock):
@@ -545,6 +561,7 @@ def test_dropout_and_global_noise_hold_to_the_protocol(load):
     assert problems == []
 
 
+@pytest.mark.slow
 def test_problems_name_the_rule_and_what_is_wrong_with_it(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -554,6 +571,7 @@ def test_problems_name_the_rule_and_what_is_wrong_with_it(load):
     assert "losses: losses have shape (), not [B]" in problems
 
 
+@pytest.mark.slow
 def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
     body = """
     def losses(self, outputs, batch, clock):
@@ -564,6 +582,7 @@ def test_an_error_inside_a_method_is_a_problem_with_its_kind(load):
     assert {problem.partition(": ")[0] for problem in problems} <= set(VERIFY)
 
 
+@pytest.mark.slow
 def test_a_specification_that_does_not_build_breaks_every_rule():
     problems = check("no_such_method")
     assert len(problems) == len(RULES)

@@ -23,20 +23,26 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
     if run:
         console.print("", Text("Cells with records", style="bold"), _cells(run), sep="\n")
     console.print("", Text("Claims about gains, paired by seed", style="bold"), sep="\n")
-    console.print(_claims(ledger.claims))
+    told = [line for line in ledger.claims if line.reproduced is not None]
+    if told:
+        console.print(_claims(told))
+    if silent := claims - len(told):
+        console.print(f"{silent} claims without runs of both methods: --format csv names them.")
     console.print("", Text(CAPTION, style="dim"), sep="\n")
     console.print("Missing cells and the commands that fill them: ltbench table NAME.")
 
 
 def _summary(ledger: Ledger) -> Table:
-    table = _table("paper", "table", "reported", *WORDS, left=2)
     lines_of: dict[tuple[str, str], list[LedgerRow]] = {}
     for line in ledger.cells:
         lines_of.setdefault((line.paper, line.table), []).append(line)
     lines_of |= {("all", "claims"): list(ledger.claims)}
+    every = Counter(line.verdict.word for line in (*ledger.cells, *ledger.claims))
+    words = [word for word in WORDS if every[word]]
+    table = _table("paper", "table", "reported", *words, left=2)
     for (paper, name), lines in lines_of.items():
         counts = Counter(line.verdict.word for line in lines)
-        shown = [str(counts[word]) if counts[word] else "" for word in WORDS]
+        shown = [str(counts[word]) if counts[word] else "" for word in words]
         table.add_row(Text(paper), Text(name), str(len(lines)), *shown)
     return table
 
@@ -69,7 +75,7 @@ def _verdict(line: LedgerRow) -> Text:
 
 
 def _table(*headers: str, left: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for index, header in enumerate(headers):
         text = index < left or header == "verdict"
         table.add_column(header, justify="left" if text else "right", overflow="fold")

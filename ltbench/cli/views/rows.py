@@ -1,9 +1,11 @@
 """What commands share: rows as a table, formats of them, methods and data sets from files."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -59,14 +61,57 @@ def size(count: int) -> str:
     return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
 
 
-def print_rows(rows: list[Row], title: str | None = None) -> None:
-    """Print rows as a table, one column a key."""
+def print_rows(
+    rows: list[Row],
+    title: str | None = None,
+    *,
+    wrap: str | None = None,
+    cut: str | None = None,
+    leave_out: Sequence[str] = (),
+) -> None:
+    """Print rows as a table, one column a key, within the terminal's width.
+
+    The text of column `wrap` is broken between words, that of `cut` ends where the line does.
+    Where the others do not fit, columns of `leave_out` go, the first first, and that is said.
+    """
     if not rows:
         raise UsageError("there is nothing to show here.")
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    console = Console(highlight=False, markup=False)
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    widths = {column: _width(rows, column) for column in columns}
+    flowing = wrap or cut
+    least = widths | ({flowing: min(widths[flowing], LEAST)} if flowing in widths else {})
+    gone = []
+    for column in leave_out:
+        if column in least and sum(least.values()) + _GAP * (len(least) - 1) > console.width:
+            gone.append(column)
+            del least[column]
+    if flowing in least:
+        others = sum(width + _GAP for column, width in least.items() if column != flowing)
+        least[flowing] = max(min(widths[flowing], console.width - others), least[flowing])
+    narrow = sum(least.values()) + _GAP * (len(least) - 1) > console.width
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.padding = (0, _GAP, 0, 0)
+    for column, width in least.items():
+        is_cut = column == cut and not narrow
+        table.add_column(
+            column, width=None if narrow else width, no_wrap=is_cut,
+            overflow="ellipsis" if is_cut else "fold",
+        )  # fmt: skip
     for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    Console(highlight=False, markup=False).print(table, "")
+        table.add_row(*(_text(row, column) for column in least))
+    console.print(table, "")
+    if gone:
+        print(f"No room for {', '.join(gone)}; a wider terminal and --json have them.\n")
+
+
+LEAST = 24  # that a column of words is worth reading at
+_GAP = 2
+
+
+def _width(rows: list[Row], column: str) -> int:
+    return max([cell_len(column), *(cell_len(_text(row, column)) for row in rows)])
+
+
+def _text(row: Row, column: str) -> str:
+    return str(row.get(column, ""))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltbench.runs.files import csv_text, write_text
+from ltbench.runs.files import csv_text, four_decimals, write_text
 from ltbench.statistics.estimates import Estimate
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.write.latex import latex
@@ -80,7 +80,7 @@ def _caption(grid: Grid) -> list[str]:
 
 
 def _cell(entry: TableCell, runs: bool, grid: Grid) -> str:
-    """Return what stands in a cell, above one another; reported only in a table that reports."""
+    """Return a cell: reported, reproduced and difference above one another, those there are."""
     parts = [_reported(entry)] if grid.table.reported else []
     parts += [_reproduced(entry)] if runs else []
     parts += [f"<sub>{entry.number(entry.difference, '+')}</sub>"] * (entry.difference is not None)
@@ -106,11 +106,6 @@ def _mean_and_half_width(estimate: Estimate | None) -> tuple[str, str]:
 def _given(value: float | None) -> float | None:
     """Return a reported value as printed; a ratio of two has four decimals."""
     return None if value is None else round(value, 4)
-
-
-def four_decimals(value: float | None) -> str:
-    """Return a number as files keep it: more decimals would differ between machines."""
-    return "" if value is None else f"{value:z.4f}"
 
 
 def _plain(text: str) -> str:
