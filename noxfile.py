@@ -185,3 +185,16 @@ def smoke_of(
         session, programs, "run", "--methods", methods, "--dataset", dataset, "--seeds", "1",
         "--protocol", "smoke", "--results", str(results), *options,
     )  # fmt: skip
+
+
+@nox.session
+def attack(session: nox.Session) -> None:
+    """Attack records, bundles and runs many times over, and write down how often; takes minutes."""
+    python = str(shared(session) / "python")
+    counts = Path(session.create_tmp()).resolve() / "attacks.json"
+    session.run(
+        python, "-m", "pytest", "tests/attacks", "tests/runs/test_killed_runs.py",
+        "tests/runs/test_unit.py", "tests/exchange/test_merge.py", *session.posargs,
+        env={"LTBENCH_ATTACKS": "20", "LTBENCH_ATTACK_COUNTS": str(counts)},
+    )  # fmt: skip
+    session.log(f"counts: {counts.read_text()}")

@@ -28,6 +28,16 @@ def first_line(error: BaseException) -> str:
     return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
 
 
+def printable(text: str) -> str:
+    """Return a text as a terminal may show it: what does not print is written out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def located(error: BaseException) -> str:
     """Return an unforeseen error in one line: its type, what it says, and file and line.
 

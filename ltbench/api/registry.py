@@ -203,7 +203,9 @@ def _entry_point(name: str) -> type[Method]:
     (point, *_) = entry_points(group="ltbench.methods", name=name)
     try:
         found = point.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         reason = first_line(error)
         raise UsageError(f"method {name} of {point.value}: {reason}; mend or remove it.") from error
     if isinstance(found, ModuleType):

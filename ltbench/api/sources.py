@@ -48,7 +48,9 @@ def execute(path: Path) -> ModuleType:
         with _without_bytecode():
             source = importlib.util.decode_source(path.read_bytes())
             exec(compile(source, path, "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[name]
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise UsageError(f"--load {path}: {reason}; mend the file.") from error

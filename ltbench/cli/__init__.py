@@ -1,6 +1,5 @@
 """The command line: Typer commands, thin over the Python API. Heavy imports wait for their use."""
 
-import signal
 import sys
 import traceback
 from typing import Annotated
@@ -27,7 +26,8 @@ from ltbench.cli import (
     show,
     table,
 )
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, printable
+from ltbench.runs.signals import interrupt_on_signals
 
 app = typer.Typer(
     name="ltbench",
@@ -78,7 +78,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     run.debug = debug
     arguments = _with_force([word for word in sys.argv[1:] if word != "--debug"])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's notice: save, then end
+    interrupt_on_signals()
     try:
         app(arguments, standalone_mode=True)
     except LtbenchError as error:
@@ -107,4 +107,4 @@ def _with_force(words: list[str]) -> list[str]:
 def _complain(sentence: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(f"ltbench: {sentence}", file=sys.stderr)
+    print(f"ltbench: {printable(sentence)}", file=sys.stderr)

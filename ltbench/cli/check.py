@@ -20,7 +20,7 @@ def check(
 ) -> None:
     """Run the conformance checks on a method of your own, or on any specification."""
     from ltbench.api.registry import baseline, build, find, load_file, role
-    from ltbench.testing.conformance import RULES
+    from ltbench.testing.conformance import RULES, UNJUDGED
     from ltbench.testing.conformance import check as broken_rules
 
     if target.endswith(".py"):
@@ -31,16 +31,14 @@ def check(
         specification = target
         build(specification)
     problems = broken_rules(specification, debug=run.debug)
-    said: set[str] = set()
+    first: dict[str, str] = {}  # rule that was broken with these words
     for rule in RULES:
-        words = [
-            p.removeprefix(f"{rule.name}: ") for p in problems if p.startswith(f"{rule.name}: ")
-        ]
-        if words and words[0] in said:
-            print(f"FAIL  {rule.name}: the same")
-        else:
-            print(f"FAIL  {rule.name}: {words[0]}" if words else f"  ok  {rule.name}")
-        said.update(words)
+        broken = [p for p in problems if p.startswith(f"{rule.name}: ")]
+        words = broken[0].removeprefix(f"{rule.name}: ") if broken else ""
+        if words in first and not words.startswith(UNJUDGED):
+            words = f"the same as {first[words]}"
+        first.setdefault(words, rule.name)
+        print(f"FAIL  {rule.name}: {words}" if words else f"  ok  {rule.name}")
     if problems:
         print(f"{specification} breaks {len(problems)} of {len(RULES)} rules.", file=sys.stderr)
         sys.exit(1)

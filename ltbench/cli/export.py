@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from ltbench.cli.options import Results, path_of
-from ltbench.errors import UsageError
+from ltbench.errors import UsageError, printable
 
 
 class ExportFormat(StrEnum):
@@ -58,7 +58,7 @@ def export(
             f"--format {format_} needs a file; give --output records.{_ENDING[format_]}."
         )
     for problem in store.problems:
-        print(f"ltbench: left out: {problem}", file=sys.stderr)
+        print(f"ltbench: left out: {printable(problem)}", file=sys.stderr)
 
 
 _ENDING = {ExportFormat.PARQUET: "parquet", ExportFormat.BUNDLE: "zip"}

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ltbench.cli.options import AsJson, Load, Results
 from ltbench.cli.views.rows import Row, load_files, print_rows, size
-from ltbench.errors import unknown
+from ltbench.errors import LtbenchError, printable, unknown
 
 if TYPE_CHECKING:
     from ltbench.runs.status import StatusRow, Unfinished
@@ -156,7 +156,7 @@ def _progress(one: "Unfinished") -> str:
 
 def _name_problems(store: "Store") -> None:
     for problem in store.problems:
-        print(f"ltbench: left out: {problem}", file=sys.stderr)
+        print(f"ltbench: left out: {printable(problem)}", file=sys.stderr)
 
 
 # What a narrow terminal has no room for, the first first.
@@ -168,8 +168,12 @@ def _methods() -> list[Row]:
 
     rows = []
     for name in names():
-        cls = find(name)
-        rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
+        try:
+            cls = find(name)
+        except LtbenchError as error:  # of somebody's plug-in; the others are not less there
+            rows.append({"name": name, "role": "broken", "paper": printable(str(error))})
+        else:
+            rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
     return rows
 
 

@@ -8,7 +8,7 @@ import typer
 
 from ltbench.cli.options import Data, Load, Results, path_of
 from ltbench.cli.views.rows import load_data, load_files, print_rows
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, printable
 
 
 def merge(
@@ -40,7 +40,7 @@ def merge(
     print_rows([{"": word, "records": counts[word]} for word in WORDS])
     for result in findings:
         if result.reason:
-            print(f"{result.word}: {result.name}: {result.reason}.")
+            print(printable(f"{result.word}: {result.name}: {result.reason}."))
     if refused := counts["conflict"] + counts["refused"]:
         raise LtbenchError(
             f"{refused} of {len(findings)} records were not taken, for the reasons above; "

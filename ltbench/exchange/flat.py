@@ -17,6 +17,8 @@ from ltbench.runs.record import Record
 
 FieldType = Literal["text", "integer", "number", "flag", "texts", "integers", "json"]
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
 _PLAIN: dict[Any, FieldType] = {str: "text", int: "integer", float: "number", bool: "flag"}
 _LISTS: dict[Any, FieldType] = {str: "texts", int: "integers"}
 
@@ -44,6 +46,8 @@ def as_text(value: Any) -> Any:
     """Return a value as a CSV file has it: lists as JSON, a number with all its digits."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and value.startswith(_FORMULAS):
+        return f"'{value}"  # or a spreadsheet would run it
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 

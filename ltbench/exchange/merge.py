@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ltbench.errors import LtbenchError
-from ltbench.exchange.soundness import check, check_curves
+from ltbench.exchange.soundness import Known, check, check_curves
 from ltbench.exchange.source import BundledRecord, Source
 from ltbench.runs.files import record_in, write_file
 from ltbench.runs.identity import fingerprint_in
@@ -51,7 +51,7 @@ def _merged(bundled: BundledRecord, around: "_Around", *, dry_run: bool) -> Merg
     if bundled.reason:
         raise ValueError(bundled.reason)
     record, store = record_in(bundled.content), around.store
-    doubt = check(record)
+    doubt = check(record, around.known)
     if bundled.curves is not None:
         check_curves(bundled.curves, record)
         if record.files and sha256(bundled.curves) != record.files.get("curves"):
@@ -82,6 +82,7 @@ class _Around:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.known: Known = {}
         self._taken: dict[Cell, Record] = {}
         self._methods: dict[tuple[str, ...], Record] = {}
         self._splits: dict[tuple[str, ...], Record] = {}

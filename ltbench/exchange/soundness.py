@@ -4,23 +4,19 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-from ltbench.api.method import Method
-from ltbench.api.registry import build, describe, names, sources, trained_part
-from ltbench.api.signatures import lacking
-from ltbench.data.catalog import Dataset, dataset
+from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import UsageError
+from ltbench.exchange.expected import Expected
 from ltbench.networks import check_network
-from ltbench.runs.identity import cell_fingerprint, fingerprint_in
-from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.files import texts_of
+from ltbench.runs.identity import fingerprint_in
+from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record
-from ltbench.runs.size import TrainingSize
-from ltbench.runs.store import Cell
 
 LARGEST_SEED = 2**32 - 1
 SHORTEST, LONGEST = 1e-3, 1e9  # seconds of a training
@@ -30,17 +26,22 @@ CURVES = 500  # columns that curves may have
 _SHA256, _FINGERPRINT = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
 
 
-def check(record: Record) -> str:
-    """Return which checks need what is not here, or nothing; raises ValueError if one fails."""
+Known = dict[tuple[str, str, str], Expected]  # by data set, protocol and method
+MOST_KNOWN = 4096
+
+
+def check(record: Record, known: Known) -> str:
+    """Return which checks need what is not here, or nothing; raises ValueError if one fails.
+
+    `known` keeps what was resolved for the records before.
+    """
     _check_size(record)
     _check_texts(record)
-    try:
-        data = dataset(record.dataset)
-        protocol = protocol_of(record.protocol, data.info)
-        strange = lacking([record.method], names())
-        method = None if strange else build(record.method)
-    except UsageError as error:
-        raise ValueError(f"this version cannot run it: {error}") from None
+    key = record.dataset, record.protocol, record.method
+    expected = known.get(key) or Expected.of(record)
+    if len(known) < MOST_KNOWN:
+        known[key] = expected
+    data, protocol, identity = expected.data, expected.protocol, expected.identity
     _check_cell(record, data, protocol)
     own = _fingerprint(record)
     _check_images(record, data, protocol)
@@ -48,18 +49,20 @@ def check(record: Record) -> str:
     _check_epochs(record, data, protocol)
     _check_cost(record)
     same = Protocol(**record.settings) == protocol
-    if method is not None:
-        same &= describe(method) == record.method and sources(method) == record.sources
-        same &= cell_fingerprint(Cell.of(record), method, protocol) == own
+    if identity is not None:
+        place = record.dataset, record.network, protocol, record.seed
+        same &= identity.method == record.method and identity.sources == record.sources
+        same &= identity.fingerprint(*place) == own
     if not same:
         raise ValueError(
             f"ltbench {record.environment.ltbench} ({record.environment.commit or 'no commit'}) "
             "made it with other settings, or another file of the method, than this one has"
         )
-    if method is not None:
-        _check_training(record, method, data, protocol)
+    if identity is not None:
+        _check_training(record, expected)
         return ""
-    return f"there is no {', '.join(strange)} here, so its parameters could not be checked"
+    absent = ", ".join(expected.strange)
+    return f"there is no {absent} here, so its parameters could not be checked"
 
 
 def check_curves(content: bytes, record: Record) -> None:
@@ -100,12 +103,10 @@ def _fingerprint(record: Record) -> str:
 
 
 def _check_texts(record: Record) -> None:
-    """Raise ValueError for a text that is too long, or does not print: it reaches terminals."""
-    for text in _texts(record.model_dump(mode="json")):
+    """Raise ValueError for a text that is too long."""
+    for text in texts_of(record.model_dump(mode="json")):
         if len(text) > LONGEST_TEXT:
             raise ValueError(f"it has a text of {len(text)} characters, which no record has")
-        if not text.isprintable():
-            raise ValueError("it has a text with a character that does not print")
 
 
 def _check_size(record: Record) -> None:
@@ -119,17 +120,6 @@ def _values(value: Any) -> int:
     if isinstance(value, dict | list):
         return 1 + sum(map(_values, value.values() if isinstance(value, dict) else value))
     return 1
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from (key, *_texts(each))
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
 
 
 def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
@@ -220,13 +210,13 @@ def _check_cost(record: Record) -> None:
         raise ValueError("its memory, parameters, speed or threads are below 0 or beyond reason")
 
 
-def _check_training(record: Record, method: Method, data: Dataset, protocol: Protocol) -> None:
+def _check_training(record: Record, expected: Expected) -> None:
     """Raise ValueError unless what was trained, and its steps, are the method's."""
-    trained = trained_part(method)
-    if describe(trained) != record.trained:
-        raise ValueError(f"{record.method} trains {describe(trained)}, not {record.trained}")
+    if expected.trained != record.trained:
+        raise ValueError(f"{record.method} trains {expected.trained}, not {record.trained}")
     if record.trained != record.method and (record.best or record.selected):
         raise ValueError("a post-hoc part was scored at another epoch than the last")
-    steps = TrainingSize.of(trained.stages(protocol.recipe()), protocol, data).steps
-    if record.cost.steps != steps:
-        raise ValueError(f"it took {record.cost.steps} steps, where its recipe has {steps}")
+    if record.cost.steps != expected.steps:
+        raise ValueError(
+            f"it took {record.cost.steps} steps, where its recipe has {expected.steps}"
+        )

@@ -15,7 +15,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.engine.train import Observer, ProgressEvent
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, located
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file
 from ltbench.runs.identity import Identity
@@ -137,14 +137,24 @@ def run_job(
             except BusyError:
                 note.remove()
                 raise
-            except Exception as error:
+            except BaseException as error:
                 record_failure(error, missing, device_of(workspace.device), store)
                 note.write()  # what it has so far is needed when it is tried again
-                raise
+                if isinstance(error, Exception):
+                    raise
+                raise ends_the_program(job.trained, error) from error
             note.remove()
             if taken:
                 raise taken[0]
     return [done[cell] for cell in job.cells]
+
+
+def ends_the_program(method: str, error: BaseException) -> LtbenchError:
+    """Return the error for a method's code that would have ended this whole process."""
+    return LtbenchError(
+        f"{method} raised {located(error)}, which ends a program; "
+        "let its code raise an exception, which ends one training."
+    )
 
 
 def _noted(observe: Observer, note: Note) -> Observer:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, printable
 from ltbench.runs.record import SCHEMA_VERSION, Failure, Record
 
 LARGEST = 2**22  # bytes of a record or its curves; a record of 8,142 classes has half a million
@@ -61,7 +61,30 @@ def record_in(content: bytes) -> Record:
         raise ValueError(_other_version(content) or _first(error)) from None
     if "schema_version" not in record.model_fields_set:
         raise ValueError(_other_version(content))
+    _check_printable(content, record)
     return record
+
+
+def _check_printable(content: bytes, record: Record) -> None:
+    """Raise ValueError for a text that does not print: it would command the reader's terminal."""
+    text = content.decode()
+    if "\\" not in text and "".join(text.split("\n")).isprintable():
+        return
+    for each in texts_of(record.model_dump(mode="json")):
+        if not each.isprintable():
+            raise ValueError("it has a text with a character that does not print")
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield every text in plain data, the keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from (key, *texts_of(each))
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_of(each)
 
 
 def _other_version(content: bytes) -> str:
@@ -86,7 +109,8 @@ def is_record(path: Path) -> bool:
 def read_failure(path: Path) -> Failure:
     """Return the failure record in a file; raises LtbenchError naming the file."""
     try:
-        return Failure.model_validate_json(content_of(path))
+        failure = Failure.model_validate_json(content_of(path))
+        return failure.model_copy(update={"error": printable(failure.error)})
     except (OSError, ValueError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else str(error)
         raise unreadable(path, reason) from None

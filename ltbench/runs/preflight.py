@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from ltbench.api.method import Step
-from ltbench.api.registry import build
+from ltbench.api.registry import build, parts_of
 from ltbench.api.task import Clock
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
@@ -15,8 +15,9 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
-from ltbench.runs.execute import Workspace, split_of
+from ltbench.runs.execute import Workspace, ends_the_program, split_of
 from ltbench.runs.plan import Job
+from ltbench.runs.recording import stated_deviations
 
 EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
 
@@ -79,14 +80,21 @@ def _rehearse(method: str, job: Job, data: Split) -> str:
     recipe = replace(job.protocol.recipe(), epochs=EPOCHS, warmup_epochs=0)
     settings = Settings(info, NETWORK, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
     try:
+        built = build(method)
+        for part in parts_of(built):
+            stated_deviations(part)
         with threads_for(info.shape):
-            Training(build(method), data, settings).run(lambda report: None)
+            Training(built, data, settings).run(lambda report: None)
     except (LtbenchError, TypeError) as error:
         if not isinstance(error, DivergedError):
             reason = str(error).rstrip(".")
             raise UsageError(f"{method} cannot be trained on {job.dataset}: {reason}.") from error
+    except KeyboardInterrupt:
+        raise
     except Exception as error:
         return located(error)  # it may be these images
+    except BaseException as error:
+        raise UsageError(str(ends_the_program(method, error))) from error
     return ""
 
 

@@ -15,6 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
+TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 
 class Data(Model):

@@ -6,21 +6,31 @@ from datetime import UTC, datetime
 
 import torch
 
+from ltbench.api.compose import name_of, overrides
 from ltbench.api.method import Method
 from ltbench.api.registry import completed, parts_of
 from ltbench.api.task import Task
 from ltbench.data.readers import Split, pixels_sha256
-from ltbench.engine.evaluate import finalised, logits_of
+from ltbench.engine.evaluate import finalised, is_transductive, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.metrics import scores_of
 from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Cost, Data, Environment, Failure, FirstStage, Record, same_result
+from ltbench.runs.record import (
+    TRANSDUCTIVE,
+    Cost,
+    Data,
+    Environment,
+    Failure,
+    FirstStage,
+    Record,
+    same_result,
+)
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import TakenError, set_aside, write_unit
 
@@ -67,7 +77,10 @@ def record_cell(
         selected=None if post_hoc else training.scores("selected"),
         cost=_cost(training, network),
         environment=Environment(**sessions[-1]),
-        deviations=_deviations(method, job.protocol, len(sessions)),
+        deviations=[
+            *_deviations(method, job.protocol, len(sessions)),
+            *_unstated(method, network, training, logits),
+        ],
         finished=_now(),
     )
     with suppress(LtbenchError):  # what does not read is replaced
@@ -103,7 +116,7 @@ def _taken(record: Record, store: Store) -> Record:
 
 
 def record_failure(
-    error: Exception, cells: Iterable[Cell], device: torch.device, store: Store
+    error: BaseException, cells: Iterable[Cell], device: torch.device, store: Store
 ) -> None:
     """Write for every cell why it has no record; the caller raises the error."""
     diverged = error if isinstance(error, DivergedError) else None
@@ -162,7 +175,32 @@ def _deviations(method: Method, protocol: Protocol, environments: int) -> list[s
         ours.append("forward passes in bfloat16 autocast over float32 weights")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
-    return ours + [line for part in parts_of(method) for line in part.deviations]
+    return ours + [line for part in parts_of(method) for line in stated_deviations(part)]
+
+
+def _unstated(
+    method: Method, network: torch.nn.Module, training: Training, logits: torch.Tensor
+) -> list[str]:
+    """Return that a method predicts of all test images at once, where it does not say so itself."""
+    parts = parts_of(method)
+    if not any(overrides(part) & {"predict", "adjust_logits"} for part in parts):
+        return []  # nothing of it sees more than one image's logits
+    if any(line.startswith(TRANSDUCTIVE) for part in parts for line in stated_deviations(part)):
+        return []
+    if not is_transductive(method, network, training.test, training.autocast, logits):
+        return []
+    return [f"{TRANSDUCTIVE}: predictions change when half of the test images are left out"]
+
+
+def stated_deviations(part: Method) -> tuple[str, ...]:
+    """Return where a part says that it departs from its paper; raises UsageError for no texts."""
+    stated = part.deviations
+    if not isinstance(stated, tuple | list) or not all(isinstance(each, str) for each in stated):
+        raise UsageError(
+            f"{name_of(part)} has deviations that are no tuple of texts; "
+            'write deviations = ("one sentence",).'
+        )
+    return tuple(stated)
 
 
 def _now() -> str:

@@ -1,13 +1,19 @@
 """Scratch under `work`: how much there is, and what of it no unfinished run needs."""
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ltbench.engine.checkpoint import Checkpoint
+from ltbench.errors import LtbenchError
 from ltbench.runs.files import write_file
 from ltbench.runs.lock import is_locked
-from ltbench.runs.store import Store
+from ltbench.runs.store import HALF_WRITTEN, Store
 from ltbench.runs.under_way import NAME, under_way
+from ltbench.runs.unit import find
+
+ABANDONED = 3600.0  # seconds since a half-written file was written to
 
 
 def removable(store: Store, *, logits: bool = False) -> Iterator[Path]:
@@ -17,6 +23,7 @@ def removable(store: Store, *, logits: bool = False) -> Iterator[Path]:
     `logits` what `evaluate` reads, too. A training that began, failed or is running keeps all it
     has, its first stage too.
     """
+    yield from _litter(store)
     needed = {found.first_stage for found, _ in under_way(store)}
     for folder in sorted(path for path in (store.root / "work").glob("*") if path.is_dir()):
         if is_locked(folder):
@@ -30,6 +37,23 @@ def removable(store: Store, *, logits: bool = False) -> Iterator[Path]:
             yield checkpoint
         if logits and state != "under way" and store.logits_path(folder.name).exists():
             yield store.logits_path(folder.name)
+
+
+def _litter(store: Store) -> Iterator[Path]:
+    """Yield what a killed writer left outside `work`, for so long that nobody writes it any more.
+
+    What is of a record is given its place instead.
+    """
+    if any(store.root.rglob("*.new")):
+        for record in store.records():
+            for kind in record.files:
+                with suppress(LtbenchError):
+                    find(store, record, kind)
+    work, now = store.root / "work", time.time()
+    for path in sorted(each for ending in HALF_WRITTEN for each in store.root.rglob(ending)):
+        old = now - path.stat().st_mtime > ABANDONED
+        if path.is_file() and old and (path.suffix == ".new" or work not in path.parents):
+            yield path
 
 
 def remove(paths: list[Path]) -> int:

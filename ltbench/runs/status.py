@@ -1,9 +1,10 @@
 """What a results folder holds, a line for every method on every data set."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ltbench.runs.provenance import mixed_code, mixed_versions, provenance_of
-from ltbench.runs.record import Failure, Record
+from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
+from ltbench.runs.record import Failure
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.under_way import under_way
 
@@ -35,9 +36,20 @@ class StatusRow:
     mixed_code: str  # how the finished seeds differ in what computed them, if they do
 
 
+class _Finished(NamedTuple):
+    """What is needed of a record; most records share their provenance."""
+
+    top1: float
+    provenance: Provenance
+
+
 def status(store: Store) -> list[StatusRow]:
     """Return a row a method, data set, network and protocol; unreadable files: `store.problems`."""
-    records = {Cell.of(record): record for record in store.records()}
+    known: dict[Provenance, Provenance] = {}
+    records: dict[Cell, _Finished] = {}  # whole records of thousands would fill the memory
+    for record in store.records():
+        computed = provenance_of(record)
+        records[Cell.of(record)] = _Finished(record.last.top1, known.setdefault(computed, computed))
     failures = {Cell.of(failure): failure for failure in store.failures()}
     cells_of: dict[tuple[str, str, str, str], list[Cell]] = {}
     unfinished: dict[Cell, Unfinished] = {}
@@ -56,14 +68,14 @@ def status(store: Store) -> list[StatusRow]:
 def _line(
     key: tuple[str, str, str, str],
     cells: list[Cell],
-    records: dict[Cell, Record],
+    records: dict[Cell, _Finished],
     failures: dict[Cell, Failure],
     unfinished: dict[Cell, Unfinished],
 ) -> StatusRow:
     done = [cell for cell in cells if cell in records]
     stopped = [cell for cell in cells if cell in failures]
-    scores = [records[cell].last.top1 for cell in done]
-    computed = {cell.seed: provenance_of(records[cell]) for cell in done}
+    scores = [records[cell].top1 for cell in done]
+    computed = {cell.seed: records[cell].provenance for cell in done}
     apart = mixed_versions(computed)  # no mean is of them
     return StatusRow(
         *key,

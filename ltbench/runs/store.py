@@ -10,6 +10,7 @@ The path is a slug for people; the record is the truth. `work` is scratch and no
 """
 
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -138,10 +139,7 @@ class Store:
         return path
 
     def content(self, cell: Cell) -> bytes | None:
-        """Return the bytes in the place of a cell's record, None if nothing is there.
-
-        Of what does not read, as a folder, no bytes.
-        """
+        """Return the bytes in a record's place: None if nothing is there, b"" of a folder."""
         try:
             return content_of(self.path(cell))
         except FileNotFoundError:
@@ -175,7 +173,21 @@ class Store:
 
     def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:
         """Yield the files that are named as records are, in path order."""
+        self._check_readable()
         return filter(is_record, sorted((self.root / "runs").glob(f"{under}/seed*.json")))
+
+    def _check_readable(self) -> None:
+        """Raise LtbenchError where records cannot be looked for: a search finds nothing there."""
+        for folder in (self.root, self.root / "runs"):
+            try:
+                os.scandir(folder).close()
+            except PermissionError as error:
+                raise LtbenchError(
+                    f"{folder} may not be read ({error.strerror}); change its permissions, or "
+                    "name another folder with --results."
+                ) from None
+            except OSError:  # there is none
+                return
 
     def records(self, name: str = "") -> Iterator[Record]:
         """Yield every readable record in path order; the others are named in `problems`.

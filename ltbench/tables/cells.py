@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ltbench.errors import LtbenchError
 from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
-from ltbench.runs.record import Record
+from ltbench.runs.record import TRANSDUCTIVE, Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
 from ltbench.tables.metrics import METRICS, Metric
@@ -79,6 +79,9 @@ class Run:
         return cls(values, timing_of(record), provenance_of(record))
 
 
+READS_ALL = "reads all test images at once (transductive), which the other methods do not"
+
+
 @dataclass
 class Reader:
     """Reads each record of a store once.
@@ -96,6 +99,8 @@ class Reader:
         if cell not in self._read:
             record = self.record(cell)
             self._read[cell] = None if record is None else Run.of(record)
+            if record and any(each.startswith(TRANSDUCTIVE) for each in record.deviations):
+                self.remarks[f"{cell.method} on {cell.dataset} {READS_ALL}."] = None
         return self._read[cell]
 
     def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:

@@ -1,9 +1,11 @@
 """A tiny synthetic long-tailed task, on which conformance is checked in seconds."""
 
 import copy
-from collections.abc import Iterable
+import random
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +33,28 @@ INFO = DatasetInfo(
 
 def split(seed: int = 0) -> Split:
     """Return a tiny long-tailed set whose classes differ in brightness pattern."""
-    draw = torch.Generator().manual_seed(seed)
-    patterns = torch.randint(0, 256, (CLASSES, 3, SIDE, SIDE), generator=draw)
+    return _made(COUNTS, 8, SIDE, seed)
 
-    def subset(counts: Iterable[int]) -> Subset:
-        labels = torch.repeat_interleave(torch.arange(CLASSES), torch.tensor(list(counts)))
-        noise = torch.randint(-40, 41, (len(labels), 3, SIDE, SIDE), generator=draw)
+
+def drawn_split(seed: int) -> Split:
+    """Return another such set: 7 to 15 classes, of other counts, sizes and test images."""
+    dice = random.Random(seed)
+    classes, head = dice.randint(7, 15), dice.randint(25, 50)
+    counts = [max(1, int(head * dice.uniform(0.6, 0.8) ** place)) for place in range(classes)]
+    return _made(sorted(counts, reverse=True), dice.randint(3, 9), dice.choice((8, 10, 12)), seed)
+
+
+def _made(counts: Sequence[int], tested: int, side: int, seed: int) -> Split:
+    draw = torch.Generator().manual_seed(seed)
+    patterns = torch.randint(0, 256, (len(counts), 3, side, side), generator=draw)
+
+    def subset(counts: Sequence[int]) -> Subset:
+        labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+        noise = torch.randint(-40, 41, (len(labels), 3, side, side), generator=draw)
         images = (patterns[labels] + noise).clamp(0, 255).to(torch.uint8)
         return Subset(images, labels)
 
-    return Split(subset(COUNTS), subset([8] * CLASSES), None, COUNTS, "synthetic")
+    return Split(subset(counts), subset([tested] * len(counts)), None, tuple(counts), "synthetic")
 
 
 def training(
@@ -54,8 +68,11 @@ def training(
 ) -> Training:
     """Return a short training of a method on the synthetic task, in float32 on `DEVICE`."""
     recipe = Recipe(epochs, batch_size, learning_rate, 2e-4, warmup_epochs=warmup_epochs)
-    settings = Settings(INFO, "resnet8", recipe, "float32", 1, 0, torch.device(DEVICE.get()))
-    return Training(build(specification), data or split(), settings)
+    data = data or split()
+    shape = (3, *data.train.pictures(torch.arange(1), SIDE).shape[2:])
+    info = replace(INFO, classes=len(data.class_counts), shape=shape)
+    settings = Settings(info, "resnet8", recipe, "float32", 1, 0, torch.device(DEVICE.get()))
+    return Training(build(specification), data, settings)
 
 
 def first_step(work: Training, epoch: int = 0) -> Step:

@@ -49,7 +49,8 @@ def ltbench(home, monkeypatch, capsys) -> Callable[..., Answer]:
     from ltbench.api.registry import loaded
     from ltbench.cli import main, run
 
-    before = signal.getsignal(signal.SIGTERM)
+    heard = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
+    before = {each: signal.getsignal(each) for each in heard}
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(*words: str) -> Answer:
@@ -62,7 +63,8 @@ def ltbench(home, monkeypatch, capsys) -> Callable[..., Answer]:
 
     with loaded():  # what one test loads is unknown to the next
         yield call
-    signal.signal(signal.SIGTERM, before)
+    for each, handler in before.items():
+        signal.signal(each, handler)
     run.debug = False
 
 

@@ -271,7 +271,7 @@ def test_check_says_an_error_once_with_file_and_line_and_debug_shows_the_traceba
     assert answer.code == 1
     assert answer.out.count("'Task' object has no attribute 'counts'") == 1
     assert re.search(r"AttributeError: .*'counts' \(mine\.py, line \d+\)", answer.out)
-    assert answer.out.count(": the same") >= 3
+    assert answer.out.count(": the same as ") >= 3
     debugged = ltbench("check", path, "--debug")
     assert debugged.code == 1
     assert "self.task.counts" in debugged.err

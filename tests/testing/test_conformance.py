@@ -8,6 +8,7 @@ from devices import DEVICES
 
 from ltbench.api import registry
 from ltbench.api.registry import find, load_file, names, role
+from ltbench.errors import LtbenchError
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training
 
@@ -185,7 +186,17 @@ BROKEN = {
         def losses(self, outputs, batch, clock):
             return super().losses(outputs, batch, clock) * torch.rand(len(batch.targets))
         """,
-        "two calls of losses on the same outputs differ; draw from clock.generator there",
+        "losses draws random numbers of its own, as dropout does, so two calls differ; "
+        "draw from clock.generator, or in forward",
+    ),
+    "losses that differ by the time": (
+        "purity",
+        """
+        def losses(self, outputs, batch, clock):
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().losses(outputs, batch, clock) + self.calls
+        """,
+        "two calls of losses on the same outputs differ",
     ),
     "losses that remember": (
         "purity",
@@ -341,7 +352,7 @@ BROKEN = {
         def predict(self, network, images):
             return super().predict(network, images).mean(0, keepdim=True)
         """,
-        "logits have shape (1, 6), not [N, C]",
+        "predict returned logits of shape [1, 6]; it must be [N, C], here [48, 6]",
     ),
     "a class too many": (
         "prediction",
@@ -349,7 +360,7 @@ BROKEN = {
         def adjust_logits(self, logits):
             return F.pad(logits, (0, 1))
         """,
-        "logits have shape (48, 7), not [N, C]",
+        "predict returned logits of shape [48, 7]; it must be [N, C], here [48, 6]",
     ),
     "logits without bound": (
         "prediction",
@@ -458,7 +469,7 @@ BROKEN = {
             return logits
 
         def losses(self, outputs, batch, clock):
-            prior = self.state.get("prior", torch.ones(6))
+            prior = self.state.get("prior", torch.ones(self.task.num_classes))
             return F.cross_entropy(outputs["logits"] + prior, batch.targets, reduction="none")
         """,
         "the test set changes what is trained",
@@ -487,7 +498,7 @@ BROKEN = {
 @pytest.mark.parametrize(("rule", "body", "sentence"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_method_is_caught_with_a_sentence(load, rule, body, sentence):
     specification = load(body)
-    with pytest.raises(BrokenRuleError) as caught:
+    with pytest.raises((BrokenRuleError, LtbenchError)) as caught:
         VERIFY[rule](specification)
     message = str(caught.value)
     assert sentence in message

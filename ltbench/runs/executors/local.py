@@ -20,6 +20,7 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.execute import BusyError, Workspace, run_job
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
+from ltbench.runs.signals import interrupt_on_signals
 
 REPORTS_PER_SECOND = 4  # that a worker sends to its parent
 Queue = deque[tuple[Job, bool]]  # whether to wait where another process is at the job
@@ -181,8 +182,7 @@ class _Worker:
 
 def _work(connection: Any, workspace: Workspace, threads: int, loaded: tuple[Path, ...]) -> None:
     """Serve jobs from the parent until it closes the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the parent, which decides
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals(signal.SIGINT)  # a Ctrl-C reaches the parent, which decides
     torch.set_num_threads(threads)
     problem = _load(loaded)
     try:

@@ -1,0 +1,41 @@
+"""What this version makes of the names in a record, resolved once for all records with them."""
+
+from dataclasses import dataclass
+
+from ltbench.api.registry import build, describe, names, trained_part
+from ltbench.api.signatures import lacking
+from ltbench.data.catalog import Dataset, dataset
+from ltbench.errors import UsageError
+from ltbench.runs.identity import Identity
+from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.record import Record
+from ltbench.runs.size import TrainingSize
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What this version makes of a data set, a protocol and a method that a record names."""
+
+    data: Dataset
+    protocol: Protocol
+    strange: list[str]  # parts of the method that are not here; the rest is then unknown
+    identity: Identity | None
+    trained: str = ""
+    steps: int = 0
+
+    @classmethod
+    def of(cls, record: Record) -> "Expected":
+        """Resolve the names of a record; raises ValueError for those that this version has not."""
+        try:
+            data = dataset(record.dataset)
+            protocol = protocol_of(record.protocol, data.info)
+            strange = lacking([record.method], names())
+            if strange:
+                return cls(data, protocol, strange, None)
+            method = build(record.method)
+        except UsageError as error:
+            raise ValueError(f"this version cannot run it: {error}") from None
+        trained = trained_part(method)
+        steps = TrainingSize.of(trained.stages(protocol.recipe()), protocol, data).steps
+        identity = Identity.of(method, protocol)
+        return cls(data, protocol, [], identity, describe(trained), steps)

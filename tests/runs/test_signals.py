@@ -1,0 +1,70 @@
+"""A run that is asked to end saves first, whatever asks and however often."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+WAITS = """
+import signal, sys, time
+if sys.argv[1] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from ltbench.runs.signals import interrupt_on_signals
+interrupt_on_signals()
+try:
+    print("ready", flush=True)
+    time.sleep(20)
+    print("slept")
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    print("saved")
+"""
+
+
+def started(*words):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, *words], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU"])
+def test_each_signal_of_a_cluster_or_a_terminal_lets_a_run_save(name):
+    process = started("plain")
+    process.send_signal(getattr(signal, name))
+    said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("saved\n", 0)
+
+
+def test_five_impatient_interruptions_still_save():
+    process = started("plain")
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("saved\n", 0)
+
+
+def test_ten_end_the_saving_too():
+    process = started("plain")
+    process.send_signal(signal.SIGINT)
+    for _ in range(40):
+        time.sleep(0.01)
+        os.kill(process.pid, signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert said == ""
+    assert process.returncode != 0
+
+
+def test_what_nohup_ignores_stays_ignored():
+    process = started("nohup")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert said == "saved\n"
