@@ -44,9 +44,9 @@ class Subset:
         """Return a copy of the subset on a device."""
         return Subset(self.images.to(device, copy=True), self.labels.to(device, copy=True))
 
-    def leading(self, count: int) -> "Subset":
-        """Return the first images."""
-        return Subset(self.images[:count], self.labels[:count])
+    def part(self, where: slice) -> "Subset":
+        """Return some of the images."""
+        return Subset(self.images[where], self.labels[where])
 
     def pictures(self, indices: Tensor, side: int) -> Tensor:
         """Return the images at some indices; their side is what it is."""

@@ -16,8 +16,8 @@ class Source(Protocol):
     def to(self, device: torch.device) -> Self:
         """Return the images as they serve a device."""
 
-    def leading(self, count: int) -> Self:
-        """Return the first images."""
+    def part(self, where: slice) -> Self:
+        """Return some of the images."""
 
     def pictures(self, indices: Tensor, side: int) -> Tensor:
         """Return the images at some indices, not augmented, uint8 [n, C, side, side]."""

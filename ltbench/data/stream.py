@@ -50,9 +50,9 @@ class Stored:
         """Return the images with their labels on a device."""
         return replace(self, labels=self.labels.to(device, copy=True))
 
-    def leading(self, count: int) -> "Stored":
-        """Return the first images."""
-        return replace(self, rows=self.rows[:count], labels=self.labels[:count])
+    def part(self, where: slice) -> "Stored":
+        """Return some of the images."""
+        return replace(self, rows=self.rows[where], labels=self.labels[where])
 
     def pictures(self, indices: Tensor, side: int) -> Tensor:
         """Return the images at some indices, not augmented, uint8 [n, 3, side, side]."""

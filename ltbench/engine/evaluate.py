@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ltbench.api.method import Method
 from ltbench.data.feed import Feed
-from ltbench.data.readers import Subset
+from ltbench.data.stream import feed_of
 from ltbench.engine.isolation import seeded
 from ltbench.engine.precision import Autocast
 from ltbench.errors import LtbenchError
@@ -48,8 +48,8 @@ def is_transductive(
     `logits` [N, C] are those of the whole subset. One prediction in 500 may differ: networks round
     otherwise in batches of another size.
     """
-    subset = Subset(feed.subset.images[::2], feed.subset.labels[::2])
-    half = logits_of(method, final, Feed(feed.info, subset), autocast)
+    second = feed_of(feed.info, feed.subset.part(slice(None, None, 2)))
+    half = logits_of(method, final, second, autocast)
     changed = half.argmax(1) != logits[::2].argmax(1)
     return float(changed.float().mean()) > 1 / 500
 

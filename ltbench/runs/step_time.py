@@ -67,7 +67,7 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
 def _evaluation_seconds(training: Training) -> float:
     """Return the seconds of one evaluation on the test set, from its first batch."""
     feed = training.test
-    few = feed.subset.leading(CLEAN_BATCH)
+    few = feed.subset.part(slice(CLEAN_BATCH))
     started = time.perf_counter()
     final = finalised(training.method, training.network)
     logits_of(training.method, final, feed_of(feed.info, few), training.autocast)

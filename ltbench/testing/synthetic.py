@@ -69,7 +69,7 @@ def training(
     """Return a short training of a method on the synthetic task, in float32 on `DEVICE`."""
     recipe = Recipe(epochs, batch_size, learning_rate, 2e-4, warmup_epochs=warmup_epochs)
     data = data or split()
-    _, channels, height, width = data.train.pictures(torch.arange(1), 0).shape
+    _, channels, height, width = data.train.pictures(torch.arange(1), SIDE).shape
     shape = (channels, height, width)
     info = replace(INFO, classes=len(data.class_counts), shape=shape)
     settings = Settings(info, "resnet8", recipe, "float32", 1, 0, torch.device(DEVICE.get()))
