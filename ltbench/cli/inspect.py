@@ -17,7 +17,7 @@ from ltbench.cli.views.rows import Row, load_files, print_rows, size
 from ltbench.errors import unknown
 
 if TYPE_CHECKING:
-    from ltbench.runs.status import StatusRow, Unfinished
+    from ltbench.runs.status import Unfinished
     from ltbench.runs.store import Store
 
 
@@ -87,6 +87,7 @@ SHOWN = 20  # methods; of more, only their numbers are shown
 
 
 def _show_status(store: "Store", long: bool) -> None:
+    from ltbench.cli.views.status import by_dataset, by_method
     from ltbench.runs.status import status as status_of
 
     lines = status_of(store)
@@ -96,7 +97,7 @@ def _show_status(store: "Store", long: bool) -> None:
         print(f"{store.root} holds no runs {what}.")
         return
     whole = long or len(lines) <= SHOWN
-    for title, members in (_settings if whole else _datasets_of)(lines).items():
+    for title, members in (by_method if whole else by_dataset)(lines).items():
         print_rows(members, title=title, wrap="method" if whole else None)
     if not whole:
         print(f"{len(lines)} methods in all: --long shows each.")
@@ -110,38 +111,6 @@ def _show_status(store: "Store", long: bool) -> None:
         print(f"Of {len(mixed)} methods different code computed the seeds: --long says which.")
     if scratch := store.scratch_bytes():
         print(f"{size(scratch)} of scratch; `ltbench clean` removes what no unfinished run needs.")
-
-
-def _settings(lines: "list[StatusRow]") -> dict[str, list[Row]]:
-    """Return a row a method, by data set, network and protocol."""
-    found: dict[str, list[Row]] = {}
-    for line in lines:
-        title = f"{line.dataset}, {line.network}, protocol {line.protocol}"
-        row = {
-            "method": line.method,
-            "finished": _seeds(line.finished),
-            "failed": _seeds(line.failed),
-            "top-1": "" if line.top1 is None else f"{line.top1:.2f}",
-        }
-        found.setdefault(title, []).append(row)
-    return found
-
-
-def _datasets_of(lines: "list[StatusRow]") -> dict[str, list[Row]]:
-    """Return a row a network and protocol, by data set, with the numbers of methods and runs."""
-    members: dict[tuple[str, str, str], list[StatusRow]] = {}
-    for line in lines:
-        members.setdefault((line.dataset, line.protocol, line.network), []).append(line)
-    found: dict[str, list[Row]] = {}
-    for (dataset, protocol, network), own in members.items():
-        row = {
-            "protocol": protocol, "network": network, "methods": len(own),
-            "finished": sum(len(line.finished) for line in own),
-            "failed": sum(len(line.failed) for line in own) or "",
-            "under way": sum(len(line.unfinished) for line in own) or "",
-        }  # fmt: skip
-        found.setdefault(dataset, []).append(row)
-    return found
 
 
 def _progress(one: "Unfinished") -> str:
@@ -257,7 +226,3 @@ def _paper(cls: type) -> str:
     module: types.ModuleType = sys.modules[cls.__module__]
     paragraph = (inspect.getdoc(module) or "").split("\n\n")[0]
     return " ".join(paragraph.split())
-
-
-def _seeds(seeds: tuple[int, ...]) -> str:
-    return ", ".join(map(str, seeds))
