@@ -215,15 +215,15 @@ def _writable(results: Path) -> list[str]:
 
 
 def _room(results: Path) -> None:
-    """Say how much memory there is and how much of the disk of the results is free."""
+    """Say how much memory there is, and how much of the results' disk is free."""
     there = next(
         each for each in (results.absolute(), *results.absolute().parents) if each.exists()
     )
     free = size(shutil.disk_usage(there).free)
     print(f"  ok  disk {free} free for results; a CIFAR run keeps 5 MB, and 10 MB while it runs")
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        print(f"  ok  memory {size(memory)}, {os.cpu_count()} cores")
+        bytes_ = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        print(f"  ok  memory {size(bytes_)}, {os.cpu_count()} cores")
 
 
 def _devices() -> None:
@@ -237,7 +237,5 @@ def _devices() -> None:
     for index in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(index)
         print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
-    if not torch.cuda.device_count():
-        print("note  torch sees no CUDA GPU here; `ltbench run --dry-run` says what a run takes")
     if device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         print("note  no AVX-512 here: bfloat16 may be slow; fast(precision='float32') avoids it")
