@@ -35,7 +35,7 @@ def check(
     for rule in RULES:
         broken = [p for p in problems if p.startswith(f"{rule.name}: ")]
         words = broken[0].removeprefix(f"{rule.name}: ") if broken else ""
-        if words in first and not words.startswith(UNJUDGED):
+        if words and words in first and not words.startswith(UNJUDGED):
             words = f"the same as {first[words]}"
         first.setdefault(words, rule.name)
         print(f"FAIL  {rule.name}: {words}" if words else f"  ok  {rule.name}")

@@ -89,7 +89,6 @@ class Training:
         try:
             Progress(**content["progress"]).check([stage.recipe.epochs for stage in self.stages])
             self.restore(content)
-            self.progress.check([stage.recipe.epochs for stage in self.stages])
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
             raise self.checkpoint.load_error(error) from None

@@ -56,7 +56,7 @@ def test_help_names_every_command_and_the_debug_option(ltbench):
 def test_every_list_is_json_when_asked(ltbench):
     everything = strict(ltbench("list", "--json").out)
     assert sorted(everything) == [
-        "datasets", "figures", "methods", "networks", "protocols", "tables",
+        "analyses", "datasets", "figures", "methods", "networks", "protocols", "tables",
     ]  # fmt: skip
     for kind, rows in everything.items():
         alone = ltbench("list", kind, "--json")

@@ -77,8 +77,11 @@ def test_a_run_killed_before_any_change_to_a_file_ends_bit_identical(killed, las
 
 
 def test_what_a_killed_run_left_half_written_is_gone_when_its_next_try_ends(killed):
-    folder, _ = killed
-    assert [path.name for path in folder.rglob("*.tmp")] == []
+    folder, done = killed
+    tried_again = ["random", *(f"step{number}" for number in range(done["changes"]))]
+    for name in tried_again:  # the forced runs were not
+        assert (folder / name).is_dir()
+        assert [path.name for path in (folder / name).rglob("*.tmp")] == []
 
 
 def test_a_forced_run_killed_before_any_change_leaves_the_old_unit_or_the_new(killed):
