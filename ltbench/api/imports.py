@@ -65,8 +65,8 @@ def closure(name: str, path: Path, root: Path, top: str = "") -> dict[str, Path]
 
 def file_under(root: Path, dotted: str) -> Path | None:
     """Return the file of a module that lies in a folder, if it does."""
-    place = root.joinpath(*dotted.split("."))
-    for path in (place / "__init__.py", place.with_suffix(".py")):
+    base = root.joinpath(*dotted.split("."))
+    for path in (base / "__init__.py", base.with_suffix(".py")):
         if path.is_file():
             return path
     return None
@@ -74,18 +74,18 @@ def file_under(root: Path, dotted: str) -> Path | None:
 
 def _file_elsewhere(dotted: str) -> Path | None:
     """Return the file that a name would be imported from, None of one that nobody here edits."""
-    places: list[str] | None = None  # the path
+    folders: list[str] | None = None  # the path
     file = None
     for end in range(1, dotted.count(".") + 2):
         name = ".".join(dotted.split(".")[:end])
         if name in sys.builtin_module_names:
             return None
-        spec = PathFinder.find_spec(name, places)
+        spec = PathFinder.find_spec(name, folders)
         if spec is None and end == 1:  # a package that is installed to be edited has its own finder
             spec = _found(name)
         if spec is None or (end <= dotted.count(".") and spec.submodule_search_locations is None):
             return None
-        places = list(spec.submodule_search_locations or [])
+        folders = list(spec.submodule_search_locations or [])
         file = Path(spec.origin).resolve() if spec.has_location and spec.origin else None
         if file is not None and _is_installed(file):
             return None

@@ -139,8 +139,8 @@ def source_of(module: str) -> SourceFile | None:
     spec = find_spec(top)
     for depth, _ in enumerate(rest, 2):
         name = ".".join(module.split(".")[:depth])
-        places = None if spec is None else spec.submodule_search_locations
-        spec = None if places is None else PathFinder.find_spec(name, list(places))
+        folders = None if spec is None else spec.submodule_search_locations
+        spec = None if folders is None else PathFinder.find_spec(name, list(folders))
         if spec is None and name == _MAPPED:
             spec = find_spec(name)  # lies beside the package, by a finder of its own
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):

@@ -39,7 +39,7 @@ class Requests(Dataset[Tensor | str]):
         first = number * self.batch_size
         rows = self.rows[first : first + self.batch_size]
         made = np.empty((len(self.drawn), len(rows), self.side, self.side, 3), np.uint8)
-        for place, row in enumerate(rows.tolist()):
+        for index, row in enumerate(rows.tolist()):
             try:
                 with Image.open(io.BytesIO(self.packed.content(row))) as image:
                     whole = image.convert("RGB")
@@ -52,11 +52,11 @@ class Requests(Dataset[Tensor | str]):
                     "compares all its bytes."
                 )
             for view, table in enumerate(self.drawn):
-                drawn = [] if table is None else table[first + place].tolist()
+                drawn = [] if table is None else table[first + index].tolist()
                 seen = cut(whole, drawn[:_BOX], self.side)
                 if drawn[_BOX:]:
                     seen = randaugment.change(seen, drawn[_BOX:])
-                made[view, place] = np.asarray(seen)
+                made[view, index] = np.asarray(seen)
         return torch.from_numpy(made)
 
 

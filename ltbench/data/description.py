@@ -22,7 +22,7 @@ def _text(value: Any) -> Any:
 # A class may be called 7 or 2.5 in YAML; as a label it is text.
 Label = Annotated[str, BeforeValidator(_text)]
 Labels = list[Label]
-Place = str | dict[Part, str]
+PathByPart = str | dict[Part, str]
 """A path, or one for each part."""
 
 
@@ -33,8 +33,8 @@ class Description(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)
     title: str | None = None
-    images: Place | None = None  # folder of class folders; beside `list`, of the listed files
-    list: Place | None = None  # CSV of path, label and perhaps split, or lines `path label`
+    images: PathByPart | None = None  # folder of class folders; beside `list`, of the listed files
+    list: PathByPart | None = None  # CSV of path, label and perhaps split, or lines `path label`
     torchvision: str | None = None  # a class of torchvision.datasets
     sklearn: str | None = None  # a function of sklearn.datasets
     arguments: dict[str, Any] = {}  # of that class or function
@@ -102,10 +102,10 @@ def _problems(found: Description) -> Iterator[str]:
     if found.list is not None and isinstance(found.images, dict):
         yield "beside list, images is one folder"
     for name in ("images", "list"):
-        place = getattr(found, name)
-        if isinstance(place, dict) and "train" not in place:
+        given = getattr(found, name)
+        if isinstance(given, dict) and "train" not in given:
             yield f"{name} has no train part"
-        if isinstance(place, dict) and ("test" in place) == (found.test is not None):
+        if isinstance(given, dict) and ("test" in given) == (found.test is not None):
             yield f"give either a test part of {name} or test: the images a class to draw for it"
     if found.head is not None and found.imbalance is None:
         yield "head goes with imbalance: both say how a tail is drawn"

@@ -10,7 +10,7 @@ import torch
 
 from ltbench.data.catalog import Dataset, DatasetInfo
 from ltbench.data.description import Part
-from ltbench.data.lists import Entry
+from ltbench.data.lists import ListedImage
 from ltbench.data.packed import Packed, check_bytes, open_packed, pack
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
@@ -48,7 +48,7 @@ def prepare(
     pack(parts, folder, say)
 
 
-def list_sha256(entries: Sequence[Entry]) -> str:
+def list_sha256(entries: Sequence[ListedImage]) -> str:
     """Return the SHA-256 of a list, sorted: of lines `name label`."""
     lines = sorted(f"{entry.name} {entry.label}" for entry in entries)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -78,21 +78,21 @@ def load_listed(
         raise UsageError(f"{info.name} comes as a list, so there is no subset to draw by a seed.")
     counts = dataset.class_counts(fraction=fraction, validation=validation)
     parts = open_packed(root / info.name, info.name)
-    places = _places(parts["train"])
+    index = _index_in_class(parts["train"])
     kept = np.asarray(counts)
     labels = np.asarray(parts["train"].index["label"])
-    train = np.flatnonzero(places < kept[labels])
+    train = np.flatnonzero(index < kept[labels])
     held = None
     if validation:
-        apart = (places >= kept[labels]) & (places < kept[labels] + validation)
+        apart = (index >= kept[labels]) & (index < kept[labels] + validation)
         held = _stored(parts["train"], np.flatnonzero(apart))
     elif "val" in parts:
-        own = _places(parts["val"])
+        own = _index_in_class(parts["val"])
         most = max(1, round(fraction * (int(own.max()) + 1)))
         held = _stored(parts["val"], np.flatnonzero(own < most))
     tested = np.asarray(dataset.test_counts(fraction))
     test = parts["test"]
-    chosen = _places(test) < tested[np.asarray(test.index["label"])]
+    chosen = _index_in_class(test) < tested[np.asarray(test.index["label"])]
     whole = json.loads((root / info.name / _LISTS).read_text())["train"]
     if len(train) < len(labels):
         whole = hashlib.sha256(f"{whole}/{fingerprint(train)}".encode()).hexdigest()
@@ -106,14 +106,14 @@ def load_listed(
     )
 
 
-def _places(packed: Packed) -> Indices:
-    """Return the place of every image among those of its class, from 0 on, in the list's order."""
+def _index_in_class(packed: Packed) -> Indices:
+    """Return the index of every image among those of its class, from 0 on, in the list's order."""
     labels = np.asarray(packed.index["label"])
     order = np.argsort(labels, kind="stable")
     first = np.searchsorted(labels[order], np.arange(labels.max() + 1))
-    places = np.empty(len(labels), np.int64)
-    places[order] = np.arange(len(labels)) - first[labels[order]]
-    return places
+    index = np.empty(len(labels), np.int64)
+    index[order] = np.arange(len(labels)) - first[labels[order]]
+    return index
 
 
 def _stored(packed: Packed, rows: Indices) -> Stored:

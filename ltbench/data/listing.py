@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ltbench.data.description import PARTS, Description, Part, Place
-from ltbench.data.lists import PART_NAMES, Entry, plain, read_list
+from ltbench.data.description import PARTS, Description, Part, PathByPart
+from ltbench.data.lists import PART_NAMES, ListedImage, plain, read_list
 from ltbench.errors import UsageError
 
 
@@ -16,14 +16,14 @@ from ltbench.errors import UsageError
 class Listing:
     """The entries of a data set by part, class and name, and the classes in order."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ListedImage, ...]
     classes: tuple[str, ...]
     strangers: int = 0  # files in class folders that no image's name ends like
 
     def indices(self, part: Part) -> list[int]:
         """Return the class of every entry of a part."""
-        place = {label: index for index, label in enumerate(self.classes)}
-        return [place[each.label] for each in self.entries if each.part == part]
+        index_of = {label: index for index, label in enumerate(self.classes)}
+        return [index_of[each.label] for each in self.entries if each.part == part]
 
 
 def listing(description: Description, folder: Path) -> Listing:
@@ -36,7 +36,7 @@ def listing(description: Description, folder: Path) -> Listing:
         root = folder / Path(str(description.images or ".")).expanduser()
         entries = [
             entry
-            for part, path in _places(description.list, folder)
+            for part, path in _paths(description.list, folder)
             for entry in read_list(path, root, part)
         ]
         _check_files(entries)
@@ -45,28 +45,28 @@ def listing(description: Description, folder: Path) -> Listing:
         entries, strangers = _walked(description.images, folder)
     classes = _classes(entries, description.classes)
     _check_parts(entries, classes, description.test)
-    place = {label: index for index, label in enumerate(classes)}
-    ordered = sorted(entries, key=lambda e: (PARTS.index(e.part), place[e.label], e.name))
+    index_of = {label: index for index, label in enumerate(classes)}
+    ordered = sorted(entries, key=lambda e: (PARTS.index(e.part), index_of[e.label], e.name))
     return Listing(tuple(ordered), tuple(classes), strangers)
 
 
-def _places(place: Place, folder: Path) -> list[tuple[Part | None, Path]]:
-    if isinstance(place, str):
-        return [(None, folder / Path(place).expanduser())]
-    return [(part, folder / Path(path).expanduser()) for part, path in place.items()]
+def _paths(given: PathByPart, folder: Path) -> list[tuple[Part | None, Path]]:
+    if isinstance(given, str):
+        return [(None, folder / Path(given).expanduser())]
+    return [(part, folder / Path(path).expanduser()) for part, path in given.items()]
 
 
-def _walked(place: Place, folder: Path) -> tuple[list[Entry], int]:
+def _walked(given: PathByPart, folder: Path) -> tuple[list[ListedImage], int]:
     """Return the images below class folders, and how many other files lie there."""
-    places = _places(place, folder)
-    if isinstance(place, str):
-        root = places[0][1]
+    paths = _paths(given, folder)
+    if isinstance(given, str):
+        root = paths[0][1]
         inner = {PART_NAMES.get(each.name.lower()): each for each in _folders(root)}
         # Parts that are folders themselves, as long as nothing beside them is a class.
         if None not in inner and "train" in inner:
-            places = [(part, inner[part]) for part in PARTS if part in inner]
+            paths = [(part, inner[part]) for part in PARTS if part in inner]
     entries, strangers = [], 0
-    for part, root in places:
+    for part, root in paths:
         for each in _folders(root):
             label = unicodedata.normalize("NFC", each.name)
             for path in _files(each):
@@ -74,9 +74,9 @@ def _walked(place: Place, folder: Path) -> tuple[list[Entry], int]:
                     strangers += 1
                     continue
                 name = plain(path.relative_to(root).as_posix())
-                entries.append(Entry(name, path, label, part or "train"))
+                entries.append(ListedImage(name, path, label, part or "train"))
     if not entries:
-        where = places[0][1]
+        where = paths[0][1]
         raise UsageError(
             f"{where} has no images in folders of classes; it must be like {where.name}/CLASS/"
             "IMAGE.jpg, with or without train and test folders above the classes."
@@ -111,7 +111,7 @@ def _suffixes() -> frozenset[str]:
     return frozenset(Image.registered_extensions())
 
 
-def _check_files(entries: Iterable[Entry]) -> None:
+def _check_files(entries: Iterable[ListedImage]) -> None:
     missing = [entry for entry in entries if not entry.path.is_file()]
     if missing:
         raise UsageError(
@@ -120,7 +120,7 @@ def _check_files(entries: Iterable[Entry]) -> None:
         )
 
 
-def _classes(entries: Sequence[Entry], given: int | list[str] | None) -> list[str]:
+def _classes(entries: Sequence[ListedImage], given: int | list[str] | None) -> list[str]:
     """Return the classes in order; numbers go by value. Raises UsageError for other labels."""
     found = {entry.label for entry in entries if entry.part == "train"}
     if given is not None:
@@ -148,7 +148,7 @@ def _classes(entries: Sequence[Entry], given: int | list[str] | None) -> list[st
     return classes
 
 
-def _check_parts(entries: Sequence[Entry], classes: Sequence[str], test: int | None) -> None:
+def _check_parts(entries: Sequence[ListedImage], classes: Sequence[str], test: int | None) -> None:
     """Raise UsageError for a class without images of a part, and a file in two parts."""
     counts = {part: dict.fromkeys(classes, 0) for part in PARTS}
     for entry in entries:
@@ -172,10 +172,10 @@ def _check_parts(entries: Sequence[Entry], classes: Sequence[str], test: int | N
                 f"class {label!r} has {counts['train'][label]} images, so that test: {test} "
                 "leaves none to train on; draw fewer."
             )
-    seen: dict[str, Entry] = {}
+    seen: dict[str, ListedImage] = {}
     for entry in entries:
-        place = os.path.realpath(entry.path)
-        other = seen.setdefault(place, entry)
+        real = os.path.realpath(entry.path)
+        other = seen.setdefault(real, entry)
         if other is not entry:
             both = " and ".join(dict.fromkeys((other.part, entry.part)))
             raise UsageError(f"{entry.name} is listed twice, in {both}; take it out of one.")

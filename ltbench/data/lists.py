@@ -19,7 +19,7 @@ _COLUMNS = ("path", "label", "split")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedImage:
     """One image: its name in the list or below the folder, its file, label and part."""
 
     name: str
@@ -28,7 +28,7 @@ class Entry:
     part: Part
 
 
-def read_list(path: Path, root: Path, part: Part | None = None) -> list[Entry]:
+def read_list(path: Path, root: Path, part: Part | None = None) -> list[ListedImage]:
     """Return the entries of a list; its paths are relative to `root`.
 
     It is a CSV with a header that has path and label, and perhaps split (train, test or val), or
@@ -52,7 +52,7 @@ def read_list(path: Path, root: Path, part: Part | None = None) -> list[Entry]:
         if not name or not label:
             raise UsageError(f"{path}, line {number}: there is no path or no label.")
         text = unicodedata.normalize("NFC", label)
-        entries.append(Entry(plain(name), root / name, text, own))
+        entries.append(ListedImage(plain(name), root / name, text, own))
     return entries
 
 

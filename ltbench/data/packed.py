@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ltbench.data.description import Part
-from ltbench.data.lists import Entry
+from ltbench.data.lists import ListedImage
 from ltbench.errors import LtbenchError, first_line
 
 INDEX = np.dtype(
@@ -115,7 +115,7 @@ def check_bytes(folder: Path, name: str) -> None:
 
 
 def pack(
-    parts: dict[Part, list[Entry]],
+    parts: dict[Part, list[ListedImage]],
     folder: Path,
     say: Callable[[Part, int, int], None] = lambda part, images, done: None,
 ) -> None:
@@ -146,7 +146,7 @@ def pack(
     temporary.replace(folder / MANIFEST)
 
 
-def _pack_part(entries: Sequence[Entry], stem: Path, say: Callable[[int], None]) -> None:
+def _pack_part(entries: Sequence[ListedImage], stem: Path, say: Callable[[int], None]) -> None:
     """Write `stem.bin` and `stem.npy`; `stem.rows` is the index of what is whole so far."""
     rows, images = stem.with_suffix(".rows"), stem.with_suffix(".bin")
     if stem.with_suffix(".npy").exists():
@@ -175,13 +175,13 @@ def _pack_part(entries: Sequence[Entry], stem: Path, say: Callable[[int], None])
     return None
 
 
-def _read(entries: Sequence[Entry]) -> Iterator[tuple[bytes, int, int, int]]:
+def _read(entries: Sequence[ListedImage]) -> Iterator[tuple[bytes, int, int, int]]:
     """Yield content, width, height and label of images, decoded to see that they do."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(_tried, entries)
 
 
-def _tried(entry: Entry) -> tuple[bytes, int, int, int]:
+def _tried(entry: ListedImage) -> tuple[bytes, int, int, int]:
     try:
         content = entry.path.read_bytes()
         with Image.open(io.BytesIO(content)) as image:

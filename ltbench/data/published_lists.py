@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.data.description import Part
-from ltbench.data.lists import Entry, read_list
+from ltbench.data.lists import ListedImage, read_list
 from ltbench.data.profile import published_counts
 from ltbench.errors import LtbenchError, UsageError
 
@@ -52,7 +52,7 @@ LISTS: dict[str, dict[Part, PublishedList]] = {
 
 def read_published(
     name: str, folder: Path, images: Path, *, verify: bool = True
-) -> dict[Part, list[Entry]]:
+) -> dict[Part, list[ListedImage]]:
     """Return the entries of every part of a data set, in the order of its lists.
 
     Each list must have the published checksum where one is known and `verify` holds, and always the
@@ -60,7 +60,7 @@ def read_published(
     the list's place below `images` or, where archives unpack so, in one flat folder. Raises
     UsageError, for a list that is another, LtbenchError for images that are missing.
     """
-    parts: dict[Part, list[Entry]] = {}
+    parts: dict[Part, list[ListedImage]] = {}
     for part, published in LISTS[name].items():
         path = folder / published.name
         if not path.is_file():
@@ -80,7 +80,7 @@ def read_published(
 
 
 def _check_counts(
-    path: Path, entries: Sequence[Entry], published: PublishedList, counts: Sequence[int]
+    path: Path, entries: Sequence[ListedImage], published: PublishedList, counts: Sequence[int]
 ) -> None:
     """Raise UsageError at the first class that has other images than published."""
     expected = list(counts) if published.per_class is None else [published.per_class] * len(counts)
@@ -103,16 +103,16 @@ def _is_class(label: str, classes: int) -> bool:
     return label.isascii() and label.isdigit() and int(label) < classes
 
 
-def _placed(entry: Entry, images: Path, flat: str | None) -> Entry:
+def _placed(entry: ListedImage, images: Path, flat: str | None) -> ListedImage:
     """Return an entry with the file it has where an archive unpacked without class folders."""
     if flat is None or entry.path.exists():
         return entry
     name = entry.path.name
     others = (path for path in (images / flat / name, images / name) if path.exists())
-    return Entry(entry.name, next(others, entry.path), entry.label, entry.part)
+    return ListedImage(entry.name, next(others, entry.path), entry.label, entry.part)
 
 
-def _check_apart(parts: dict[Part, list[Entry]]) -> None:
+def _check_apart(parts: dict[Part, list[ListedImage]]) -> None:
     """Raise UsageError for an image in two parts, or twice in one."""
     seen: dict[str, Part] = {}
     for part, entries in parts.items():
@@ -123,7 +123,7 @@ def _check_apart(parts: dict[Part, list[Entry]]) -> None:
             seen[entry.name] = part
 
 
-def _check_there(name: str, parts: dict[Part, list[Entry]], images: Path) -> None:
+def _check_there(name: str, parts: dict[Part, list[ListedImage]], images: Path) -> None:
     missing = [e.name for entries in parts.values() for e in entries if not e.path.is_file()]
     if missing:
         raise LtbenchError(

@@ -39,8 +39,8 @@ def draw(count: int, generator: Generator) -> Tensor:
 
 def change(image: Image.Image, draws: Sequence[float]) -> Image.Image:
     """Return an RGB image after its jitter and its operations; `draws` is a row of `draw`."""
-    for place in range(3):
-        image = _JITTER[int(draws[place])](image).enhance(draws[3 + place])
+    for index in range(3):
+        image = _JITTER[int(draws[index])](image).enhance(draws[3 + index])
     for layer in range(LAYERS):
         operation, level, sign, cubic = draws[6 + layer :: LAYERS]
         if operation >= 0:
