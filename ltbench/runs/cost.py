@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -20,7 +20,7 @@ from ltbench.runs.record import Record
 from ltbench.runs.step_time import StepTime, measure_step_time
 from ltbench.runs.store import Store
 
-Basis = Literal["records", "steps of records", "scaled probe", "probe", "unknown"]
+Basis = Literal["records", "steps of records", "scaled steps", "timed steps", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class CostModel:
         self.machine = device_name(device_of(workspace.device))
         self._cells: dict[tuple[str, ...], list[float]] = {}
         self._step_times: dict[CostKey, list[StepTime]] = {}
-        self._probed: dict[CostKey, StepTime | str] = {}
+        self._timed: dict[CostKey, StepTime | str] = {}
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
         for record in records:
@@ -82,13 +82,13 @@ class CostModel:
             )
         if lacking := self._lacking(job.dataset.info):
             return CostEstimate(None, "unknown", lacking)
-        found = self._probe(job, key)
+        found = self._timed_steps(job, key)
         if isinstance(found, str):
             return CostEstimate(None, "unknown", found)
         scale = self._scale(job, key)
         if scale is None:
-            return CostEstimate(found.seconds(size), "probe")
-        return CostEstimate(scale * found.seconds(size), "scaled probe")
+            return CostEstimate(found.seconds(size), "timed steps")
+        return CostEstimate(scale * found.seconds(size), "scaled steps")
 
     def _learn(self, record: Record) -> None:
         if record.method != record.trained:
@@ -115,16 +115,16 @@ class CostModel:
                 self._data[info.name] = str(error)
         return self._data[info.name]
 
-    def _probe(self, job: Job, key: CostKey) -> StepTime | str:
+    def _timed_steps(self, job: Job, key: CostKey) -> StepTime | str:
         """Return the step time of a job's first steps, or why it has none; timed once a key."""
-        if key not in self._probed:
+        if key not in self._timed:
             self.say(f"timing steps of {job.trained} on {job.dataset.info.title}")
             try:
                 with threads_for(job.dataset.info.shape):
-                    self._probed[key] = measure_step_time(job, self.workspace)
+                    self._timed[key] = measure_step_time(job, self.workspace)
             except Exception as error:  # a training that cannot begin has no price, and says why
-                self._probed[key] = str(error) or type(error).__name__
-        return self._probed[key]
+                self._timed[key] = str(error) or type(error).__name__
+        return self._timed[key]
 
     def _scale(self, job: Job, key: CostKey) -> float | None:
         """Return the ratio of recorded training times to those estimated by steps timed now.
@@ -138,7 +138,7 @@ class CostModel:
                     reference = with_method(job, other.trained)
                 except LtbenchError:
                     continue  # of a file that was not loaded this time
-                timed = self._probe(reference, other)
+                timed = self._timed_steps(reference, other)
                 if isinstance(timed, str):
                     continue
                 recorded = fmean(each.seconds(reference.size) for each in self._step_times[other])
@@ -196,7 +196,7 @@ class PaidTrainings:
             self.trained |= _fingerprints(job)
 
 
-_TRUST: tuple[Basis, ...] = ("records", "steps of records", "scaled probe", "probe", "unknown")
+_TRUST: tuple[Basis, ...] = get_args(Basis)  # the most trusted first
 
 
 def _fingerprints(job: Job) -> set[str]:

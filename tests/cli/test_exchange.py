@@ -258,9 +258,9 @@ def test_plan_prices_from_records_or_a_probe_and_keeps_a_budget(ltbench, home):
     content = json.loads(ltbench(*words, "--json").out)
     assert [step["decided"] for step in content["run"]] == [0, 0, 0]
     assert content["commands"]
-    assert sorted(step["from"] for step in content["run"]) == ["probe"] * 3
+    assert sorted(step["from"] for step in content["run"]) == ["timed steps"] * 3
     assert 0.0 in [step["seconds"] for step in content["run"]]  # the adjusted row
     assert len(content["seeds_are_worth"]) == 5
     shown = ltbench(*words, "--budget", "1s")
     assert "Beyond the budget" in shown.out
-    assert "from probe: a few steps timed just now" in shown.out
+    assert "from timed steps: a few steps timed just now" in shown.out

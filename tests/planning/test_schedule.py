@@ -37,7 +37,7 @@ def priced(**by_method):
 
     def price(job):
         seconds = by_method[job.trained]
-        basis = "unknown" if seconds is None else "probe"
+        basis = "unknown" if seconds is None else "timed steps"
         return CostEstimate(seconds, basis, "no data" if seconds is None else "")
 
     return SimpleNamespace(price=price)

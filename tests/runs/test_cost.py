@@ -1,4 +1,4 @@
-"""Prices: from records of this machine, then from their steps, then from a probe, else unknown."""
+"""Prices: records of this machine, else their steps, else steps timed now, else unknown."""
 
 import pytest
 
@@ -101,7 +101,7 @@ def test_other_batches_and_networks_tell_nothing(tmp_path, workspace, made_here,
     said = []
     prices = CostModel([made_here()], workspace, said.append)
     found = prices.price(job_of(tmp_path, **other))
-    assert found.basis == "probe"
+    assert found.basis == "timed steps"
     assert found.seconds > 0
     assert len(said) == 1
 
@@ -115,7 +115,7 @@ def test_another_methods_records_say_how_much_slower_the_machine_is_now(
     monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: busy[job.trained])
     prices = CostModel([made_here()], workspace, said.append)
     found = prices.price(job_of(tmp_path, "focal"))
-    assert found.basis == "scaled probe"
+    assert found.basis == "scaled steps"
     assert found.seconds == pytest.approx(0.02 * 780 + 0.1 * 13)
     longer = prices.price(job_of(tmp_path, "focal", protocol="fast(epochs=120)"))
     assert longer.seconds == pytest.approx(0.02 * 1560 + 0.1 * 25)
@@ -132,13 +132,13 @@ def test_a_reference_that_cannot_be_timed_scales_nothing(
 
     monkeypatch.setattr(costs, "measure_step_time", some)
     found = CostModel([made_here()], workspace, lambda _: None).price(job_of(tmp_path, "focal"))
-    assert (found.basis, found.seconds) == ("probe", 780.0)
+    assert (found.basis, found.seconds) == ("timed steps", 780.0)
 
 
 def test_records_of_another_machine_tell_nothing(tmp_path, workspace, make_record, monkeypatch):
     monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: StepTime(1.0, 0.0, 0.0))
     prices = CostModel([make_record(protocol="fast", settings=SETTINGS)], workspace, lambda _: None)
-    assert prices.price(job_of(tmp_path)).basis == "probe"
+    assert prices.price(job_of(tmp_path)).basis == "timed steps"
 
 
 def test_one_probe_serves_all_ratios_and_seeds(tmp_path, workspace, monkeypatch):

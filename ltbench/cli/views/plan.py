@@ -17,11 +17,11 @@ from ltbench.tables.metrics import METRICS
 BASES = {
     "records": "records of the same cell, other seeds",
     "steps of records": "the steps and evaluations of records of another ratio or length",
-    "scaled probe": (
+    "scaled steps": (
         "a few steps timed just now, times what another method's records took over what its steps "
         "take now"
     ),
-    "probe": "a few steps timed just now",
+    "timed steps": "a few steps timed just now",
 }
 
 
