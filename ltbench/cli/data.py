@@ -85,9 +85,13 @@ def describe(
     from ltbench.data.root import data_root as root_of
     from ltbench.figures.data_set import draw_counts, draw_samples
     from ltbench.figures.style import save, style
+    from ltbench.networks import check_network
+    from ltbench.runs.protocol import protocol_of
     from ltbench.runs.store import slug
 
     dataset = _named(name, imbalance, data_root)
+    check_network(dataset.info.network)
+    protocol_of(None, dataset.info)
     split = load(dataset, root_of(data_root))
     classes = classes_of(dataset.info)
     for key, value in facts_of(dataset, classes, split).items():

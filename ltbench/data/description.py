@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
-from ltbench.errors import UsageError, first_line
+from ltbench.errors import UsageError, first_line, unknown
 
 Part = Literal["train", "test", "val"]
 PARTS: tuple[Part, ...] = ("train", "test", "val")
@@ -85,6 +85,12 @@ def read_description(path: Path) -> Description:
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][0]) if first["loc"] else "it"
+        if first["type"] == "extra_forbidden":
+            raise unknown(f"field of {path}", where, Description.model_fields) from None
+        if first["type"] == "string_pattern_mismatch":
+            raise UsageError(
+                f"{path}: {where} is small letters, digits and _, a letter first; correct it."
+            ) from None
         reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         raise UsageError(f"{path}: {where} is not as it must be ({reason}).") from None
     for problem in _problems(found):

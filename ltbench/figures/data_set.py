@@ -6,6 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
@@ -33,6 +34,7 @@ def draw_counts(data: Dataset, classes: tuple[str, ...]) -> Figure:
         yscale="log", xlabel="class, from head to tail", ylabel="training images",
         xlim=(-0.5, len(counts) - 0.5), ylim=(min(counts) / 2, 1.5 * max(counts)),
     )  # fmt: skip
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     there = [name for name in SHOTS if name in groups]
     ax.legend(handles=[
         Patch(color=SHOT_COLOURS[name], label=f"{name}: {groups.count(name)} classes")

@@ -50,6 +50,18 @@ def test_describe_says_that_a_test_set_is_not_balanced(ltbench, home):
     assert "the test set is not balanced" in answer.out
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("network", "resnt8", "did you mean resnet8"), ("protocol", "paper", "protocol for")],
+)
+def test_describe_refuses_what_no_run_could_use(ltbench, home, field, value, words):
+    folders(home / "photos", {"a": 4, "b": 3})
+    describe(home / "made.yaml", images="photos", size=8, test=1, **{field: value})
+    answer = ltbench("data", "describe", "made.yaml")
+    assert answer.code == 2
+    assert words in answer.err
+
+
 def test_describe_works_for_a_set_of_ltbenchs(ltbench):
     answer = ltbench("data", "describe", "digits_lt", "--imbalance", "10")
     assert answer.code == 0
