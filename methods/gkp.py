@@ -78,21 +78,21 @@ class GKP(Grouped):
         if "penalty" not in self.state:
             return super().penalty(network, clock)
         weights = torch.cat([p.flatten() for p in encoder_parameters(network)])
+        self.penalised = weights.detach()  # the optimiser has moved them when `after_step` logs
         return self._quadratic(clock).at(weights) / 2
 
     def after_step(self, step: Step) -> None:
         """Log the penalty, its curvature and its gradient's norm over that of all the rest."""
         if "penalty" not in self.state:
             return
-        quadratic, weights = self._quadratic(step.clock), encoder_of(step.network)
-        own = quadratic.pull * (weights - quadratic.centre)
-        found = [p.grad.flatten() for p in encoder_parameters(step.network) if p.grad is not None]
-        rest = torch.cat(found) - own
-        kept = quadratic.pull.sum() / self._quadratic(step.clock, bounded=False).pull.sum()
-        step.log("gkp_penalty", quadratic.at(weights) / 2)
+        quadratic, whole = (self._quadratic(step.clock, bounded=b) for b in (True, False))
+        own = quadratic.pull * (self.penalised - quadratic.centre)
+        found = [p.grad for p in encoder_parameters(step.network) if p.grad is not None]
+        rest = torch.cat([gradient.flatten() for gradient in found]) - own
+        step.log("gkp_penalty", quadratic.at(self.penalised) / 2)
         step.log("gkp_gradient", own.norm() / rest.norm())
         step.log("gkp_stiffest", quadratic.pull.max())
-        step.log("gkp_removed", 1 - kept)
+        step.log("gkp_removed", 1 - quadratic.pull.sum() / whole.pull.sum())
 
     def after_epoch(self, network: nn.Module, data: TrainingImages, clock: Clock) -> None:
         """Take new anchors whenever the classes were partitioned."""

@@ -69,7 +69,7 @@ def test_grey_images_are_three_equal_channels():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnet51", "did you mean resnet50"),
+        ("resnet51", "did you mean resnet56 or resnet50"),
         ("resnet18", "torchvision:resnet18"),
         ("torchvision:nothing", "torchvision has no classifier 'nothing'"),
         ("torchvision:fcn_resnet50", "torchvision has no classifier"),

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ltbench.errors import UsageError
-from ltbench.networks import NETWORKS, LinearClassifier, create
-from ltbench.networks.resnet import BasicBlock
+from ltbench.networks import LinearClassifier, create
+from ltbench.networks.resnet import BLOCKS, BasicBlock
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_the_resnet32_encoder_has_the_papers_463504_parameters():
     assert size(create("resnet32", 3, 10).backbone) == 463_504
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", BLOCKS)
 def test_a_network_has_the_layers_of_its_name_and_the_parameters_that_these_have(name):
     network, layers = create(name, 3, 10), int(name.removeprefix("resnet"))
     weighted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -88,7 +88,7 @@ def test_shortcuts_have_no_parameters():
 
 @pytest.mark.parametrize("side", [8, 28, 32])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", BLOCKS)
 def test_every_network_takes_every_image_size_and_gives_features_and_logits(name, channels, side):
     network = create(name, channels, 7)
     outputs = network(torch.randn(2, channels, side, side))
@@ -119,7 +119,7 @@ def test_a_block_without_residual_is_the_option_a_shortcut(given, channels, stri
     assert torch.equal(block(images), option_a(images, channels, stride).relu())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", BLOCKS)
 def test_the_whole_network_equals_a_reference_written_from_the_paper(name):
     network = shaken(create(name, 3, 5)).eval()
     weights = network.state_dict()
