@@ -51,9 +51,9 @@ def test_features_are_of_at_most_sixteen_images_a_class():
 
 def test_weights_that_are_there_are_not_trained_again(tmp_path):
     script = runpy.run_path(str(SCRIPT))
-    script["main"]("ce", "digits_lt", 2, tmp_path)
-    curves, weights = (tmp_path / "quality.csv").read_bytes(), tmp_path / "epoch002.pt"
+    script["main"]("ce", "digits_lt", 3, tmp_path)
+    curves, weights = (tmp_path / "quality.csv").read_bytes(), tmp_path / "epoch003.pt"
     made = weights.stat().st_mtime_ns
-    script["main"]("ce", "digits_lt", 2, tmp_path)
+    script["main"]("ce", "digits_lt", 3, tmp_path)
     assert (tmp_path / "quality.csv").read_bytes() == curves
     assert weights.stat().st_mtime_ns == made

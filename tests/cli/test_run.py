@@ -394,5 +394,6 @@ def test_a_table_says_what_to_run_alone(refused, home):
     assert "--table says what to run" in refused("run", "--table", "1", "--network", "resnet8")
     assert "or --table" in refused("run", "--methods", "ce")
     assert "unknown table '99'" in refused("run", "--table", "99")
-    sentence = refused("run", "--table", "3", code=1)
-    assert "table 3 has no missing cell that can run here" in sentence
+    sentence = refused("run", "--table", "cc_sam/2", code=1)  # of Places-LT, which nothing reads
+    assert "table cc_sam/2 has no missing cell that can run here" in sentence
+    assert "imagenet_lt is not prepared under" in refused("run", "--table", "3", code=1)

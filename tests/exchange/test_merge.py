@@ -344,8 +344,11 @@ def test_images_and_scores_that_cannot_be_are_refused_by_an_empty_store(
     [
         ({"seed": 10**30}, "its seed is above"),
         ({"seed": 10**300}, "its seed is above"),
-        ({"network": "resnet9"}, "no network resnet9"),
-        ({"network": "../../../outside"}, "no network ../../../outside"),
+        ({"network": "resnet9"}, "this version cannot run it: unknown network 'resnet9'"),
+        (
+            {"network": "../../../outside"},
+            "this version cannot run it: unknown network '../../../outside'",
+        ),
         ({"dataset": "digits_lt"}, "not written in canonical form"),
         ({"protocol": "fast(epochs=60)"}, "not written in canonical form"),
         ({"method": "ce(x=1)", "trained": "ce"}, "this version cannot run it: unknown parameter"),

@@ -322,6 +322,7 @@ def test_the_logged_ratio_is_of_the_lengths_to_the_weights(form):
 def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, monkeypatch):
     """Eq. 8 for every class and step while losses are large: the cap does nothing, precision holds.
 
+    A warm-up keeps them large: at the full rate from the start, class 2 once comes to the cap.
     As printed, at s = 1, a class would go 5 % of the weights' norm and more.
     """
     seen, of = [], cc_sam.Radius.of
@@ -339,13 +340,13 @@ def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, mo
 
     monkeypatch.setattr(cc_sam.Radius, "of", watched)
     info = CATALOG["digits_lt"]
-    recipe = protocol_of("fast(epochs=2)", info).recipe()
+    recipe = replace(protocol_of("fast(epochs=2)", info).recipe(), warmup_epochs=2)
     settings = Settings(info, "resnet8", recipe, "float32", 2, 0, torch.device("cpu"))
     method = build(f"cc_sam(perturbed={form!r})")
     Training(method, load(dataset("digits_lt"), Path("data")), settings).run(lambda report: None)
     found, printed = torch.tensor(seen).T
     assert len(found) > 100
-    torch.testing.assert_close(found, printed, rtol=1e-3, atol=0)
+    torch.testing.assert_close(found, printed, rtol=1e-5, atol=0)
     assert found.min() > torch.finfo(torch.bfloat16).eps / 64
     assert found.min() / 0.002 > 0.05
     assert found.max() < 0.01

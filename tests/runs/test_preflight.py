@@ -84,8 +84,12 @@ def test_images_too_small_for_a_network_are_named_with_their_size(jobs_of, tmp_p
     class Narrow(nn.Module):
         out_features = 4
 
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(1, 4, 1)
+
         def forward(self, images):
-            return nn.functional.max_pool2d(images, 16).flatten(1)
+            return nn.functional.max_pool2d(self.first(images), 16).flatten(1)
 
     monkeypatch.setattr("ltbench.networks.catalog.body", lambda name, channels: Narrow())
     jobs = [replace(job, network="torchvision:narrow") for job in jobs_of(tmp_path, "ce")]

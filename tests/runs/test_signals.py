@@ -10,6 +10,9 @@ import pytest
 
 WAITS = """
 import signal, sys, time
+# What a background job ignores, pytest's children inherit; a terminal's begin so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if sys.argv[1] == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from ltbench.runs.signals import interrupt_on_signals

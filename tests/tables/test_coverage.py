@@ -13,9 +13,9 @@ from ltbench.tables.missing import coverage
 METHODS = {"ce", "sam"}
 
 
-def screen(table) -> str:
+def screen(table, methods=METHODS) -> str:
     file = io.StringIO()
-    print_coverage(table, METHODS, Console(file=file, width=100))
+    print_coverage(table, methods, Console(file=file, width=100))
     return file.getvalue()
 
 
@@ -48,10 +48,14 @@ def test_what_another_package_brings_counts(mine, monkeypatch):
 
 
 def test_data_sets_that_nothing_reads_are_named():
-    text = " ".join(screen(load("2")).split())
-    assert "cannot read: ImageNet-LT, iNaturalist 2018." in text
-    assert "Nothing of it runs: 1 of 17 rows have a specification, and none of the data" in text
+    text = " ".join(screen(load("cc_sam/2"), {"crt"}).split())
+    assert "cannot read: Places-LT." in text
+    assert "Nothing of it runs: 1 of 5 rows have a specification, and none of the data" in text
     assert "that runs" not in text
+    mixed = " ".join(screen(load("cc_sam/3")).split())
+    assert "cannot read: Places-LT." in mixed
+    assert "1 of 12 rows have a specification that runs." in mixed
+    assert "Nothing of it runs" not in mixed
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))

@@ -150,13 +150,13 @@ def test_best_is_marked_where_the_interval_sets_it_apart(table, store, make_reco
 
 
 def test_a_data_set_that_only_papers_have(mine, store):
-    text = mine.read_text().replace("cifar10_lt(imbalance=50)}", "imagenet_lt, network: resnext50}")
+    text = mine.read_text().replace("cifar10_lt(imbalance=50)}", "places_lt, network: resnet152}")
     mine.write_text(text)
     path = mine.parent / "reported" / "mine.csv"
-    path.write_text(path.read_text() + "Later,ImageNet-LT,ResNeXt-50,,all,top1_acc_pct,44.4\n")
+    path.write_text(path.read_text() + "Later,Places-LT,ResNet-152,,all,top1_acc_pct,44.4\n")
     grid = build(load(str(mine)), store)
     resolved, entry = grid.columns[2], grid.lines[2][2]
-    assert (resolved.network, resolved.protocol) == ("resnext50", "paper")
+    assert (resolved.network, resolved.protocol) == ("resnet152", "paper")
     assert (entry.reported, entry.reproduced) == (44.4, None)
     assert (entry.status, entry.absent) == ("data set not available", False)
     assert build(load(str(mine)), store, "fast").columns[2].protocol == "fast"

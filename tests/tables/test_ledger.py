@@ -61,9 +61,9 @@ def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
     reasons = {(line.table, line.row): line.reason for line in build(tables, [], store).cells}
     assert reasons["1", "CE (Baseline)"] == ""
     assert reasons["1", "DiffuLT"].startswith("generates its images by a diffusion model")
-    assert reasons["2", "BCL"] in {
-        "ImageNet-LT cannot be read yet", "iNaturalist 2018 cannot be read yet",
-    }  # fmt: skip
+    assert reasons["2", "BCL"] == ""
+    full = "cRT + Stage-1 direction + magnitude + Stage 2 (full CC-SAM)"
+    assert reasons["cc_sam/2", full] == "Places-LT cannot be read yet"
 
 
 def test_methods_that_this_version_lacks_are_named_where_it_is_asked(mine, store):
@@ -290,8 +290,17 @@ def test_console_counts_and_shows(table, store, make_record):
     assert "4 reported cells and 1 claims about gains" in text
     assert "38.2 ± 0.5" in text
     assert "holds" in text
-    assert "SAM adds 2" in text
-    assert "+2.0" in text
+    assert "SAM adds 2" not in text
+    assert "1 claims without runs of both methods: --format csv names them." in text
+
+
+def test_console_shows_claims_with_runs_of_both_methods(table, store, make_record):
+    write(store, make_record, "ce", [75.0, 75.4, 74.6], dataset=CIFAR10)
+    write(store, make_record, "ce+sam(rho=0.1)", [77.2, 77.3, 77.1], dataset=CIFAR10)
+    text = screen(build([table], [Claim(**CLAIM)], store))
+    (shown,) = (line for line in text.splitlines() if "SAM adds 2" in line)
+    assert shown.split()[3:5] == ["+2.0", "+2.2"]
+    assert "without runs of both methods" not in text
 
 
 def test_seeds_of_different_code_are_joined_with_a_remark(table, store, make_record):

@@ -42,4 +42,7 @@ def test_validation_needs_a_protocol_that_holds_images_out(table, store, make_re
 
 
 def test_data_sets_that_cannot_be_read_hold_nothing_up():
-    assert selecting(load("2"), Selection.VALIDATION).name.endswith("table2_validation")
+    assert selecting(load("cc_sam/2"), Selection.VALIDATION).name == "cc_sam_table2_validation"
+    mixed = load("cc_sam/3")  # of three data sets, Places-LT alone cannot be read
+    chosen = selecting(mixed, Selection.VALIDATION, VALIDATED)
+    assert chosen.name == "cc_sam_table3_validation"

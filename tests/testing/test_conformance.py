@@ -360,7 +360,7 @@ BROKEN = {
         def adjust_logits(self, logits):
             return F.pad(logits, (0, 1))
         """,
-        "predict returned logits of shape [48, 7]; it must be [N, C], here [48, 6]",
+        "adjust_logits returned logits of shape [48, 7]; it must be [N, C], here [48, 6]",
     ),
     "logits without bound": (
         "prediction",
@@ -443,7 +443,8 @@ BROKEN = {
 
         def finalize(self, network):
             with torch.no_grad():
-                network.classifier.bias.add_(self.seen * torch.arange(6))
+                bias = network.classifier.bias
+                bias.add_(self.seen * torch.arange(len(bias)))
         """,
         "the test set changes the network or the logits that it predicts by",
     ),
