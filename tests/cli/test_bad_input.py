@@ -37,7 +37,7 @@ USAGE = [
     (words(methods=""), "nothing to run"),
     (words(methods=" , "), "nothing to run"),
     # data sets
-    (words(dataset="digit_lt"), "unknown data set 'digit_lt'; did you mean digits_lt or imagenet_lt?"),
+    (words(dataset="digit_lt"), "'digit_lt'; did you mean digits_lt or imagenet_lt?"),
     (words(dataset="imagenet"), "unknown data set 'imagenet'; did you mean imagenet_lt?"),
     (words(dataset="digits_lt(r=3)"), "data set digits_lt has no parameter r; it takes imbalance"),
     (words(dataset="digits_lt+digits_lt"), "must be one name"),

@@ -25,7 +25,7 @@ RUN = {"--methods": "ce", "--dataset": "digits_lt"}
         ({"--methods": "xx,yy"}, "unknown methods 'xx', 'yy'; known: "),
         ({"--methods": "sam(roh=1)"}, "unknown parameter of sam 'roh'; did you mean rho?"),
         ({"--methods": "sam(rho=-1)"}, "sam(rho=-1) is not allowed: rho must be at least 0."),
-        ({"--dataset": "digit_lt"}, "unknown data set 'digit_lt'; did you mean digits_lt or imagenet_lt?"),
+        ({"--dataset": "digit_lt"}, "'digit_lt'; did you mean digits_lt or imagenet_lt?"),
         ({"--seeds": "0-2"}, "--seeds 0-2: write 0,1,2 for that."),
         ({"--protocol": "papre"}, "unknown protocol for digits_lt 'papre'"),
         ({"--force": "sam"}, "--force sam: that is none of the methods of this command."),
