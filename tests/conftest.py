@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from made_records import record
 
+from ltbench.data.catalog import CATALOG, KNOWN
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table, load
@@ -126,3 +127,13 @@ def make_tape(tmp_path):
         return Tape(path, every)
 
     return make
+
+
+@pytest.fixture
+def known_again() -> Iterator[None]:
+    """Forget, after a test, the data sets that it registered."""
+    before = dict(KNOWN), dict(CATALOG)
+    yield
+    for current, old in zip((KNOWN, CATALOG), before, strict=True):
+        current.clear()
+        current.update(old)

@@ -13,6 +13,7 @@ from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
 from ltbench.api.method import Step
 from ltbench.api.registry import build, completed
 from ltbench.api.task import Clock
+from ltbench.data import listed
 from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, DatasetInfo, dataset
 from ltbench.data.feed import Feed
@@ -57,9 +58,14 @@ def weights_path(record: Record, store: Store) -> Path:
 def finished(record: Record, store: Store, root: Path, device: torch.device) -> tuple[Run, Data]:
     """Return a finished run and its images.
 
-    Raises LtbenchError where it kept no weights, where they do not fit or are no numbers, and where
-    they predict otherwise than the record says.
+    Raises LtbenchError for a data set that does not fit the memory, where the run kept no weights,
+    where they do not fit or are no numbers, and where they predict otherwise than the record says.
     """
+    if dataset(record.dataset).info.reader == listed.READER:
+        raise LtbenchError(
+            f"{Cell.of(record)} cannot be analysed: {record.dataset} is streamed from its file and "
+            "analyses hold all images in memory; choose runs on another data set."
+        )
     path = weights_path(record, store)
     split = _split_of(record, root)
     restored = lru_cache(maxsize=2)(partial(_restored, record, path, split, device))

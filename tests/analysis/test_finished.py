@@ -51,6 +51,12 @@ def subject(store, record):
     return finished(record, store, store.root, CPU)
 
 
+def test_a_run_on_streamed_images_is_refused_in_one_sentence(store, make_record):
+    record = make_record("ce", 0, 1.0, dataset="imagenet_lt", protocol="smoke")
+    with pytest.raises(LtbenchError, match="imagenet_lt is streamed from its file"):
+        finished(record, store, store.root, CPU)
+
+
 def test_every_analysis_is_tried_here():
     assert SMALL.keys() == ANALYSES.keys()
 

@@ -5,20 +5,10 @@ import json
 import pytest
 from made_images import describe, folders, write
 
-from ltbench.data.catalog import CATALOG, KNOWN
+pytestmark = pytest.mark.usefixtures("known_again")
 
 COUNTS = {"amsel": 12, "größe": 6, "ibis": 4}
 RUN = ("run", "--methods", "ce", "--protocol", "smoke", "--seeds", "1", "--quiet")
-
-
-@pytest.fixture(autouse=True)
-def known_again():
-    """What a test registers is forgotten after it."""
-    before = dict(KNOWN), dict(CATALOG)
-    yield
-    for current, old in zip((KNOWN, CATALOG), before, strict=True):
-        current.clear()
-        current.update(old)
 
 
 @pytest.fixture

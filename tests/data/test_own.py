@@ -11,23 +11,15 @@ import yaml
 from made_images import describe, folders, write
 
 from ltbench.data.arrays import normalisation
-from ltbench.data.catalog import CATALOG, KNOWN, dataset, register
+from ltbench.data.catalog import CATALOG, dataset, register
 from ltbench.data.description import Description, read_description
 from ltbench.data.own import classes_of, noticed, read_own
 from ltbench.data.readers import load
 from ltbench.errors import LtbenchError, UsageError
 
+pytestmark = pytest.mark.usefixtures("known_again")
+
 COUNTS = {"amsel": 9, "bussard": 6, "eule": 4}
-
-
-@pytest.fixture(autouse=True)
-def known_again():
-    """What a test registers is forgotten after it."""
-    before = dict(KNOWN), dict(CATALOG)
-    yield
-    for current, old in zip((KNOWN, CATALOG), before, strict=True):
-        current.clear()
-        current.update(old)
 
 
 def made(tmp_path, counts=COUNTS, **fields):

@@ -327,11 +327,11 @@ def test_whole_files_are_never_called_damaged(tmp_path, monkeypatch, problem, wo
     assert "delete" not in str(caught.value)
 
 
-def test_a_tilde_in_the_folder_of_the_data_is_the_home_folder(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/somebody")
+def test_a_tilde_in_the_folder_of_the_data_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LTBENCH_DATA", "~/data")
-    assert data_root(None) == Path("/home/somebody/data")
-    assert data_root(Path("~/other")) == Path("/home/somebody/other")
+    assert data_root(None) == tmp_path / "data"
+    assert data_root(Path("~/other")) == tmp_path / "other"
 
 
 def test_without_leave_to_download_nothing_is_asked_of_the_network(tmp_path, addresses):

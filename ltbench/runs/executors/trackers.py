@@ -44,8 +44,8 @@ class TensorBoard:
     def log(self, job: Job, epoch: int, values: Mapping[str, float]) -> None:
         """Add a point to each scalar's line."""
         if job not in self.open:
-            place = self.store.path(job.cells[0]).relative_to(self.store.root / "runs")
-            folder = self.store.root / "tensorboard" / place.with_suffix("")
+            path = self.store.path(job.cells[0]).relative_to(self.store.root / "runs")
+            folder = self.store.root / "tensorboard" / path.with_suffix("")
             self.open[job] = self.writer(str(folder))
         for name, value in values.items():
             self.open[job].add_scalar(name, value, epoch)
