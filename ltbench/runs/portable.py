@@ -91,10 +91,12 @@ def published(path: Path) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except LtbenchError:
         raise
-    except Exception as error:  # of a damaged file, or one with other things than tensors
+    except OSError as error:
+        raise LtbenchError(f"{path} does not read ({error.strerror}).") from None
+    except Exception:  # of a damaged file, or one with other things; torch advises to execute it
         raise LtbenchError(
-            f"{path} does not read as weights ({first_line(error)}); give a state dict saved by "
-            "torch.save or as safetensors."
+            f"{path} does not read as weights: it is damaged, or holds other things than tensors; "
+            "give a state dict saved by torch.save or as safetensors."
         ) from None
     for key in ("state_dict", "model", "net"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):

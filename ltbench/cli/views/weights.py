@@ -7,8 +7,8 @@ import torch
 from ltbench.api.task import Task
 from ltbench.cli.views.rows import print_rows
 from ltbench.data.catalog import dataset as dataset_of
-from ltbench.data.feed import Feed
-from ltbench.data.readers import load
+from ltbench.data.loading import load
+from ltbench.data.stream import feed_of
 from ltbench.evaluation.metrics import scores_of
 from ltbench.runs.portable import brought, network_from
 
@@ -22,11 +22,13 @@ def print_scores(path: Path, root: Path) -> None:
     network = network_from(
         state, told["network"], data.info.shape[0], data.info.classes, float(told["scale"])
     )
-    feed = Feed(data.info, split.test)
+    feed = feed_of(data.info, split.test)
     logits = torch.cat([network(batch.images)["logits"].float() for batch in feed.clean()])
-    scores = scores_of(logits, split.test.labels, Task(torch.tensor(split.class_counts)), 1)
-    row = {"weights": path.stem, "dataset": str(data), "network": told["network"]}
+    counts, info = torch.tensor(split.class_counts), data.info
+    task = Task(counts, split.held_out, info.many_above, info.few_below)
+    scores = scores_of(logits, split.test.labels, task, 1)
+    row = {"weights": path.stem}
     for name in ("top1", "many", "medium", "few", "calibration_error"):
         value = getattr(scores, name)
         row[name] = "--" if value is None else f"{value:.1f}"
-    print_rows([row], title="imported weights, test set")
+    print_rows([row], title=f"imported weights, {data}, {told['network']}, test set")
