@@ -160,7 +160,9 @@ def run(
         )  # fmt: skip
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
         workspace = Workspace(results, root_of(data_root), device, keep=Keep.parse(keep))
-        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        prepared = prepare(
+            plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
+        )
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, jobs)

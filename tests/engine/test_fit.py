@@ -649,7 +649,7 @@ def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypat
     """Best is the first maximum on the test set, selected the first on held-out images."""
     training = make_training(epochs=5)
     tested, held_out = iter([6, 14, 10, 14, 12]), iter([20.0, 10.0, 40.0, 40.0, 30.0])
-    held_out_labels = training.validation.subset.labels
+    held_out_labels = training.feeds["validation"].subset.labels
 
     def scripted(logits, labels, task, epoch):
         scores = scores_of(logits, labels, task, epoch)
@@ -659,7 +659,7 @@ def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypat
         correct = tuple(min(5, max(0, hits - 5 * c)) for c in range(4))
         return scores.model_copy(update={"top1": 5.0 * hits, "correct": correct})
 
-    monkeypatch.setattr("ltbench.engine.fit.scores_of", scripted)
+    monkeypatch.setattr("ltbench.evaluation.metrics.scores_of", scripted)
     training.run(quiet)
     found = {
         which: (training.scores(which).epoch, training.scores(which).top1)
@@ -671,7 +671,7 @@ def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypat
 
 def test_without_held_out_images_nothing_is_selected(make_training, split):
     training = make_training()
-    training.validation = None
+    del training.feeds["validation"]
     training.run(quiet)
     assert training.scores("selected") is None
     assert all("validation_top1" not in row for row in training.progress.curves)

@@ -57,8 +57,9 @@ def test_two_workers_give_the_bits_of_one_process_and_a_death_costs_one_job(
     assert outcome.failures[str(dies)] == "its process ended with exit code 9."
     assert outcome.failures[str(errs)].startswith("ZeroDivisionError: division by zero")
     assert len(outcome.failures) == 2
-    (failed,) = workspace.results.rglob("*.failed.json")
-    assert "ZeroDivisionError" in failed.read_text()
+    failed = {path.parent.name: path for path in workspace.results.rglob("*.failed.json")}
+    assert "ended with exit code 9" in failed["dies"].read_text()
+    assert "ZeroDivisionError" in failed["errs"].read_text()
     assert sorted(event for event, _ in listener.events) == sorted(
         ["started"] * 4 + ["failed"] * 2 + ["finished"] * 2
     )
