@@ -20,7 +20,7 @@ from ltbench.api.perturb import (
     rejected,
     scaled,
     warn_if_rounded,
-)  # fmt: skip
+)
 from ltbench.api.segments import evaluate_segmented
 from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
