@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from ltbench.api.registry import find
+from ltbench.specification import parse
+from ltbench.tables.definition import load, shipped
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "readings.md").read_text()
@@ -124,3 +126,14 @@ def test_the_amplitudes_table_is_in_shares_of_the_control(studies):
                 )
                 digits = len(share.partition(".")[2])
                 assert float(share) == pytest.approx(own / control, abs=0.51 * 10**-digits)
+
+
+READ = ("gkp", "gsa", "gkp_gsa", "cc_sam", "gala", "more")  # the methods with readings of weight
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_table_names_the_readings_of_its_rows(name):
+    definition = load(name).definition
+    methods = [row.method for row in definition.rows if row.method is not None]
+    if any(term.name in READ for method in methods for term in parse(method)):
+        assert any("docs/readings.md" in note for note in definition.notes)
