@@ -306,6 +306,7 @@ SPANNING = {
     "test_pinned.py": "names and fingerprints that never change",
     "test_project.py": "`pyproject.toml` and what is built from it",
     "test_quality_curves.py": "`docs/quality.py`",
+    "test_readings.py": "`docs/readings.md`",
     "test_tree.py": "the shape of the tree",
 }
 
