@@ -11,7 +11,7 @@ from ltbench.cli import complete
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
 from ltbench.cli.views.rows import load_data, read_files
 from ltbench.errors import LtbenchError
-from ltbench.tables.selection import Selection
+from ltbench.evaluation.selection import Selection
 
 
 def figure(
