@@ -1,6 +1,7 @@
 """Figure specifications: one YAML file for all, read strictly."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -109,7 +110,16 @@ class Figure:
     """A figure specification and the table it is drawn from, if it is."""
 
     definition: Sweep | Imbalance | Classes | Inside
-    table: Table | None
+    path: Path  # of the file that defines it
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The table, read when asked for; raises UsageError where it is missing or misread."""
+        if isinstance(self.definition, Classes | Inside):
+            return None
+        named = self.definition.table
+        own = named.endswith((".yaml", ".yml"))
+        return load(str(self.path.parent / named) if own else named)
 
     @property
     def name(self) -> str:
@@ -152,11 +162,4 @@ def _read(path: Path) -> list[Figure]:
             "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes, "inside": Inside,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
-    return [Figure(each, _table(path, each)) for each in definitions.every]
-
-
-def _table(path: Path, figure: Sweep | Imbalance | Classes | Inside) -> Table | None:
-    if isinstance(figure, Classes | Inside):
-        return None
-    own = figure.table.endswith((".yaml", ".yml"))
-    return load(str(path.parent / figure.table) if own else figure.table)
+    return [Figure(each, path) for each in definitions.every]
