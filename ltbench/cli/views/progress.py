@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ltbench.engine.train import ProgressEvent
-    from ltbench.runs.executors.local import RunListener
+    from ltbench.runs.executors.interface import RunListener
     from ltbench.runs.plan import Job
     from ltbench.runs.record import Record
 
@@ -73,6 +73,10 @@ class Lines:
         """Say that it comes later."""
         print(f"  {job}: another process is training this; it comes later", flush=True)
 
+    def lost(self, job: Job, reason: str) -> None:
+        """Say that it is tried again."""
+        print(f"  {job}: {reason} It is tried again.", file=sys.stderr, flush=True)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Say how far it is after an epoch, at most every ten seconds."""
         now = time.monotonic()
@@ -101,20 +105,10 @@ class Lines:
 class Quiet(Lines):
     """Failures only."""
 
-    def started(self, job: Job) -> None:
+    def _nothing(self, *event: object) -> None:
         """Say nothing."""
 
-    def waiting(self, job: Job) -> None:
-        """Say nothing."""
-
-    def postponed(self, job: Job) -> None:
-        """Say nothing."""
-
-    def report(self, job: Job, report: ProgressEvent) -> None:
-        """Say nothing."""
-
-    def finished(self, job: Job, records: list[Record]) -> None:
-        """Say nothing."""
+    started = waiting = postponed = lost = report = finished = _nothing  # type: ignore[assignment]
 
 
 class JsonLines(Lines):
@@ -131,6 +125,10 @@ class JsonLines(Lines):
     def postponed(self, job: Job) -> None:
         """Write the event."""
         self._event("postponed", job)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Write the event with the reason."""
+        self._event("lost", job, reason=reason)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Write an epoch's event."""
@@ -177,6 +175,11 @@ class Live(Lines):
     def postponed(self, job: Job) -> None:
         """Remove the bar until its turn comes again."""
         self._remove(job)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Remove the bar until its turn comes again, and say why."""
+        self._remove(job)
+        self.progress.console.print(f"{job}: {reason} It is tried again.", markup=False)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Move the bar."""
