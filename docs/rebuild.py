@@ -97,7 +97,7 @@ def verdicts(name: str, column: str, store: Store) -> str:
 
 def _by_accuracy(records: list[Record]) -> list[str]:
     (comparison,) = compare(records)
-    ranked = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
+    ranked = sorted(comparison.lines, key=lambda line: line.headline.mean, reverse=True)
     return [line.method for line in ranked]
 
 

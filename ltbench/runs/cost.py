@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.precision import device_of, threads_for

@@ -16,7 +16,7 @@ LEAST = 3  # methods on a data set
 
 @dataclass(frozen=True)
 class Ranking:
-    """Mean top-1 of every method on every data set, and the ranks by it."""
+    """The mean headline metric of every method on every data set, and the ranks by it."""
 
     protocol: str
     settings: tuple[Setting, ...]
@@ -47,7 +47,7 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
     for record in chosen:
         if not told[replace(Cell.of(record), seed=0)].refusal:
             methods = scores.setdefault((record.dataset, record.network), {})
-            methods.setdefault(record.method, []).append(record.last.top1)
+            methods.setdefault(record.method, []).append(record.headline)
     settings = [setting for setting, methods in scores.items() if len(methods) >= LEAST]
     every = list(dict.fromkeys(method for setting in settings for method in scores[setting]))
     common = [method for method in every if all(method in scores[setting] for setting in settings)]
