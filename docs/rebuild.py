@@ -1,4 +1,4 @@
-"""Rebuild what the committed records say: results/tables, comparisons and outputs in pages.
+"""Rebuild what the committed records and figures say: results/tables, and their parts of pages.
 
     python docs/rebuild.py
 
@@ -28,7 +28,8 @@ from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/findings.md")
+PAGES = ("README.md", "docs/cost.md", "docs/findings.md")
+BENCHMARKS = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 EXECUTED = "docs/python.md"
 CODE = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
@@ -36,9 +37,10 @@ BLOCK = re.compile(r"(<!-- comparison: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTA
 
 
 def page(text: str, store: Store) -> str:
-    """Return a page's text with every comparison block made anew.
+    """Return a page's text with every block made anew.
 
-    A verdicts block names a table and one of its columns. A comparison block names data set,
+    A benchmarks block names a file of tests/benchmarks, without `test_`; a verdicts block a table
+    and one of its columns. A comparison block names data set,
     network, protocol and, after a colon, methods; the first is what the others are compared to.
     Without methods it has all there are: plain training, then by accuracy, with their ranks and
     what they cost.
@@ -58,7 +60,10 @@ def page(text: str, store: Store) -> str:
         name, _, column = block[2].partition(": ")
         return f"{block[1]}\n{verdicts(name, column, store)}\n\n{block[3]}"
 
-    return VERDICTS.sub(judged, BLOCK.sub(made, text))
+    def benchmarked(block: re.Match[str]) -> str:
+        return f"{block[1]}\n{figures(block[2], ROOT / 'docs' / 'benchmarks.csv')}\n\n{block[3]}"
+
+    return BENCHMARKS.sub(benchmarked, VERDICTS.sub(judged, BLOCK.sub(made, text)))
 
 
 def executed(text: str, results: Path, folder: Path) -> str:
@@ -93,6 +98,21 @@ def verdicts(name: str, column: str, store: Store) -> str:
         reported = f"{line.reported:.{line.decimals}f}"
         rows.append((line.row, reported, f"`{line.specification}`", found, str(line.verdict)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def figures(benchmark: str, path: Path) -> str:
+    """Return what a benchmark measured beside its limits; a figure that misses one is bold."""
+    lines = ["| what | measured | limit |", "| --- | --: | --: |"]
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            if row["benchmark"] != benchmark:
+                continue
+            value, (most, least) = float(row["value"]), (row["at_most"], row["at_least"])
+            missed = (most and value > float(most)) or (least and value < float(least))
+            shown = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+            limit = f"at most {most}" if most else f"at least {least}" if least else ""
+            lines.append(f"| {row['what']} | {f'**{shown}**' if missed else shown} | {limit} |")
+    return "\n".join(lines)
 
 
 def _by_accuracy(records: list[Record]) -> list[str]:

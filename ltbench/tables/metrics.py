@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ltbench.evaluation.scores import AnyScores
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
-from ltbench.tables.selection import Selection
 
 Metric = Literal["top1", "mAP", "many", "medium", "few", "open_set_f", "hours", "cost"]
 _Read = Callable[[Record, Selection], float | None]
@@ -28,11 +28,8 @@ class Quantity:
 
 def scores_at(record: Record, select: Selection) -> AnyScores | None:
     """Return a record's scores at the epoch that a rule chooses; None where it chose none."""
-    return {
-        Selection.LAST: record.last,
-        Selection.VALIDATION: record.selected,
-        Selection.BEST_TEST: record.best,
-    }[select]
+    scores: AnyScores | None = getattr(record, select.field)
+    return scores
 
 
 def _score(name: str) -> _Read:

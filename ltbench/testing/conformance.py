@@ -196,7 +196,7 @@ def _learns(specification: str) -> None:
     expect(
         min(losses[1:]) < losses[0], f"the loss never falls: {losses[0]:.3f} to {losses[-1]:.3f}"
     )
-    last = work.scores("last")
+    last = work.scores()
     # By chance average precision is the share of positives, here of two labels an image.
     chance = 100 * (2 if work.task.kind == "multi" else 1) / CLASSES
     beaten = last is not None and last.headline > 1.5 * chance

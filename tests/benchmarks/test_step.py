@@ -103,21 +103,18 @@ def paired_ratio(first, second, pairs: int = PAIRS) -> float:
     return statistics.median(ratios)
 
 
-def test_a_ce_step_costs_what_a_bare_loop_costs(benchmark):
+def test_a_ce_step_costs_what_a_bare_loop_costs(benchmark, measured):
     ours, bare = through_the_harness("ce"), in_a_bare_loop()
     benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
-    ratio = paired_ratio(ours, bare)
-    benchmark.extra_info["harness / bare loop"] = round(ratio, 3)
-    assert ratio <= 1.03
+    what = "a `ce` step through the harness / the same step in a bare loop of plain torch"
+    measured(what, paired_ratio(ours, bare), at_most=1.03)
 
 
 @pytest.mark.parametrize(("method", "limit"), [("sam", 2.1), ("ldam_drw+sam", 2.2)])
-def test_a_sam_step_costs_two_ce_steps(benchmark, method, limit):
+def test_a_sam_step_costs_two_ce_steps(benchmark, measured, method, limit):
     ours, plain = through_the_harness(method), through_the_harness("ce")
     benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
-    ratio = paired_ratio(ours, plain)
-    benchmark.extra_info[f"{method} / ce"] = round(ratio, 3)
-    assert ratio <= limit
+    measured(f"`{method}` step / `ce` step", paired_ratio(ours, plain), at_most=limit)
 
 
 MEMORY = """
@@ -131,7 +128,7 @@ print(json.dumps(peak()))
 """
 
 
-def test_the_harness_needs_under_a_tenth_more_memory(benchmark):
+def test_the_harness_needs_under_a_tenth_more_memory(benchmark, measured):
     def peak(maker: str) -> int:
         code = MEMORY.format(folder=str(__file__).rpartition("/")[0], maker=maker)
         done = subprocess.run(
@@ -141,5 +138,4 @@ def test_the_harness_needs_under_a_tenth_more_memory(benchmark):
 
     bare = peak("t.in_a_bare_loop()")
     ours = benchmark.pedantic(peak, args=("t.through_the_harness('ce')",), rounds=1)
-    benchmark.extra_info["harness / bare loop, peak memory"] = round(ours / bare, 3)
-    assert ours <= 1.10 * bare
+    measured("peak memory of the process, harness / bare loop", ours / bare, at_most=1.10)
