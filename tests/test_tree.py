@@ -289,6 +289,7 @@ SPANNING = {
     "cli/test_outputs.py": "where commands write",
     "engine/test_devices.py": "training on a GPU",
     "methods/test_files.py": "every method's file",
+    "methods/test_label_losses.py": "every loss of images with several labels",
     "methods/test_ranges.py": "every method's parameters",
     "runs/test_build_once.py": "planning and execution together",
     "runs/test_file_systems.py": "the writing of results, on file systems that lack things",

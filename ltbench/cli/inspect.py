@@ -50,6 +50,9 @@ def list_(
 _LEAVE_OUT = ("encoder parameters", "fraction", "precision", "source", "weight_decay", "head")
 
 
+_LABELS = {"single": "one", "multi": "several"}  # of an image that a method trains on
+
+
 def _methods() -> list[Row]:
     from ltbench.api.signatures import names, own
 
@@ -67,9 +70,11 @@ def _read_methods() -> list[Row]:
         try:
             cls = find(name)
         except LtbenchError as error:  # of somebody's plug-in; the others are not less there
-            rows.append({"name": name, "role": "broken", "paper": printable(str(error))})
+            told = printable(str(error))
+            rows.append({"name": name, "role": "broken", "labels": "", "paper": told})
         else:
-            rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
+            labels = " or ".join(_LABELS[each] for each in cls.kinds)
+            rows.append({"name": name, "role": role(cls), "labels": labels, "paper": _paper(cls)})
     return rows
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ltbench.evaluation.scores import HEADLINES, TITLES
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -45,10 +47,15 @@ def _waiting(report: ProgressEvent) -> str:
     return f"{report.waiting:.0%} waiting for images, " if report.waiting >= _WAITING else ""
 
 
+def _title(job: Job) -> str:
+    """Return the headline metric of a training's data set as papers print it."""
+    return TITLES[HEADLINES[job.dataset.info.kind]]
+
+
 def _outcome(job: Job, records: list[Record]) -> str:
     first = records[0]
     return (
-        f"{job}: top-1 {first.last.top1:.2f} %, {first.cost.train_seconds:.0f} s "
+        f"{job}: {_title(job)} {first.headline:.2f} %, {first.cost.train_seconds:.0f} s "
         f"({first.cost.images_per_second:.0f} images/s)"
     )
 
@@ -84,9 +91,9 @@ class Lines:
             return
         self.spoken[str(job)] = now
         left = report.seconds * (1 / max(_share(report), 1e-9) - 1)
-        accuracy = "" if report.top1 is None else f", top-1 {report.top1:.2f} %"
+        score = "" if report.headline is None else f", {_title(job)} {report.headline:.2f} %"
         print(
-            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{accuracy}, "
+            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{score}, "
             f"{report.images_per_second:.0f} images/s, {_waiting(report)}{duration(left)} left",
             flush=True,
         )
@@ -185,11 +192,10 @@ class Live(Lines):
         """Move the bar."""
         name, share = str(job), _share(report)
         if report.loss is not None:
-            accuracy = self.scores[name].partition("  top-1 ")[2]
-            if report.top1 is not None:
-                accuracy = f"{report.top1:.2f} %"
-            self.scores[name] = f"  loss {report.loss:.3f}"
-            self.scores[name] += f"  top-1 {accuracy}" if accuracy else ""
+            _, known, score = self.scores[name].partition(f"  {_title(job)} ")
+            if report.headline is not None:
+                known, score = f"  {_title(job)} ", f"{report.headline:.2f} %"
+            self.scores[name] = f"  loss {report.loss:.3f}{known}{score}"
         left = duration(report.seconds * (1 / share - 1)) if share else "?"
         detail = (
             f"epoch {report.epoch}/{report.epochs}{self.scores[name]}  "
