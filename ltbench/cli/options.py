@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -72,6 +71,15 @@ Track = Annotated[
         "--track", help="Show the curves there too; needs its package; may be repeated.",
     ),
 ]  # fmt: skip
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", metavar="all|N", help="Compute on all GPUs of this machine, or on N."),
+]
+PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Trainings that share a GPU.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="What runs the trainings; see docs/clusters.md.")
+]
+Retries = Annotated[int, typer.Option(min=0, help="Tries more of a training whose worker is lost.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -85,8 +93,10 @@ def folder_for(name: str, usual: Path, output: Path | None) -> Path:
         return output
     if not name.endswith((".yaml", ".yml")):
         return usual
+    from hashlib import sha256
+
     path = path_of(name).resolve()
-    return usual / f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+    return usual / f"{path.stem}-{sha256(str(path).encode()).hexdigest()[:6]}"
 
 
 def seconds_of(text: str | None) -> float | None:

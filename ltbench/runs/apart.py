@@ -24,6 +24,7 @@ from ltbench.api.registry import offer_file
 from ltbench.api.signatures import is_foreign
 from ltbench.api.task import Task
 from ltbench.data.readers import Split
+from ltbench.data.stream import evaluated_feeds
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError
@@ -46,6 +47,10 @@ from ltbench.runs.training import (
 Ask = Callable[..., Any]
 """Calls one of the asking process's functions, by name, with arguments; returns what it returns."""
 SECONDS_TO_END = 10  # of a process that has given its answer
+
+
+class LostError(LtbenchError):
+    """A process that ran a foreign method has died."""
 
 
 def evaluated_apart(
@@ -78,7 +83,7 @@ def call_apart(
     """Return what `function(ask, *arguments)` returns in a new process, which finds `files`.
 
     `ask` calls one of `answers` in this process, by name. Raises what the function raised, with
-    its name and words; LtbenchError where the process died, or `method` would have ended it. On
+    its name and words; LostError where the process died, or `method` would have ended it. On
     KeyboardInterrupt the process is asked to save, and waited for.
     """
     context = multiprocessing.get_context("spawn")
@@ -133,7 +138,7 @@ def _conversation(
             kind, content = ours.recv()
         except (EOFError, OSError):
             process.join()
-            raise LtbenchError(death(process.exitcode)) from None
+            raise LostError(death(process.exitcode)) from None
         if kind not in answers:
             return kind, content
         ours.send(answers[kind](*content))
@@ -228,10 +233,9 @@ def _scored(told: tuple[Any, ...], score: Scorer) -> Evaluated:
 
 
 def _scorer_of(job: Job, split: Split) -> Scorer:
-    info, counts = job.protocol.sized(job.dataset.info), torch.tensor(split.class_counts)
-    task = Task(counts, split.held_out, info.many_above, info.few_below)
-    subsets = {"test": split.test, "validation": split.validation}
-    return Scorer(task, {name: each.labels for name, each in subsets.items() if each is not None})
+    info, device = job.protocol.sized(job.dataset.info), torch.device("cpu")
+    feeds = evaluated_feeds(info, split, device)
+    return Scorer(Task.of(info, split, device), {name: f.labels for name, f in feeds.items()})
 
 
 def _first_stage(job: Job, workspace: Workspace, callbacks: Callbacks, epochs: int) -> None:

@@ -48,7 +48,7 @@ def test_torch_is_not_imported(tmp_path):
 def test_ranks_without_records_are_refused_in_words(tmp_path):
     done = run("--ranks", "fast", cwd=tmp_path)
     assert done.returncode == 1
-    assert "ranks need 3 methods" in done.stderr
+    assert "nothing to rank under protocol fast; protocols that have records: none" in done.stderr
 
 
 def test_claims_that_were_not_run_are_counted_not_listed(ltbench, monkeypatch):
@@ -58,3 +58,9 @@ def test_claims_that_were_not_run_are_counted_not_listed(ltbench, monkeypatch):
     assert f"{len(claims)} claims without runs of both methods" in text
     assert "proxy" not in text.splitlines()[1]  # a column that would be empty
     assert claims[0]["row"][:30] not in text
+
+
+def test_an_epoch_chosen_on_held_out_images_is_none_of_the_papers(ltbench):
+    answer = ltbench("ledger", "--select", "validation")
+    assert answer.code == 2
+    assert "give last or best_test" in answer.err

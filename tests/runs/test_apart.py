@@ -66,7 +66,7 @@ def beside(workspace, jobs_of, method_file, listener):
             for names, seeds in (first, ([name], [0]), last)
             for job in jobs_of(workspace.results, names, seeds=seeds, protocol_name=PROTOCOL)
         ]
-        return run_in_workers(jobs, workspace, listener, 1, [path])
+        return run_in_workers(jobs, workspace, listener, ["cpu"], [path])
 
     return run
 
@@ -134,7 +134,7 @@ def stages(self, recipe):
     jobs = jobs_of(workspace.results, methods, protocol_name=PROTOCOL)
     assert [job.trained for job in jobs] == ["ce", "second"]
     assert jobs[1].first_stage.trained == "ce"
-    outcome = run_in_workers(jobs[::-1], workspace, listener, 1, paths)
+    outcome = run_in_workers(jobs[::-1], workspace, listener, ["cpu"], paths)
     assert outcome.failures == {}
     found = {record.method: record for record in outcome.records}
     assert sorted(found) == ["ce", "ce+post", "second"]
