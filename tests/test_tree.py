@@ -291,6 +291,7 @@ SPANNING = {
     "methods/test_files.py": "every method's file",
     "methods/test_label_losses.py": "every loss of images with several labels",
     "methods/test_ranges.py": "every method's parameters",
+    "runs/executors/test_contract.py": "what every executor keeps to",
     "runs/test_build_once.py": "planning and execution together",
     "runs/test_file_systems.py": "the writing of results, on file systems that lack things",
     "runs/test_hostile_methods.py": "whole runs of methods that misbehave",

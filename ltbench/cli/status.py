@@ -115,7 +115,7 @@ def _datasets_of(lines: "list[StatusRow]") -> dict[str, list[Row]]:
 
 def _progress(one: "Unfinished") -> str:
     """Return in words how far a training is that is not over."""
-    from ltbench.cli.views.progress import duration
+    from ltbench.cli.views.duration import duration
 
     if not one.running:
         return f"seed {one.seed} was interrupted, and goes on from epoch {one.epoch + 1}"
