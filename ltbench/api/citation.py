@@ -17,6 +17,9 @@ _PAPER = re.compile(
 )
 
 
+_NAMELESS = "its authors are not named here: take them from the paper before citing it"
+
+
 @dataclass(frozen=True)
 class Paper:
     """A paper, as far as a docstring names it: empty texts for what it leaves out."""
@@ -42,6 +45,7 @@ class Paper:
         fields = {"title": f"{{{self.title}}}", "author": names, "booktitle": self.venue}
         fields |= {"year": self.year, "eprint": self.arxiv}
         fields |= {"archiveprefix": "arXiv"} if self.arxiv else {}
+        fields |= {} if self.authors else {"note": _NAMELESS}
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
         return "\n".join([f"@inproceedings{{{self.key},", *lines, "}"])
 

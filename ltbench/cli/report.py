@@ -21,7 +21,7 @@ def report(
     load: Load = None,
 ) -> None:
     """Write verdicts, tables, figures and the records behind them as one HTML file."""
-    from ltbench.errors import UsageError
+    from ltbench.errors import UsageError, counted
     from ltbench.report.page import render
     from ltbench.runs.store import Store
 
@@ -34,4 +34,6 @@ def report(
     for problem in made.problems:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
     size = len(made.text.encode()) / 1e6
-    print(f"Written: {path} ({made.records} records, {size:.1f} MB); open it in a browser.")
+    print(
+        f"Written: {path} ({counted(made.records, 'record')}, {size:.1f} MB); open it in a browser."
+    )

@@ -9,7 +9,7 @@ from ltbench.statistics.estimates import Estimate, mean_interval, paired_differe
 from ltbench.tables.relative_cost import relative_cost, timing_of
 
 CAPTION = (
-    "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
+    "Test accuracy in percent: last epoch, {means}; "
     "difference to the first method over the seeds both have"
 )
 
@@ -42,7 +42,10 @@ class Comparison:
     def caption(self) -> str:
         """Return the caption: what the columns hold, and why there are no differences if so."""
         lacking = f"; no difference and no cost, for {self.reference} has no record"
-        return CAPTION + (lacking if self.reference else "")
+        measured = any(line.top1.half_width is not None for line in self.lines)
+        means = "95 % t-interval over seeds" if measured else "mean over seeds"
+        own = CAPTION.format(means=means)
+        return own + (lacking if self.reference else "")
 
 
 def compare(records: Iterable[Record], reference: str | None = None) -> list[Comparison]:

@@ -77,11 +77,11 @@ USAGE = [
     (words(device="meta"), "no device 'meta' here"),
     (words(device="mps"), "ltbench does not train on Apple's GPUs (mps) yet; use --device cpu."),
     # method files
-    (words(load="absent.py"), "--load absent.py: give an existing Python file"),
-    (words(load="."), "--load .: give an existing Python file"),
+    (words(load="absent.py"), "absent.py: give an existing Python file"),
+    (words(load="."), ".: give an existing Python file"),
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
-    (["list", "--load", "absent.py"], "--load absent.py: give an existing Python file"),
+    (["list", "--load", "absent.py"], "absent.py: give an existing Python file"),
     (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
@@ -93,7 +93,7 @@ USAGE = [
     (["data", "check", "digits_lt", "--imbalance", "0"], "imbalance 0.0 must be a ratio"),
     (["data", "check", "digits_lt", "--imbalance", "500"], "imbalance 500 leaves class 7"),
     (["check", "cee"], "unknown method 'cee'; did you mean ce?"),
-    (["check", "absent.py"], "absent.py: give an existing Python file"),
+    (["check", "absent.py"], "ltbench: absent.py: give an existing Python file"),
 ]
 
 

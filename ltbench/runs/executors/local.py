@@ -16,7 +16,7 @@ import torch
 
 from ltbench.api.registry import load_file
 from ltbench.engine.train import ProgressEvent
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, located
 from ltbench.runs.execute import BusyError, Workspace, run_job
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
@@ -115,7 +115,7 @@ def reason_of(error: Exception) -> str:
     """Return one line on why a job stopped."""
     if isinstance(error, LtbenchError):
         return str(error)
-    return f"{type(error).__name__}: {error} (run with --debug for the traceback)"
+    return f"{located(error)}; --debug shows the traceback"
 
 
 class _Worker:
