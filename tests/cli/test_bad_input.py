@@ -93,7 +93,7 @@ USAGE = [
     (["data", "check", "digits_lt", "--imbalance", "0"], "imbalance 0.0 must be a ratio"),
     (["data", "check", "digits_lt", "--imbalance", "500"], "imbalance 500 leaves class 7"),
     (["check", "cee"], "unknown method 'cee'; did you mean ce?"),
-    (["check", "absent.py"], "ltbench: absent.py: give an existing Python file"),
+    (["check", "absent.py"], "absent.py: give an existing Python file"),
 ]
 
 
@@ -257,3 +257,7 @@ def test_the_same_holds_for_bytes_that_are_no_text(start):
     assert err.startswith("ltbench: cannot read ")
     assert err.count("\n") == 1
     assert out == ""
+
+
+def test_check_speaks_of_the_file_and_of_no_option_that_it_does_not_have(refused):
+    assert "--load" not in refused("check", "absent.py")
