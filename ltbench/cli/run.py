@@ -27,7 +27,7 @@ from ltbench.cli.options import (
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def run(
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
+            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
 

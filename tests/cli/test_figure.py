@@ -37,7 +37,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_others_of_its_file(ltbench, ho
     assert lost.startswith("ltbench: lost is left out: ")
     assert "nowhere.yaml" in lost
     assert bare.startswith("ltbench: bare is left out: ")
-    assert "2 of 3 figures of figures.yaml are not drawn (lost, bare)." in last
+    assert "2 of 3 figures of figures.yaml not drawn (lost, bare)." in last
 
 
 def test_neither_torch_nor_pyplot_is_imported(tmp_path):
