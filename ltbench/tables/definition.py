@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.data.catalog import Dataset, known
 from ltbench.errors import UsageError, unknown
+from ltbench.evaluation.scores import HEADLINES, TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
@@ -38,6 +39,16 @@ class Column(Model):
     dataset: Annotated[str, canonical_text(lambda text: str(known(text)))]
     network: Network | None = None  # where it is not the table's
     metric: Metric = "top1"
+
+    @model_validator(mode="after")
+    def _measured(self) -> "Column":
+        wanted = HEADLINES[self.data.info.kind]
+        if self.metric in TITLES and self.metric != wanted:
+            raise PydanticCustomError(
+                "metric", "{dataset} is scored by {wanted}; write metric: {wanted}",
+                {"dataset": self.data.info.name, "wanted": wanted},
+            )  # fmt: skip
+        return self
 
     @cached_property
     def data(self) -> Dataset:
