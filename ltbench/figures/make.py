@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.figure
 
 from ltbench.api.signatures import names
+from ltbench.evaluation.selection import Selection
 from ltbench.figures import classes, inside, line_chart, planes, spectra
 from ltbench.figures.analysed import Found
 from ltbench.figures.definition import Analysed, Figure, Planes, Spectra
@@ -18,7 +19,6 @@ from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands
-from ltbench.tables.selection import Selection
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Only `paper` may confirm or contradict a paper; every other protocol is a proxy.
 changed field, `fast(epochs=20)`, is another protocol: its records never share a cell with `fast`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -229,3 +229,17 @@ def _same(value: Any, usual: Any) -> bool:
 def _defaults() -> dict[str, Any]:
     fields = Protocol.model_fields
     return {name: field.default for name, field in fields.items() if not field.is_required()}
+
+
+def check_held_out(used: Sequence[tuple[Protocol, DatasetInfo]]) -> None:
+    """Raise UsageError unless one of at least one pair has images that an epoch is selected on.
+
+    A protocol may hold training images out; a data set may have validation images of its own.
+    """
+    if not any(protocol.validation or data.validated for protocol, data in used):
+        protocol = used[0][0]
+        raise UsageError(
+            f"protocol {protocol.specification} holds no training images out, so nothing was "
+            f"selected on them; run with --validation 2 and add "
+            f"--protocol '{protocol.name}(validation=2)'."
+        )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import TRANSDUCTIVE, Record
@@ -11,7 +12,6 @@ from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
-from ltbench.tables.selection import Selection
 
 Scores = dict[int, float]  # by seed
 
@@ -145,7 +145,7 @@ def scores(
     """
     key = resolved.column.metric, table.definition.select
     runs = reader.runs(resolved.cells(row, seeds))
-    if METRICS[resolved.column.metric].over is None:
+    if METRICS[resolved.column.metric].over != "hours":  # of those, a record holds the values
         return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     first = reader.runs(resolved.cells(table.definition.rows[0], seeds))
     costs = {

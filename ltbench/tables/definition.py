@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +11,15 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ltbench.data.catalog import Dataset, known
+from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError, unknown
-from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.evaluation.open_set import floor_of
+from ltbench.evaluation.selection import Selection
+from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
-from ltbench.tables.selection import Selection
 from ltbench.tables.validation import (
     Network,
     Seed,
@@ -136,10 +137,20 @@ class Table:
         return find(self.reported, key)
 
     def value(self, row: Row, column: Column) -> float | None:
-        """Return what the paper reports; a ratio is of its values in this row and the first."""
-        value = self.reported.get(self.key(row, column))
-        if METRICS[column.metric].over is None or value is None:
+        """Return what the paper reports, or what follows from that.
+
+        A ratio is of this row's and the first's; F_0 is of the row's accuracies by shot group.
+        """
+        value, made_of = self.reported.get(self.key(row, column)), METRICS[column.metric].over
+        if made_of is None or value is None:
             return value
+        if made_of == "open_set_f":
+            shots = {
+                shot: self.reported.get(self.key(row, column.model_copy(update={"metric": shot})))
+                for shot in SHOTS
+            }
+            floor = floor_of(column.data.info.name, shots)
+            return None if floor is None else value - floor
         first = self.reported.get(self.key(self.definition.rows[0], column))
         return value / first if first else None
 
@@ -181,16 +192,6 @@ def load(name: str) -> Table:
     return table
 
 
-def check_held_out(protocols: Sequence[Protocol]) -> None:
-    """Raise UsageError unless one of at least one protocol holds training images out."""
-    if not any(each.validation for each in protocols):
-        raise UsageError(
-            f"protocol {protocols[0].specification} holds no training images out, so nothing was "
-            f"selected on them; run with --validation 2 and add "
-            f"--protocol '{protocols[0].name}(validation=2)'."
-        )
-
-
 def selecting(table: Table, selection: Selection, protocol: str | None = None) -> Table:
     """Return a table that shows another epoch, and whose files are named after it.
 
@@ -198,7 +199,7 @@ def selecting(table: Table, selection: Selection, protocol: str | None = None) -
     """
     columns = [each for each in table.definition.columns if each.data.available]
     if selection is Selection.VALIDATION and columns:
-        check_held_out([table.protocol(column, protocol) for column in columns])
+        check_held_out([(table.protocol(each, protocol), each.data.info) for each in columns])
     if selection is table.definition.select:
         return table
     definition = table.definition.model_copy(update={"select": selection})
