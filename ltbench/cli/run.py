@@ -170,7 +170,9 @@ def run(
         places = places_of(device, gpus, per_gpu, jobs)
         _say(filter(None, [sharing_note(places)]))
         workspace = Workspace(results, root_of(data_root), places[0], keep=Keep.parse(keep))
-        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        prepared = prepare(
+            plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
+        )
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, len(places))
