@@ -35,6 +35,7 @@ def run(
     validation: int | None = None,
     results: str | Path = "results",
     data_root: str | Path | None = None,
+    pretrained: str | Path | None = None,
     device: str = "auto",
     jobs: int = 1,
     data: str | Path | Sequence[str | Path] = (),
@@ -73,7 +74,8 @@ def run(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    workspace = Workspace(store.root, root, device)
+    begun = None if pretrained is None else Path(pretrained).expanduser()
+    workspace = Workspace(store.root, root, device, pretrained=begun)
     prepare(plan.jobs, workspace)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),

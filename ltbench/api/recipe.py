@@ -26,6 +26,7 @@ class Recipe:
     decay: float = 0.01
     drop_last: bool = False
     family: str = "cifar"  # of data sets that papers train alike; small images are CIFAR's
+    backbone_rate: float = 1.0  # factor on the learning rate of the encoder
 
     def times(self, **factors: tuple[float, float, float]) -> "Recipe":
         """Return the recipe with batch size, learning rate and weight decay times its family's.

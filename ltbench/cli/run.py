@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, Track
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, PretrainedFile, Results, Track
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
@@ -101,6 +101,7 @@ def run(
     ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
+    pretrained: PretrainedFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     load: Load = None,
@@ -159,7 +160,9 @@ def run(
             )
         )  # fmt: skip
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
-        workspace = Workspace(results, root_of(data_root), device, keep=Keep.parse(keep))
+        workspace = Workspace(
+            results, root_of(data_root), device, keep=Keep.parse(keep), pretrained=pretrained
+        )
         prepared = prepare(plan.jobs, workspace, download=not dry_run)
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):

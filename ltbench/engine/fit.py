@@ -37,7 +37,7 @@ from ltbench.engine.train import (
 )
 from ltbench.evaluation.metrics import scores_of
 from ltbench.evaluation.scores import Scores
-from ltbench.networks import Network
+from ltbench.networks import Network, Pretrained
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Settings:
     evaluate_every: int
     seed: int
     device: torch.device
+    pretrained: Pretrained | None = None  # that the encoder begins from
 
 
 class Training:
@@ -61,9 +62,8 @@ class Training:
     ) -> None:
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
         device = settings.device
-        held, info = split.validation, settings.info
-        counts = torch.tensor(split.class_counts, device=device)
-        self.task = Task(counts, split.held_out, info.many_above, info.few_below)
+        held, info, counts = split.validation, settings.info, torch.tensor(split.class_counts)
+        self.task = Task(counts.to(device), split.held_out, info.many_above, info.few_below)
         self.train, self.test = (feed_of(info, s.to(device)) for s in (split.train, split.test))
         self.validation = None if held is None else feed_of(info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
@@ -74,8 +74,9 @@ class Training:
             for other in self._methods():
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
+        made = settings.network, info.shape[0], self.task.num_classes, settings.pretrained
         with seeded(settings.seed, "init"):
-            network = build(method, settings.network, info.shape[0], self.task.num_classes)
+            network = build(method, *made)
         self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
@@ -170,8 +171,7 @@ class Training:
         def after_step(step: int, steps: int, images: int) -> None:
             progress.steps += 1
             progress.images += images
-            seconds = time.perf_counter() - started
-            observe(self._report(step, steps, seconds))
+            observe(self._report(step, steps, time.perf_counter() - started))
 
         for epoch in range(progress.epoch, stage.recipe.epochs):
             started = time.perf_counter()

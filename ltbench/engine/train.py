@@ -53,6 +53,7 @@ class DivergedError(LtbenchError):
 
 def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     """Let exactly the stage's parameters train, and return SGD over them."""
+    recipe = stage.recipe
     names = [name for name, _ in network.named_parameters()]
     for prefix in stage.trainable:
         if not any(name.startswith(prefix) for name in names):
@@ -64,8 +65,8 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
         parameter.requires_grad_(name.startswith(stage.trainable))
         if parameter.requires_grad:
             factors = [factor for prefix, factor in stage.rates if name.startswith(prefix)]
-            groups.setdefault(factors[0] if factors else 1.0, []).append(parameter)
-    recipe = stage.recipe
+            own = recipe.backbone_rate if name.startswith("backbone.") else 1.0
+            groups.setdefault(own * (factors[0] if factors else 1.0), []).append(parameter)
     return torch.optim.SGD(
         [{"params": members, "factor": factor} for factor, members in groups.items()],
         lr=recipe.learning_rate,

@@ -17,6 +17,7 @@ from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
 from ltbench.runs.execute import Workspace, ends_the_program, split_of
 from ltbench.runs.plan import Job
+from ltbench.runs.pretrained import check_pretrained
 from ltbench.runs.recording import stated_deviations
 
 EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
@@ -46,6 +47,7 @@ def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True)
             if download:
                 raise
             missing[job.dataset.info.name] = str(error)
+    check_pretrained(jobs, workspace.pretrained)
     ready = [job for job in jobs if job.dataset.info.name not in missing]
     return Prepared([*missing.values()], rehearse(ready, workspace))
 

@@ -49,6 +49,8 @@ class Protocol(BaseModel):
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
     side: int | None = Field(default=None, ge=8, le=512)  # of streamed images; None: the set's
     family: str = "cifar"  # of data sets that papers train alike
+    pretrained: bool = False  # whether the encoder begins from weights that the user names
+    backbone_rate: float = Field(default=1.0, gt=0, le=1)  # of the learning rate, of the encoder
 
     @field_validator("milestones")
     @classmethod
@@ -95,6 +97,7 @@ class Protocol(BaseModel):
             decay=self.decay,
             drop_last=self.drop_last,
             family=self.family,
+            backbone_rate=self.backbone_rate,
         )
 
     def sized(self, info: DatasetInfo) -> DatasetInfo:
@@ -117,6 +120,12 @@ _IMAGENET: dict[str, Any] = {
 }  # fmt: skip
 _INATURALIST: dict[str, Any] = {
     **_IMAGENET, "learning_rate": 0.2, "weight_decay": 1e-4, "family": "inaturalist2018",
+}  # fmt: skip
+# OLTR's, which begins from ImageNet's weights: rate 0.001 for the encoder, 0.1 for the classifier.
+_PLACES: dict[str, Any] = {
+    "batch_size": 128, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup_epochs": 0,
+    "milestones": "0.3333,0.6667", "decay": 0.1, "family": "places_lt", "pretrained": True,
+    "backbone_rate": 0.01,
 }  # fmt: skip
 _TINY: dict[str, Any] = {"epochs": 2, "fraction": 0.005, "side": 32}
 
@@ -143,6 +152,11 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_INATURALIST, "epochs": 100},
         "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_INATURALIST, **_TINY},
+    },
+    "places_lt": {
+        "paper": {**_PLACES, "epochs": 30},
+        "fast": {**_PLACES, "epochs": 10, "evaluate_every": 5},
+        "smoke": {**_PLACES, **_TINY, "pretrained": False, "backbone_rate": 1.0},
     },
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},

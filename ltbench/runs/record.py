@@ -95,6 +95,7 @@ class Record(Model):
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     first_stage: FirstStage | None = None
     data: Data
+    pretrained_sha256: str = ""  # of the file of weights that the encoder began from
     last: Scores  # the headline
     best: Scores | None  # best epoch on the test set: optimistic; null when only the last was seen
     selected: Scores | None  # best epoch on held-out training images, when there were any
@@ -112,7 +113,7 @@ def same_result(one: Record, other: Record) -> bool:
 
 
 def _result(record: Record) -> tuple[object, ...]:
-    return record.fingerprint, record.last, record.best, record.selected
+    return record.fingerprint, record.pretrained_sha256, record.last, record.best, record.selected
 
 
 class Failure(Model):

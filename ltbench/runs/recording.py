@@ -71,6 +71,7 @@ def record_cell(
         stages=own.stages,
         first_stage=_first_stage(job, training),
         data=_data(split, training.task),
+        pretrained_sha256=progress.pretrained_sha256,
         last=scores_of(logits, feed.labels, training.task, progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores("best"),

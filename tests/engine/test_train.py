@@ -343,3 +343,16 @@ def test_divergence_says_where_and_what_to_try():
     assert str(error) == (
         "the loss is not finite at epoch 12, step 3; try a smaller learning rate or radius."
     )
+
+
+def test_an_encoder_learns_at_its_share_of_the_rate():
+    network = create("resnet8", 1, 3)
+    stage = Stage(
+        name="train", recipe=replace(RECIPE, backbone_rate=0.01), rates=(("backbone.conv1", 0.5),)
+    )
+    groups = optimiser_for(network, stage).param_groups
+    factor = {id(each): group["factor"] for group in groups for each in group["params"]}
+    found = {name: factor[id(each)] for name, each in network.named_parameters()}
+    assert found["backbone.conv1.weight"] == 0.005
+    assert found["backbone.bn1.weight"] == 0.01
+    assert found["classifier.weight"] == 1.0

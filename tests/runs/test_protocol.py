@@ -74,7 +74,7 @@ def test_every_field_of_a_recipe_is_a_protocols():
     changed = {
         "epochs": 7, "batch_size": 16, "learning_rate": 0.2, "weight_decay": 0.1,
         "momentum": 0.5, "nesterov": True, "warmup_epochs": 3, "schedule": "cosine",
-        "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True,
+        "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True, "backbone_rate": 0.5,
     }  # fmt: skip
     assert {*changed, "family"} == {field.name for field in dataclasses.fields(Recipe)}
     text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
