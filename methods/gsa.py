@@ -11,7 +11,16 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ltbench import Outputs, Perturbation, Step
-from ltbench.api.perturb import Segments, combined, inner, norm, rejected, scaled, warn_if_lost
+from ltbench.api.perturb import (
+    Segments,
+    combined,
+    inner,
+    largest_ratio,
+    norm,
+    rejected,
+    scaled,
+    warn_if_rounded,
+)
 from ltbench.api.segments import evaluate_segmented
 from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import GroupGradients, exact_gradients, owned_gradients
@@ -196,11 +205,11 @@ def moved_logits(step: Step, outputs: Outputs, segments: Segments, head: str) ->
     if "features" not in outputs:
         raise refusal
     features = outputs["features"]
-    if step.clock.step == 0:
-        warn_if_lost(step.network, segments, step.autocast)
     with step.autocast():
         if step.clock.step == 0:
-            here = part(features).to(logits)
+            here = part(features)  # heads of ltbench compute in float32 in a bfloat16 pass, too
+            warn_if_rounded(largest_ratio(step.network, segments.perturbations), here.dtype)
+            here = here.to(logits)
             if here.shape != logits.shape or not torch.allclose(here, logits, 1e-2, 1e-2):
                 raise refusal
             weights = tuple(part.parameters())

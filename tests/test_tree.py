@@ -276,3 +276,64 @@ main()
     assert done.returncode == 0, done.stderr
     found = sorted(path.parent.name for path in tmp_path.rglob("seed0.json"))
     assert found == ["as_a_class", "as_a_module"]
+
+
+# Test files that are named after no module of the folder that they mirror, and what they test.
+SPANNING = {
+    "attacks/test_attack.py": "the sharing of records, by mutated files",
+    "cli/test_bad_input.py": "every command, given nonsense",
+    "cli/test_commands.py": "every command, as started",
+    "cli/test_exchange.py": "export, merge, evaluate and plan as typed",
+    "cli/test_large.py": "a listed data set, from its archives to a table",
+    "cli/test_names_first.py": "names checked before torch is imported, by every command",
+    "cli/test_outputs.py": "where commands write",
+    "engine/test_devices.py": "training on a GPU",
+    "methods/test_files.py": "every method's file",
+    "methods/test_ranges.py": "every method's parameters",
+    "runs/test_build_once.py": "planning and execution together",
+    "runs/test_file_systems.py": "the writing of results, on file systems that lack things",
+    "runs/test_hostile_methods.py": "whole runs of methods that misbehave",
+    "runs/test_killed_runs.py": "whole runs that are killed and go on",
+    "runs/test_step_profile.py": "a step-imbalanced data set, from its images to a table",
+    "runs/test_survival.py": "a store that others write into",
+    "tables/test_shipped.py": "the tables in `tables/`, which are data",
+    "test_benchmark_figures.py": "`docs/benchmarks.py`",
+    "test_committed.py": "the records in `results/`, which are data",
+    "test_docs.py": "`docs/` and the README",
+    "test_imports.py": "which folder imports which",
+    "test_method_pages.py": "`docs/method_pages.py`",
+    "test_pictures.py": "`docs/pictures.py`",
+    "test_pinned.py": "names and fingerprints that never change",
+    "test_project.py": "`pyproject.toml` and what is built from it",
+    "test_quality_curves.py": "`docs/quality.py`",
+    "test_readings.py": "`docs/readings.md`",
+    "test_tree.py": "the shape of the tree",
+}
+
+
+def module_of(test: Path) -> Path | None:
+    """Return the module or package that a test file is named after, whole or with a part of it.
+
+    `runs/test_execute_first_stage.py` tests a part of `runs/execute.py`.
+    """
+    folder = test.parent.relative_to(ROOT / "tests")
+    home = ROOT / folder if folder.parts[:1] == ("methods",) else ROOT / "ltbench" / folder
+    words = test.stem.removeprefix("test_").split("_")
+    for count in range(len(words), 0, -1):
+        named = home / "_".join(words[:count])
+        if named.with_suffix(".py").is_file() or (named / "__init__.py").is_file():
+            return named
+    return None
+
+
+def test_a_test_file_is_named_after_what_it_tests():
+    apart = {"benchmarks", "browser", "support"}  # other sessions, and what tests share
+    tests = [
+        path
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if path.relative_to(ROOT / "tests").parts[0] not in apart
+    ]
+    strays = {str(path.relative_to(ROOT / "tests")) for path in tests if module_of(path) is None}
+    assert strays == set(SPANNING)
+    part = module_of(ROOT / "tests/runs/test_execute_first_stage.py")
+    assert part == ROOT / "ltbench/runs/execute"

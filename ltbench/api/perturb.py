@@ -121,12 +121,18 @@ def warn_if_lost(
 ) -> None:
     """Warn where a perturbation, of segments the largest, is below what precision resolves."""
     parts = perturbation.perturbations if isinstance(perturbation, Segments) else [perturbation]
-    first, parameters = next(network.parameters()), dict(network.named_parameters())
+    first = next(network.parameters())
     with autocast():
         lower = torch.is_autocast_enabled(first.device.type)
         dtype = torch.get_autocast_dtype(first.device.type) if lower else first.dtype
-    ratios = [float(norm(p) / norm({name: parameters[name] for name in p})) for p in parts if p]
-    warn_if_rounded(max(ratios, default=0.0), dtype)
+    warn_if_rounded(largest_ratio(network, parts), dtype)
+
+
+def largest_ratio(network: nn.Module, perturbations: Iterable[Perturbation]) -> float:
+    """Return the largest of the perturbations' norms over those of the weights they displace."""
+    weights = dict(network.named_parameters())
+    found = (norm(p) / norm({name: weights[name] for name in p}) for p in perturbations if p)
+    return max(map(float, found), default=0.0)
 
 
 def warn_if_rounded(ratio: float, dtype: torch.dtype) -> None:

@@ -213,6 +213,8 @@ def _shared(composition: str, owners: Mapping[str, str]) -> dict[str, Parameter]
 
 
 def _canonical(term: Term) -> Term:
+    if not term.variant and not term.parameters:
+        return term  # so that a table of plain names reads no method's file
     found = signature(term.name)
     if found is None:
         return term

@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -182,6 +181,8 @@ def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> No
 
 
 def _packages() -> list[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
     print(f"  ok  Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     problems = []
     for name in ("torch", "torchvision"):
@@ -195,6 +196,8 @@ def _packages() -> list[str]:
 
 def explain(name: str, error: Exception) -> str:
     """Return in words why a package does not import."""
+    from importlib.metadata import version
+
     if "torchvision::nms" in str(error):
         return (
             f"torchvision {version('torchvision')} does not fit torch {version('torch')}: its "

@@ -65,7 +65,7 @@ def _methods() -> list[Row]:
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.runs.protocols import PROTOCOLS
 
     return [
         {
@@ -98,7 +98,8 @@ def _networks() -> list[Row]:
 
 def _protocols() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS, protocol_of
+    from ltbench.runs.protocol import protocol_of
+    from ltbench.runs.protocols import PROTOCOLS
 
     families = {info.family: info for info in CATALOG.values()}
     shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")

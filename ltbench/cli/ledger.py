@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +10,8 @@ from rich.console import Console
 
 from ltbench.cli.options import Load, Results
 from ltbench.cli.views.rows import Format, read_files
-
-
-class Epoch(StrEnum):
-    """Whose scores are judged; protocol `paper` holds no training images out to select on."""
-
-    LAST = "last"
-    BEST_TEST = "best_test"
+from ltbench.errors import UsageError
+from ltbench.evaluation.selection import Selection
 
 
 def ledger(
@@ -29,13 +23,18 @@ def ledger(
         typer.Option(metavar="PROTOCOL", help="Instead, rank methods over its data sets."),
     ] = None,
     select: Annotated[
-        Epoch,
+        Selection,
         typer.Option(help="best_test: as most papers report, and optimistic as they are."),
-    ] = Epoch.LAST,
+    ] = Selection.LAST,
     results: Results = Path("results"),
     load: Load = None,
 ) -> None:
     """Say cell by cell and claim by claim whether what the papers report holds."""
+    if select is Selection.VALIDATION:
+        raise UsageError(
+            "--select validation: papers' protocols hold no training images out to select on; "
+            "give last or best_test."
+        )
     read_files(load)
     if ranks is not None:
         _rank(ranks, results)
@@ -47,12 +46,11 @@ def ledger(
     from ltbench.tables.definition import load as table_of
     from ltbench.tables.definition import selecting, shipped
     from ltbench.tables.ledger import build
-    from ltbench.tables.selection import Selection
     from ltbench.tables.write.ledger import as_csv, as_json
 
     own = [table_of(name) for name in sorted(shipped())]
     claims = load_claims(own)
-    tables = [replace(selecting(table, Selection(select)), name=table.name) for table in own]
+    tables = [replace(selecting(table, select), name=table.name) for table in own]
     filled = build(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))

@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -92,8 +91,10 @@ def folder_for(name: str, usual: Path, output: Path | None) -> Path:
         return output
     if not name.endswith((".yaml", ".yml")):
         return usual
+    from hashlib import sha256
+
     path = path_of(name).resolve()
-    return usual / f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+    return usual / f"{path.stem}-{sha256(str(path).encode()).hexdigest()[:6]}"
 
 
 def seconds_of(text: str | None) -> float | None:

@@ -15,7 +15,6 @@ from ltbench.cli.options import AsJson, Data, DataRoot, Load, PretrainedFile, Re
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
-from ltbench.data.catalog import dataset as dataset_of
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import parse, split
 
@@ -121,6 +120,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
+    from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
     from ltbench.runs.request import check_methods, check_protocols
     from ltbench.runs.store import Store

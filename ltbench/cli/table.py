@@ -10,7 +10,7 @@ from rich.console import Console
 from ltbench.cli import complete
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
 from ltbench.cli.views.rows import load_data, read_files
-from ltbench.tables.selection import Selection
+from ltbench.evaluation.selection import Selection
 
 
 def table(

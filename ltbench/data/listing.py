@@ -45,6 +45,7 @@ def listing(description: Description, folder: Path) -> Listing:
         entries, strangers = _walked(description.images, folder)
     classes = _classes(entries, description.classes)
     _check_parts(entries, classes, description.test)
+    _check_twins(entries)
     index_of = {label: index for index, label in enumerate(classes)}
     ordered = sorted(entries, key=lambda e: (PARTS.index(e.part), index_of[e.label], e.name))
     return Listing(tuple(ordered), tuple(classes), strangers)
@@ -149,33 +150,35 @@ def _classes(entries: Sequence[ListedImage], given: int | list[str] | None) -> l
 
 
 def _check_parts(entries: Sequence[ListedImage], classes: Sequence[str], test: int | None) -> None:
-    """Raise UsageError for a class without images of a part, and a file in two parts."""
+    """Raise UsageError for a class without images of a part, or too few to draw tests from."""
     counts = {part: dict.fromkeys(classes, 0) for part in PARTS}
     for entry in entries:
         counts[entry.part][entry.label] += 1
-    parts = {part for part in PARTS if any(counts[part].values())}
-    if ("test" in parts) == (test is not None):
+    given = [part for part in PARTS if any(counts[part].values())]
+    if "test" in given and test is not None:
+        raise UsageError("there are test images, and test: draws others; leave one out.")
+    if "test" not in given and test is None:
         raise UsageError(
-            "there are test images, and test: draws others; leave one out."
-            if test is not None
-            else "there are no test images; add a test part, or `test: 10` to draw ten of each "
-            "class from the rest."
+            "there are no test images; add a test part, or `test: 10` to draw ten of each class "
+            "from the rest."
         )
-    for part in sorted(parts):
+    for part in given:
         for label, count in counts[part].items():
             if count == 0:
                 raise UsageError(f"class {label!r} has no {part} image; add some, or drop it.")
-    if test is not None:
-        label = min(classes, key=lambda each: counts["train"][each])
-        if counts["train"][label] <= test:
-            raise UsageError(
-                f"class {label!r} has {counts['train'][label]} images, so that test: {test} "
-                "leaves none to train on; draw fewer."
-            )
+    label, least = min(counts["train"].items(), key=lambda each: each[1])
+    if test is not None and least <= test:
+        raise UsageError(
+            f"class {label!r} has {least} images, so that test: {test} leaves none to train on; "
+            "draw fewer."
+        )
+
+
+def _check_twins(entries: Sequence[ListedImage]) -> None:
+    """Raise UsageError for a file that is listed twice, by whatever link."""
     seen: dict[str, ListedImage] = {}
     for entry in entries:
-        real = os.path.realpath(entry.path)
-        other = seen.setdefault(real, entry)
+        other = seen.setdefault(os.path.realpath(entry.path), entry)
         if other is not entry:
             both = " and ".join(dict.fromkeys((other.part, entry.part)))
             raise UsageError(f"{entry.name} is listed twice, in {both}; take it out of one.")

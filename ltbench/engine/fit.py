@@ -37,6 +37,7 @@ from ltbench.engine.train import (
 )
 from ltbench.evaluation.metrics import scores_of
 from ltbench.evaluation.scores import Scores
+from ltbench.evaluation.selection import Selection
 from ltbench.networks import Network, Pretrained
 
 
@@ -151,10 +152,9 @@ class Training:
                 self.checkpoint.save(content)
             raise
 
-    def scores(self, which: str) -> Scores | None:
-        """Return the `last`, `best` or `selected` scores so far."""
-        plain = getattr(self.progress, which)
-        return None if plain is None else Scores(**plain)
+    def scores(self, select: Selection = Selection.LAST) -> Scores | None:
+        """Return the scores of the epoch that a rule chooses so far; None where it chose none."""
+        return Scores(**plain) if (plain := getattr(self.progress, select.field)) else None
 
     def _train_stage(self, position: int, observe: Observer) -> Iterator[torch.optim.Optimizer]:
         """Train a stage from where it stands; yield the optimiser after every epoch."""

@@ -11,12 +11,13 @@ from typing import Any
 from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import UsageError
+from ltbench.evaluation.selection import Selection
 from ltbench.exchange.expected import Expected
 from ltbench.networks import check_network
 from ltbench.runs.files import texts_of
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Record
+from ltbench.runs.record import Record, Scores
 
 LARGEST_SEED = 2**32 - 1
 SHORTEST, LONGEST = 1e-3, 1e9  # seconds of a training
@@ -190,13 +191,14 @@ def _check_epochs(record: Record, data: Dataset, protocol: Protocol) -> None:
         raise ValueError("its stages have no epochs") from None
     if record.last.epoch != epochs:
         raise ValueError(f"its last epoch is {record.last.epoch}, of {epochs} in its stages")
-    for name, scores in (("best", record.best), ("selected", record.selected)):
+    for select in (Selection.BEST_TEST, Selection.VALIDATION):
+        scores: Scores | None = getattr(record, select.field)
         if scores is None:
             continue
         if scores.epoch > epochs or scores.epoch % protocol.evaluate_every not in (
             0, epochs % protocol.evaluate_every,
         ):  # fmt: skip
-            raise ValueError(f"its {name} epoch {scores.epoch} is none that was evaluated")
+            raise ValueError(f"its {select.field} epoch {scores.epoch} is none that was evaluated")
     if record.selected is not None and not (protocol.validation or data.info.validated):
         raise ValueError("an epoch was selected, and the protocol holds no images out")
 

@@ -8,17 +8,17 @@ from typing import Any
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.selection import Selection
 from ltbench.figures.definition import Classes, Figure
 from ltbench.runs.files import csv_text, four_decimals
+from ltbench.runs.protocol import check_held_out
 from ltbench.runs.protocol import protocol_of as resolved
 from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval
 from ltbench.tables.cells import Reader
-from ltbench.tables.definition import check_held_out
 from ltbench.tables.metrics import scores_at
-from ltbench.tables.selection import Selection
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
@@ -67,7 +67,7 @@ def per_class(
     data = dataset(definition.dataset)
     used = resolved(protocol or definition.protocol, data.info)
     if select is Selection.VALIDATION:
-        check_held_out([used])
+        check_held_out([(used, data.info)])
     key = (str(data), used.specification, definition.network or data.info.network)
     reader = Reader(store)
     found: dict[str, dict[int, Record]] = {}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.api.signatures import names
+from ltbench.evaluation.selection import Selection
 from ltbench.figures import classes, inside, line_chart
 from ltbench.figures.definition import Figure, Inside
 from ltbench.figures.draw import draw_classes, draw_lines
@@ -13,7 +14,6 @@ from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands
-from ltbench.tables.selection import Selection
 
 
 @dataclass(frozen=True)

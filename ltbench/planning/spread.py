@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 from statistics import variance
 
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
 from ltbench.statistics.pooling import Deviation
 from ltbench.tables.metrics import METRICS, Metric
-from ltbench.tables.selection import Selection
 
 # docs/verdicts.md: accuracies of one recipe differ between seeds by about 0.3 to 0.6 points. A shot
 # group is about a third of the classes, so it spreads by the root of three more.

@@ -1,12 +1,14 @@
 """What determines a run's result, and its fingerprint; docs/protocol.md says what it covers."""
 
 from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import describe, parameters, sources
+from ltbench.errors import LtbenchError
 from ltbench.runs.code import code_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record, fingerprint_of
@@ -57,6 +59,26 @@ class Identity:
         }
         optional = {"sources": self.sources, "versions": self.versions}
         return fingerprint_of(resolved | {key: value for key, value in optional.items() if value})
+
+    def check(self, record: Record, fingerprint: str, path: Path) -> None:
+        """Raise LtbenchError unless a run now would be what the record in a file is of."""
+        if record.versions != self.versions:
+            raise LtbenchError(
+                f"{path} was made by another version of the method "
+                f"({record.versions or 'the first'}, now {self.versions or 'the first'}); "
+                "run with --force to train it again, or with --results for another folder."
+            )
+        if record.sources != self.sources:
+            named = ",".join(dict.fromkeys(name.partition(":")[0] for name in self.sources))
+            raise LtbenchError(
+                f"the files of {named} have changed since {path} was made; the same command "
+                f"with --force {named} trains it again and keeps the old run beside it."
+            )
+        if record.fingerprint != fingerprint:
+            raise LtbenchError(
+                f"{path} was made with settings, or a method's file, that have changed since; "
+                "run with --force to train it again, or with --results for another folder."
+            )
 
 
 def cell_fingerprint(cell: Cell, method: Method, protocol: Protocol) -> str:

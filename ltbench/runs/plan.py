@@ -4,14 +4,13 @@ Cells that differ only in post-hoc parts share one training.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ltbench.api.compose import overrides
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import baseline, build, describe, parts_of, trained_part
 from ltbench.data.catalog import Dataset
-from ltbench.errors import LtbenchError
 from ltbench.networks import check_network
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
@@ -92,39 +91,16 @@ def make(
         dataset.class_counts()  # raises where a class would be empty
     protocols = [protocol_of(protocol_name, data.info, validation) for data in datasets]
     resolved = [[_Resolved.of(m, protocol) for m in built] for protocol in protocols]
-    cells: dict[Cell, None] = {}
-    finished: list[Record] = []
-    computed: dict[Cell, dict[int, Provenance]] = {}  # by the cell of seed 0
-    jobs: dict[str, Job] = {}
+    gathered = _Gathered(store, force)
     for seed in seeds:
         for dataset, members in zip(datasets, resolved, strict=True):
             for one in members:
-                job = one.job(dataset, network or dataset.info.network, seed)
-                (cell,) = job.cells
-                if cell in cells:
-                    continue
-                cells[cell] = None
-                anew = force if isinstance(force, bool) else _is_named(cell.method, force)
-                record = None if anew else _finished(store, cell, one.whole, *job.fingerprints)
-                computed.setdefault(replace(cell, seed=0), {})[seed] = (
-                    one.provenance() if record is None else provenance_of(record)
-                )
-                if record is not None:
-                    finished.append(record)
-                    continue
-                if (earlier := jobs.get(job.fingerprint)) is not None:
-                    job = replace(
-                        earlier,
-                        cells=earlier.cells + job.cells,
-                        fingerprints=earlier.fingerprints + job.fingerprints,
-                    )
-                jobs[job.fingerprint] = replace(job, anew=job.anew or anew)
-    for cell, by_seed in computed.items():
-        for record in store.seed_records(cell):  # those not asked for are joined to them too
-            by_seed.setdefault(record.seed, provenance_of(record))
+                gathered.add(one, one.job(dataset, network or dataset.info.network, seed))
     told = {shortened(p, data.info): None for p, data in zip(protocols, datasets, strict=True)}
-    warnings = (*filter(None, told), *_warnings(computed))
-    return Plan(tuple(cells), tuple(finished), tuple(jobs.values()), warnings)
+    warnings = (*filter(None, told), *gathered.warnings())
+    return Plan(
+        tuple(gathered.cells), tuple(gathered.finished), tuple(gathered.jobs.values()), warnings
+    )
 
 
 def with_method(job: Job, specification: str) -> Job:
@@ -183,43 +159,63 @@ class _Resolved:
         )
 
 
-def _is_named(method: str, names: Collection[str]) -> bool:
-    return method in names or any(term.name in names for term in parse(method))
+@dataclass
+class _Gathered:
+    """The cells of a plan so far: each once, finished or in the job that trains it."""
 
+    store: Store
+    force: bool | Collection[str]
+    cells: dict[Cell, None] = field(default_factory=dict)
+    finished: list[Record] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)  # by the training's fingerprint
+    computed: dict[Cell, dict[int, Provenance]] = field(default_factory=dict)  # by cell of seed 0
 
-def _warnings(computed: dict[Cell, dict[int, Provenance]]) -> Iterator[str]:
-    for cell, by_seed in computed.items():
-        said = joined(cell.method, cell.dataset, by_seed)
-        if said.refusal:
-            yield said.refusal
-        elif said.remark:
-            seeds = ",".join(map(str, sorted(by_seed)))
-            yield (
-                f"{said.remark.removesuffix('.')}; --seeds {seeds} --force trains them all again, "
-                "--results keeps them apart."
-            )
+    def add(self, method: _Resolved, job: Job) -> None:
+        """Take up a job's one cell, unless it is there already.
 
+        Raises LtbenchError for a record of other settings, or one that does not read.
+        """
+        (cell,) = job.cells
+        if cell in self.cells:
+            return
+        self.cells[cell] = None
+        anew = self._is_forced(cell.method)
+        record = None if anew else self.store.read(cell)
+        if record is not None:
+            method.whole.check(record, job.fingerprint_of(cell), self.store.path(cell))
+        by_seed = self.computed.setdefault(replace(cell, seed=0), {})
+        by_seed[cell.seed] = method.provenance() if record is None else provenance_of(record)
+        if record is None:
+            self._train(job, anew)
+        else:
+            self.finished.append(record)
 
-def _finished(store: Store, cell: Cell, own: Identity, fingerprint: str) -> Record | None:
-    record = store.read(cell)
-    if record is not None and record.versions != own.versions:
-        raise LtbenchError(
-            f"{store.path(cell)} was made by another version of the method "
-            f"({record.versions or 'the first'}, now {own.versions or 'the first'}); "
-            "run with --force to train it again, or with --results for another folder."
-        )
-    if record is not None and record.sources != own.sources:
-        named = ",".join(dict.fromkeys(name.partition(":")[0] for name in own.sources))
-        raise LtbenchError(
-            f"the files of {named} have changed since {store.path(cell)} was made; the same "
-            f"command with --force {named} trains it again and keeps the old run beside it."
-        )
-    if record is not None and record.fingerprint != fingerprint:
-        raise LtbenchError(
-            f"{store.path(cell)} was made with settings, or a method's file, that have changed "
-            "since; run with --force to train it again, or with --results for another folder."
-        )
-    return record
+    def _is_forced(self, method: str) -> bool:
+        if isinstance(self.force, bool):
+            return self.force
+        return method in self.force or any(term.name in self.force for term in parse(method))
+
+    def _train(self, job: Job, anew: bool) -> None:
+        """Add a job, or its cell to the job that trains the same."""
+        if (earlier := self.jobs.get(job.fingerprint)) is not None:
+            fingerprints = earlier.fingerprints + job.fingerprints
+            job = replace(earlier, cells=earlier.cells + job.cells, fingerprints=fingerprints)
+        self.jobs[job.fingerprint] = replace(job, anew=job.anew or anew)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what to know of seeds that are joined, those not asked for among them."""
+        for cell, by_seed in self.computed.items():
+            for record in self.store.seed_records(cell):
+                by_seed.setdefault(record.seed, provenance_of(record))
+            said = joined(cell.method, cell.dataset, by_seed)
+            if said.refusal:
+                yield said.refusal
+            elif said.remark:
+                seeds = ",".join(map(str, sorted(by_seed)))
+                yield (
+                    f"{said.remark.removesuffix('.')}; --seeds {seeds} --force trains them all "
+                    "again, --results keeps them apart."
+                )
 
 
 _SECOND_STAGE_HOOKS = {"stages", "begin_stage"}  # hooks that leave the first stage as it is

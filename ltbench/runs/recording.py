@@ -16,6 +16,7 @@ from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.metrics import scores_of
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
@@ -74,8 +75,8 @@ def record_cell(
         pretrained_sha256=progress.pretrained_sha256,
         last=scores_of(logits, feed.labels, training.task, progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
-        best=None if post_hoc else training.scores("best"),
-        selected=None if post_hoc else training.scores("selected"),
+        best=None if post_hoc else training.scores(Selection.BEST_TEST),
+        selected=None if post_hoc else training.scores(Selection.VALIDATION),
         cost=_cost(training, network),
         environment=Environment(**sessions[-1]),
         deviations=[

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev, variance
 
-from scipy.special import stdtrit
+from ltbench.statistics.distributions import t_quantile
 
 LEAST = 3  # seeds that an interval or a verdict takes
 CONFIDENCE = 0.95
@@ -40,7 +40,7 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     n = len(values)
     if n < LEAST:
         return Estimate(fmean(values), None, n)
-    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+    quantile = t_quantile(n - 1, (1 + CONFIDENCE) / 2)
     return Estimate(fmean(values), quantile * stdev(values) / math.sqrt(n), n)
 
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-import numpy as np
-from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
-
+from ltbench.statistics.distributions import noncentrality, normal_cdf, t_cdf, t_quantile
 from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER, Estimate
 
 _ALL_SIGNS = 13  # seeds up to which every pattern of signs is tried
@@ -35,20 +33,20 @@ class Gain:
         """Return the mean gain with its 95 % t-interval, where there are three seeds."""
         if self.freedom < 1 or self.n < LEAST:
             return Estimate(self.mean, None, self.n)
-        quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
+        quantile = t_quantile(self.freedom, (1 + CONFIDENCE) / 2)
         return Estimate(self.mean, quantile * self.deviation / math.sqrt(self.n), self.n)
 
     def p_value(self) -> float | None:
         """Return the two-sided p-value of no gain."""
         t = self.statistic
-        return None if t is None else 2 * float(stdtr(self.freedom, -abs(t)))
+        return None if t is None else 2 * t_cdf(self.freedom, -abs(t))
 
     def detectable(self, alpha: float = ALPHA) -> float | None:
         """Return the least true gain that so many seeds find in four of five tries."""
         if self.freedom < 1:
             return None
-        critical = float(stdtrit(self.freedom, 1 - alpha / 2))
-        shift = float(nctdtrinc(self.freedom, 1 - POWER, critical))
+        critical = t_quantile(self.freedom, 1 - alpha / 2)
+        shift = noncentrality(self.freedom, 1 - POWER, critical)
         return shift * self.deviation / math.sqrt(self.n)
 
     def superiority(self) -> tuple[float, float, float] | None:
@@ -59,10 +57,10 @@ class Gain:
         t = self.statistic
         if t is None:
             return None
-        low, high = (_noncentrality(self.freedom, t, (1 + side * CONFIDENCE) / 2)
+        low, high = (noncentrality(self.freedom, (1 + side * CONFIDENCE) / 2, t)
                      for side in (1, -1))  # fmt: skip
         root = math.sqrt(self.n)
-        return float(ndtr(t / root)), float(ndtr(low / root)), float(ndtr(high / root))
+        return normal_cdf(t / root), normal_cdf(low / root), normal_cdf(high / root)
 
 
 def paired(gains: Sequence[float]) -> Gain | None:
@@ -78,6 +76,8 @@ def sign_flip(gains: Sequence[float]) -> float | None:
 
     It assumes symmetry and nothing else, and cannot fall below 2 / 2^n. None of fewer than two.
     """
+    import numpy as np  # noqa: PLC0415  (as slow as scipy: tables without intervals need neither)
+
     n = len(gains)
     if n < 2:
         return None
@@ -88,10 +88,3 @@ def sign_flip(gains: Sequence[float]) -> float | None:
         signs = np.concatenate([drawn, np.ones((1, n), int)])  # what was seen counts as one
     sums = np.abs(signs @ np.asarray(gains))
     return float(np.mean(sums >= abs(math.fsum(gains)) * (1 - 1e-12)))
-
-
-def _noncentrality(freedom: int, t: float, probability: float) -> float:
-    """Return the shift under which Student's t stays below `t` with a probability."""
-    if t < 0:  # where the inverse is not reliable
-        return -float(nctdtrinc(freedom, 1 - probability, -t))
-    return float(nctdtrinc(freedom, probability, t))

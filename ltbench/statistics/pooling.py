@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.special import chdtrc
-
+from ltbench.statistics.distributions import chi_square_above
 from ltbench.statistics.estimates import ALPHA
 
 
@@ -61,7 +60,7 @@ def equal_variances(variances: Sequence[tuple[float, int]]) -> float:
     )
     excess = sum(1 / degrees for _, degrees in variances) - 1 / total
     correction = 1 + excess / (3 * (len(variances) - 1))
-    return float(chdtrc(len(variances) - 1, max(0.0, statistic) / correction))
+    return chi_square_above(len(variances) - 1, max(0.0, statistic) / correction)
 
 
 def block(samples: Sequence[Sequence[float]]) -> Deviation:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
-
+from ltbench.statistics.distributions import noncentrality, normal_cdf, t_cdf, t_quantile
 from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER
 from ltbench.statistics.gains import Gain
 from ltbench.statistics.pooling import Deviation, pool
@@ -88,7 +87,7 @@ class Evidence:
         """Return the least true difference that so many seeds find in four of five tries."""
         spread = self._spread()
         critical = (self._edge(alpha) - self.tolerance) / spread
-        shift = float(nctdtrinc(self.freedom, 1 - POWER, critical))
+        shift = noncentrality(self.freedom, 1 - POWER, critical)
         return self.tolerance + shift * spread
 
     def chance(self, n: int, alpha: float = ALPHA) -> float:
@@ -108,7 +107,7 @@ class Evidence:
         edge = later._edge(alpha)
 
         def below(mean: float) -> float:
-            return float(ndtr((mean - self.mean) / spread))
+            return normal_cdf((mean - self.mean) / spread)
 
         differs = below(self.reported - edge) + 1 - below(self.reported + edge)
         return differs + max(0.0, below(high) - below(low))
@@ -120,7 +119,7 @@ class Evidence:
         return sizes[index] if index < len(sizes) else None
 
     def _half_width(self) -> float:
-        quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
+        quantile = t_quantile(self.freedom, (1 + CONFIDENCE) / 2)
         return quantile * self.deviation / math.sqrt(self.n)
 
     def _spread(self) -> float:
@@ -129,13 +128,13 @@ class Evidence:
 
     def _tails(self, distance: float, spread: float) -> float:
         near, far = (distance - self.tolerance) / spread, (distance + self.tolerance) / spread
-        return float(stdtr(self.freedom, -near)) + float(stdtr(self.freedom, -far))
+        return t_cdf(self.freedom, -near) + t_cdf(self.freedom, -far)
 
     def _edge(self, alpha: float) -> float:
         """Return the least difference whose p-value is at most alpha."""
         spread = self._spread()
         low, high = (
-            self.tolerance + spread * float(stdtrit(self.freedom, 1 - each))
+            self.tolerance + spread * t_quantile(self.freedom, 1 - each)
             for each in (alpha, alpha / 2)
         )
         while high - low > 1e-6 * spread:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import TRANSDUCTIVE, Record
@@ -11,7 +12,6 @@ from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Row, Table
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
-from ltbench.tables.selection import Selection
 
 Scores = dict[int, float]  # by seed
 

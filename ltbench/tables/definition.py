@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +12,12 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.data.catalog import Dataset, known
 from ltbench.errors import UsageError, unknown
-from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.evaluation.selection import Selection
+from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
-from ltbench.tables.selection import Selection
 from ltbench.tables.validation import (
     Network,
     Seed,
@@ -181,16 +180,6 @@ def load(name: str) -> Table:
     return table
 
 
-def check_held_out(protocols: Sequence[Protocol]) -> None:
-    """Raise UsageError unless one of at least one protocol holds training images out."""
-    if not any(each.validation for each in protocols):
-        raise UsageError(
-            f"protocol {protocols[0].specification} holds no training images out, so nothing was "
-            f"selected on them; run with --validation 2 and add "
-            f"--protocol '{protocols[0].name}(validation=2)'."
-        )
-
-
 def selecting(table: Table, selection: Selection, protocol: str | None = None) -> Table:
     """Return a table that shows another epoch, and whose files are named after it.
 
@@ -198,7 +187,7 @@ def selecting(table: Table, selection: Selection, protocol: str | None = None) -
     """
     columns = [each for each in table.definition.columns if each.data.available]
     if selection is Selection.VALIDATION and columns:
-        check_held_out([table.protocol(column, protocol) for column in columns])
+        check_held_out([(table.protocol(each, protocol), each.data.info) for each in columns])
     if selection is table.definition.select:
         return table
     definition = table.definition.model_copy(update={"select": selection})

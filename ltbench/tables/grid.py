@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.store import Store, slug
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best, separated_second
 from ltbench.statistics.verdict import Verdict
@@ -11,7 +12,6 @@ from ltbench.tables.cells import Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.selection import Selection
 
 EPOCH = {
     Selection.LAST: "last epoch",

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.data.catalog import Dataset
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
 from ltbench.statistics.gains import sign_flip
@@ -14,7 +15,6 @@ from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import not_here
-from ltbench.tables.selection import Selection
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")

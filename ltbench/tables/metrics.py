@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record, Scores
-from ltbench.tables.selection import Selection
 
 Metric = Literal["top1", "many", "medium", "few", "open_set_f", "hours", "cost"]
 _Read = Callable[[Record, Selection], float | None]
@@ -27,11 +27,8 @@ class Quantity:
 
 def scores_at(record: Record, select: Selection) -> Scores | None:
     """Return a record's scores at the epoch that a rule chooses; None where it chose none."""
-    return {
-        Selection.LAST: record.last,
-        Selection.VALIDATION: record.selected,
-        Selection.BEST_TEST: record.best,
-    }[select]
+    scores: Scores | None = getattr(record, select.field)
+    return scores
 
 
 def _score(name: str) -> _Read:

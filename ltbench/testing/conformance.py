@@ -195,7 +195,7 @@ def _learns(specification: str) -> None:
     expect(
         min(losses[1:]) < losses[0], f"the loss never falls: {losses[0]:.3f} to {losses[-1]:.3f}"
     )
-    last = work.scores("last")
+    last = work.scores()
     expect(last is not None and last.top1 > 150 / CLASSES, "it does not beat chance by half")
 
 

@@ -218,3 +218,9 @@ def test_an_installed_method_is_read_without_its_package(tmp_path, target):
     assert (done.returncode, done.stdout) == (0, "far(size=2.0)+sam(rho=1.0)+gkp_gsa\n"), (
         done.stderr
     )
+
+
+def test_a_plain_name_is_canonical_without_a_look_into_its_file(write):
+    path = write("\n@dataclass\nclass Mine(Method):\n    size: int = 1\n")
+    path.unlink()
+    assert canonical("made_up+ce") == "made_up+ce"

@@ -1,4 +1,4 @@
-"""Attacks by number: mutated records and bundles, hostile strings, disks that end.
+"""Attacks by number: mutated records and bundles, hostile strings, disks that end, crowds.
 
 `nox -s attack` does many of each; the ordinary tests do few (`LTBENCH_ATTACKS` is the factor). The
 kills are `tests/runs/kill_driver.py`'s. The draws are the same every time.
@@ -11,6 +11,8 @@ import os
 import random
 import resource
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -174,7 +176,7 @@ def test_hostile_names_in_an_archive_write_nowhere_else(sound, tmp_path):
 
 
 def test_hostile_strings_are_refused_or_read_in_one_sentence(tmp_path):
-    dice, number = random.Random(4), 400 * MANY
+    dice, number = random.Random(4), 570 * MANY
     alphabet = "ce+sam(=),.'\"[]{}:@ \n\t\x1b\x00éß漢🙂0123456789eE-_*/\\%$`;|&<>"
     for _ in range(number):
         text = "".join(dice.choice(alphabet) for _ in range(dice.randint(0, 60)))
@@ -220,3 +222,45 @@ def test_a_disk_that_ends_anywhere_leaves_the_old_unit_or_the_new(sound, tmp_pat
             )  # fmt: skip
     assert store.read(Cell.of(record)) == old
     COUNTS["disk limits"] = len(limits)
+
+
+@pytest.mark.slow
+def test_a_crowd_of_processes_on_one_store_neither_loses_nor_mixes_a_record(tmp_path):
+    """Every other one trains with --force, into what the rest are reading and merging into."""
+    number, methods = 10 if MANY > 1 else 3, ["ce", "focal"]
+    shared, theirs = tmp_path / "results", tmp_path / "theirs"
+    ltbench = [sys.executable, "-c", "from ltbench.cli import main; main()"]
+    run = [
+        *ltbench, "run", "--methods", ",".join(methods), "--dataset", "digits_lt", "--seeds", "2",
+        "--protocol", "smoke(fraction=0.1)", "--quiet", "--results",
+    ]  # fmt: skip
+    subprocess.run([*run, str(theirs)], check=True, timeout=120)
+    bundle = tmp_path / "bundle.zip"
+    subprocess.run(
+        [*ltbench, "export", "--results", str(theirs), "--format", "bundle", "--output",
+         str(bundle)], check=True, timeout=120,
+    )  # fmt: skip
+    calls = [
+        [*run, str(shared)],
+        [*run, str(shared), "--force"],
+        [*ltbench, "merge", str(bundle), "--results", str(shared)],
+    ]
+    crowd = [
+        subprocess.Popen(
+            calls[each % len(calls)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for each in range(number)
+    ]
+    said = [process.communicate(timeout=300) for process in crowd]
+    assert [process.returncode for process in crowd] == [0] * number, said
+    store, other = Store(shared), Store(theirs)
+    found = {Cell.of(record): record for record in store.records()}
+    assert store.problems == []
+    assert len(found) == 2 * len(methods)
+    for record in other.records():
+        here = found[Cell.of(record)]
+        assert here.last == record.last
+        for kind in here.files:
+            assert find(store, here, kind) is not None, kind
+    assert not [*shared.rglob("*.tmp"), *shared.rglob("*.new"), *shared.rglob("*.failed.json")]
+    COUNTS["processes at once on one store"] = number

@@ -44,6 +44,15 @@ finally:
     assert __version__ in done.stdout if words == ["--version"] else "Usage: " in done.stdout
 
 
+def test_a_table_without_intervals_imports_nothing_heavy(tmp_path):
+    script = f"import sys; from ltbench.cli import main\ntry: main()\nfinally: {WATCH}"
+    call = [sys.executable, "-c", script, "table", "1", "--results", str(tmp_path)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Top-1 accuracy" in done.stdout
+    assert done.stderr.split() == []
+
+
 def test_help_names_every_command_and_the_debug_option(ltbench):
     answer = ltbench("--help")
     assert answer.code == 0

@@ -58,3 +58,9 @@ def test_claims_that_were_not_run_are_counted_not_listed(ltbench, monkeypatch):
     assert f"{len(claims)} claims without runs of both methods" in text
     assert "proxy" not in text.splitlines()[1]  # a column that would be empty
     assert claims[0]["row"][:30] not in text
+
+
+def test_an_epoch_chosen_on_held_out_images_is_none_of_the_papers(ltbench):
+    answer = ltbench("ledger", "--select", "validation")
+    assert answer.code == 2
+    assert "give last or best_test" in answer.err

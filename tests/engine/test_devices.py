@@ -36,7 +36,7 @@ def test_a_training_ends_on_its_device_with_finite_scores(make_training, device,
     assert training.method.state["0"]["hard"].device.type == device
     curves = training.progress.curves
     assert all(torch.tensor([row["loss"], row["feature_norm"]]).isfinite().all() for row in curves)
-    assert training.scores("last").total == (5,) * 4
+    assert training.scores().total == (5,) * 4
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -14,6 +14,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import scores_of
+from ltbench.evaluation.selection import Selection
 
 CLOCKS = ("train_seconds", "evaluate_seconds")
 
@@ -629,7 +630,7 @@ def test_the_loss_falls_and_the_method_learns(make_training):
     training.run(quiet)
     losses = [row["loss"] for row in training.progress.curves]
     assert losses[-1] < losses[0] / 2
-    assert training.scores("last").top1 > 40  # of 25 by chance
+    assert training.scores().top1 > 40  # of 25 by chance
 
 
 @pytest.mark.parametrize(
@@ -641,12 +642,12 @@ def test_the_test_set_is_evaluated_when_due_and_at_the_end(make_training, epochs
     training.run(quiet)
     rows = training.progress.curves
     assert [row["epoch"] for row in rows if "top1" in row] == evaluated
-    assert training.scores("last").epoch == epochs
-    assert training.scores("best").epoch in evaluated
+    assert training.scores().epoch == epochs
+    assert training.scores(Selection.BEST_TEST).epoch in evaluated
 
 
-def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypatch):
-    """Best is the first maximum on the test set, selected the first on held-out images."""
+def test_the_epochs_that_count_are_those_they_say(make_training, monkeypatch):
+    """`best_test` is the first maximum on the test set, `validation` that on held-out images."""
     training = make_training(epochs=5)
     tested, held_out = iter([6, 14, 10, 14, 12]), iter([20.0, 10.0, 40.0, 40.0, 30.0])
     held_out_labels = training.validation.subset.labels
@@ -662,10 +663,10 @@ def test_last_best_and_selected_are_the_epochs_they_say(make_training, monkeypat
     monkeypatch.setattr("ltbench.engine.fit.scores_of", scripted)
     training.run(quiet)
     found = {
-        which: (training.scores(which).epoch, training.scores(which).top1)
-        for which in ("last", "best", "selected")
+        select: (training.scores(select).epoch, training.scores(select).top1)
+        for select in Selection
     }
-    assert found == {"last": (5, 60.0), "best": (2, 70.0), "selected": (3, 50.0)}
+    assert found == {"last": (5, 60.0), "best_test": (2, 70.0), "validation": (3, 50.0)}
     assert [row["validation_top1"] for row in training.progress.curves] == [20, 10, 40, 40, 30]
 
 
@@ -673,13 +674,13 @@ def test_without_held_out_images_nothing_is_selected(make_training, split):
     training = make_training()
     training.validation = None
     training.run(quiet)
-    assert training.scores("selected") is None
+    assert training.scores(Selection.VALIDATION) is None
     assert all("validation_top1" not in row for row in training.progress.curves)
 
 
 def test_before_training_there_are_no_scores(make_training):
     training = make_training()
-    assert [training.scores(which) for which in ("last", "best", "selected")] == [None] * 3
+    assert [training.scores(select) for select in Selection] == [None] * 3
 
 
 def test_the_scores_of_the_end_are_those_of_the_trained_network(make_training):
@@ -690,7 +691,7 @@ def test_the_scores_of_the_end_are_those_of_the_trained_network(make_training):
         logits = training.network.eval()(feed.normalise(feed.subset.images))["logits"]
     hits = logits.argmax(1) == feed.subset.labels
     correct = feed.subset.labels[hits].bincount(minlength=4).tolist()
-    scores = training.scores("last")
+    scores = training.scores()
     assert scores.top1 == pytest.approx(100 * float(hits.float().mean()))
     assert scores.correct == tuple(correct)
     row = training.progress.curves[-1]
@@ -806,7 +807,7 @@ def test_bfloat16_trains_float32_weights(make_training):
     assert {p.dtype for p in training.network.parameters()} == {torch.float32}
     losses = [row["loss"] for row in training.progress.curves]
     assert losses[-1] < losses[0] / 2
-    assert training.scores("last").top1 > 40
+    assert training.scores().top1 > 40
 
 
 def test_bfloat16_is_another_run_than_float32_and_repeats_bit_identically(make_training):

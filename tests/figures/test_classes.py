@@ -12,12 +12,12 @@ from ltbench.api.task import Task
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.metrics import scores_of as measured
+from ltbench.evaluation.selection import Selection
 from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
 from ltbench.figures.make import make
 from ltbench.runs.record import Data
 from ltbench.statistics.estimates import mean_interval
-from ltbench.tables.selection import Selection
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ltbench.methods import gsa as gsa_methods
 from ltbench.methods.gsa import PerturbationRadius, safe_radius
 
 from ltbench import Batch, Clock, Step, Task, build
@@ -347,20 +348,45 @@ def test_displacing_the_head_on_kept_features_is_displacing_it_in_a_pass(base):
     assert_close(found, again.gradients(averaged(losses)))
 
 
+def displaced_by_hand(step, outputs, segments):
+    """What each image's logits change by, in float64 on the features there are."""
+    shifts, features = segments.perturbations, outputs["features"].double()
+    return torch.stack(
+        [
+            shifts[group]["classifier.weight"].double() @ own
+            + shifts[group]["classifier.bias"].double()
+            for group, own in zip(segments.members.tolist(), features, strict=True)
+        ]
+    )
+
+
 @pytest.mark.parametrize(
-    ("scale", "precision", "lost"),
-    [(1e-5, "bfloat16", True), (0.3, "bfloat16", False), (1e-5, "float32", False)],
+    ("scale", "lower", "lost"),
+    [(1e-11, False, True), (1e-5, False, False), (1e-5, True, True), (0.3, True, False)],
 )
-def test_a_heads_displacement_below_the_precision_is_warned_of(scale, precision, lost):
+def test_a_heads_displacement_below_its_own_precision_is_warned_of(scale, lower, lost, monkeypatch):
+    """In a bfloat16 pass: heads compute in float32 there, but one of another's may not."""
+    seen, moved = [], gsa_methods.moved_logits
+
+    def watched(step, outputs, segments, head):
+        found = moved(step, outputs, segments, head)
+        change, expected = found - outputs["logits"], displaced_by_hand(step, outputs, segments)
+        seen.append(float(torch.cosine_similarity(change.flatten(), expected.flatten(), dim=0)))
+        return found
+
+    monkeypatch.setattr(gsa_methods, "moved_logits", watched)
     specification = f"ce+gsa(perturbed='head', scale={scale}, cap=1.0)"
     step = step_of(specification, dtype=torch.float32, clock=Clock("train", 5, 10, 0, 4))
-    step.autocast = autocast_of(precision, torch.device("cpu"))
+    if lower:
+        step.network.classifier = torch.nn.Linear(64, len(COUNTS))
+    step.autocast = autocast_of("bfloat16", torch.device("cpu"))
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         step.method.backward(step)
     texts = [str(each.message) for each in found if "rounding" in str(each.message)]
     assert len(texts) == lost
-    assert all(f"rounding in {precision}" in text for text in texts)
+    assert all(f"rounding in {'bfloat16' if lower else 'float32'}" in text for text in texts)
+    assert (seen[0] < 0.9) == lost  # what the warning says is so, and is not where there is none
 
 
 def test_a_head_that_does_not_give_the_logits_is_refused():

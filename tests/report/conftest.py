@@ -1,6 +1,6 @@
 """A store of a few records, and the report on it as tags."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from ltbench.evaluation.scores import Scores
 from ltbench.report.page import Page, render
+from ltbench.report.settings import Setting, gather
 from ltbench.runs.record import Cost, Data, Environment, Record
 from ltbench.runs.store import Cell, Store
 
@@ -129,3 +130,14 @@ class Tags(HTMLParser):
 @pytest.fixture
 def tags_of() -> Callable[[str], Tags]:
     return Tags
+
+
+@pytest.fixture
+def setting() -> Callable[..., Setting]:
+    """Gather a store of one setting; the methods of `order` come first."""
+
+    def gathered(store: Store, order: Sequence[str] = ("ce",)) -> Setting:
+        (found,) = gather(store, order).settings
+        return found
+
+    return gathered

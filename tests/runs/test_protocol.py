@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ltbench.api.recipe import Recipe
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import UsageError
-from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of, shortened
+from ltbench.runs.protocol import Protocol, protocol_of, shortened
+from ltbench.runs.protocols import PROTOCOLS
 
 DIGITS, CIFAR = CATALOG["digits_lt"], CATALOG["cifar100_lt"]
 FIELDS = sorted(set(Protocol.model_fields) - {"specification"})
