@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ltbench.api.method import Method, Step
+from ltbench.api.norm_batch import norm_batches
 from ltbench.api.recipe import Stage
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
@@ -162,7 +163,8 @@ def train_epoch(
         clock = replace(start, step=number)
         step = Step(method, network, batch, clock, autocast)
         optimiser.zero_grad()
-        method.backward(step)
+        with norm_batches(recipe.norm_batch, len(batch.targets)):
+            method.backward(step)
         optimiser.step()
         method.after_step(step)
         if step.loss is None:

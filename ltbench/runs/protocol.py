@@ -33,7 +33,7 @@ class Protocol(BaseModel):
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     warmup_epochs: int = Field(default=5, ge=0, le=100_000)
-    schedule: Literal["step", "cosine"] = "step"
+    schedule: Literal["step", "cosine", "shifted_cosine"] = "step"
     milestones: str = "0.8,0.9"  # of schedule step: shares of the epochs at which the rate decays
     decay: float = Field(default=0.01, gt=0, le=1)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -52,6 +52,7 @@ class Protocol(BaseModel):
     family: str = "cifar"  # of data sets that papers train alike
     pretrained: bool = False  # whether the encoder begins from weights that the user names
     backbone_rate: float = Field(default=1.0, gt=0, le=1)  # of the learning rate, of the encoder
+    norm_batch: int | None = Field(default=None, ge=2)  # images of a batch norm; None: the batch
 
     @field_validator("milestones")
     @classmethod
@@ -70,6 +71,16 @@ class Protocol(BaseModel):
                 "warmup", "warmup_epochs={warmup} leaves none of epochs={epochs} at the full rate; "
                 "add warmup_epochs={fits}",
                 {"warmup": self.warmup_epochs, "epochs": self.epochs, "fits": self.epochs // 5},
+            )  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
+    def _divided(self) -> "Protocol":
+        if self.norm_batch is not None and self.batch_size % self.norm_batch:
+            raise PydanticCustomError(
+                "norm_batch", "norm_batch={norm} does not divide batch_size={batch}; "
+                "choose one that does",
+                {"norm": self.norm_batch, "batch": self.batch_size},
             )  # fmt: skip
         return self
 
@@ -99,6 +110,7 @@ class Protocol(BaseModel):
             drop_last=self.drop_last,
             family=self.family,
             backbone_rate=self.backbone_rate,
+            norm_batch=self.norm_batch,
         )
 
     def sized(self, info: DatasetInfo) -> DatasetInfo:
