@@ -9,7 +9,7 @@ from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.root import data_root as root_of
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import RETRIES, Options
@@ -37,6 +37,7 @@ def run(
     validation: int | None = None,
     results: str | Path = "results",
     data_root: str | Path | None = None,
+    pretrained: str | Path | None = None,
     device: str = "auto",
     jobs: int | None = None,
     gpus: str | int | None = None,
@@ -81,7 +82,8 @@ def run(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    workspace = Workspace(store.root, root, places[0])
+    begun = None if pretrained is None else Path(pretrained).expanduser()
+    workspace = Workspace(store.root, root, places[0], pretrained=begun)
     prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
@@ -91,7 +93,7 @@ def run(
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed: {reasons}"
+            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed: {reasons}"
         )
     return frame(records)
 

@@ -20,6 +20,7 @@ from ltbench.networks.resnet import BLOCKS
 from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
+from ltbench.runs.pretrained import check_pretrained
 from ltbench.runs.recording import stated_deviations
 from ltbench.runs.training import Workspace, split_of
 
@@ -57,6 +58,7 @@ def prepare(
             if download:
                 raise
             missing[job.dataset.info.name] = str(error)
+    check_pretrained(jobs, workspace.pretrained)
     ready = [job for job in jobs if job.dataset.info.name not in missing]
     return Prepared([*missing.values()], rehearse(ready, workspace, files))
 
