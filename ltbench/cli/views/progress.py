@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ltbench.cli.views.duration import duration
+from ltbench.evaluation.scores import HEADLINES, TITLES
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -22,19 +25,6 @@ SECONDS_BETWEEN_LINES = 10.0
 _WAITING = 0.05  # share of training without images from which on it is said
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `8 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
-
-
 def _share(report: ProgressEvent) -> float:
     """Return the finished share of a training."""
     return min((report.epoch + report.step / max(report.steps, 1)) / report.epochs, 1.0)
@@ -45,10 +35,15 @@ def _waiting(report: ProgressEvent) -> str:
     return f"{report.waiting:.0%} waiting for images, " if report.waiting >= _WAITING else ""
 
 
+def _title(job: Job) -> str:
+    """Return the headline metric of a training's data set as papers print it."""
+    return TITLES[HEADLINES[job.dataset.info.kind]]
+
+
 def _outcome(job: Job, records: list[Record]) -> str:
     first = records[0]
     return (
-        f"{job}: top-1 {first.last.top1:.2f} %, {first.cost.train_seconds:.0f} s "
+        f"{job}: {_title(job)} {first.headline:.2f} %, {first.cost.train_seconds:.0f} s "
         f"({first.cost.images_per_second:.0f} images/s)"
     )
 
@@ -84,9 +79,9 @@ class Lines:
             return
         self.spoken[str(job)] = now
         left = report.seconds * (1 / max(_share(report), 1e-9) - 1)
-        accuracy = "" if report.top1 is None else f", top-1 {report.top1:.2f} %"
+        score = "" if report.headline is None else f", {_title(job)} {report.headline:.2f} %"
         print(
-            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{accuracy}, "
+            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{score}, "
             f"{report.images_per_second:.0f} images/s, {_waiting(report)}{duration(left)} left",
             flush=True,
         )
@@ -185,11 +180,10 @@ class Live(Lines):
         """Move the bar."""
         name, share = str(job), _share(report)
         if report.loss is not None:
-            accuracy = self.scores[name].partition("  top-1 ")[2]
-            if report.top1 is not None:
-                accuracy = f"{report.top1:.2f} %"
-            self.scores[name] = f"  loss {report.loss:.3f}"
-            self.scores[name] += f"  top-1 {accuracy}" if accuracy else ""
+            _, known, score = self.scores[name].partition(f"  {_title(job)} ")
+            if report.headline is not None:
+                known, score = f"  {_title(job)} ", f"{report.headline:.2f} %"
+            self.scores[name] = f"  loss {report.loss:.3f}{known}{score}"
         left = duration(report.seconds * (1 / share - 1)) if share else "?"
         detail = (
             f"epoch {report.epoch}/{report.epochs}{self.scores[name]}  "

@@ -150,7 +150,7 @@ class Tracked:
         for record in records:
             scores = {
                 f"{record.method}/{name}": getattr(record.last, name)
-                for name in ("top1", "many", "medium", "few", "calibration_error")
+                for name in record.last.numbers
             }
             self._each("log", job, record.last.epoch, _numbers(scores))
         self._each("end", job, True)
