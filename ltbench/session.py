@@ -84,7 +84,7 @@ def run(
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
     workspace = Workspace(store.root, root, places[0])
-    prepare(plan.jobs, workspace)
+    prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
         executor=runner, trackers=_listed(track),

@@ -178,7 +178,9 @@ def run(
         given = tuple(places), tuple(load or ()), retries, debug
         runner = executor_of(executor, Options(*given, *times))
         workspace = Workspace(results, root_of(data_root), places[0], keep=Keep.parse(keep))
-        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        prepared = prepare(
+            plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
+        )
         _say([*sharing_notes(places), *prepared.broken])
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, len(places))

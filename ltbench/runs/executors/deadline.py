@@ -10,6 +10,7 @@ from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import Options
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
+from ltbench.runs.timing import StepTimer
 from ltbench.runs.under_way import note_of
 
 
@@ -36,7 +37,7 @@ class Deadline:
                 "--time-limit, or less with --signal-before."
             )
         store = Store(workspace.results)
-        prices = CostModel(store.records(), workspace)
+        prices = CostModel(store.records(), StepTimer(workspace, lambda words: None))
         return cls(options.begun + seconds, lambda job: epoch_seconds(job, store, prices))
 
     @property
