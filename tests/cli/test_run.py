@@ -298,7 +298,11 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
 def test_a_run_whose_time_is_over_has_an_exit_code_and_a_sentence_of_its_own(start, home):
     protocol = "fast(epochs=4000, evaluate_every=4000)"
     call = ("run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", protocol)
-    process = start(*call, "--seed", "0", "--time-limit", "24s", "--signal-before", "4s", "--quiet")
+    process = start(*call, "--seed", "0", "--time-limit", "1h", "--signal-before", "1m", "--json")
+    for line in process.stdout:
+        if json.loads(line)["event"] == "epoch":
+            break
+    process.send_signal(signal.SIGALRM)  # what rings 59 minutes later
     _, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
     assert re.fullmatch(
