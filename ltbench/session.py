@@ -9,7 +9,7 @@ from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.root import data_root as root_of
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import RETRIES, Options, executor_of
@@ -92,7 +92,7 @@ def run(
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed: {reasons}"
+            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed: {reasons}"
         )
     return frame(records)
 

@@ -59,5 +59,5 @@ def figure(
         console.print(f"Written: {', '.join(map(str, made.files))}", soft_wrap=True, markup=False)
     if failed:
         raise LtbenchError(
-            f"{len(failed)} of {len(wanted)} figures of {name} are not drawn ({', '.join(failed)})."
+            f"{len(failed)} of {len(wanted)} figures of {name} not drawn ({', '.join(failed)})."
         )

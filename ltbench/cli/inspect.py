@@ -125,7 +125,8 @@ def _protocols() -> list[Row]:
 
 
 def _tables() -> list[Row]:
-    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.definition import load
+    from ltbench.tables.shipped import shipped
 
     found = {name: load(name).definition for name in sorted(shipped())}
     return [

@@ -31,7 +31,7 @@ from ltbench.cli.options import (
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _check(outcome: "Outcome", trainings: int) -> None:
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {trainings} trainings failed ({failed}); "
+            f"{len(outcome.failures)} of {counted(trainings, 'training')} failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
 

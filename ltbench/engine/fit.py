@@ -61,8 +61,7 @@ class Training:
         checkpoint: Checkpoint | None = None, score: Score | None = None,
     ) -> None:  # fmt: skip
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
-        device = settings.device
-        info = settings.info
+        device, info = settings.device, settings.info
         self.task = Task.of(info, split, device)
         self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.feeds = evaluated_feeds(info, split, device)

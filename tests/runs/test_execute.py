@@ -379,9 +379,10 @@ def test_an_unforeseen_error_fails_its_job_only_unless_debugging(
     outcome = run_here(jobs, workspace, listener, debug=False)
     assert [record.method for record in outcome.records] == ["ce"]
     (reason,) = outcome.failures.values()
-    assert reason == "ZeroDivisionError: division by zero (run with --debug for the traceback)"
+    where = "ZeroDivisionError: division by zero (breaks.py, line 18)"
+    assert reason == f"{where}; --debug shows the traceback"
     failure = read_failure(Store(workspace.results).failure_path(jobs[0].cells[0]))
-    assert "ZeroDivisionError" in failure.error
+    assert failure.error == where
     assert (failure.epoch, failure.step) == (None, None)
     with pytest.raises(ZeroDivisionError):
         run_here(jobs[:1], workspace, listener, debug=True)

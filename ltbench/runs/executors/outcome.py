@@ -1,7 +1,7 @@
 """What is said of a job that ended without records."""
 
 from ltbench.engine.precision import device_of
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, located
 from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import record_failure
@@ -19,4 +19,4 @@ def reason_of(error: Exception) -> str:
     """Return one line on why a job stopped."""
     if isinstance(error, LtbenchError):
         return str(error)
-    return f"{type(error).__name__}: {error} (run with --debug for the traceback)"
+    return f"{located(error)}; --debug shows the traceback"
