@@ -118,6 +118,8 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     [
         (words(imbalance="many"), "--imbalance"),
         (words(jobs="0"), "--jobs"),
+        (words(executor="kubernetes"), "unknown executor 'kubernetes'"),
+        ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
         ([*words(), "--quick"], "--quick"),
         (["train"], "train"),
         (["show"], "NAME"),
