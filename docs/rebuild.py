@@ -117,7 +117,7 @@ def figures(benchmark: str, path: Path) -> str:
 
 def _by_accuracy(records: list[Record]) -> list[str]:
     (comparison,) = compare(records)
-    ranked = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
+    ranked = sorted(comparison.lines, key=lambda line: line.headline.mean, reverse=True)
     return [line.method for line in ranked]
 
 

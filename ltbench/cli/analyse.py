@@ -55,7 +55,7 @@ def analyse(
     from ltbench.analysis.finished import finished
     from ltbench.analysis.names import build
     from ltbench.analysis.perform import prepared
-    from ltbench.cli.views.progress import duration
+    from ltbench.cli.views.duration import duration
     from ltbench.data.root import data_root as root_of
     from ltbench.engine.precision import device_of
     from ltbench.runs.store import Cell, Store

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.data.arrays import Arrays, Collected, normalisation
-from ltbench.data.catalog import DatasetInfo
 from ltbench.data.description import Description, Part, read_description
+from ltbench.data.info import DatasetInfo
 from ltbench.data.libraries import from_library
 from ltbench.data.own_files import from_files
 from ltbench.data.splits import Indices, draw

@@ -21,9 +21,9 @@ from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops
 from ltbench.data.augment.views import render
 from ltbench.data.batch import Batch
-from ltbench.data.catalog import DatasetInfo
 from ltbench.data.decoding import Drawn, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
+from ltbench.data.info import DatasetInfo
 from ltbench.data.packed import Packed
 from ltbench.data.samplers import order
 from ltbench.data.source import Source

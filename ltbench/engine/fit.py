@@ -18,8 +18,8 @@ import torch
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe
 from ltbench.api.task import Task
-from ltbench.data.catalog import DatasetInfo
 from ltbench.data.feed import Feed
+from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
 from ltbench.data.stream import feed_of
 from ltbench.engine.build import begin_stage, build
@@ -36,7 +36,7 @@ from ltbench.engine.train import (
     train_epoch,
 )
 from ltbench.evaluation.metrics import scores_of
-from ltbench.evaluation.scores import Scores
+from ltbench.evaluation.scores import HEADLINES, AnyScores, scores_from
 from ltbench.evaluation.selection import Selection
 from ltbench.networks import Network
 
@@ -63,8 +63,8 @@ class Training:
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
         device = settings.device
         held, info = split.validation, settings.info
-        counts = torch.tensor(split.class_counts, device=device)
-        self.task = Task(counts, split.held_out, info.many_above, info.few_below)
+        self.task = Task.of(info, split, device)
+        self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.train, self.test = (feed_of(info, s.to(device)) for s in (split.train, split.test))
         self.validation = None if held is None else feed_of(info, held.to(device))
         self.autocast = autocast_of(settings.precision, device)
@@ -151,9 +151,9 @@ class Training:
                 self.checkpoint.save(content)
             raise
 
-    def scores(self, select: Selection = Selection.LAST) -> Scores | None:
+    def scores(self, select: Selection = Selection.LAST) -> AnyScores | None:
         """Return the scores of the epoch that a rule chooses so far; None where it chose none."""
-        return Scores(**plain) if (plain := getattr(self.progress, select.field)) else None
+        return scores_from(plain) if (plain := getattr(self.progress, select.field)) else None
 
     def _train_stage(self, position: int, observe: Observer) -> Iterator[torch.optim.Optimizer]:
         """Train a stage from where it stands; yield the optimiser after every epoch."""
@@ -195,8 +195,8 @@ class Training:
             # Columns in this order; a method's names never hide the engine's.
             row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
-            told = {"loss": row["loss"], "top1": row.get("top1"), "curves": dict(row)}
-            observe(self._report(0, len(losses), 0.0, **told))
+            ended = {"loss": row["loss"], "headline": row.get(self.metric), "curves": dict(row)}
+            observe(self._report(0, len(losses), **ended))
             yield optimiser
 
     def _begin_stage(self, position: int) -> None:
@@ -212,25 +212,25 @@ class Training:
         if epoch % self.settings.evaluate_every and epoch != self.epochs:
             return {}
         started = time.perf_counter()
-        progress.last = self._scores_on(self.test).model_dump()
-        if progress.best is None or progress.last["top1"] > progress.best["top1"]:
+        metric, progress.last = self.metric, self._scores_on(self.test).model_dump()
+        if progress.best is None or progress.last[metric] > progress.best[metric]:
             progress.best = progress.last
-        row = {name: progress.last[name] for name in ("top1", "many", "medium", "few")}
+        row = {name: progress.last[name] for name in (metric, "many", "medium", "few")}
         if self.validation is not None:
-            row["validation_top1"] = self._scores_on(self.validation).top1
-            if row["validation_top1"] > progress.selected_by:
-                progress.selected_by, progress.selected = row["validation_top1"], progress.last
+            row[f"validation_{metric}"] = held_out = self._scores_on(self.validation).headline
+            if held_out > progress.selected_by:
+                progress.selected_by, progress.selected = held_out, progress.last
         progress.evaluate_seconds += time.perf_counter() - started
         return row
 
-    def _scores_on(self, feed: Feed) -> Scores:
+    def _scores_on(self, feed: Feed) -> AnyScores:
         final = finalised(self.method, self.network)
         logits = logits_of(self.method, final, feed, self.autocast)
         if not logits.isfinite().all():  # the last step of an epoch can spoil the weights unseen
             raise DivergedError(self.progress.epochs_done, self._steps)
         return scores_of(logits, feed.labels, self.task, self.progress.epochs_done)
 
-    def _report(self, step: int, steps: int, running: float, **ended: Any) -> ProgressEvent:
+    def _report(self, step: int, steps: int, running: float = 0.0, **ended: Any) -> ProgressEvent:
         p, train_seconds = self.progress, self.progress.train_seconds + running
         return ProgressEvent(
             epoch=p.epochs_done, epochs=self.epochs, step=step, steps=steps,

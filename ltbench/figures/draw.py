@@ -34,7 +34,8 @@ def draw_lines(found: LineChart) -> Figure:
         ax.set_title(panel.title)
         for index, series in enumerate(panel.series):
             _series(ax, series, index)
-    axes[0].set_ylabel("top-1 accuracy in percent")
+    several_labels = any(each.column.metric == "mAP" for each in found.grid.columns)
+    axes[0].set_ylabel(f"{'mAP' if several_labels else 'top-1 accuracy'} in percent")
     if several:
         handles = [_handle(found, index) for index in range(len(found.panels[0].series))]
         figure.legend(handles=handles, loc="outside right center")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, get_args
 
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError

@@ -105,19 +105,20 @@ def _step(method: str, job: Job, real: Split) -> None:
     """
     info = job.protocol.sized(job.dataset.info)
     side = info.shape[1]
-    labels = torch.arange(len(real.class_counts))[:2].repeat(2)
-    shape = (len(labels), info.shape[0], side, side)
+    two = torch.zeros(len(real.class_counts), dtype=torch.int64)
+    two[:2] = 2
     draw = torch.Generator().manual_seed(0)
-    images = Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
+    images = Subset.noise(two, (info.shape[0], side, side), draw, info.kind)
     data = replace(real, train=images, test=images, validation=None)
-    recipe = replace(job.protocol.recipe(), batch_size=len(labels), warmup_epochs=0)
+    recipe = replace(job.protocol.recipe(), batch_size=len(images.labels), warmup_epochs=0)
     settings = Settings(info, job.network, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
     try:
         training = Training(build(method), data, settings)
         stage = training.stages[0]
         in_charge = stage.method or training.method
         optimiser_for(training.network, stage)
-        batch = next(training.train.epoch(in_charge.views, stage.sampler, len(labels), False, 0))
+        size = len(images.labels)
+        batch = next(training.train.epoch(in_charge.views, stage.sampler, size, False, 0))
         clock = Clock(stage.name, 0, stage.recipe.epochs, recipe=stage.recipe)
         in_charge.backward(Step(in_charge, training.network, batch, clock, training.autocast))
     except LtbenchError as error:
@@ -135,6 +136,7 @@ def _noise(job: Job, real: Split) -> Split:
     few = torch.tensor(real.class_counts).clamp_max(2)
     one = torch.ones_like(few)
     held_out = one * max(1, job.protocol.validation)
-    held = None if real.validation is None else Subset.noise(held_out, shape, draw)
-    train, test = Subset.noise(few, shape, draw), Subset.noise(one, shape, draw)
+    kind = job.dataset.info.kind
+    held = None if real.validation is None else Subset.noise(held_out, shape, draw, kind)
+    train, test = (Subset.noise(each, shape, draw, kind) for each in (few, one))
     return replace(real, train=train, test=test, validation=held)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from ltbench.api.recipe import Recipe
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -143,6 +143,10 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_INATURALIST, "epochs": 100},
         "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_INATURALIST, **_TINY},
+    },
+    "digits_mosaic": {
+        "fast": {**_DIGITS, "batch_size": 64, "epochs": 40, "evaluate_every": 5},
+        "smoke": {**_DIGITS, **_SMOKE, "batch_size": 64, "fraction": 0.24},
     },
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},

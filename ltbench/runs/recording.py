@@ -16,6 +16,7 @@ from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.evaluation.metrics import scores_of
+from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
@@ -109,9 +110,10 @@ def _taken(record: Record, store: Store) -> Record:
     there = store.read(cell)
     if there is not None and same_result(there, record):
         return there
-    found = "another record" if there is None else f"one with top-1 {there.last.top1:.2f}"
+    title = TITLES[record.metric]
+    found = "another record" if there is None else f"one with {title} {there.headline:.2f}"
     raise TakenError(
-        f"{cell} was filled by {found} while it was trained here, to {record.last.top1:.2f}; "
+        f"{cell} was filled by {found} while it was trained here, to {record.headline:.2f}; "
         "that one is kept, and --force trains it again in its place."
     )
 
@@ -146,6 +148,7 @@ def _data(split: Split, task: Task) -> Data:
         many_above=task.many_above,
         few_below=task.few_below,
         test_images=len(split.test.labels),
+        training_images=len(split.train.labels) if task.kind == "multi" else None,
     )
 
 

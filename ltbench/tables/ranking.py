@@ -18,7 +18,7 @@ LEAST_SETTINGS = 2
 
 @dataclass(frozen=True)
 class Ranking:
-    """Mean top-1 of every method on every data set, and the ranks by it."""
+    """The mean headline metric of every method on every data set, and the ranks by it."""
 
     protocol: str
     settings: tuple[Setting, ...]
@@ -62,7 +62,7 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
     for record in chosen:
         if not told[replace(Cell.of(record), seed=0)].refusal:
             methods = scores.setdefault((record.dataset, record.network), {})
-            methods.setdefault(record.method, []).append(record.last.top1)
+            methods.setdefault(record.method, []).append(record.headline)
     problems = tuple(said.refusal for said in told.values() if said.refusal)
     if not scores:
         there = ", ".join(sorted({each.protocol for each in every})) or "none"

@@ -715,7 +715,7 @@ def test_an_observer_hears_every_step_and_every_epoch(make_training):
     ends = [r for r in heard if r.loss is not None]
     assert [r.epoch for r in ends] == [1, 2]
     rows = training.progress.curves
-    assert [(r.loss, r.top1) for r in ends] == [(row["loss"], row["top1"]) for row in rows]
+    assert [(r.loss, r.headline) for r in ends] == [(row["loss"], row["top1"]) for row in rows]
     assert {(r.epochs, r.steps) for r in heard} == {(2, 3)}
     assert all(r.images_per_second > 0 for r in heard)
 

@@ -54,8 +54,8 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path, text, words):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UsageError, match="unknown figure 'figure9'; did you mean figure"):
-        figures("figure9")
+    with pytest.raises(UsageError, match="unknown figure 'figure3'; did you mean figure"):
+        figures("figure3")
 
 
 def test_a_missing_table_is_refused_when_its_figure_is_drawn(tmp_path):

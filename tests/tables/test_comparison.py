@@ -18,7 +18,7 @@ def test_lines_keep_the_order_and_compare_with_the_first(make_record):
     assert comparison.protocol == "paper"
     first, second = comparison.lines
     assert (first.method, first.n, first.difference, first.cost) == ("zz", 3, None, 1.0)
-    assert first.top1 == mean_interval([38.0, 39.0, 40.0])
+    assert first.headline == mean_interval([38.0, 39.0, 40.0])
     assert (first.many, first.medium, first.few) == (60.0, 40.0, 10.0)
     assert (second.method, second.n, second.cost) == ("aa", 3, 2.5)
     assert second.difference.n == 2

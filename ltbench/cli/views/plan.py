@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.cli.views.progress import duration
+from ltbench.cli.views.duration import duration
 from ltbench.planning.planner import TablePlan, commands
 from ltbench.planning.schedule import PlannedRun
 from ltbench.statistics.estimates import LEAST

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ltbench.cli.views.progress import duration
+from ltbench.cli.views.duration import duration
 from ltbench.errors import counted
 
 if TYPE_CHECKING:
