@@ -3,7 +3,7 @@ Classification in Long-Tailed Datasets", ECCV 2020.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 from torch import Tensor
@@ -33,6 +33,7 @@ class DistributionBalanced(LabelLoss):
         "voc_release": {"divided": True, "mu": 0.3, "scale": 5.0},
     }
 
+    sampler: Literal["instance_balanced", "class_aware"] = "class_aware"
     alpha: Annotated[float, Ge(0)] = 0.1
     beta: float = 10.0
     mu: float = 0.2  # of COCO-LT; 0.3 of VOC-LT
@@ -41,10 +42,6 @@ class DistributionBalanced(LabelLoss):
     gamma: Annotated[float, Ge(0)] = 2.0
     focal: Annotated[float, Gt(0)] = 2.0  # kappa_f
     divided: bool = False  # whether the shift is divided by lambda, as released
-
-    deviations = (
-        "images are drawn alike by default; the paper draws by class, sampler='class_aware'",
-    )
 
     def setup(self, task: Task) -> None:
         """Derive the shifts nu [C] from the counts."""

@@ -3,7 +3,7 @@ Classification in Long-Tailed Datasets", ECCV 2020.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 from torch import Tensor
@@ -16,9 +16,10 @@ class RebalancedBCE(LabelLoss):
     """The mean over labels of r_c l, with l the label's BCE (Eq. 6).
 
     r_c = alpha + sigmoid(beta (rho_c - mu)) with rho_c = (1 / n_c) / sum_{j: y_j = 1} 1 / n_j
-    undoes what class-aware draws, with which it is meant to go, repeat: sampler='class_aware'.
+    undoes what class-aware draws, with which it goes, repeat.
     """
 
+    sampler: Literal["instance_balanced", "class_aware"] = "class_aware"
     alpha: Annotated[float, Ge(0)] = 0.1
     beta: float = 10.0
     mu: float = 0.2  # of COCO-LT; 0.3 of VOC-LT

@@ -150,7 +150,8 @@ def _visit(
         groups = shot_groups(counts, 0, info.many_above, info.few_below)
         grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
-            f"  ok  {dataset}: {sum(counts)} training images in {counted(len(counts), 'class')} "
+            f"  ok  {dataset}: {len(split.train.labels)} training images in "
+            f"{counted(len(counts), 'class')} "
             f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
             f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )

@@ -64,7 +64,7 @@ class Feed:
     def draws(self, sampler: str) -> int:
         """Return the draws of an epoch, from so many images."""
         labels = self.labels
-        counts = labels.sum(0) if labels.ndim == 2 else labels.bincount()
+        counts = labels.sum(0).long() if labels.ndim == 2 else labels.bincount()
         return draws(sampler, len(labels), counts.tolist())
 
     def epoch(

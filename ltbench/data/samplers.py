@@ -51,20 +51,20 @@ def class_aware(labels: Tensor, generator: torch.Generator) -> Tensor:
     A class's images come in shuffled order, and anew in another once all were drawn; an image with
     several labels is one of each of their classes (Wu et al. 2020).
     """
-    members = _members(labels)
-    length = draws("class_aware", len(labels), [len(each) for each in members])
-    present = [c for c, own in enumerate(members) if len(own)]
+    images = members(labels)
+    length = draws("class_aware", len(labels), [len(each) for each in images])
+    present = [c for c, own in enumerate(images) if len(own)]
     order: list[int] = []
     visits: list[int] = []
-    left: list[list[int]] = [[] for _ in members]
+    left: list[list[int]] = [[] for _ in images]
     while len(order) < length:
         if not visits:
             visits = torch.randperm(len(present), generator=generator).tolist()
         c = present[visits.pop()]
         for _ in range(IN_A_ROW):
             if not left[c]:
-                shuffled = torch.randperm(len(members[c]), generator=generator)
-                left[c] = members[c][shuffled].tolist()
+                shuffled = torch.randperm(len(images[c]), generator=generator)
+                left[c] = images[c][shuffled].tolist()
             order.append(left[c].pop())
     return torch.tensor(order[:length])
 
@@ -100,7 +100,7 @@ def _pairs(labels: Tensor, generator: torch.Generator, power: float) -> Tensor:
     return torch.stack((uniform, _weighted(labels, generator, power)), 1).flatten()
 
 
-def _members(labels: Tensor) -> list[Tensor]:
+def members(labels: Tensor) -> list[Tensor]:
     """Return the indices of each class's images."""
     if labels.ndim == 2:
         return [column.nonzero().squeeze(1) for column in labels.T]

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Table, folder, load
+from ltbench.tables.definition import Table, load
+from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Network, Seed, Specification, Text, explain, read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print
@@ -54,6 +55,13 @@ class Classes(Model):
     protocol: Text | None = None
     seeds: list[Seed] = Field(min_length=1)
     methods: Methods
+
+
+class Gains(Model):
+    """Parts added to several bases: rows `base+part` of a table against its rows `base`."""
+
+    name: Name
+    table: Text
 
 
 class Printed(Model):
@@ -103,7 +111,7 @@ class Planes(Analysed):
     """The loss on the plane of each training's way, by shot group."""
 
 
-Definition = Sweep | Imbalance | Classes | Inside | Spectra | Planes
+Definition = Sweep | Imbalance | Classes | Gains | Inside | Spectra | Planes
 
 
 class Figures(Model):
@@ -112,6 +120,7 @@ class Figures(Model):
     sweeps: list[Sweep] = Field(default=[])
     imbalance: list[Imbalance] = Field(default=[])
     classes: list[Classes] = Field(default=[])
+    gains: list[Gains] = Field(default=[])
     inside: list[Inside] = Field(default=[])
     spectra: list[Spectra] = Field(default=[])
     planes: list[Planes] = Field(default=[])
@@ -120,7 +129,8 @@ class Figures(Model):
     def every(self) -> list[Definition]:
         """Return all figures, of whatever kind."""
         return [
-            *self.sweeps, *self.imbalance, *self.classes, *self.inside, *self.spectra, *self.planes,
+            *self.sweeps, *self.imbalance, *self.classes, *self.gains, *self.inside, *self.spectra,
+            *self.planes,
         ]  # fmt: skip
 
     @model_validator(mode="after")
@@ -191,7 +201,7 @@ def _read(path: Path) -> list[Figure]:
     except ValidationError as error:
         lists: dict[str, type[BaseModel]] = {
             "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes, "inside": Inside,
-            "spectra": Spectra, "planes": Planes,
+            "spectra": Spectra, "planes": Planes, "gains": Gains,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
     return [Figure(each, path) for each in definitions.every]

@@ -1,4 +1,4 @@
-"""Planes of loss, drawn: a row a method, a column a shot group, one scale of loss for all."""
+"""Planes of loss, drawn: a row a method, a column a shot group, which has one scale of loss."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,16 +29,13 @@ def draw_planes(found: Drawn) -> Figure:
         "variance the axes explain, which is high for any walk."
     )
     rows, columns = len(found.planes), len(shots)
-    figure = framed(found.found, 2.7 * columns + 1.3, 2.1 * rows, caption)
+    figure = framed(found.found, 2.7 * columns + 1.3, 2.0 * rows + 0.8, caption)
     axes = figure.subplots(rows, columns, squeeze=False)
-    every = [plane.losses for made in found.planes.values() for plane in made]
-    low = min(float(losses.min()) for losses in every)
-    high = max(float(losses.max()) for losses in every)
-    levels = np.geomspace(low, max(high, low * 1.01), _LEVELS)
-    norm = LogNorm(levels[0], levels[-1])
+    scales = {shot: _levels(found, shot) for shot in shots}
+    shown: dict[str, ContourSet] = {}
     for (method, made), line in zip(found.planes.items(), axes, strict=True):
         for ax, plane in zip(line, made, strict=True):
-            shown = _plane(ax, plane, levels, norm)
+            shown[plane.shots] = _plane(ax, plane, scales[plane.shots])
         off, (along, across) = made[0].way[0].off_plane, found.explained[method]
         line[0].set_title(
             f"{method}  ({100 * off:.0f} % off; explained: {100 * along:.0f} + "
@@ -50,14 +47,26 @@ def draw_planes(found: Drawn) -> Figure:
             shot, (0.5, 1), (0, 18), xycoords="axes fraction", textcoords="offset points",
             ha="center", size=9,
         )  # fmt: skip
-    for ax in axes[-1]:
+    for ax, shot in zip(axes[-1], shots, strict=True):
         ax.set_xlabel("first component")
-    bar = figure.colorbar(shown, ax=axes, label="cross-entropy", shrink=0.8)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+        bar = figure.colorbar(
+            shown[shot], ax=list(axes[:, shots.index(shot)]), location="bottom", aspect=30,
+            label=f"cross-entropy, {shot}",
+        )  # fmt: skip
+        bar.set_ticks(scales[shot][:: _LEVELS // 4].tolist())
+        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     return figure
 
 
-def _plane(ax: Axes, plane: Plane, levels: Array, norm: LogNorm) -> ContourSet:
+def _levels(found: Drawn, shots: str) -> Array:
+    """Return the levels of a group's losses, one scale for all methods."""
+    every = [p.losses for made in found.planes.values() for p in made if p.shots == shots]
+    low, high = min(map(np.min, every)), max(map(np.max, every))
+    return np.geomspace(low, max(high, 1.01 * low), _LEVELS)
+
+
+def _plane(ax: Axes, plane: Plane, levels: Array) -> ContourSet:
+    norm = LogNorm(levels[0], levels[-1])
     ax.grid(visible=False)
     shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
     ax.contour(plane.xs, plane.ys, plane.losses, levels, colors="white", linewidths=0.3)

@@ -7,10 +7,11 @@ import matplotlib.figure
 
 from ltbench.api.signatures import names
 from ltbench.evaluation.selection import Selection
-from ltbench.figures import classes, inside, line_chart, planes, spectra
+from ltbench.figures import classes, gains, inside, line_chart, planes, spectra
 from ltbench.figures.analysed import Found
-from ltbench.figures.definition import Analysed, Figure, Planes, Spectra
+from ltbench.figures.definition import Analysed, Figure, Gains, Planes, Spectra
 from ltbench.figures.draw import draw_classes, draw_lines
+from ltbench.figures.draw_gains import draw_gains
 from ltbench.figures.draw_inside import draw_inside
 from ltbench.figures.draw_planes import draw_planes
 from ltbench.figures.draw_spectra import draw_spectra
@@ -50,6 +51,11 @@ def make(
             bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = bars.remarks + _left_out(bars.missing), bars.problems
+        elif isinstance(figure.definition, Gains):
+            table = selecting(figure.table, select, protocol) if select else figure.table
+            gained = gains.gains(figure, table, store, protocol)
+            drawn, name, data = draw_gains(gained), gained.grid.name, gains.as_csv(gained)
+            remarks, problems = gained.remarks, gained.grid.problems
         else:
             table = selecting(figure.table, select, protocol) if select else figure.table
             points = line_chart.line_chart(figure, build(table, store, protocol))
