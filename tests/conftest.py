@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -49,6 +50,21 @@ def one_thread():
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             patch.setenv(name, "1")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """A cache of this session's own: no test reads or writes the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    """A cache that holds nothing yet, for tests that make up what a step takes."""
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -136,6 +152,13 @@ def make_tape(tmp_path):
         return Tape(path, every)
 
     return make
+
+
+@pytest.fixture
+def places_unread(monkeypatch) -> None:
+    """Make Places-LT a data set that only papers have."""
+    monkeypatch.setitem(KNOWN, "places_lt", replace(KNOWN["places_lt"], reader=None))
+    monkeypatch.delitem(CATALOG, "places_lt")
 
 
 @pytest.fixture

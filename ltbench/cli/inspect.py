@@ -50,6 +50,9 @@ def list_(
 _LEAVE_OUT = ("encoder parameters", "fraction", "precision", "source", "weight_decay", "head")
 
 
+_LABELS = {"single": "one", "multi": "several"}  # of an image that a method trains on
+
+
 def _methods() -> list[Row]:
     from ltbench.api.signatures import names, own
 
@@ -67,15 +70,17 @@ def _read_methods() -> list[Row]:
         try:
             cls = find(name)
         except LtbenchError as error:  # of somebody's plug-in; the others are not less there
-            rows.append({"name": name, "role": "broken", "paper": printable(str(error))})
+            told = printable(str(error))
+            rows.append({"name": name, "role": "broken", "labels": "", "paper": told})
         else:
-            rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
+            labels = " or ".join(_LABELS[each] for each in cls.kinds)
+            rows.append({"name": name, "role": role(cls), "labels": labels, "paper": _paper(cls)})
     return rows
 
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.runs.protocols import PROTOCOLS
 
     return [
         {
@@ -108,7 +113,8 @@ def _networks() -> list[Row]:
 
 def _protocols() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS, protocol_of
+    from ltbench.runs.protocol import protocol_of
+    from ltbench.runs.protocols import PROTOCOLS
 
     families = {info.family: info for info in CATALOG.values()}
     shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")
@@ -120,7 +126,8 @@ def _protocols() -> list[Row]:
 
 
 def _tables() -> list[Row]:
-    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.definition import load
+    from ltbench.tables.shipped import shipped
 
     found = {name: load(name).definition for name in sorted(shipped())}
     return [

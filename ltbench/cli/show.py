@@ -97,9 +97,10 @@ def _dataset_facts(name: str) -> Row:
     data = dataset(name)
     counts, info = data.class_counts(), data.info
     groups = shot_groups(counts, 0, info.many_above, info.few_below)
-    facts: Row = {"data set": str(data), "training images": sum(counts), "class counts": counts}
+    images = data.training_images() or sum(counts)
+    facts: Row = {"data set": str(data), "training images": images, "class counts": counts}
     facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}
-    facts |= {"test images": sum(data.test_counts())}
+    facts |= {"test images": data.test_images()}
     return facts | {"network": info.network, "protocol": info.protocol}
 
 
