@@ -7,8 +7,8 @@ have the same ones. What differs by method (parameters, stages, sources) is JSON
 import json
 from collections.abc import Iterator
 from functools import cache
-from types import NoneType
-from typing import Any, Literal, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -55,18 +55,31 @@ def _value(content: dict[str, Any], name: str, kind: FieldType) -> Any:
     value: Any = content
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    return json.dumps(value, sort_keys=True, ensure_ascii=False) if kind == "json" else value
+    if kind == "json" and value is not None:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return value
 
 
 def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldType]]:
     for name, field in model.model_fields.items():
-        kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
-        optional = NoneType in get_args(field.annotation)
-        annotation = kinds[0] if optional else field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _of(annotation, f"{prefix}{name}.")
+        parts = list(_parts(field.annotation))
+        models = [each for each in parts if isinstance(each, type) and issubclass(each, BaseModel)]
+        if models:  # of several, such as the scores of two task kinds, all their columns
+            yield from {k: v for each in models for k, v in _of(each, f"{prefix}{name}.")}.items()
         else:
-            yield f"{prefix}{name}", _type_of(annotation)
+            yield f"{prefix}{name}", _type_of(parts[0])
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield the members of a union without None, and what is annotated without its notes."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _parts(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _parts(each)
+    elif annotation is not NoneType:
+        yield annotation
 
 
 def _type_of(annotation: Any) -> FieldType:

@@ -28,7 +28,7 @@ SIZES = {
     "1": (22, 135), "2": (17, 31), "3": (13, 43), "4": (7, 28), "5": (3, 12), "6": (5, 5),
     "7": (3, 3), "cc_sam/1": (12, 61), "cc_sam/2": (5, 5), "cc_sam/3": (12, 108),
     "cc_sam/4": (9, 72), "gala/1": (4, 22),
-    "figure5": (10, 20), "figure7": (5, 10), "figure8": (5, 5),
+    "labels/1": (4, 0), "figure5": (10, 20), "figure7": (5, 10), "figure8": (5, 5),
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_every_reported_value_has_its_place(name, store):
     assert sorted(shown) == sorted(table.reported.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name).definition.reported])
 def test_reported_values_are_printed_as_the_paper_prints_them(name, store):
     table = load(name)
     path = shipped()[name].parent / table.definition.reported
