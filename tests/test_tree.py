@@ -291,6 +291,7 @@ SPANNING = {
     "methods/test_files.py": "every method's file",
     "methods/test_label_losses.py": "every loss of images with several labels",
     "methods/test_ranges.py": "every method's parameters",
+    "runs/executors/test_contract.py": "what every executor keeps to",
     "runs/test_build_once.py": "planning and execution together",
     "runs/test_file_systems.py": "the writing of results, on file systems that lack things",
     "runs/test_hostile_methods.py": "whole runs of methods that misbehave",
@@ -307,6 +308,7 @@ SPANNING = {
     "test_pinned.py": "names and fingerprints that never change",
     "test_project.py": "`pyproject.toml` and what is built from it",
     "test_quality_curves.py": "`docs/quality.py`",
+    "test_readings.py": "`docs/readings.md`",
     "test_tree.py": "the shape of the tree",
 }
 

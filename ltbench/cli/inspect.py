@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.options import AsJson, Load
+from ltbench.cli.remembered import remembered
 from ltbench.cli.views.rows import Row, load_files, print_rows
 from ltbench.errors import LtbenchError, printable, unknown
 
@@ -53,6 +54,15 @@ _LABELS = {"single": "one", "multi": "several"}  # of an image that a method tra
 
 
 def _methods() -> list[Row]:
+    from ltbench.api.signatures import names, own
+
+    if set(names()) == own():
+        rows: list[Row] = remembered("list methods", _read_methods)
+        return rows
+    return _read_methods()
+
+
+def _read_methods() -> list[Row]:
     from ltbench.api.registry import find, names, role
 
     rows = []

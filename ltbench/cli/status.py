@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ltbench.cli.options import AsJson, Results
 from ltbench.cli.views.rows import Row, print_rows, size
-from ltbench.errors import printable
+from ltbench.errors import counted, printable
 
 if TYPE_CHECKING:
     from ltbench.runs.status import StatusRow, Unfinished
@@ -72,7 +72,8 @@ def _show_status(store: "Store", long: bool) -> None:
     for line in mixed if whole else ():
         print(f"{line.method} on {line.dataset}: {line.mixed_code}")
     if mixed and not whole:
-        print(f"Of {len(mixed)} methods different code computed the seeds: --long says which.")
+        methods = counted(len(mixed), "method")
+        print(f"Different code computed the seeds of {methods}: --long says which.")
     if scratch := store.scratch_bytes():
         print(f"{size(scratch)} of scratch; `ltbench clean` removes what no unfinished run needs.")
 
@@ -115,7 +116,7 @@ def _datasets_of(lines: "list[StatusRow]") -> dict[str, list[Row]]:
 
 def _progress(one: "Unfinished") -> str:
     """Return in words how far a training is that is not over."""
-    from ltbench.cli.views.progress import duration
+    from ltbench.cli.views.duration import duration
 
     if not one.running:
         return f"seed {one.seed} was interrupted, and goes on from epoch {one.epoch + 1}"

@@ -55,29 +55,29 @@ def _value(content: dict[str, Any], name: str, kind: FieldType) -> Any:
     value: Any = content
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    if kind == "json" and value is not None:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return value
+    if kind != "json" or value is None:
+        return value
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldType]]:
     for name, field in model.model_fields.items():
-        parts = list(_parts(field.annotation))
-        models = [each for each in parts if isinstance(each, type) and issubclass(each, BaseModel)]
-        if models:  # of several, such as the scores of two task kinds, all their columns
-            yield from {k: v for each in models for k, v in _of(each, f"{prefix}{name}.")}.items()
-        else:
-            yield f"{prefix}{name}", _type_of(parts[0])
+        kinds = list(_kinds(field.annotation))
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        for each in models:  # several: the columns of all of them
+            yield from _of(each, f"{prefix}{name}.")
+        if not models:
+            yield f"{prefix}{name}", _type_of(kinds[0] if len(kinds) == 1 else field.annotation)
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
-    """Yield the members of a union without None, and what is annotated without its notes."""
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield what a value may be by its annotation, which may be a union, but for null."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        yield from _parts(get_args(annotation)[0])
+        yield from _kinds(get_args(annotation)[0])
     elif origin in (Union, UnionType):
         for each in get_args(annotation):
-            yield from _parts(each)
+            yield from _kinds(each)
     elif annotation is not NoneType:
         yield annotation
 

@@ -12,6 +12,7 @@ from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.data.samplers import members
 from ltbench.data.source import Source
+from ltbench.errors import counted
 from ltbench.figures.style import SHOT_COLOURS, canvas
 
 ROWS, COLUMNS = 9, 10  # classes that are shown, and images of each
@@ -38,7 +39,7 @@ def draw_counts(data: Dataset, classes: tuple[str, ...]) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     there = [name for name in SHOTS if name in groups]
     ax.legend(handles=[
-        Patch(color=SHOT_COLOURS[name], label=f"{name}: {groups.count(name)} classes")
+        Patch(color=SHOT_COLOURS[name], label=f"{name}: {counted(groups.count(name), 'class')}")
         for name in there
     ])  # fmt: skip
     return figure

@@ -12,7 +12,7 @@ from ltbench.data.profile import SHOTS
 from ltbench.figures.classes import Bars, PerClass
 from ltbench.figures.line_chart import LineChart, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, tier
-from ltbench.statistics.estimates import Estimate
+from ltbench.statistics.estimates import LEAST, Estimate
 from ltbench.tables.grid import EPOCH
 
 _BESIDE = 3.5  # points, by which what is reproduced stands to the right of what is reported
@@ -51,7 +51,7 @@ def _caption(found: LineChart, exact: bool) -> str:
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
     warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
-    interval = "mean and 95 % t-interval" if most > 1 else "mean"
+    interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
     return f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{warning}"
 
 
@@ -109,7 +109,7 @@ def draw_classes(found: PerClass) -> Figure:
     """Return training images by class, and beneath them a panel of accuracies for each method."""
     caption = (
         f"Test accuracy, {EPOCH[found.select]}: mean over n seeds, and 95 % t-interval where there "
-        "are several. Numbers: mean over the classes of a shot group."
+        "are three or more. Numbers: mean over the classes of a shot group."
     )
     under = tier(found.cell.protocol, found.exact)
     under = f"{found.cell.dataset}, {found.cell.network}, {under}"

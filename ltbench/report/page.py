@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def render(store: Store) -> Page:
     tables = [load(name) for name in sorted(shipped())]
     methods = names()
     filled = ledger(tables, load_claims(tables), store, methods)
-    order = _order(tables)
+    order = order_of(tables)
     runs = gather(store, order)
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
@@ -58,7 +59,7 @@ def render(store: Store) -> Page:
         if table not in [sheet.table for sheet in laid_out]
     ]
     records = sum(len(each.records) for each in runs.methods)
-    text = _environment().get_template("report.html").render(
+    text = environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
         first_plots=_first(filled),
@@ -101,13 +102,14 @@ def _plots(store: Store, setting: Setting) -> list[Plot]:
     return [plot for plot in made if plot is not None]
 
 
-def _order(tables: list[Table]) -> list[str]:
+def order_of(tables: Sequence[Table]) -> list[str]:
     """Return the methods in the order of the papers' rows: what they count from comes first."""
     rows = (row.method for table in tables for row in table.definition.rows)
     return list(dict.fromkeys(method for method in rows if method is not None))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what pages are made with: strict templates, and filters for names and sentences."""
     loader = FileSystemLoader(_TEMPLATES)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,

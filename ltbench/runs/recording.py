@@ -14,7 +14,7 @@ from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.evaluation.metrics import scores_of
 from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
@@ -131,7 +131,7 @@ def record_failure(
                 method=cell.method,
                 protocol=cell.protocol,
                 seed=cell.seed,
-                error=str(error) if isinstance(error, LtbenchError) else repr(error),
+                error=str(error) if isinstance(error, LtbenchError) else located(error),
                 epoch=diverged.epoch if diverged else None,
                 step=diverged.step if diverged else None,
                 environment=environment(device),

@@ -41,8 +41,10 @@ class Comparison:
     @property
     def caption(self) -> str:
         """Return the caption: what the columns hold, and why there are no differences if so."""
+        measured = any(line.headline.half_width is not None for line in self.lines)
+        means = "95 % t-interval over seeds" if measured else "mean over seeds"
         told = (
-            f"{CAPTIONS[self.metric]} in percent: last epoch, 95 % t-interval over seeds; "
+            f"{CAPTIONS[self.metric]} in percent: last epoch, {means}; "
             "difference to the first method over the seeds both have"
         )
         lacking = f"; no difference and no cost, for {self.reference} has no record"

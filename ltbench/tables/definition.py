@@ -11,7 +11,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ltbench.data.catalog import Dataset, known
+from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError, unknown
+from ltbench.evaluation.open_set import floor_of
 from ltbench.evaluation.scores import HEADLINES, TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
@@ -146,10 +148,20 @@ class Table:
         return find(self.reported, key)
 
     def value(self, row: Row, column: Column) -> float | None:
-        """Return what the paper reports; a ratio is of its values in this row and the first."""
-        value = self.reported.get(self.key(row, column))
-        if METRICS[column.metric].over is None or value is None:
+        """Return what the paper reports, or what follows from that.
+
+        A ratio is of this row's and the first's; F_0 is of the row's accuracies by shot group.
+        """
+        value, made_of = self.reported.get(self.key(row, column)), METRICS[column.metric].over
+        if made_of is None or value is None:
             return value
+        if made_of == "open_set_f":
+            shots = {
+                shot: self.reported.get(self.key(row, column.model_copy(update={"metric": shot})))
+                for shot in SHOTS
+            }
+            floor = floor_of(column.data.info.name, shots)
+            return None if floor is None else value - floor
         first = self.reported.get(self.key(self.definition.rows[0], column))
         return value / first if first else None
 

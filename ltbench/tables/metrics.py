@@ -8,7 +8,9 @@ from ltbench.evaluation.scores import AnyScores
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
 
-Metric = Literal["top1", "mAP", "many", "medium", "few", "open_set_f", "hours", "cost"]
+Metric = Literal[
+    "top1", "mAP", "many", "medium", "few", "open_set_f", "open_set_gain", "hours", "cost"
+]
 _Read = Callable[[Record, Selection], float | None]
 
 
@@ -23,7 +25,7 @@ class Quantity:
     ranked: bool = True  # whether the highest of a column is the best of it
     comparable: bool = True  # whether a difference to another laboratory's value means something
     tolerance: float | None = None  # within which a reported value holds; None: never judged
-    over: Metric | None = None  # what it is the ratio of, to the table's first row
+    over: Metric | None = None  # what it is made from: as a ratio to the first row, or as F - F_0
 
 
 def scores_at(record: Record, select: Selection) -> AnyScores | None:
@@ -58,6 +60,9 @@ METRICS: dict[Metric, Quantity] = {
     "medium": Quantity(ACCURACY, "medium", _score("medium"), tolerance=2.0),
     "few": Quantity(ACCURACY, "few", _score("few"), tolerance=2.0),
     "open_set_f": Quantity("open_set_f_measure", "all", _unrecorded, decimals=3),
+    "open_set_gain": Quantity(
+        "open_set_f_measure", "all", _unrecorded, decimals=3, over="open_set_f"
+    ),
     "hours": Quantity(_HOURS, "", _hours, 2, ranked=False, comparable=False),
     "cost": Quantity(_HOURS, "", _hours, 2, ranked=False, over="hours"),
 }

@@ -120,6 +120,12 @@ def test_fits_and_says_what_it_shows(make_record, width):
     assert "+0.0 ± 0.0" in text
 
 
+def test_without_an_interval_none_is_spoken_of(make_record):
+    (one,) = compare([make_record("a", 0, 38.0), make_record("b", 0, 40.0)])
+    assert "interval" not in one.caption
+    assert "last epoch, mean over seeds" in one.caption
+
+
 def screen(comparison, width: int) -> str:
     file = io.StringIO()
     print_comparison(comparison, Console(file=file, width=width))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
@@ -33,7 +34,7 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
     balanced = "balanced" if min(tested) == max(tested) else f"{min(tested)} to {max(tested)} each"
     facts: dict[str, object] = {
         "data set": dataset,
-        "training images": f"{len(split.train.labels)} in {len(counts)} classes",
+        "training images": f"{len(split.train.labels)} in {counted(len(counts), 'class')}",
         "of each class": ", ".join(shown),
         "imbalance": f"{max(counts) / min(counts):.4g}",
         "shot groups": ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
@@ -75,7 +76,6 @@ def pack_images(
     from ltbench.data.catalog import dataset
     from ltbench.data.listed import READER, prepare
     from ltbench.data.root import data_root
-    from ltbench.errors import UsageError
 
     info = dataset(names[0]).info if len(names) == 1 else None
     if info is None or info.reader != READER or images is None or lists is None:

@@ -10,31 +10,19 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ltbench.cli.views.duration import duration
 from ltbench.evaluation.scores import HEADLINES, TITLES
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ltbench.engine.train import ProgressEvent
-    from ltbench.runs.executors.local import RunListener
+    from ltbench.runs.executors.interface import RunListener
     from ltbench.runs.plan import Job
     from ltbench.runs.record import Record
 
 SECONDS_BETWEEN_LINES = 10.0
 _WAITING = 0.05  # share of training without images from which on it is said
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `8 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def _share(report: ProgressEvent) -> float:
@@ -80,6 +68,10 @@ class Lines:
         """Say that it comes later."""
         print(f"  {job}: another process is training this; it comes later", flush=True)
 
+    def lost(self, job: Job, reason: str) -> None:
+        """Say that it is tried again."""
+        print(f"  {job}: {reason} It is tried again.", file=sys.stderr, flush=True)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Say how far it is after an epoch, at most every ten seconds."""
         now = time.monotonic()
@@ -108,20 +100,10 @@ class Lines:
 class Quiet(Lines):
     """Failures only."""
 
-    def started(self, job: Job) -> None:
+    def _nothing(self, *event: object) -> None:
         """Say nothing."""
 
-    def waiting(self, job: Job) -> None:
-        """Say nothing."""
-
-    def postponed(self, job: Job) -> None:
-        """Say nothing."""
-
-    def report(self, job: Job, report: ProgressEvent) -> None:
-        """Say nothing."""
-
-    def finished(self, job: Job, records: list[Record]) -> None:
-        """Say nothing."""
+    started = waiting = postponed = lost = report = finished = _nothing  # type: ignore[assignment]
 
 
 class JsonLines(Lines):
@@ -138,6 +120,10 @@ class JsonLines(Lines):
     def postponed(self, job: Job) -> None:
         """Write the event."""
         self._event("postponed", job)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Write the event with the reason."""
+        self._event("lost", job, reason=reason)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Write an epoch's event."""
@@ -184,6 +170,11 @@ class Live(Lines):
     def postponed(self, job: Job) -> None:
         """Remove the bar until its turn comes again."""
         self._remove(job)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Remove the bar until its turn comes again, and say why."""
+        self._remove(job)
+        self.progress.console.print(f"{job}: {reason} It is tried again.", markup=False)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Move the bar."""

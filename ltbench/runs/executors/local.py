@@ -3,57 +3,47 @@
 import multiprocessing
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from ltbench.api.registry import load_file
 from ltbench.engine.train import ProgressEvent
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs.execute import BusyError, Workspace, run_job
+from ltbench.runs.executors.interface import Options, Outcome, RunListener
+from ltbench.runs.executors.outcome import give_up, reason_of
 from ltbench.runs.plan import Job
-from ltbench.runs.record import Record
 from ltbench.runs.signals import interrupt_on_signals
 
 REPORTS_PER_SECOND = 4  # that a worker sends to its parent
 Queue = deque[tuple[Job, bool]]  # whether to wait where another process is at the job
 
 
-class RunListener(Protocol):
-    """Hears how jobs go; called in the parent process only."""
+class Local:
+    """Jobs in this process, or in worker processes where several run at once."""
 
-    def started(self, job: Job) -> None:
-        """A job begins."""
+    def __init__(self, argument: str, options: Options) -> None:
+        if argument:
+            raise UsageError(f"--executor local:{argument}: write local alone.")
+        self.options = options
 
-    def waiting(self, job: Job) -> None:
-        """Another process is at this training; it is waited for."""
-
-    def postponed(self, job: Job) -> None:
-        """Another process is at this training; others come first."""
-
-    def report(self, job: Job, report: ProgressEvent) -> None:
-        """A step or an epoch is finished."""
-
-    def finished(self, job: Job, records: list[Record]) -> None:
-        """A job's records are written."""
-
-    def failed(self, job: Job, reason: str) -> None:
-        """A job stopped."""
-
-
-@dataclass
-class Outcome:
-    """What came of the jobs."""
-
-    records: list[Record] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)  # job to reason
+    def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+        """Run jobs; on KeyboardInterrupt all save first."""
+        asked = self.options
+        if len(asked.places) == 1:
+            here = replace(workspace, device=asked.places[0])
+            return run_here(jobs, here, listener, asked.debug)
+        return run_in_workers(
+            jobs, workspace, listener, asked.places, asked.loaded, retries=asked.retries
+        )
 
 
 def run_here(
@@ -87,16 +77,23 @@ def run_in_workers(
     jobs: Sequence[Job],
     workspace: Workspace,
     listener: RunListener,
-    workers: int,
+    places: Sequence[str],
     loaded: Sequence[Path],
+    *,
+    retries: int = 0,
 ) -> Outcome:
-    """Run jobs in `workers` processes that share the machine's cores.
+    """Run jobs in processes that share the machine's cores, one on each of the places' devices.
 
-    A worker that dies costs its job only. On KeyboardInterrupt every worker saves first.
+    A worker that dies costs its job only, which is tried again up to `retries` times. On
+    KeyboardInterrupt every worker saves first.
     """
     outcome, queue = Outcome(), deque((job, False) for job in jobs)
-    threads = max(1, torch.get_num_threads() // workers)
-    team = [_Worker(workspace, threads, loaded) for _ in range(min(workers, len(jobs)))]
+    threads = max(1, torch.get_num_threads() // len(places))
+    lives = Counter({job.fingerprint: retries for job in jobs})
+    team = [
+        _Worker(replace(workspace, device=device), threads, loaded, lives)
+        for device in places[: len(jobs)]
+    ]
     try:
         for worker in team:
             worker.give(*queue.popleft(), listener)
@@ -111,18 +108,14 @@ def run_in_workers(
     return outcome
 
 
-def reason_of(error: Exception) -> str:
-    """Return one line on why a job stopped."""
-    if isinstance(error, LtbenchError):
-        return str(error)
-    return f"{type(error).__name__}: {error} (run with --debug for the traceback)"
-
-
 class _Worker:
     """The parent's end of a worker process."""
 
-    def __init__(self, workspace: Workspace, threads: int, loaded: Sequence[Path]) -> None:
+    def __init__(
+        self, workspace: Workspace, threads: int, loaded: Sequence[Path], lives: Counter[str]
+    ) -> None:
         self.arguments = (workspace, threads, tuple(loaded))
+        self.workspace, self.lives = workspace, lives  # retries left, by the job's fingerprint
         self.job: Job | None = None
         self.connection, self.process = self._start()
 
@@ -144,9 +137,16 @@ class _Worker:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            _fail(outcome, listener, job, _death(self.process.exitcode))
+            reason = _death(self.process.exitcode)
             self.connection, self.process = self._start()
             self.job = None
+            if self.lives[job.fingerprint]:
+                self.lives[job.fingerprint] -= 1
+                queue.append((job, False))
+                listener.lost(job, reason)
+            else:
+                give_up(job, reason, self.workspace)
+                _fail(outcome, listener, job, reason)
             return True
         if kind == "report":
             listener.report(job, content)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError, first_line, unknown
-from ltbench.runs.executors.local import RunListener
+from ltbench.runs.executors.interface import RunListener
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
@@ -132,6 +132,10 @@ class Tracked:
     def postponed(self, job: Job) -> None:
         """Hand it on."""
         self.listener.postponed(job)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Hand it on."""
+        self.listener.lost(job, reason)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Log the numbers in an epoch's row of the curves."""
