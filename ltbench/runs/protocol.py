@@ -109,8 +109,7 @@ _CIFAR: dict[str, Any] = {"batch_size": 128, "learning_rate": 0.1, "weight_decay
 _DIGITS: dict[str, Any] = {
     "batch_size": 32, "learning_rate": 0.1, "weight_decay": 2e-4, "precision": "float32",
 }  # fmt: skip
-# A mean over ten labels has a tenth of the gradient of their sum, so the rate is larger.
-_MOSAIC: dict[str, Any] = {**_DIGITS, "learning_rate": 0.4}
+_MOSAIC: dict[str, Any] = {**_DIGITS, "learning_rate": 0.4}  # the loss is a mean over labels
 _SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
 # BCL's and GKP+GSA's on large images: a cosine without warm-up, from the first epoch on.
 _IMAGENET: dict[str, Any] = {

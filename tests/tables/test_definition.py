@@ -85,6 +85,7 @@ def test_reported_may_be_absent(mine):
         ("method: ce}", "method: ce, by_dataset: {cifar10_lt: ce+}}", "cannot read 'ce+'"),
         ("metric: few", "metric: few, network: a+b", "item 2, network: cannot read 'a+b'"),
         ("protocol: paper", "decimals: 9", ", decimals: it should be less than or equal to 4."),
+        ("metric: few", "metric: mAP", "item 2, metric: cifar100_lt is scored by top1; write"),
         ("metric: few", "metric: fev", "item 2, metric: it should be 'top1', 'mAP', 'many', 'm"),
         ("dataset: cifar100_lt, metric: few", "dataset: cifar100_lt", "columns gives top1 on"),
         ("protocol: paper", "protocol: papr", ", protocol: unknown protocol for cifar100_lt"),
