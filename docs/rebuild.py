@@ -21,9 +21,10 @@ from ltbench.runs.store import Store
 from ltbench.specification import split
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare, markdown
-from ltbench.tables.definition import Table, load, shipped
+from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build
 from ltbench.tables.ledger import build as fill
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -151,6 +152,13 @@ def make_tape(tmp_path):
         return Tape(path, every)
 
     return make
+
+
+@pytest.fixture
+def places_unread(monkeypatch) -> None:
+    """Make Places-LT a data set that only papers have."""
+    monkeypatch.setitem(KNOWN, "places_lt", replace(KNOWN["places_lt"], reader=None))
+    monkeypatch.delitem(CATALOG, "places_lt")
 
 
 @pytest.fixture

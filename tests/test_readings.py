@@ -10,7 +10,8 @@ import pytest
 
 from ltbench.api.registry import find
 from ltbench.specification import parse
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
+from ltbench.tables.shipped import shipped
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "readings.md").read_text()

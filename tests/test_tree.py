@@ -298,7 +298,6 @@ SPANNING = {
     "runs/test_killed_runs.py": "whole runs that are killed and go on",
     "runs/test_step_profile.py": "a step-imbalanced data set, from its images to a table",
     "runs/test_survival.py": "a store that others write into",
-    "tables/test_shipped.py": "the tables in `tables/`, which are data",
     "test_benchmark_figures.py": "`docs/benchmarks.py`",
     "test_committed.py": "the records in `results/`, which are data",
     "test_docs.py": "`docs/` and the README",

@@ -85,9 +85,10 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
     )  # fmt: skip
+    held = last.feeds.get("validation")
     data = Data(
         _sample("train", last.train, run.classes), _sample("test", last.test, run.classes),
-        None if last.validation is None else _sample("held-out", last.validation, run.classes),
+        None if held is None else _sample("held-out", held, run.classes),
         _unknown(dataset(record.dataset).info, root, device, run.classes),
     )  # fmt: skip
     _check(record, run, data)

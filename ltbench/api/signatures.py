@@ -149,6 +149,11 @@ def own() -> frozenset[str]:
     return frozenset(each.name for each in pkgutil.iter_modules(spec.submodule_search_locations))
 
 
+def is_foreign(specification: str) -> bool:
+    """Return whether a part of a specification does not come with ltbench."""
+    return any(term.name not in own() for term in parse(specification))
+
+
 @cache
 def installed() -> frozenset[str]:
     """Return the methods that other installed packages bring."""

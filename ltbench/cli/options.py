@@ -51,6 +51,13 @@ Data = Annotated[
         help="A YAML file that describes images of your own; may be repeated.",
     ),
 ]  # fmt: skip
+PretrainedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pretrained", parser=path_of, metavar="PATH",
+        help="Weights that encoders begin from, where a protocol says so; none are downloaded.",
+    ),
+]  # fmt: skip
 Load = Annotated[
     list[Path] | None,
     typer.Option(

@@ -20,6 +20,7 @@ from ltbench.cli.options import (
     Gpus,
     Load,
     PerGpu,
+    PretrainedFile,
     Results,
     Retries,
     Track,
@@ -28,7 +29,7 @@ from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
 from ltbench.errors import LtbenchError, UsageError, counted
-from ltbench.specification import parse, split
+from ltbench.specification import split
 
 if TYPE_CHECKING:
     from ltbench.runs.record import Record
@@ -98,6 +99,7 @@ def run(
     ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
+    pretrained: PretrainedFile = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, or several: cuda:0,cuda:1.")
     ] = "auto",
@@ -127,7 +129,7 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.request import check_methods, check_protocols
+    from ltbench.runs.request import check_methods, check_protocols, forced
     from ltbench.runs.store import Store
 
     read_files(load)
@@ -140,7 +142,7 @@ def run(
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
-    named = _forced(force, names)
+    named = force == ALL if force in (None, ALL) else forced(split(force), names)
 
     # Only now what imports torch, which takes seconds.
     from ltbench.data.root import data_root as root_of
@@ -169,8 +171,12 @@ def run(
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs)
         _say(filter(None, [sharing_note(places)]))
-        workspace = Workspace(results, root_of(data_root), places[0], keep=Keep.parse(keep))
-        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        workspace = Workspace(
+            results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
+        )
+        prepared = prepare(
+            plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
+        )
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, len(places))
@@ -218,20 +224,6 @@ def _table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
 def _say(sentences: Iterable[str]) -> None:
     for sentence in sentences:
         print(f"ltbench: {sentence}", file=sys.stderr)
-
-
-def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
-    """Return what `--force` names; raises UsageError where none of the methods is meant."""
-    if force is None or force == ALL:
-        return force is not None
-    from ltbench.api.signatures import canonical
-
-    names = [canonical(name) for name in split(force)]
-    parts = {term.name for method in methods for term in parse(method)}
-    for name in names:
-        if name not in parts and name not in map(canonical, methods):
-            raise UsageError(f"--force {name}: that is none of the methods of this command.")
-    return names
 
 
 def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:

@@ -1,5 +1,8 @@
 """Accuracy, shot groups and calibration of logits."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -8,6 +11,23 @@ from ltbench.evaluation.precision import label_scores
 from ltbench.evaluation.scores import AnyScores, Scores
 
 BINS = 15  # of the calibration error (Guo et al. 2017)
+
+
+Score = Callable[[Tensor, str, int], AnyScores]
+"""Logits [N, C] of `test` or `validation`, and the epoch, from one, to their scores."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores a run's logits against the labels of its subsets, `test` and maybe `validation`."""
+
+    task: Task
+    labels: Mapping[str, Tensor]
+
+    def __call__(self, logits: Tensor, subset: str, epoch: int) -> AnyScores:
+        """Return the scores of a subset's logits [N, C]; `epoch` counts from one."""
+        labels = self.labels[subset]
+        return scores_of(logits.to(labels.device), labels, self.task, epoch)
 
 
 def scores_of(logits: Tensor, labels: Tensor, task: Task, epoch: int) -> AnyScores:

@@ -109,6 +109,8 @@ class _Around:
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
+        if other is not None and other.pretrained_sha256 != record.pretrained_sha256:
+            raise _ConflictError(f"seed {other.seed} here began from other pretrained weights")
         other = other or self._splits.get(_split(cell)) or self.store.split_record(cell)
         if other is not None and not other.data.same_as(record.data):
             same = other.data.indices_sha256 == record.data.indices_sha256

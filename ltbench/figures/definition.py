@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Table, folder, load
+from ltbench.tables.definition import Table, load
+from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Network, Seed, Specification, Text, explain, read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print

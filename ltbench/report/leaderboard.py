@@ -15,9 +15,10 @@ from ltbench.runs.store import Store, slug
 from ltbench.specification import parse
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import MethodRow
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.ledger import LedgerRow
 from ltbench.tables.ledger import build as ledger
+from ltbench.tables.shipped import shipped
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from ltbench.runs.commands import RESULTS
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
-from ltbench.tables.definition import Table, load, shipped
+from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger import build as ledger
 from ltbench.tables.missing import commands
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import CAPTION
 
 _TEMPLATES = Path(__file__).parent / "templates"

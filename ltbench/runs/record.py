@@ -97,6 +97,7 @@ class Record(Model):
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     first_stage: FirstStage | None = None
     data: Data
+    pretrained_sha256: str = ""  # of the file of weights that the encoder began from
     last: AnyScores  # whose headline metric is the record's
     best: AnyScores | None  # best epoch on the test set: optimistic; null when only last was seen
     selected: AnyScores | None  # best epoch on held-out training images, when there were any
@@ -141,7 +142,7 @@ def same_result(one: Record, other: Record) -> bool:
 
 
 def _result(record: Record) -> tuple[object, ...]:
-    return record.fingerprint, record.last, record.best, record.selected
+    return record.fingerprint, record.pretrained_sha256, record.last, record.best, record.selected
 
 
 class Failure(Model):

@@ -18,7 +18,7 @@ def test_every_shipped_figure_has_a_title_and_is_found_by_its_name():
 
 
 def test_a_file_of_ones_own_may_have_several_and_a_table_beside_it(tmp_path):
-    from ltbench.tables.definition import shipped
+    from ltbench.tables.shipped import shipped
 
     text = shipped()["6"].read_text().replace("reported: reported/gkp_gsa_table6.csv", "")
     (tmp_path / "own.yaml").write_text(text)

@@ -149,6 +149,7 @@ def test_best_is_marked_where_the_interval_sets_it_apart(table, store, make_reco
     ]
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_a_data_set_that_only_papers_have(mine, store):
     text = mine.read_text().replace("cifar10_lt(imbalance=50)}", "places_lt, network: resnet152}")
     mine.write_text(text)
