@@ -78,7 +78,7 @@ def run(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's].",
+            help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
             autocompletion=complete.protocols,
         ),
     ] = None,
