@@ -5,7 +5,6 @@ omega_k = U_{1k}^2 make the density, d sum_k omega_k theta_k = v^T H v for v of 
 the first and last theta are near the extremes, within beta_m |U_{mk}| of an eigenvalue.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -78,21 +77,3 @@ def _spectrum(alphas: list[float], betas: list[float], last: float) -> Spectrum:
     nodes, vectors = torch.linalg.eigh(matrix)
     ends = (last * vectors[-1].abs())[[0, -1]].tolist()
     return Spectrum(nodes, vectors[0].square(), (ends[0], ends[1]))
-
-
-def density(spectra: list[Spectrum], grid: Tensor, width: float) -> Tensor:
-    """Return the mean over starts of sum_k omega_k N(t; theta_k, width^2) at the points of a grid.
-
-    Smoothed when it is drawn, not before: pictures of other widths cannot be compared.
-    """
-    total = torch.zeros_like(grid)
-    for found in spectra:
-        gaps = (grid.unsqueeze(1) - found.nodes) / width
-        kernel = torch.exp(-gaps.square() / 2) / (width * (2 * torch.pi) ** 0.5)
-        total += kernel @ found.weights
-    return total / len(spectra)
-
-
-def usual_width(smallest: float, largest: float) -> float:
-    """Return the width that PyHessian smooths by: sigma^2 = 1e-5 max(1, range)."""
-    return math.sqrt(1e-5 * max(1.0, largest - smallest))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ltbench.analysis.features import features_of, moments
 from ltbench.analysis.subject import Data, Part, Row, Run, Sample, outputs
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.open_set import never_rejecting
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,6 @@ class Decisions:
     def closed_accuracy(self) -> float:
         """Return the share of known images that are right, before any is rejected."""
         return float(self.right.double().mean())
-
-
-def never_rejecting(accuracy: float, ratio: float) -> float:
-    """Return F_0 of a closed accuracy in [0, 1] and M / N."""
-    return 2 * accuracy / (1 + accuracy + ratio)
 
 
 def perfect(accuracy: float) -> float:

@@ -129,3 +129,14 @@ def find(store: Store, cell: Cell, analysis: str) -> dict[int, Result]:
     paths: Iterator[Path] = iter(sorted(folder.glob("seed*.csv")))
     found = {int(path.stem.removeprefix("seed")): read(path) for path in paths}
     return dict(sorted(found.items()))
+
+
+def every(store: Store, analysis: str) -> list[Result]:
+    """Return the results of an analysis with any settings, of all runs; files by their paths."""
+    paths = (store.root / "analyses").rglob("seed*.csv")
+    found = [path for path in sorted(paths) if _is_of(path.parent.name, analysis)]
+    return [read(path) for path in found]
+
+
+def _is_of(folder: str, analysis: str) -> bool:
+    return folder == analysis or folder.startswith(f"{analysis}-")

@@ -42,7 +42,7 @@ def analyses(incomplete: str) -> Iterator[str]:
 
 def tables(incomplete: str) -> Iterator[str]:
     """Yield the tables that come with ltbench, and YAML files."""
-    from ltbench.tables.definition import shipped
+    from ltbench.tables.shipped import shipped
 
     yield from _last(incomplete, shipped(), "")
     yield from _files(incomplete, ".yaml", ".yml")

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,33 +11,33 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, PretrainedFile, Results, Track
+from ltbench.cli.interruption import InterruptedRunError, interrupted
+from ltbench.cli.options import (
+    AsJson,
+    Data,
+    DataRoot,
+    ExecutorName,
+    Gpus,
+    KeptWeights,
+    Load,
+    PerGpu,
+    PretrainedFile,
+    Results,
+    Retries,
+    Track,
+)
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
     from ltbench.runs.record import Record
-    from ltbench.runs.store import Store
     from ltbench.tables.definition import Table
 
 ALL = "*"  # what a bare --force names
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
-
-
-class InterruptedRunError(LtbenchError):
-    """Ctrl-C, or a cluster's notice to end."""
-
-    exit_code = 130  # the shell's code for it
-
-    def __init__(self, interrupted: Sequence[str] = ()) -> None:
-        shown = "; ".join([*interrupted[:3], *(["…"] if len(interrupted) > 3 else [])])
-        where = f" ({shown})" if shown else ""
-        super().__init__(
-            f"interrupted; the same command goes on from the last finished epoch{where}."
-        )
 
 
 def run(
@@ -91,18 +91,20 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT",
-            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
-        ),
-    ] = None,
+    keep: KeptWeights = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
     pretrained: PretrainedFile = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1, or several: cuda:0,cuda:1.")
+    ] = "auto",
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes \\[default: one a device].")
+    ] = None,
+    executor: ExecutorName = "local",
+    retries: Retries = 2,
     load: Load = None,
     track: Track = None,
     dry_run: Annotated[
@@ -144,6 +146,8 @@ def run(
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
+    from ltbench.runs.executors.interface import Options
+    from ltbench.runs.executors.places import places_of, sharing_note
     from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
@@ -160,31 +164,36 @@ def run(
             )
         )  # fmt: skip
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
+        places = places_of(device, gpus, per_gpu, jobs)
+        _say(filter(None, [sharing_note(places)]))
         workspace = Workspace(
-            results, root_of(data_root), device, keep=Keep.parse(keep), pretrained=pretrained
+            results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
         )
-        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        prepared = prepare(
+            plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
+        )
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
-            seconds = estimate(plan.jobs, workspace, jobs)
+            seconds = estimate(plan.jobs, workspace, len(places))
             if as_json:
                 print(json.dumps(plan_row(plan, store, seconds)))
             else:
-                print_plan(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
+                print_plan(plan, store, seconds, device_name(device_of(places[0])), in_full=dry_run)
         if dry_run:
             _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
         records, outcome = run_plan(
             plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
-            workers=jobs, loaded=load or [], trackers=track or (), debug=debug,
+            executor=executor, trackers=track or (),
+            options=Options(tuple(places), tuple(load or ()), retries, debug),
         )  # fmt: skip
         _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:
-        raise InterruptedRunError(_interrupted(Store(results))) from None
+        raise InterruptedRunError(interrupted(Store(results))) from None
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
+            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
 
@@ -210,17 +219,6 @@ def _table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
 def _say(sentences: Iterable[str]) -> None:
     for sentence in sentences:
         print(f"ltbench: {sentence}", file=sys.stderr)
-
-
-def _interrupted(store: "Store") -> list[str]:
-    """Return how far each interrupted training is."""
-    from ltbench.runs.under_way import under_way
-
-    return [
-        f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
-        for found, running in under_way(store)
-        if not running and found.epochs and not store.failure_path(found.cells[0]).exists()
-    ]
 
 
 def _forced(force: str | None, methods: list[str]) -> bool | list[str]:

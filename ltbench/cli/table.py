@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,7 +10,12 @@ from rich.console import Console
 from ltbench.cli import complete
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
 from ltbench.cli.views.rows import load_data, read_files
+from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
+
+if TYPE_CHECKING:
+    from ltbench.runs.store import Store
+    from ltbench.tables.definition import Table
 
 
 def table(
@@ -35,6 +40,13 @@ def table(
     ] = False,
     details: Annotated[
         bool, typer.Option("--details", help="Show the statistics behind the cells instead.")
+    ] = False,
+    flatness: Annotated[
+        bool,
+        typer.Option("--flatness", help="Show eigenvalues and traces by shot group instead."),
+    ] = False,
+    open_set: Annotated[
+        bool, typer.Option("--open-set", help="Show what is told apart from unknown classes.")
     ] = False,
     results: Results = Path("results"),
     output: Output = None,
@@ -71,6 +83,9 @@ def table(
 
         print_details(behind(chosen, store, protocol), console)
         return
+    if flatness or open_set:
+        _analysed(chosen, store, open_set, folder_for(name, results / "tables", output), console)
+        return
     grid = build(chosen, store, protocol)
     files = write(grid, folder_for(name, results / "tables", output), siunitx)
     if quiet:
@@ -81,3 +96,40 @@ def table(
         return
     print_table(grid, console)
     console.print(f"Written: {', '.join(map(str, files))}", soft_wrap=True)
+
+
+def _analysed(
+    chosen: "Table", store: "Store", open_set: bool, folder: Path, console: Console
+) -> None:
+    """Show and write what analyses say; raises LtbenchError, with the commands, for none."""
+    from ltbench.cli.views.analysed import print_analysed
+    from ltbench.runs.files import write_text
+    from ltbench.tables.write import analysed
+
+    kind, analysis = ("open_set", "openset") if open_set else ("flatness", "hessian")
+    lines = analysed.open_set(store) if open_set else analysed.flatness(chosen, store)
+    if not lines:
+        raise LtbenchError(
+            f"{store.root} has no {analysis} analyses for table {chosen.short}; "
+            f"`ltbench run --keep weights` and then `ltbench analyse {analysis}` make them."
+        )
+    print_analysed(lines, chosen.definition.title, _CAPTIONS[kind], console)
+    for suffix, text in (("csv", analysed.as_csv(lines)), ("md", analysed.markdown(lines))):
+        write_text(folder / f"{chosen.name}_{kind}.{suffix}", text)
+    files = (str(folder / f"{chosen.name}_{kind}.{suffix}") for suffix in ("csv", "md"))
+    console.print(f"Written: {', '.join(files)}", soft_wrap=True)
+
+
+_CAPTIONS = {
+    "flatness": (
+        "Of each class's mean cross-entropy, averaged over a shot group; mean over seeds with "
+        "95 % t-interval from three on. Compare methods by the filter-normalised trace: "
+        "rescaling weights before batch norm moves the others."
+    ),
+    "open_set": (
+        "F by OLTR's formula since 2020 (new), before (old), and scikit-learn's (micro); F0 is "
+        "that of who never rejects, so F - F0 alone speaks of detection. The official threshold "
+        "is 0.1 on the largest probability, the held-out one keeps 95 % of known training images "
+        "held out. Other sets than the paper's: never compared with it."
+    ),
+}

@@ -33,7 +33,7 @@ class ProgressEvent:
     images_per_second: float
     waiting: float = 0.0  # share of training in which there were no images to train on
     loss: float | None = None  # mean over the epoch
-    top1: float | None = None  # on the test set, where it was evaluated
+    headline: float | None = None  # on the test set, where it was evaluated
     curves: dict[str, Any] | None = None  # the epoch's row of the curves
 
 

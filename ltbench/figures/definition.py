@@ -1,6 +1,7 @@
 """Figure specifications: one YAML file for all, read strictly."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Table, folder, load
+from ltbench.tables.definition import Table, load
+from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Network, Seed, Specification, Text, explain, read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print
@@ -55,6 +57,13 @@ class Classes(Model):
     methods: Methods
 
 
+class Gains(Model):
+    """Parts added to several bases: rows `base+part` of a table against its rows `base`."""
+
+    name: Name
+    table: Text
+
+
 class Printed(Model):
     """A curve as a paper prints it: its name, the panel it stands in, and values by place."""
 
@@ -63,19 +72,46 @@ class Printed(Model):
     values: dict[float, float] = Field(min_length=1)
 
 
-class Inside(Model):
-    """What an analysis of finished networks says, ours beside what is printed."""
+class Analysed(Model):
+    """Networks that analyses looked at: which, and by which analysis with what settings."""
 
     name: Name
     title: Text
-    shows: Literal["features", "gradients", "noise", "positives", "weight_norms"]
     dataset: Text
     network: Network | None = None
     protocol: Text | None = None
     methods: Methods
     analysis: Text | None = None  # with its settings, where they are not the usual ones
     keep: Literal["weights", "snapshots:1", "snapshots:10"] = "weights"
+
+
+class Inside(Analysed):
+    """Curves of what an analysis says, ours beside what is printed."""
+
+    shows: Literal["features", "gradients", "noise", "positives", "weight_norms"]
     printed: list[Printed] = Field(default=[])
+
+
+class PrintedSpectrum(Model):
+    """What a paper prints of a Hessian: whose, in which panel, the largest eigenvalue and trace."""
+
+    name: Text
+    panel: Text
+    lambda_max: float
+    trace: float
+
+
+class Spectra(Analysed):
+    """Spectral densities of Hessians, with their largest eigenvalues and traces."""
+
+    printed: list[PrintedSpectrum] = Field(default=[])
+
+
+class Planes(Analysed):
+    """The loss on the plane of each training's way, by shot group."""
+
+
+Definition = Sweep | Imbalance | Classes | Gains | Inside | Spectra | Planes
 
 
 class Figures(Model):
@@ -84,12 +120,18 @@ class Figures(Model):
     sweeps: list[Sweep] = Field(default=[])
     imbalance: list[Imbalance] = Field(default=[])
     classes: list[Classes] = Field(default=[])
+    gains: list[Gains] = Field(default=[])
     inside: list[Inside] = Field(default=[])
+    spectra: list[Spectra] = Field(default=[])
+    planes: list[Planes] = Field(default=[])
 
     @property
-    def every(self) -> list[Sweep | Imbalance | Classes | Inside]:
+    def every(self) -> list[Definition]:
         """Return all figures, of whatever kind."""
-        return [*self.sweeps, *self.imbalance, *self.classes, *self.inside]
+        return [
+            *self.sweeps, *self.imbalance, *self.classes, *self.gains, *self.inside, *self.spectra,
+            *self.planes,
+        ]  # fmt: skip
 
     @model_validator(mode="after")
     def _distinct(self) -> "Figures":
@@ -108,8 +150,17 @@ class Figures(Model):
 class Figure:
     """A figure specification and the table it is drawn from, if it is."""
 
-    definition: Sweep | Imbalance | Classes | Inside
-    table: Table | None
+    definition: Definition
+    path: Path  # of the file that defines it
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The table, read when asked for; raises UsageError where it is missing or misread."""
+        if isinstance(self.definition, Classes | Analysed):
+            return None
+        named = self.definition.table
+        own = named.endswith((".yaml", ".yml"))
+        return load(str(self.path.parent / named) if own else named)
 
     @property
     def name(self) -> str:
@@ -119,7 +170,7 @@ class Figure:
     @property
     def title(self) -> str:
         """Return the title: of the figure's own file, or of the table that it draws."""
-        if isinstance(self.definition, Classes | Inside):
+        if isinstance(self.definition, Classes | Analysed):
             return self.definition.title
         assert self.table is not None
         return self.table.definition.title
@@ -150,13 +201,7 @@ def _read(path: Path) -> list[Figure]:
     except ValidationError as error:
         lists: dict[str, type[BaseModel]] = {
             "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes, "inside": Inside,
+            "spectra": Spectra, "planes": Planes, "gains": Gains,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
-    return [Figure(each, _table(path, each)) for each in definitions.every]
-
-
-def _table(path: Path, figure: Sweep | Imbalance | Classes | Inside) -> Table | None:
-    if isinstance(figure, Classes | Inside):
-        return None
-    own = figure.table.endswith((".yaml", ".yml"))
-    return load(str(path.parent / figure.table) if own else figure.table)
+    return [Figure(each, path) for each in definitions.every]

@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ltbench.errors import counted
+from ltbench.figures.analysed import Found
 from ltbench.figures.inside import Drawn, Panel
 from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, tier
 
@@ -16,23 +18,29 @@ def draw_inside(found: Drawn) -> Figure:
     """Return the panels side by side, on one scale where they are of shot groups."""
     counts = [len(curve.seeds) for panel in found.panels for curve in panel.curves]
     least, most = min(counts), max(counts)
-    n = f"{most} seed{'s' * (most > 1)}" if least == most else f"{least} to {most} seeds"
+    n = counted(most, "seed") if least == most else f"{least} to {most} seeds"
     every = [p for panel in found.panels for curve in panel.curves for _, p in curve.points]
     band = ", bars: 95 % t-interval" if any(each.half_width for each in every) else ""
     printed = any(panel.printed for panel in found.panels)
     caption = f"Ours: mean over {n}{band}. {found.look.note}"
     caption += " Grey: read off the printed figure." if printed else ""
-    if not found.exact:
-        caption += " A proxy can neither confirm nor contradict the paper."
     columns = len(found.panels)
-    under = f"{found.cell.dataset}, {found.cell.network}, {tier(found.cell.protocol, found.exact)}"
-    figure = canvas(max(2.5 * columns, 4.6) + 1.5, 2.7, found.figure.title, under, caption)
+    figure = framed(found.found, max(2.5 * columns, 4.6) + 1.5, 2.7, caption)
     axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
     for panel, ax in zip(found.panels, axes, strict=True):
         _panel(ax, panel, found)
     axes[0].set_ylabel(found.look.axes[1])
     figure.legend(handles=_handles(found), loc="outside right center")
     return figure
+
+
+def framed(found: Found, width: float, height: float, caption: str) -> Figure:
+    """Return the canvas of a figure of analyses, which says what the networks are."""
+    if not found.exact:
+        caption += " A proxy can neither confirm nor contradict the paper."
+    cell = found.cell
+    under = f"{cell.dataset}, {cell.network}, {tier(cell.protocol, found.exact)}"
+    return canvas(width, height, found.figure.title, under, caption)
 
 
 def _panel(ax: Axes, panel: Panel, found: Drawn) -> None:

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ltbench.analysis.results import Result, find
-from ltbench.data.catalog import dataset
+from ltbench.analysis.results import Result
 from ltbench.data.profile import SHOTS
-from ltbench.errors import LtbenchError
+from ltbench.figures.analysed import Found, results_of
 from ltbench.figures.definition import Figure, Inside
 from ltbench.runs.files import csv_text
-from ltbench.runs.protocol import protocol_of
-from ltbench.runs.store import Cell, Store, slug
+from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval
 
 FIELDS = ("panel", "method", "x", "value", "ci95", "n", "seeds", "reported")
@@ -87,43 +85,19 @@ class Panel:
 class Drawn:
     """A figure's panels, and what they are of."""
 
-    name: str
-    figure: Figure
+    found: Found
     look: Look
-    cell: Cell
-    exact: bool
     panels: tuple[Panel, ...]
-    missing: tuple[str, ...]
-    problems: tuple[str, ...] = ()
 
 
 def inside(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
     """Return the curves of a figure; raises LtbenchError, with the commands, where none is here."""
     definition = figure.definition
     assert isinstance(definition, Inside)
-    look, data = LOOKS[definition.shows], dataset(definition.dataset)
-    used = protocol_of(protocol or definition.protocol, data.info)
-    where = (str(data), used.specification, definition.network or data.info.network)
-    analysis = definition.analysis or look.analysis
-    found: dict[str, dict[int, Result]] = {}
-    for method in definition.methods:
-        results = find(store, Cell(*where, method, 0), analysis)
-        if results:
-            found[method] = results
-    if not found:
-        raise LtbenchError(
-            f"figure {figure.name} is drawn from analyses and there are none yet; "
-            f"`ltbench run --methods {','.join(definition.methods)} --dataset '{where[0]}' "
-            f"--network {where[2]} --protocol '{where[1]}' --keep {definition.keep}` and then "
-            f"`ltbench analyse '{analysis}'` make them."
-        )
-    panels = [panel for panel in _panels(definition, look, found) if panel.curves or panel.printed]
-    own = protocol_of(definition.protocol, data.info).specification == used.specification
-    return Drawn(
-        definition.name + ("" if own else f"_{slug(used.specification)}"), figure, look,
-        Cell(*where, definition.methods[0], 0), used.exact, tuple(panels),
-        tuple(method for method in definition.methods if method not in found),
-    )  # fmt: skip
+    look = LOOKS[definition.shows]
+    found = results_of(figure, store, look.analysis, protocol)
+    panels = _panels(definition, look, found.results)
+    return Drawn(found, look, tuple(each for each in panels if each.curves or each.printed))
 
 
 def _panels(definition: Inside, look: Look, found: dict[str, dict[int, Result]]) -> Iterator[Panel]:

@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib.figure
+
 from ltbench.api.signatures import names
 from ltbench.evaluation.selection import Selection
-from ltbench.figures import classes, inside, line_chart
-from ltbench.figures.definition import Figure, Inside
+from ltbench.figures import classes, gains, inside, line_chart, planes, spectra
+from ltbench.figures.analysed import Found
+from ltbench.figures.definition import Analysed, Figure, Gains, Planes, Spectra
 from ltbench.figures.draw import draw_classes, draw_lines
+from ltbench.figures.draw_gains import draw_gains
 from ltbench.figures.draw_inside import draw_inside
+from ltbench.figures.draw_planes import draw_planes
+from ltbench.figures.draw_spectra import draw_spectra
 from ltbench.figures.style import save, style
 from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
@@ -37,14 +43,19 @@ def make(
     Raises LtbenchError where it is drawn from records alone and there are none.
     """
     with style():
-        if isinstance(figure.definition, Inside):
-            curves = inside.inside(figure, store, protocol)
-            drawn, name, data = draw_inside(curves), curves.name, inside.as_csv(curves)
-            remarks, problems = _left_out(curves.missing), curves.problems
+        problems: tuple[str, ...] = ()
+        if isinstance(figure.definition, Analysed):
+            drawn, data, found = _analysed(figure, store, protocol)
+            name, remarks = found.name, _left_out(found.missing)
         elif figure.table is None:
             bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
             drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
             remarks, problems = bars.remarks + _left_out(bars.missing), bars.problems
+        elif isinstance(figure.definition, Gains):
+            table = selecting(figure.table, select, protocol) if select else figure.table
+            gained = gains.gains(figure, table, store, protocol)
+            drawn, name, data = draw_gains(gained), gained.grid.name, gains.as_csv(gained)
+            remarks, problems = gained.remarks, gained.grid.problems
         else:
             table = selecting(figure.table, select, protocol) if select else figure.table
             points = line_chart.line_chart(figure, build(table, store, protocol))
@@ -53,6 +64,20 @@ def make(
             problems = points.grid.problems
         files = save(drawn, data, name, folder or store.root / "figures")
     return Made(tuple(files), remarks, problems)
+
+
+def _analysed(
+    figure: Figure, store: Store, protocol: str | None
+) -> tuple[matplotlib.figure.Figure, str, Found]:
+    """Return a figure of analyses, drawn, with its data as CSV and what it is of."""
+    if isinstance(figure.definition, Spectra):
+        hessians = spectra.spectra(figure, store, protocol)
+        return draw_spectra(hessians), spectra.as_csv(hessians), hessians.found
+    if isinstance(figure.definition, Planes):
+        ways = planes.planes(figure, store, protocol)
+        return draw_planes(ways), planes.as_csv(ways), ways.found
+    curves = inside.inside(figure, store, protocol)
+    return draw_inside(curves), inside.as_csv(curves), curves.found
 
 
 def _left_out(methods: tuple[str, ...]) -> tuple[str, ...]:

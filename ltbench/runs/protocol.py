@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from ltbench.api.recipe import Recipe
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol_file import named_in
 from ltbench.runs.protocols import PROTOCOLS

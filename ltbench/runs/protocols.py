@@ -8,6 +8,8 @@ _CIFAR: dict[str, Any] = {"batch_size": 128, "learning_rate": 0.1, "weight_decay
 _DIGITS: dict[str, Any] = {
     "batch_size": 32, "learning_rate": 0.1, "weight_decay": 2e-4, "precision": "float32",
 }  # fmt: skip
+# A mean over ten labels has a tenth of the gradient of their sum, so the rate is larger.
+_MOSAIC: dict[str, Any] = {**_DIGITS, "learning_rate": 0.4}
 _SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
 # BCL's and GKP+GSA's on large images: a cosine without warm-up, from the first epoch on.
 _IMAGENET: dict[str, Any] = {
@@ -53,6 +55,10 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_PLACES, "epochs": 30},
         "fast": {**_PLACES, "epochs": 10, "evaluate_every": 5},
         "smoke": {**_PLACES, **_TINY, "pretrained": False, "backbone_rate": 1.0},
+    },
+    "digits_mosaic": {
+        "fast": {**_MOSAIC, "epochs": 10, "warmup_epochs": 1, "evaluate_every": 5},
+        "smoke": {**_MOSAIC, **_SMOKE, "fraction": 0.24},
     },
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},

@@ -8,13 +8,13 @@ from sklearn.metrics import f1_score
 from ltbench.analysis.openset import (
     Decisions,
     OpenSet,
-    never_rejecting,
     perfect,
     scores_from,
     threshold_free,
 )
 from ltbench.analysis.subject import Data
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.open_set import floor_of, never_rejecting
 
 
 def decisions(right, accepted, unknown):
@@ -139,3 +139,14 @@ def test_rows_have_f_zero_beside_every_f_and_rejections_by_shot_group():
 def test_a_data_set_without_unknown_images_is_refused():
     with pytest.raises(LtbenchError, match="no images of other classes"):
         OpenSet().parts(run_of(Linear(192, 5)), data())
+
+
+def test_what_never_rejects_on_the_published_sets_follows_from_the_accuracies_by_shot_group():
+    """CC-SAM's on Places-LT: (131 x 41.2 + 163 x 41.8 + 71 x 36.4) / 365 of 100, M / N 0.1808."""
+    accuracy = (131 * 0.412 + 163 * 0.418 + 71 * 0.364) / 365
+    shots = {"many": 41.2, "medium": 41.8, "few": 36.4}
+    found = floor_of("places_lt", shots)
+    assert found == pytest.approx(2 * accuracy / (1 + accuracy + 6600 / 36500))
+    assert found == pytest.approx(0.511, abs=5e-4)
+    assert floor_of("places_lt", {**shots, "few": None}) is None
+    assert floor_of("cifar10_lt", shots) is None

@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 
-from ltbench.runs.store import Store
+from ltbench.analysis.results import Result, as_csv, path_of
+from ltbench.runs.files import write_text
+from ltbench.runs.store import Cell, Store
 
 
 def test_select_writes_files_of_its_own(ltbench, home):
@@ -64,3 +66,21 @@ def test_a_method_of_ones_own_counts(ltbench, home, method_file, make_record):
         '"method": "mine(size=1.0)+sam"'
         in ltbench("plan", "table", "mine.yaml", "--json", "--load", path, "--seeds", "2").out
     )
+
+
+def test_what_analyses_say_is_written_or_it_is_said_what_makes_them(ltbench, home):
+    for option, analysis in (("--flatness", "hessian"), ("--open-set", "openset")):
+        answer = ltbench("table", "1", option)
+        assert answer.code == 1
+        assert f"`ltbench analyse {analysis}` make them" in answer.err
+    store = Store(home / "results")
+    cell = Cell("cifar10_lt(imbalance=100)", "fast", "resnet8", "ce", 0)
+    header = {"analysis": "hessian", "settings": "", "dataset": cell.dataset, "seed": "0",
+              "method": "ce", "protocol": "fast", "network": "resnet8"}  # fmt: skip
+    rows = [{"group": 9, "quantity": "lambda_max", "value": 12.5}]
+    write_text(path_of(store, cell, "hessian"), as_csv(Result(header, rows)))
+    answer = ltbench("table", "1", "--flatness")
+    assert answer.code == 0
+    assert "12.5" in answer.out
+    written = {path.name for path in (home / "results" / "tables").iterdir()}
+    assert written == {"table1_flatness.csv", "table1_flatness.md"}

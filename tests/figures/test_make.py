@@ -17,7 +17,7 @@ from ltbench.figures.line_chart import line_chart
 from ltbench.figures.make import make
 from ltbench.tables.grid import build
 
-FROM_TABLES = [figure.name for figure in figures() if figure.table is not None]
+FROM_TABLES = [figure.name for figure in figures() if figure.table and figure.table.reported]
 
 
 def texts(drawn):

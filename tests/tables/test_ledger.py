@@ -16,10 +16,11 @@ from ltbench.runs.store import Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
 from ltbench.tables.claims import Claim, load_claims
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import as_csv, as_json
 
 CLAIM = {

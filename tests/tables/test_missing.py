@@ -11,9 +11,10 @@ from ltbench.api import signatures
 from ltbench.api.signatures import names
 from ltbench.cli.views.coverage import print_coverage
 from ltbench.runs.store import Store
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands, coverage, unavailable
+from ltbench.tables.shipped import shipped
 
 METHODS = {"ce", "sam"}
 

@@ -1,0 +1,49 @@
+"""From a figure of analyses to their results, by method and seed."""
+
+from dataclasses import dataclass
+
+from ltbench.analysis.results import Result, find
+from ltbench.data.catalog import dataset
+from ltbench.errors import LtbenchError
+from ltbench.figures.definition import Analysed, Figure
+from ltbench.runs.protocol import protocol_of
+from ltbench.runs.store import Cell, Store, slug
+
+
+@dataclass(frozen=True)
+class Found:
+    """The results of one analysis on the networks of a figure, and what the figure is called."""
+
+    figure: Figure
+    name: str  # of its files, apart from the figure's own under another protocol
+    cell: Cell  # of the first method; its method and seed say nothing
+    exact: bool
+    results: dict[str, dict[int, Result]]  # by method and seed
+    missing: tuple[str, ...]  # methods without
+
+
+def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None = None) -> Found:
+    """Return the results of an analysis that a figure is drawn from.
+
+    `protocol` replaces the figure's. Raises LtbenchError, with the commands, where none is here.
+    """
+    definition = figure.definition
+    assert isinstance(definition, Analysed)
+    data, analysis = dataset(definition.dataset), definition.analysis or analysis
+    used = protocol_of(protocol or definition.protocol, data.info)
+    where = (str(data), used.specification, definition.network or data.info.network)
+    every = {m: find(store, Cell(*where, m, 0), analysis) for m in definition.methods}
+    found = {method: results for method, results in every.items() if results}
+    if not found:
+        raise LtbenchError(
+            f"figure {figure.name} is drawn from analyses and there are none yet; "
+            f"`ltbench run --methods {','.join(definition.methods)} --dataset '{where[0]}' "
+            f"--network {where[2]} --protocol '{where[1]}' --keep {definition.keep}` and then "
+            f"`ltbench analyse '{analysis}'` make them."
+        )
+    own = protocol_of(definition.protocol, data.info).specification == used.specification
+    return Found(
+        figure, definition.name + ("" if own else f"_{slug(used.specification)}"),
+        Cell(*where, definition.methods[0], 0), used.exact, found,
+        tuple(method for method in definition.methods if method not in found),
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""Gains of parts on several bases, drawn as bars around zero."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from ltbench.figures.gains import Drawn, Gained
+from ltbench.figures.style import COLOURS, canvas, tier
+
+
+def draw_gains(found: Drawn) -> Figure:
+    """Return a panel a column of the table: groups of bars, a group a base, a colour a part."""
+    grid = found.grid
+    parts = [each for panel in found.panels.values() for each in panel]
+    every = [gain for each in parts for gain in each.gains.values()]
+    most = max(gain.n for gain in every)
+    band = " and 95 % t-interval" if any(gain.half_width for gain in every) else ""
+    paper = grid.table.definition.paper
+    printed = f" {paper} prints bars without values." if paper else ""
+    exact = all(each.exact for each in grid.columns)
+    warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
+    caption = (
+        f"Gain over the same base and seed, in points: mean{band} over n = {most} seeds. A gap has "
+        f"no bar: the two cannot be combined, or were not run.{printed}{warning}"
+    )
+    under = tier(", ".join(grid.protocols), exact)
+    names = list(found.panels)
+    figure = canvas(6.8, 1.35 * len(names) + 0.4, found.figure.title, under, caption)
+    axes = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
+    for ax, title in zip(axes, names, strict=True):
+        _panel(ax, found.panels[title], found.bases)
+        ax.set_title(title, loc="left", size=8.5)
+        ax.set_ylabel("points")
+    shown = found.panels[names[0]]
+    figure.legend(
+        handles=[Patch(color=COLOURS[i], label=each.part) for i, each in enumerate(shown)],
+        loc="outside right center",
+    )  # fmt: skip
+    return figure
+
+
+def _panel(ax: Axes, parts: tuple[Gained, ...], bases: tuple[str, ...]) -> None:
+    width = 0.8 / len(parts)
+    for index, each in enumerate(parts):
+        places = [bases.index(base) + width * (index - (len(parts) - 1) / 2) for base in each.gains]
+        gains = list(each.gains.values())
+        ax.bar(places, [gain.mean for gain in gains], width, color=COLOURS[index])
+        if any(gain.half_width for gain in gains):
+            ax.errorbar(
+                places, [gain.mean for gain in gains], [gain.half_width or 0.0 for gain in gains],
+                fmt="none", ecolor="0.25", elinewidth=0.8, capsize=2,
+            )  # fmt: skip
+    ax.axhline(0, color="0.3", linewidth=0.8)
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, -1), max(high, 1))  # else no gain at all would look like one
+    ax.grid(visible=False, axis="x")
+    ax.set_xticks(range(len(bases)), bases)
