@@ -19,6 +19,7 @@ from ltbench.cli.options import (
     DataRoot,
     ExecutorName,
     Gpus,
+    KeptWeights,
     Load,
     PerGpu,
     PretrainedFile,
@@ -80,7 +81,7 @@ def run(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's].",
+            help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
             autocompletion=complete.protocols,
         ),
     ] = None,
@@ -93,13 +94,7 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT",
-            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
-        ),
-    ] = None,
+    keep: KeptWeights = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
     pretrained: PretrainedFile = None,

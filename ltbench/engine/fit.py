@@ -37,7 +37,7 @@ from ltbench.engine.train import (
 from ltbench.evaluation.metrics import Score, Scorer
 from ltbench.evaluation.scores import HEADLINES, AnyScores, scores_from
 from ltbench.evaluation.selection import Selection
-from ltbench.networks import Network, Pretrained
+from ltbench.networks import Pretrained
 
 
 @dataclass(frozen=True)
