@@ -21,9 +21,10 @@ from ltbench.runs.store import Store
 from ltbench.specification import split
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare, markdown
-from ltbench.tables.definition import Table, load, shipped
+from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build
 from ltbench.tables.ledger import build as fill
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv
 
@@ -117,7 +118,7 @@ def figures(benchmark: str, path: Path) -> str:
 
 def _by_accuracy(records: list[Record]) -> list[str]:
     (comparison,) = compare(records)
-    ranked = sorted(comparison.lines, key=lambda line: line.top1.mean, reverse=True)
+    ranked = sorted(comparison.lines, key=lambda line: line.headline.mean, reverse=True)
     return [line.method for line in ranked]
 
 

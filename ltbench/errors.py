@@ -28,6 +28,12 @@ def first_line(error: BaseException) -> str:
     return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 class`, `2 classes`, `0 cells`."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
+
+
 def printable(text: str) -> str:
     """Return a text as a terminal may show it: what does not print is written out."""
     if text.isprintable():

@@ -9,9 +9,11 @@ from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.root import data_root as root_of
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
+from ltbench.runs.executors.interface import RETRIES, Options
+from ltbench.runs.executors.places import places_of
 from ltbench.runs.executors.whole_plan import run_plan
 from ltbench.runs.plan import make
 from ltbench.runs.preflight import prepare
@@ -35,8 +37,13 @@ def run(
     validation: int | None = None,
     results: str | Path = "results",
     data_root: str | Path | None = None,
+    pretrained: str | Path | None = None,
     device: str = "auto",
-    jobs: int = 1,
+    jobs: int | None = None,
+    gpus: str | int | None = None,
+    per_gpu: int | None = None,
+    executor: str = "local",
+    retries: int = RETRIES,
     data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
@@ -66,23 +73,27 @@ def run(
     sets = [dataset_of(name, imbalance) for name in _listed(dataset) or described]
     if not names or not sets:
         raise UsageError("nothing to run; give methods and dataset at least one name each.")
-    if jobs < 1:
-        raise UsageError(f"jobs = {jobs} is not allowed; give at least 1.")
+    for name, count in (("jobs", jobs), ("per_gpu", per_gpu)):
+        if count is not None and count < 1:
+            raise UsageError(f"{name} = {count} is not allowed; give at least 1.")
+    places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs)
     store = Store(results)
     plan = make(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    workspace = Workspace(store.root, root, device)
-    prepare(plan.jobs, workspace)
+    begun = None if pretrained is None else Path(pretrained).expanduser()
+    workspace = Workspace(store.root, root, places[0], pretrained=begun)
+    prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
-        workers=jobs, loaded=files, trackers=_listed(track), debug=debug,
+        executor=executor, trackers=_listed(track),
+        options=Options(tuple(places), tuple(files), retries, debug),
     )  # fmt: skip
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed: {reasons}"
+            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed: {reasons}"
         )
     return frame(records)
 

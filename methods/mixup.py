@@ -20,6 +20,8 @@ class Mixup(Method):
 
     alpha: Annotated[float, Ge(0)] = 1.0  # CIFAR; 0.2 on the large sets
 
+    kinds = ("single", "multi")
+
     def mix(self, batch: Batch, clock: Clock) -> Batch:
         """Return the mixed batch; ratio and order are the clock's."""
         return mixed(batch, clock, self.alpha)

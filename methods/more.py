@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ltbench import Method, Perturbation, Step
+from ltbench import Method, Perturbation, Step, Task
 from ltbench.networks import Network
 from ltbench.networks.parametrize import merge_weights
 
@@ -78,7 +78,8 @@ class MORE(Method):
     alone, on cross-entropy. Being tied to the batch, it sits in the gradient rule: it cannot be
     joined with another one. The general pass uses batch statistics and moves no running ones.
     amplitude=0 is the control: the same network on its base loss. `per_logit` weighs each
-    logit by its own class's prior instead, and reads no targets: the form for several labels.
+    logit by its own class's prior instead, and reads no targets: so it is where images have
+    several labels, pi_c being the share of label c among all labels.
     Curves: the mean discrepancy of each shot group, over the epoch's steps.
     """
 
@@ -89,6 +90,8 @@ class MORE(Method):
     distance: Literal["l2", "kl"] = "l2"  # kl: KL(softmax f || softmax f_g), the paper's ablation
     per_logit: bool = False  # sum_c pi_c (f_c - f_gc)^2
     detach_general: bool = False  # no gradient through f_g
+
+    kinds = ("single", "multi")
 
     deviations = (
         "reconstructed from secondary sources: where the prior sits, the sum over logits, which "
@@ -102,6 +105,13 @@ class MORE(Method):
     def __post_init__(self) -> None:
         if self.per_logit and self.distance == "kl":
             raise ValueError("kl compares whole softmax outputs, so it has no per_logit form")
+
+    def setup(self, task: Task) -> None:
+        """Take the task; raises TypeError for the ablated distance where labels are several."""
+        super().setup(task)
+        self.by_logit = self.per_logit or task.kind == "multi"
+        if self.by_logit and self.distance == "kl":
+            raise TypeError("kl compares whole softmax outputs, and several labels have none")
 
     def build(self, network: Network) -> Network:
         """Give every ungrouped convolution a low-rank part."""
@@ -117,16 +127,16 @@ class MORE(Method):
             general = step.forward(without_low_rank(step.network))["logits"]
         terms = self.discrepancy(outputs["logits"], general)  # [B, C]
         self.log_by_shot(step, terms.detach())
-        priors = self.task.priors if self.per_logit else self.task.priors[step.batch.targets, None]
+        priors = self.task.priors if self.by_logit else self.task.priors[step.batch.targets, None]
         base = step.losses(outputs).mean() + step.penalty()
         step.descend(base + weight * (terms * priors).sum(1).mean() if weight else base)
 
     def log_by_shot(self, step: Step, terms: Tensor) -> None:
         """Log the mean discrepancy of the images (per logit: of the logits) of each shot group."""
         for name, member in self.task.shots.items():
-            own = terms[:, member].mean(0) if self.per_logit else terms[member[step.batch.targets]]
+            own = terms[:, member].mean(0) if self.by_logit else terms[member[step.batch.targets]]
             if len(own):
-                step.log(f"discrepancy_{name}", own.mean() if self.per_logit else own.sum(1).mean())
+                step.log(f"discrepancy_{name}", own.mean() if self.by_logit else own.sum(1).mean())
 
     def finalize(self, network: nn.Module) -> None:
         """Merge W_g + B_t A_t into plain weights."""

@@ -25,6 +25,8 @@ class SAM(Method):
 
     rho: Annotated[float, Ge(0)] = 0.05  # of the first paper
 
+    kinds = ("single", "multi")
+
     deviations = (
         "batch statistics move in the first pass only, as the optimiser's authors recommend; "
         "the long-tailed release moves them in both",

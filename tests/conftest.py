@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -51,10 +52,34 @@ def one_thread():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """A cache of this session's own: no test reads or writes the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    """A cache that holds nothing yet, for tests that make up what a step takes."""
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A results folder that does not exist yet."""
     return tmp_path / "results"
+
+
+@pytest.fixture(autouse=True)
+def _no_cache_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what commands remember out of the home folder, and in tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.getbasetemp() / "cache"
+        patch.setenv("LTBENCH_CACHE", str(folder))
+        yield
 
 
 @pytest.fixture
@@ -127,6 +152,13 @@ def make_tape(tmp_path):
         return Tape(path, every)
 
     return make
+
+
+@pytest.fixture
+def places_unread(monkeypatch) -> None:
+    """Make Places-LT a data set that only papers have."""
+    monkeypatch.setitem(KNOWN, "places_lt", replace(KNOWN["places_lt"], reader=None))
+    monkeypatch.delitem(CATALOG, "places_lt")
 
 
 @pytest.fixture

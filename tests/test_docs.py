@@ -163,7 +163,8 @@ def test_the_entry_points_shown_load(tmp_path, monkeypatch):
 
 
 def test_the_entry_of_a_data_set_is_one():
-    from ltbench.data.catalog import CATALOG, Dataset, DatasetInfo
+    from ltbench.data.catalog import CATALOG, Dataset
+    from ltbench.data.info import DatasetInfo
 
     (code,) = blocks(ROOT / "docs" / "datasets.md", "python")
     info = eval(code, {"DatasetInfo": DatasetInfo})

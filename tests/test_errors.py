@@ -1,6 +1,8 @@
 """Errors in one line: what they say, and where."""
 
-from ltbench.errors import first_line, located
+import pytest
+
+from ltbench.errors import counted, first_line, located
 
 
 def raised(call, *given):
@@ -9,6 +11,19 @@ def raised(call, *given):
     except Exception as error:
         return error
     raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [
+        (0, "cell", "0 cells"),
+        (1, "cell", "1 cell"),
+        (1, "class", "1 class"),
+        (2, "class", "2 classes"),
+    ],
+)
+def test_a_number_goes_with_the_form_of_its_noun(count, noun, words):
+    assert counted(count, noun) == words
 
 
 def test_the_first_line_is_without_full_stop_and_the_type_where_nothing_is_said():

@@ -15,8 +15,9 @@ from ltbench.api.registry import build, completed
 from ltbench.api.task import Clock
 from ltbench.data import listed
 from ltbench.data.batch import seed_of
-from ltbench.data.catalog import CATALOG, DatasetInfo, dataset
+from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.feed import Feed
+from ltbench.data.info import DatasetInfo
 from ltbench.data.profile import shot_groups
 from ltbench.data.readers import Split, Subset, load, read
 from ltbench.engine.evaluate import finalised
@@ -26,7 +27,7 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.commands import run_command
 from ltbench.runs.kept import epochs_in, restore
 from ltbench.runs.protocol import protocol_of
-from ltbench.runs.record import Record
+from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import find
 
@@ -66,6 +67,7 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
             f"{Cell.of(record)} cannot be analysed: {record.dataset} is streamed from its file and "
             "analyses hold all images in memory; choose runs on another data set."
         )
+    one_label(record)
     path = weights_path(record, store)
     split = _split_of(record, root)
     restored = lru_cache(maxsize=2)(partial(_restored, record, path, split, device))
@@ -83,9 +85,10 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
     )  # fmt: skip
+    held = last.feeds.get("validation")
     data = Data(
         _sample("train", last.train, run.classes), _sample("test", last.test, run.classes),
-        None if last.validation is None else _sample("held-out", last.validation, run.classes),
+        None if held is None else _sample("held-out", held, run.classes),
         _unknown(dataset(record.dataset).info, root, device, run.classes),
     )  # fmt: skip
     _check(record, run, data)
@@ -183,10 +186,10 @@ def _check(record: Record, run: Run, data: Data) -> None:
     """Raise LtbenchError where the weights do not predict what the record was scored by."""
     logits = run.adjust(outputs(run, run.network(record.last.epoch), data.test))
     top1 = 100 * float((logits.argmax(1) == data.test.labels).double().mean())
-    if not abs(top1 - record.last.top1) <= _FAR:
+    if not abs(top1 - record.headline) <= _FAR:
         raise LtbenchError(
             f"the kept weights of {Cell.of(record)} have top-1 {top1:.2f} and the record says "
-            f"{record.last.top1:.2f}: the method's code is another by now; train it again."
+            f"{record.headline:.2f}: the method's code is another by now; train it again."
         )
 
 

@@ -19,7 +19,7 @@ from ltbench.evaluation.calibration import calibration, halves, temperature
 from ltbench.evaluation.label_shift import Floats, Labels, Prior, image_weights
 from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
-from ltbench.runs.record import Record
+from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import find
 
@@ -77,15 +77,15 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 
     Raises LtbenchError for logits that are damaged or are not what the record was scored by.
     """
-    path = find(store, record, "logits")
+    scores, path = one_label(record), find(store, record, "logits")
     if path is None:
         return None
     found = read_logits(path)
     logits, labels = found.test
-    same = logits.shape[1] == len(record.last.total) and labels.min(initial=0) >= 0
-    same = same and tuple(np.bincount(labels, minlength=logits.shape[1])) == record.last.total
+    same = logits.shape[1] == len(scores.total) and labels.min(initial=0) >= 0
+    same = same and tuple(np.bincount(labels, minlength=logits.shape[1])) == scores.total
     top1 = 100 * float((logits.argmax(1) == labels).mean()) if same else np.nan
-    if not abs(top1 - record.last.top1) <= _ROUNDING:
+    if not abs(top1 - scores.top1) <= _ROUNDING:
         raise LtbenchError(
             f"{path} is not what {Cell.of(record)} was scored by; delete it and train again."
         )

@@ -22,6 +22,7 @@ from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
 from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
+from ltbench.data.kind import LABELS
 from ltbench.data.training_images import TrainingImages
 from ltbench.networks import Network
 
@@ -78,6 +79,10 @@ class Compose(Method):
                     f"{', '.join(clash)}, which only the first part of a composition may"
                     + self._turned(part)
                 )
+        if not (taken := set.intersection(*(set(part.kinds) for part in self.parts))):
+            told = " and ".join(f"{name_of(p)} takes {LABELS[p.kinds[0]]}" for p in self.parts)
+            raise TypeError(f"{told}, so no data suit both")
+        self.kinds = tuple(sorted(taken))  # type: ignore[misc]  # per instance, as the views
         self.rule = self._only("backward")
         self.mixer = self._only("mix")
         self.augmenter = self._only("augment")

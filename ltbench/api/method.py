@@ -19,6 +19,7 @@ from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
 from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
+from ltbench.data.kind import Kind
 from ltbench.data.training_images import TrainingImages
 from ltbench.networks import Network
 
@@ -36,6 +37,7 @@ class Method:
     `predict`, `adjust_logits`. Only training data reaches a hook.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("single",)  # of tasks: one label an image, or several
     views: ClassVar[tuple[str, ...]] = ("standard",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each
@@ -175,10 +177,7 @@ class Step:
         return outputs
 
     def losses(self, outputs: Outputs) -> Tensor:
-        """Return the method's losses [B] for outputs of this batch, times all weights.
-
-        Of mixed images: mix_ratio times that towards targets, and the rest towards mix_targets.
-        """
+        """Return the losses [B] for outputs of this batch, weighted, and mixed as `mix` says."""
         batch = self.batch
         losses = self._weighted(outputs, batch)
         if batch.mix_targets is not None and batch.mix_ratio is not None:

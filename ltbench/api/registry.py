@@ -28,6 +28,7 @@ from ltbench.errors import UsageError, first_line, unknown
 from ltbench.specification import Term, parse
 
 _loaded: dict[str, type[Method]] = {}  # by `load_file`
+_offered: dict[str, Path] = {}  # by `offer_file`
 
 
 def names() -> list[str]:
@@ -41,6 +42,8 @@ def find(name: str) -> type[Method]:
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
     if name in signatures.installed():
         return _entry_point(name)
+    if name in _offered:
+        load_file(_offered.pop(name))
     if name in _loaded:
         return _loaded[name]
     raise unknown("method", name, names(), "A method of your own comes with --load mine.py.")
@@ -55,6 +58,11 @@ def load_file(path: Path) -> str:
     name = signatures.checked_name(path)
     _loaded[name] = _class_of(execute(path), name)
     return signatures.load_file(path)
+
+
+def offer_file(path: Path) -> None:
+    """Let the method in a Python file be found under the file's stem; it is loaded only then."""
+    _offered[signatures.checked_name(path)] = path
 
 
 @contextmanager

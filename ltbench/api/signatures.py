@@ -106,7 +106,7 @@ def load_file(path: Path) -> str:
     try:
         _ = SourceFile(name, path).tree
     except UnreadableError as error:
-        raise UsageError(f"--load {path}: {error}; mend the file.") from None
+        raise UsageError(f"{path}: {error}; mend the file.") from None
     _loaded[name] = path
     return name
 
@@ -118,11 +118,11 @@ def checked_name(path: Path) -> str:
     """
     name = path.stem
     if not path.is_file() or not name.isidentifier():
-        raise UsageError(f"--load {path}: give an existing Python file named like a method.")
+        raise UsageError(f"{path}: give an existing Python file named like a method.")
     if path.suffix != ".py":
-        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
+        raise UsageError(f"{path}: this is not a Python file; give one that ends in .py.")
     if name in own() or name in installed():
-        raise UsageError(f"--load {path}: a method {name} exists already; rename the file.")
+        raise UsageError(f"{path}: a method {name} exists already; rename the file.")
     return name
 
 
@@ -147,6 +147,11 @@ def own() -> frozenset[str]:
     spec = find_spec(GROUP)
     assert spec is not None
     return frozenset(each.name for each in pkgutil.iter_modules(spec.submodule_search_locations))
+
+
+def is_foreign(specification: str) -> bool:
+    """Return whether a part of a specification does not come with ltbench."""
+    return any(term.name not in own() for term in parse(specification))
 
 
 @cache

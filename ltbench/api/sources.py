@@ -31,7 +31,7 @@ def execute(path: Path) -> ModuleType:
     name = _PREFIX + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise UsageError(f"--load {path}: this is not a Python file; give one that ends in .py.")
+        raise UsageError(f"{path}: this is not a Python file; give one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     folder = path.resolve().parent
     files = closure(name, path.resolve(), folder)
@@ -53,7 +53,7 @@ def execute(path: Path) -> ModuleType:
     except BaseException as error:
         del sys.modules[name]
         reason = f"{type(error).__name__}: {first_line(error)}"
-        raise UsageError(f"--load {path}: {reason}; mend the file.") from error
+        raise UsageError(f"{path}: {reason}; mend the file.") from error
     for helper in beside.keys() - {name}:
         _check_name(path, helper, files[helper])
     _closures[name], _hashes[name] = files, _hashed(name, files)
@@ -129,7 +129,7 @@ def _check_name(path: Path, helper: str, file: Path) -> None:
     there = getattr(sys.modules.get(helper), "__file__", None)
     if helper in sys.modules and (there is None or Path(there).resolve() != file):
         raise UsageError(
-            f"--load {path}: it imports {helper}, and that is {there or 'built in'} here, "
+            f"{path}: it imports {helper}, and that is {there or 'built in'} here, "
             f"not {file.name} beside it; give yours another name."
         )
 

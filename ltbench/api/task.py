@@ -8,17 +8,33 @@ from torch import Tensor
 
 from ltbench.api.recipe import Recipe
 from ltbench.data.batch import seed_of
+from ltbench.data.info import DatasetInfo
+from ltbench.data.kind import Kind
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, SHOTS, shot_groups
+from ltbench.data.readers import Split
 
 
 @dataclass(frozen=True)
 class Task:
     """What a method may know about the training set."""
 
-    class_counts: Tensor  # [C], int64: training images per class
+    class_counts: Tensor  # [C], int64: training images per class, or with each label
     held_out: int = 0  # images per class kept from training for validation; shots count them
     many_above: int = MANY_ABOVE
     few_below: int = FEW_BELOW
+    kind: Kind = "single"
+    images: int | None = None  # for training; None: the sum of the counts, one label an image
+
+    @classmethod
+    def of(cls, info: DatasetInfo, split: Split, device: torch.device | None = None) -> "Task":
+        """Return the task of a data set's training images, on a device."""
+        counts, images = torch.tensor(split.class_counts, device=device), len(split.train.labels)
+        return cls(counts, split.held_out, info.many_above, info.few_below, info.kind, images)
+
+    @property
+    def num_images(self) -> int:
+        """Return N, the training images."""
+        return int(self.class_counts.sum()) if self.images is None else self.images
 
     @property
     def num_classes(self) -> int:
@@ -27,8 +43,16 @@ class Task:
 
     @cached_property
     def priors(self) -> Tensor:
-        """Return the class shares n_c / N, [C]."""
+        """Return the class shares n_c / sum_j n_j, which add up to 1, [C]."""
         return self.class_counts / self.class_counts.sum()
+
+    @cached_property
+    def prevalence(self) -> Tensor:
+        """Return the share n_c / N of the images that have label c, [C]: the sigmoid's prior.
+
+        Of one label an image it is `priors`; of several it adds up to the labels an image.
+        """
+        return self.class_counts / self.num_images
 
     def effective_weights(self, beta: float) -> Tensor:
         """Return (1 - beta) / (1 - beta^{n_c}), inverse effective numbers, of mean 1, [C].

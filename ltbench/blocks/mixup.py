@@ -20,5 +20,5 @@ def mixed(batch: Batch, clock: Clock, alpha: float) -> Batch:
     return batch._replace(
         views=tuple(torch.lerp(view[order], view, ratio) for view in batch.views),
         mix_targets=targets[order],
-        mix_ratio=torch.full_like(targets, ratio, dtype=torch.float32),
+        mix_ratio=torch.full((len(targets),), ratio, device=targets.device),
     )

@@ -10,7 +10,7 @@ import typer
 from ltbench.cli import complete
 from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
 from ltbench.cli.views.rows import load_data, load_files
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def analyse(
     from ltbench.analysis.finished import finished
     from ltbench.analysis.names import build
     from ltbench.analysis.perform import prepared
-    from ltbench.cli.views.progress import duration
+    from ltbench.cli.views.duration import duration
     from ltbench.data.root import data_root as root_of
     from ltbench.engine.precision import device_of
     from ltbench.runs.store import Cell, Store
@@ -79,7 +79,8 @@ def analyse(
         if work.finished:
             _say(f"{work.path} is there already")
             continue
-        _say(f"{Cell.of(record)}: about {duration(work.seconds)} for {len(work.left)} parts")
+        parts = counted(len(work.left), "part")
+        _say(f"{Cell.of(record)}: about {duration(work.seconds)} for {parts}")
         if dry_run:
             continue
         try:
@@ -90,7 +91,8 @@ def analyse(
         except KeyboardInterrupt:
             raise LtbenchError("interrupted; the same command goes on with what is left.") from None
     if unfinished:
-        _say(f"the budget is spent; {unfinished} runs have parts left, the same command goes on")
+        left = counted(unfinished, "run")
+        _say(f"the budget is spent; parts of {left} are left, the same command goes on")
     if problems:
         raise LtbenchError("; ".join(problem.rstrip(".") for problem in problems) + ".")
 

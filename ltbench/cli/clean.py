@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.options import Results
+from ltbench.errors import counted
 
 
 def clean(
@@ -26,9 +27,10 @@ def clean(
     from ltbench.runs.store import Store
 
     paths = list(removable(Store(results), logits=logits))
+    files = counted(len(paths), "file")
     if dry_run:
         for path in paths:
             print(f"{path}  {size(path.stat().st_size)}")
-        print(f"{len(paths)} files would be removed, {size(sum(p.stat().st_size for p in paths))}.")
+        print(f"{files} would be removed, {size(sum(p.stat().st_size for p in paths))}.")
     else:
-        print(f"{len(paths)} files removed, {size(remove(paths))}.")
+        print(f"{files} removed, {size(remove(paths))}.")

@@ -25,7 +25,7 @@ def datasets(incomplete: str) -> Iterator[str]:
 def protocols(context: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield the protocols of the data sets given before, or of all."""
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.runs.protocols import PROTOCOLS
 
     given = re.findall(r"\w+", str(context.params.get("dataset") or ""))
     families = {info.family for name, info in CATALOG.items() if name in given} or {*PROTOCOLS}
@@ -41,7 +41,7 @@ def analyses(incomplete: str) -> Iterator[str]:
 
 def tables(incomplete: str) -> Iterator[str]:
     """Yield the tables that come with ltbench, and YAML files."""
-    from ltbench.tables.definition import shipped
+    from ltbench.tables.shipped import shipped
 
     yield from _last(incomplete, shipped(), "")
     yield from _files(incomplete, ".yaml", ".yml")

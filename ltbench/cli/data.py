@@ -14,7 +14,7 @@ import typer
 from ltbench.cli.options import DataRoot, Output, Results, path_of
 from ltbench.cli.views.data_set import facts_of, pack_images
 from ltbench.cli.views.rows import load_data, size
-from ltbench.errors import first_line
+from ltbench.errors import counted, first_line
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
@@ -150,7 +150,8 @@ def _visit(
         groups = shot_groups(counts, 0, info.many_above, info.few_below)
         grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
-            f"  ok  {dataset}: {sum(counts)} training images in {len(counts)} classes "
+            f"  ok  {dataset}: {len(split.train.labels)} training images in "
+            f"{counted(len(counts), 'class')} "
             f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
             f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )
@@ -240,7 +241,8 @@ def _devices() -> None:
     from ltbench.runs.environment import device_name
 
     device = device_of("auto")
-    print(f"  ok  device {device.type}: {device_name(device)}, {torch.get_num_threads()} threads")
+    threads = counted(torch.get_num_threads(), "thread")
+    print(f"  ok  device {device.type}: {device_name(device)}, {threads}")
     for index in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(index)
         print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")

@@ -10,7 +10,7 @@ import typer
 from ltbench.cli.options import Data, Load, Results, chosen, path_of
 from ltbench.cli.views.evaluation import write_rows
 from ltbench.cli.views.rows import Format, load_data, load_files
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -132,7 +132,9 @@ def evaluate(
     refused = {cell for cell, said in told.items() if said.refusal}
     if predictions is not None:
         predictions.draw(refused)
-        print(f"ltbench: {predictions.files} files written to {confusion}", file=sys.stderr)
+        print(
+            f"ltbench: {counted(predictions.files, 'file')} written to {confusion}", file=sys.stderr
+        )
     write_rows(rows, format_, refused)
 
 

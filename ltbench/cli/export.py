@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from ltbench.cli.options import Results, path_of
-from ltbench.errors import UsageError, printable
+from ltbench.errors import UsageError, counted, printable
 
 
 class ExportFormat(StrEnum):
@@ -50,7 +50,7 @@ def export(
     if output is not None:
         counts: list[int] = []
         write_file(output, lambda file: counts.append(writers[format_](file)), "--output")
-        print(f"{counts[0]} records written to {output}.")
+        print(f"{counted(counts[0], 'record')} written to {output}.")
     elif format_ is ExportFormat.CSV:
         sys.stdout.writelines(csv_lines(store.records()))
     else:

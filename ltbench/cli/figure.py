@@ -10,6 +10,7 @@ from rich.console import Console
 from ltbench.cli import complete
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
 from ltbench.cli.views.rows import load_data, read_files
+from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 
 
@@ -41,10 +42,22 @@ def figure(
     read_files(load)
     console = Console(highlight=False)
     folder = folder_for(name, results / "figures", output)
-    for each in figures(name):
-        made = make(each, Store(results), protocol, select, folder)
+    wanted, failed = figures(name), []
+    for each in wanted:
+        try:
+            made = make(each, Store(results), protocol, select, folder)
+        except LtbenchError as error:
+            if len(wanted) == 1:
+                raise
+            failed.append(each.name)
+            print(f"ltbench: {each.name} is left out: {error}", file=sys.stderr)
+            continue
         for sentence in made.remarks:
             console.print(sentence, markup=False, soft_wrap=True)
         for problem in made.problems:
             print(f"ltbench: left out: {problem}", file=sys.stderr)
         console.print(f"Written: {', '.join(map(str, made.files))}", soft_wrap=True, markup=False)
+    if failed:
+        raise LtbenchError(
+            f"{len(failed)} of {len(wanted)} figures of {name} not drawn ({', '.join(failed)})."
+        )

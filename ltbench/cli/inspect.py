@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.options import AsJson, Load
+from ltbench.cli.remembered import remembered
 from ltbench.cli.views.rows import Row, load_files, print_rows
 from ltbench.errors import LtbenchError, printable, unknown
 
@@ -49,7 +50,19 @@ def list_(
 _LEAVE_OUT = ("encoder parameters", "fraction", "precision", "source", "weight_decay", "head")
 
 
+_LABELS = {"single": "one", "multi": "several"}  # of an image that a method trains on
+
+
 def _methods() -> list[Row]:
+    from ltbench.api.signatures import names, own
+
+    if set(names()) == own():
+        rows: list[Row] = remembered("list methods", _read_methods)
+        return rows
+    return _read_methods()
+
+
+def _read_methods() -> list[Row]:
     from ltbench.api.registry import find, names, role
 
     rows = []
@@ -57,15 +70,17 @@ def _methods() -> list[Row]:
         try:
             cls = find(name)
         except LtbenchError as error:  # of somebody's plug-in; the others are not less there
-            rows.append({"name": name, "role": "broken", "paper": printable(str(error))})
+            told = printable(str(error))
+            rows.append({"name": name, "role": "broken", "labels": "", "paper": told})
         else:
-            rows.append({"name": name, "role": role(cls), "paper": _paper(cls)})
+            labels = " or ".join(_LABELS[each] for each in cls.kinds)
+            rows.append({"name": name, "role": role(cls), "labels": labels, "paper": _paper(cls)})
     return rows
 
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.runs.protocols import PROTOCOLS
 
     return [
         {
@@ -98,7 +113,8 @@ def _networks() -> list[Row]:
 
 def _protocols() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS, protocol_of
+    from ltbench.runs.protocol import protocol_of
+    from ltbench.runs.protocols import PROTOCOLS
 
     families = {info.family: info for info in CATALOG.values()}
     shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")
@@ -110,7 +126,8 @@ def _protocols() -> list[Row]:
 
 
 def _tables() -> list[Row]:
-    from ltbench.tables.definition import load, shipped
+    from ltbench.tables.definition import load
+    from ltbench.tables.shipped import shipped
 
     found = {name: load(name).definition for name in sorted(shipped())}
     return [

@@ -44,8 +44,9 @@ def ledger(
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load as table_of
-    from ltbench.tables.definition import selecting, shipped
+    from ltbench.tables.definition import selecting
     from ltbench.tables.ledger import build
+    from ltbench.tables.shipped import shipped
     from ltbench.tables.write.ledger import as_csv, as_json
 
     own = [table_of(name) for name in sorted(shipped())]

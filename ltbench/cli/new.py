@@ -133,7 +133,7 @@ def _refuse_bad_method_name(path: Path) -> None:
 
 
 def _refuse_bad_table_name(path: Path) -> None:
-    from ltbench.tables.definition import shipped
+    from ltbench.tables.shipped import shipped
 
     name = path.stem
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):

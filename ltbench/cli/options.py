@@ -51,6 +51,13 @@ Data = Annotated[
         help="A YAML file that describes images of your own; may be repeated.",
     ),
 ]  # fmt: skip
+PretrainedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pretrained", parser=path_of, metavar="PATH",
+        help="Weights that encoders begin from, where a protocol says so; none are downloaded.",
+    ),
+]  # fmt: skip
 Load = Annotated[
     list[Path] | None,
     typer.Option(
@@ -71,6 +78,15 @@ Track = Annotated[
         "--track", help="Show the curves there too; needs its package; may be repeated.",
     ),
 ]  # fmt: skip
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", metavar="all|N", help="Compute on all GPUs of this machine, or on N."),
+]
+PerGpu = Annotated[int | None, typer.Option("--per-gpu", min=1, help="Trainings that share a GPU.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="What runs the trainings; see docs/clusters.md.")
+]
+Retries = Annotated[int, typer.Option(min=0, help="Tries more of a training whose worker is lost.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -39,6 +39,10 @@ def table(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     data: Data = None,
     load: Load = None,
+    measure_again: Annotated[
+        bool,
+        typer.Option("--measure-again", help="Time steps anew that earlier commands timed here."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Order the runs that a table lacks, most decided cells for the time first."""
@@ -47,14 +51,19 @@ def table(
     from ltbench.planning.planner import plan
     from ltbench.runs.commands import seeds_of
     from ltbench.runs.execute import Workspace
+    from ltbench.runs.timing import StepTimer
     from ltbench.tables.definition import load as table_of
 
     load_data(data, data_root)
     load_files(load)
+    timer = StepTimer(
+        Workspace(results, root_of(data_root), device),
+        lambda words: print(f"ltbench: {words} …", file=sys.stderr, flush=True),
+        again=measure_again,
+    )
     planned: TablePlan = plan(
         table_of(name), seeds_of(seeds), seconds_of(budget), protocol,
-        Workspace(results, root_of(data_root), device), at_least=_AT_LEAST,
-        say=lambda words: print(f"ltbench: {words} …", file=sys.stderr, flush=True),
+        at_least=_AT_LEAST, timer=timer,
     )  # fmt: skip
     if as_json:
         content: dict[str, Any] = as_data(planned)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,33 +11,32 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, Track
+from ltbench.cli.interruption import InterruptedRunError, interrupted
+from ltbench.cli.options import (
+    AsJson,
+    Data,
+    DataRoot,
+    ExecutorName,
+    Gpus,
+    Load,
+    PerGpu,
+    PretrainedFile,
+    Results,
+    Retries,
+    Track,
+)
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
-from ltbench.errors import LtbenchError, UsageError
-from ltbench.specification import parse, split
+from ltbench.errors import LtbenchError, UsageError, counted
+from ltbench.specification import split
 
 if TYPE_CHECKING:
     from ltbench.runs.record import Record
-    from ltbench.runs.store import Store
     from ltbench.tables.definition import Table
 
 ALL = "*"  # what a bare --force names
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
-
-
-class InterruptedRunError(LtbenchError):
-    """Ctrl-C, or a cluster's notice to end."""
-
-    exit_code = 130  # the shell's code for it
-
-    def __init__(self, interrupted: Sequence[str] = ()) -> None:
-        shown = "; ".join([*interrupted[:3], *(["…"] if len(interrupted) > 3 else [])])
-        where = f" ({shown})" if shown else ""
-        super().__init__(
-            f"interrupted; the same command goes on from the last finished epoch{where}."
-        )
 
 
 def run(
@@ -100,8 +99,17 @@ def run(
     ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    pretrained: PretrainedFile = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1, or several: cuda:0,cuda:1.")
+    ] = "auto",
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes \\[default: one a device].")
+    ] = None,
+    executor: ExecutorName = "local",
+    retries: Retries = 2,
     load: Load = None,
     track: Track = None,
     dry_run: Annotated[
@@ -121,7 +129,7 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.request import check_methods, check_protocols
+    from ltbench.runs.request import check_methods, check_protocols, forced
     from ltbench.runs.store import Store
 
     read_files(load)
@@ -134,7 +142,7 @@ def run(
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
-    named = _forced(force, names)
+    named = force == ALL if force in (None, ALL) else forced(split(force), names)
 
     # Only now what imports torch, which takes seconds.
     from ltbench.data.root import data_root as root_of
@@ -143,6 +151,8 @@ def run(
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
+    from ltbench.runs.executors.interface import Options
+    from ltbench.runs.executors.places import places_of, sharing_note
     from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
@@ -159,29 +169,36 @@ def run(
             )
         )  # fmt: skip
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
-        workspace = Workspace(results, root_of(data_root), device, keep=Keep.parse(keep))
-        prepared = prepare(plan.jobs, workspace, download=not dry_run)
+        places = places_of(device, gpus, per_gpu, jobs)
+        _say(filter(None, [sharing_note(places)]))
+        workspace = Workspace(
+            results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
+        )
+        prepared = prepare(
+            plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
+        )
         _say(prepared.broken)
         if dry_run or not (quiet or as_json):
-            seconds = estimate(plan.jobs, workspace, jobs)
+            seconds = estimate(plan.jobs, workspace, len(places))
             if as_json:
                 print(json.dumps(plan_row(plan, store, seconds)))
             else:
-                print_plan(plan, store, seconds, device_name(device_of(device)), in_full=dry_run)
+                print_plan(plan, store, seconds, device_name(device_of(places[0])), in_full=dry_run)
         if dry_run:
             _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
         records, outcome = run_plan(
             plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
-            workers=jobs, loaded=load or [], trackers=track or (), debug=debug,
+            executor=executor, trackers=track or (),
+            options=Options(tuple(places), tuple(load or ()), retries, debug),
         )  # fmt: skip
         _compare(records, plan.cells[0].method, as_json=as_json)
     except KeyboardInterrupt:
-        raise InterruptedRunError(_interrupted(Store(results))) from None
+        raise InterruptedRunError(interrupted(Store(results))) from None
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {len(plan.jobs)} trainings failed ({failed}); "
+            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
 
@@ -207,31 +224,6 @@ def _table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
 def _say(sentences: Iterable[str]) -> None:
     for sentence in sentences:
         print(f"ltbench: {sentence}", file=sys.stderr)
-
-
-def _interrupted(store: "Store") -> list[str]:
-    """Return how far each interrupted training is."""
-    from ltbench.runs.under_way import under_way
-
-    return [
-        f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
-        for found, running in under_way(store)
-        if not running and found.epochs and not store.failure_path(found.cells[0]).exists()
-    ]
-
-
-def _forced(force: str | None, methods: list[str]) -> bool | list[str]:
-    """Return what `--force` names; raises UsageError where none of the methods is meant."""
-    if force is None or force == ALL:
-        return force is not None
-    from ltbench.api.signatures import canonical
-
-    names = [canonical(name) for name in split(force)]
-    parts = {term.name for method in methods for term in parse(method)}
-    for name in names:
-        if name not in parts and name not in map(canonical, methods):
-            raise UsageError(f"--force {name}: that is none of the methods of this command.")
-    return names
 
 
 def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:

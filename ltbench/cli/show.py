@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.options import AsJson, Data, Load, Results
+from ltbench.cli.remembered import remembered
 from ltbench.cli.views.rows import Row, load_data, load_files, print_rows, read_files
 from ltbench.errors import unknown
 
@@ -47,7 +48,8 @@ def show(
             raise unknown("method or data set", name, known, own)
         check_methods([name])
         load_files(load)
-        facts = _method_facts(name, results)
+        facts = _method_facts(name)
+        facts["cost"] = _costs(facts["specification"], results)
     if as_json:
         print(json.dumps(facts, indent=1))
         return
@@ -95,13 +97,30 @@ def _dataset_facts(name: str) -> Row:
     data = dataset(name)
     counts, info = data.class_counts(), data.info
     groups = shot_groups(counts, 0, info.many_above, info.few_below)
-    facts: Row = {"data set": str(data), "training images": sum(counts), "class counts": counts}
+    images = data.training_images() or sum(counts)
+    facts: Row = {"data set": str(data), "training images": images, "class counts": counts}
     facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}
-    facts |= {"test images": sum(data.test_counts())}
+    facts |= {"test images": data.test_images()}
     return facts | {"network": info.network, "protocol": info.protocol}
 
 
-def _method_facts(specification: str, results: Path) -> Row:
+def _method_facts(specification: str) -> Row:
+    """Return what the files of ltbench's own methods say, or those of others: these are run."""
+    from ltbench.api.signatures import own
+    from ltbench.specification import parse
+
+    facts: Row
+    if specification in own():
+        every = remembered("methods", lambda: {each: _explained(each) for each in own()})
+        facts = every[specification]
+    elif all(term.name in own() for term in parse(specification)):
+        facts = remembered(f"show {specification}", lambda: _explained(specification))
+    else:
+        facts = _explained(specification)
+    return facts
+
+
+def _explained(specification: str) -> Row:
     from ltbench.api.compose import is_post_hoc, leaves
     from ltbench.api.registry import build, describe, parts
 
@@ -115,26 +134,31 @@ def _method_facts(specification: str, results: Path) -> Row:
     if len(inner) > len(found):  # a name for a composition
         facts["composed of"] = "+".join(map(describe, inner))
         explained += [_part_facts(part, inner=True) for part in inner]
-    facts["parts"] = explained
-    return facts | {"cost": _costs(canonical, results)}
+    return facts | {"parts": explained}
 
 
 def _costs(method: str, results: Path) -> list[str]:
     """Return the training time of a method's records relative to plain training's."""
-    from ltbench.api.registry import baseline
     from ltbench.runs.store import Store
     from ltbench.tables.comparison import compare
 
-    wanted = {baseline(): 0, method: 1}
+    baseline = remembered("baseline", _baseline)
+    wanted = {baseline: 0, method: 1}
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
-        f"{line.cost:.2f}x the time of {baseline()} on {found.dataset}, {found.network}, "
+        f"{line.cost:.2f}x the time of {baseline} on {found.dataset}, {found.network}, "
         f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each on one "
         "machine; a busy one makes them longer)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
         if line.method == method != found.lines[0].method and line.cost is not None
     ]
+
+
+def _baseline() -> str:
+    from ltbench.api.registry import baseline
+
+    return baseline()
 
 
 def _part_facts(part: "Method", *, inner: bool = False) -> Row:

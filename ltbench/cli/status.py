@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ltbench.cli.options import AsJson, Results
 from ltbench.cli.views.rows import Row, print_rows, size
-from ltbench.errors import printable
+from ltbench.errors import counted, printable
 
 if TYPE_CHECKING:
     from ltbench.runs.status import StatusRow, Unfinished
@@ -72,7 +72,8 @@ def _show_status(store: "Store", long: bool) -> None:
     for line in mixed if whole else ():
         print(f"{line.method} on {line.dataset}: {line.mixed_code}")
     if mixed and not whole:
-        print(f"Of {len(mixed)} methods different code computed the seeds: --long says which.")
+        methods = counted(len(mixed), "method")
+        print(f"Different code computed the seeds of {methods}: --long says which.")
     if scratch := store.scratch_bytes():
         print(f"{size(scratch)} of scratch; `ltbench clean` removes what no unfinished run needs.")
 
@@ -80,13 +81,17 @@ def _show_status(store: "Store", long: bool) -> None:
 def _settings(lines: "list[StatusRow]") -> dict[str, list[Row]]:
     """Return a row a method, by data set, network and protocol."""
     found: dict[str, list[Row]] = {}
+    from ltbench.evaluation.scores import TITLES
+
+    titles = dict.fromkeys((line.dataset for line in lines), TITLES["top1"])
+    titles |= {line.dataset: TITLES[line.metric] for line in lines if line.metric}
     for line in lines:
         title = f"{line.dataset}, {line.network}, protocol {line.protocol}"
         row = {
             "method": line.method,
             "finished": _seeds(line.finished),
             "failed": _seeds(line.failed),
-            "top-1": "" if line.top1 is None else f"{line.top1:.2f}",
+            titles[line.dataset]: "" if line.headline is None else f"{line.headline:.2f}",
         }
         found.setdefault(title, []).append(row)
     return found
@@ -111,7 +116,7 @@ def _datasets_of(lines: "list[StatusRow]") -> dict[str, list[Row]]:
 
 def _progress(one: "Unfinished") -> str:
     """Return in words how far a training is that is not over."""
-    from ltbench.cli.views.progress import duration
+    from ltbench.cli.views.duration import duration
 
     if not one.running:
         return f"seed {one.seed} was interrupted, and goes on from epoch {one.epoch + 1}"

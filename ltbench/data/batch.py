@@ -16,9 +16,9 @@ class Batch(NamedTuple):
     """A mini-batch of B training images."""
 
     views: tuple[Tensor, ...]  # each [B, channels, height, width], normalised
-    targets: Tensor  # [B], int64
+    targets: Tensor  # [B], int64; of images with several labels [B, C], float32, of 0 and 1
     indices: Tensor  # [B], int64: positions in the training set
-    mix_targets: Tensor | None = None  # [B], int64: the labels of what is mixed into the images
+    mix_targets: Tensor | None = None  # like targets: the labels of what is mixed into the images
     mix_ratio: Tensor | None = None  # [B], 0 to 1: of the own label in the loss
 
     @property

@@ -1,102 +1,24 @@
 """The data sets ltbench knows, as plain facts. Imports nothing heavy, so the CLI can list them."""
 
+from __future__ import annotations  # annotations name types whose modules are heavy
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ltbench.data import profile as profiles
-from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, PROFILES, Profile
+from ltbench.data.info import SHIPPED, DatasetInfo
+from ltbench.data.profile import PROFILES, Profile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetInfo:
-    """What is fixed about a data set before any image is read."""
-
-    name: str
-    title: str
-    classes: int
-    head_count: int  # training images of the largest class, n_max
-    test_count: int  # test images per class
-    shape: tuple[int, int, int]  # channels, height, width
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    imbalance: float  # the default ratio r = n_max / n_min
-    network: str
-    protocol: str
-    family: str  # which protocols apply
-    padding: int = 0  # of the random crop, in pixels
-    flip: bool = True  # whether a mirrored image keeps its label
-    source: str  # where its images come from, in words
-    reader: str | None  # its reader in `data.readers`; None: only papers have it, nothing runs it
-    listed: bool = False  # it comes as a list of images, at one ratio; else subsets are drawn
-    counts: tuple[int, ...] | None = None  # images of each class in the list
-    test_counts: tuple[int, ...] | None = None  # test images of each class, where they differ
-    validated: bool = False  # it has validation images of its own
-    many_above: int = MANY_ABOVE
-    few_below: int = FEW_BELOW
-    variant: str = ""  # of a set of one's own: h and the first digits of its hash
-    file: Path | None = None  # that describes it
-
-
-# Both CIFARs are normalised by CIFAR-10's constants, as every LDAM-DRW descendant does.
-_CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_UNREAD = "ltbench cannot read it yet"
-_PREPARED = "images and published lists of your own, packed by `ltbench data prepare`"
+if TYPE_CHECKING:
+    from ltbench.data.description import Part
+    from ltbench.data.label_sets import LabelSets
 
 # All that tables may name.
-KNOWN: dict[str, DatasetInfo] = {
-    info.name: info
-    for info in (
-        DatasetInfo(
-            name="cifar10_lt", title="CIFAR-10-LT", classes=10, head_count=5000, test_count=1000,
-            shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
-            network="resnet32", protocol="paper", family="cifar", padding=4,
-            source="downloaded by torchvision (163 MB)", reader="cifar10",
-        ),
-        DatasetInfo(
-            name="cifar100_lt", title="CIFAR-100-LT", classes=100, head_count=500, test_count=100,
-            shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
-            network="resnet32", protocol="paper", family="cifar", padding=4,
-            source="downloaded by torchvision (161 MB)", reader="cifar100",
-        ),
-        DatasetInfo(
-            name="fashion_mnist_lt", title="Fashion-MNIST-LT", classes=10, head_count=6000,
-            test_count=1000, shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,), imbalance=100,
-            network="resnet8", protocol="fast", family="fashion", padding=4,
-            source="downloaded by torchvision (30 MB)", reader="fashion_mnist",
-        ),
-        DatasetInfo(
-            name="digits_lt", title="Digits-LT", classes=10, head_count=120, test_count=50,
-            shape=(1, 8, 8), mean=(0.3053,), std=(0.3760,), imbalance=20,
-            network="resnet8", protocol="fast", family="digits", padding=1, flip=False,
-            source="1,797 handwritten 8 x 8 digits that come with scikit-learn; no download",
-            reader="digits",
-        ),
-        DatasetInfo(
-            name="imagenet_lt", title="ImageNet-LT", classes=1000, head_count=1280, test_count=50,
-            shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=256,
-            network="resnet50", protocol="paper", family="imagenet_lt", source=_PREPARED,
-            reader="lists", listed=True, validated=True,
-        ),
-        DatasetInfo(
-            name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
-            shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=996,
-            network="resnet152", protocol="paper", family="large", source=_UNREAD, reader=None,
-            listed=True,
-        ),
-        DatasetInfo(
-            name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,
-            test_count=3, shape=(3, 224, 224), mean=(0.466, 0.471, 0.380),
-            std=(0.195, 0.194, 0.192), imbalance=500, network="resnet50", protocol="paper",
-            family="inaturalist2018", source=_PREPARED, reader="lists", listed=True,
-        ),
-    )
-}  # fmt: skip
+KNOWN: dict[str, DatasetInfo] = {info.name: info for info in SHIPPED}
 
 # What this version can read.
 CATALOG = {name: info for name, info in KNOWN.items() if info.reader is not None}
@@ -162,9 +84,15 @@ class Dataset:
         """Return the training images of each class, [C].
 
         `fraction` of each class is kept, at least one image, and of those `validation` are held
-        out. Raises UsageError where that leaves a class without any, or the list is not here.
+        out. Where images have several labels, those with each label. Raises UsageError where that
+        leaves a class without any, none can be held out, or the list is not here.
         """
         info = self.info
+        if validation and info.kind == "multi":
+            raise UsageError(
+                f"{info.name} has several labels an image, so {validation} of each class cannot be "
+                "held out; leave validation out."
+            )
         whole: Sequence[int] = info.counts or (
             profiles.published_counts(info.name)
             if info.listed
@@ -178,9 +106,30 @@ class Dataset:
             )
         return tuple(count - validation for count in kept)
 
+    def training_images(self, fraction: float = 1.0, subset_seed: int = 0) -> int | None:
+        """Return the training images with several labels each; None where they have one."""
+        if self.info.kind == "single":
+            return None
+        return len(self.label_sets("train", fraction, subset_seed))
+
+    def label_sets(self, part: Part, fraction: float, subset_seed: int = 0) -> LabelSets:
+        """Return the labels of a part's images that have several each, [N, C] of 0 and 1."""
+        from ltbench.data.label_sets import label_sets  # noqa: PLC0415  (slow: only when used)
+
+        counts = self.class_counts(fraction=fraction)
+        return label_sets(self.info, part, counts, fraction, subset_seed)
+
+    def test_images(self, fraction: float = 1.0) -> int:
+        """Return the test images of which `fraction` is kept."""
+        if self.info.kind == "single":
+            return sum(self.test_counts(fraction))
+        return len(self.label_sets("test", fraction))
+
     def test_counts(self, fraction: float = 1.0) -> tuple[int, ...]:
-        """Return the test images of each class, [C]; `fraction` is kept, at least one."""
+        """Return the test images of each class or label, [C]; `fraction` is kept, at least one."""
         info = self.info
+        if info.kind == "multi":
+            return tuple(self.label_sets("test", fraction).sum(0).tolist())
         whole = info.test_counts or (info.test_count,) * info.classes
         return tuple(max(1, round(count * fraction)) for count in whole)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.data.published import DamagedError, archive_of, checked, packed_array
 from ltbench.errors import LtbenchError, MissingDataError, first_line
 

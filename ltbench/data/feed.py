@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ltbench.data.augment.views import Augment, View, render, view_of
 from ltbench.data.batch import Batch, seed_of
-from ltbench.data.catalog import DatasetInfo
-from ltbench.data.samplers import DRAWS, order
+from ltbench.data.info import DatasetInfo
+from ltbench.data.samplers import draws, order
 
 CLEAN_BATCH = 500  # images a batch where nothing is learned from it
 BLOCK = 16_000  # images whose views are made at once there
@@ -44,7 +44,7 @@ class Feed:
 
     @property
     def labels(self) -> Tensor:
-        """Return the labels, int64 [N]."""
+        """Return the labels, int64 [N]; of several each float32 [N, C]."""
         found: Tensor = self.subset.labels
         return found
 
@@ -59,7 +59,13 @@ class Feed:
 
     def steps(self, batch_size: int, drop_last: bool, sampler: str = "instance_balanced") -> int:
         """Return the batches of an epoch."""
-        return batches_of(len(self.subset.labels) * DRAWS.get(sampler, 1), batch_size, drop_last)
+        return batches_of(self.draws(sampler), batch_size, drop_last)
+
+    def draws(self, sampler: str) -> int:
+        """Return the draws of an epoch, from so many images."""
+        labels = self.labels
+        counts = labels.sum(0).long() if labels.ndim == 2 else labels.bincount()
+        return draws(sampler, len(labels), counts.tolist())
 
     def epoch(
         self,

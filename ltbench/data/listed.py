@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data.catalog import Dataset
 from ltbench.data.description import Part
+from ltbench.data.info import DatasetInfo
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import Packed, check_bytes, open_packed, pack
 from ltbench.data.published_lists import read_published

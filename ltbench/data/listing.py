@@ -125,7 +125,7 @@ def _classes(entries: Sequence[ListedImage], given: int | list[str] | None) -> l
     """Return the classes in order; numbers go by value. Raises UsageError for other labels."""
     found = {entry.label for entry in entries if entry.part == "train"}
     if given is not None:
-        classes = [str(each) for each in (range(given) if isinstance(given, int) else given)]
+        classes = _given(given, found)
         if len(set(classes)) < len(classes):
             raise UsageError("`classes` names a class twice.")
     elif all(label.isascii() and label.isdigit() for label in found):
@@ -147,6 +147,23 @@ def _classes(entries: Sequence[ListedImage], given: int | list[str] | None) -> l
     if len(classes) < 2:
         raise UsageError("there is one class only; a data set needs two or more.")
     return classes
+
+
+def _given(given: int | list[str], found: set[str]) -> list[str]:
+    """Return the classes that a description gives: names, or how many there are of what is found.
+
+    Labels that are numbers count from 0, so that one without images is missed.
+    """
+    if not isinstance(given, int):
+        return list(map(str, given))
+    if all(label.isascii() and label.isdigit() for label in found):
+        return list(map(str, range(given)))
+    if len(found) != given:
+        raise UsageError(
+            f"`classes: {given}`, and training images are of {len(found)}: "
+            f"{', '.join(sorted(found))}; mend the number, or leave it out."
+        )
+    return sorted(found)
 
 
 def _check_parts(entries: Sequence[ListedImage], classes: Sequence[str], test: int | None) -> None:

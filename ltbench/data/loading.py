@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ltbench.data import listed, readers
-from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data import listed, multilabel, readers
+from ltbench.data.catalog import Dataset
+from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
 
 
@@ -21,6 +22,9 @@ def load(
     `fraction` keeps that share of each class's training and test images, at least one.
     Raises LtbenchError for missing or damaged files, UsageError for an impossible split.
     """
+    if dataset.info.kind == "multi":
+        dataset.class_counts(fraction=fraction, validation=validation)  # raises for the latter
+        return multilabel.load_multilabel(dataset, root, subset_seed=subset_seed, fraction=fraction)
     if dataset.info.reader == listed.READER:
         return listed.load_listed(
             dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction
@@ -35,5 +39,5 @@ def check_there(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError where a data set cannot be read as it lies here; nothing is fetched."""
     if info.reader == listed.READER:
         listed.check(info, root)
-    else:
+    elif info.kind == "single":
         readers.read(info, root, download=False)

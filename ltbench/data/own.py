@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.data.arrays import Arrays, Collected, normalisation
-from ltbench.data.catalog import DatasetInfo
 from ltbench.data.description import Description, Part, read_description
+from ltbench.data.info import DatasetInfo
 from ltbench.data.libraries import from_library
 from ltbench.data.own_files import from_files
 from ltbench.data.splits import Indices, draw
@@ -96,7 +96,7 @@ def _finished(description: Description, path: Path, raw: Collected) -> Own:
     if description.test is not None:
         if "test" in parts:
             raise UsageError("there are test images, and test: draws others; leave one out.")
-        _check_left(labels, classes, description.test)
+        _check_left(labels, raw, description.test)
         test = draw(labels, [description.test] * classes, SPLIT_SEED)
         rest = np.setdiff1d(np.arange(len(labels)), test)
         parts["train"], parts["test"] = (
@@ -119,12 +119,13 @@ def _finished(description: Description, path: Path, raw: Collected) -> Own:
     return Own(info, arrays, raw.classes, sha256, raw.skipped, raw.strangers)
 
 
-def _check_left(labels: Indices, classes: int, test: int) -> None:
-    count = np.bincount(labels, minlength=classes)
+def _check_left(labels: Indices, raw: Collected, test: int) -> None:
+    count = np.bincount(labels, minlength=len(raw.classes))
     if count.min() <= test:
+        read = " that read" if raw.skipped else ""
         raise UsageError(
-            f"class {int(count.argmin())} has {count.min()} images, so that test: {test} leaves "
-            "none to train on; draw fewer."
+            f"class {raw.classes[count.argmin()]!r} has {count.min()} images{read}, so that test: "
+            f"{test} leaves none to train on; draw fewer."
         )
 
 

@@ -11,8 +11,8 @@ MANY_ABOVE = 100  # classes with more training images than this are "many" (Liu 
 FEW_BELOW = 20  # and with fewer than this "few"; the rest are "medium"
 SHOTS = ("many", "medium", "few")
 
-Profile = Literal["exponential", "step"]
-PROFILES: tuple[Profile, ...] = ("exponential", "step")
+Profile = Literal["exponential", "step", "balanced"]
+PROFILES: tuple[Profile, ...] = ("exponential", "step", "balanced")
 
 
 def class_counts(
@@ -23,6 +23,7 @@ def class_counts(
     exponential, Cui et al. 2019: n_c = int(n_max * (1 / r)^(c / (C - 1))).
     step, Buda et al. 2018 with half of the classes small, as in the LDAM-DRW code: n_max for
     c < C // 2, then int(n_max / r).
+    balanced, the control of equal size: the rounded mean of the exponential profile's.
 
     Raises UsageError if a class would be left without images.
     """
@@ -36,7 +37,7 @@ def class_counts(
             f"imbalance {imbalance:g} leaves class {counts.index(0)} of {classes} without images "
             f"(the head has {head_count}); choose at most {head_count}."
         )
-    return counts
+    return [round(sum(counts) / classes)] * classes if profile == "balanced" else counts
 
 
 @cache

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from ltbench.data.arrays import Arrays, Images
-from ltbench.data.catalog import Dataset, DatasetInfo
+from ltbench.data.catalog import Dataset
 from ltbench.data.diagnosis import diagnosed, files_of, misplaced, unverified
+from ltbench.data.info import DatasetInfo
+from ltbench.data.kind import Kind
 from ltbench.data.own import READER, arrays_of
 from ltbench.data.published import packed_array, pickles
 from ltbench.data.source import Source
@@ -26,19 +28,26 @@ DIGITS_SPLIT_SEED = 0  # which digits are test images, at any imbalance
 
 @dataclass(frozen=True)
 class Subset:
-    """Images [N, C, H, W] in uint8 with labels [N] in int64."""
+    """Images [N, C, H, W] in uint8 with labels [N] in int64, or of several each [N, C], float32."""
 
     images: Tensor
     labels: Tensor
 
     @classmethod
     def noise(
-        cls, counts: Tensor, shape: tuple[int, int, int], generator: torch.Generator
-    ) -> "Subset":
-        """Return random bytes as images of a shape, counts[c] of class c, class by class."""
+        cls, counts: Tensor, shape: tuple[int, int, int], draw: torch.Generator,
+        kind: Kind = "single",
+    ) -> "Subset":  # fmt: skip
+        """Return random bytes as images of a shape, counts[c] of class c, class by class.
+
+        Of several labels each they have the next class's, too.
+        """
         labels = torch.arange(len(counts)).repeat_interleave(counts)
         size = (len(labels), *shape)
-        return cls(torch.randint(256, size, generator=generator, dtype=torch.uint8), labels)
+        if kind == "multi":
+            own = torch.eye(len(counts))
+            labels = (own + own.roll(1, dims=1)).clamp_max(1)[labels]
+        return cls(torch.randint(256, size, generator=draw, dtype=torch.uint8), labels)
 
     def to(self, device: torch.device) -> "Subset":
         """Return a copy of the subset on a device."""

@@ -1,6 +1,9 @@
-"""Samplers: the order of one epoch as N indices into the training set, or 2 N."""
+"""Samplers: the order of one epoch as indices into the training set.
 
-from collections.abc import Callable
+Labels are [N], int64, or of images with several each [N, C], of 0 and 1.
+"""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,7 +17,10 @@ def instance_balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def class_balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return N draws with replacement, every class equally likely (Kang et al. 2020)."""
+    """Return N draws with replacement, every class equally likely (Kang et al. 2020).
+
+    An image with several labels is drawn for each of them.
+    """
     return _weighted(labels, generator, power=1.0)
 
 
@@ -39,15 +45,47 @@ def balanced_pairs(labels: Tensor, generator: torch.Generator) -> Tensor:
     return _pairs(labels, generator, power=1.0)
 
 
+def class_aware(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return n_max C / 4 draws: classes in shuffled order, three images of each in a row.
+
+    A class's images come in shuffled order, and anew in another once all were drawn; an image with
+    several labels is one of each of their classes (Wu et al. 2020).
+    """
+    images = members(labels)
+    length = draws("class_aware", len(labels), [len(each) for each in images])
+    present = [c for c, own in enumerate(images) if len(own)]
+    order: list[int] = []
+    visits: list[int] = []
+    left: list[list[int]] = [[] for _ in images]
+    while len(order) < length:
+        if not visits:
+            visits = torch.randperm(len(present), generator=generator).tolist()
+        c = present[visits.pop()]
+        for _ in range(IN_A_ROW):
+            if not left[c]:
+                shuffled = torch.randperm(len(images[c]), generator=generator)
+                left[c] = images[c][shuffled].tolist()
+            order.append(left[c].pop())
+    return torch.tensor(order[:length])
+
+
 SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "instance_balanced": instance_balanced,
     "class_balanced": class_balanced,
     "square_root": square_root,
     "reversed_pairs": reversed_pairs,
     "balanced_pairs": balanced_pairs,
+    "class_aware": class_aware,
 }
-# Draws of an epoch, an image; of every other sampler one.
-DRAWS = {"reversed_pairs": 2, "balanced_pairs": 2}
+IN_A_ROW = 3  # images of one class that the class-aware sampler draws
+_PAIRS = frozenset({"reversed_pairs", "balanced_pairs"})
+
+
+def draws(sampler: str, images: int, counts: Sequence[int]) -> int:
+    """Return the draws of an epoch from so many images, counts[c] of class c."""
+    if sampler == "class_aware":
+        return max(max(counts) * len(counts) // 4, 1)
+    return 2 * images if sampler in _PAIRS else images
 
 
 def order(sampler: str, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -62,7 +100,18 @@ def _pairs(labels: Tensor, generator: torch.Generator, power: float) -> Tensor:
     return torch.stack((uniform, _weighted(labels, generator, power)), 1).flatten()
 
 
+def members(labels: Tensor) -> list[Tensor]:
+    """Return the indices of each class's images."""
+    if labels.ndim == 2:
+        return [column.nonzero().squeeze(1) for column in labels.T]
+    return [(labels == c).nonzero().squeeze(1) for c in range(int(labels.max()) + 1)]
+
+
 def _weighted(labels: Tensor, generator: torch.Generator, power: float) -> Tensor:
-    counts = labels.bincount().double()
-    weights = counts[labels] ** -power
+    if labels.ndim == 2:
+        positive = labels.double()
+        weights = (positive * positive.sum(0).clamp_min(1) ** -power).sum(1)
+    else:
+        counts = labels.bincount().double()
+        weights = counts[labels] ** -power
     return torch.multinomial(weights, len(labels), replacement=True, generator=generator)

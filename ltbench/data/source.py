@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Source(Protocol):
-    """Images of one part, in memory or not; their labels [N] in int64."""
+    """Images of one part, in memory or not; their labels [N] in int64, or [N, C]."""
 
     @property
     def labels(self) -> Tensor:

@@ -21,10 +21,11 @@ from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops
 from ltbench.data.augment.views import render
 from ltbench.data.batch import Batch
-from ltbench.data.catalog import DatasetInfo
 from ltbench.data.decoding import Drawn, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
+from ltbench.data.info import DatasetInfo
 from ltbench.data.packed import Packed
+from ltbench.data.readers import Split
 from ltbench.data.samplers import order
 from ltbench.data.source import Source
 from ltbench.errors import LtbenchError, first_line
@@ -205,3 +206,9 @@ class StreamFeed(Feed):
 def feed_of(info: DatasetInfo, subset: Source) -> Feed:
     """Return the feed of a subset, resident or streamed."""
     return StreamFeed(info, subset) if isinstance(subset, Stored) else Feed(info, subset)
+
+
+def evaluated_feeds(info: DatasetInfo, split: Split, device: torch.device) -> dict[str, Feed]:
+    """Return the feeds of what is evaluated: `test`, and `validation` where there is one."""
+    subsets = {"test": split.test, "validation": split.validation}
+    return {k: feed_of(info, s.to(device)) for k, s in subsets.items() if s is not None}

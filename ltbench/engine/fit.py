@@ -18,10 +18,9 @@ import torch
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe
 from ltbench.api.task import Task
-from ltbench.data.catalog import DatasetInfo
-from ltbench.data.feed import Feed
+from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
-from ltbench.data.stream import feed_of
+from ltbench.data.stream import evaluated_feeds, feed_of
 from ltbench.engine.build import begin_stage, build
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
@@ -35,10 +34,10 @@ from ltbench.engine.train import (
     reset,
     train_epoch,
 )
-from ltbench.evaluation.metrics import scores_of
-from ltbench.evaluation.scores import Scores
+from ltbench.evaluation.metrics import Score, Scorer
+from ltbench.evaluation.scores import HEADLINES, AnyScores, scores_from
 from ltbench.evaluation.selection import Selection
-from ltbench.networks import Network
+from ltbench.networks import Network, Pretrained
 
 
 @dataclass(frozen=True)
@@ -52,21 +51,23 @@ class Settings:
     evaluate_every: int
     seed: int
     device: torch.device
+    pretrained: Pretrained | None = None  # that the encoder begins from
 
 
 class Training:
     """One run of one method, resumable after any epoch."""
 
     def __init__(
-        self, method: Method, split: Split, settings: Settings, checkpoint: Checkpoint | None = None
-    ) -> None:
+        self, method: Method, split: Split, settings: Settings,
+        checkpoint: Checkpoint | None = None, score: Score | None = None,
+    ) -> None:  # fmt: skip
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
-        device = settings.device
-        held, info = split.validation, settings.info
-        counts = torch.tensor(split.class_counts, device=device)
-        self.task = Task(counts, split.held_out, info.many_above, info.few_below)
-        self.train, self.test = (feed_of(info, s.to(device)) for s in (split.train, split.test))
-        self.validation = None if held is None else feed_of(info, held.to(device))
+        device, info, begun = settings.device, settings.info, settings.pretrained
+        self.task = Task.of(info, split, device)
+        self.metric = HEADLINES[info.kind]  # that epochs are compared by
+        self.feeds = evaluated_feeds(info, split, device)
+        self.train, self.test = feed_of(info, split.train.to(device)), self.feeds["test"]
+        self.score = score or Scorer(self.task, {k: f.labels for k, f in self.feeds.items()})
         self.autocast = autocast_of(settings.precision, device)
         self.told = copy.deepcopy(self.task)  # what methods get, who may write into it
         with seeded(settings.seed, "setup"):
@@ -76,7 +77,7 @@ class Training:
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
-            network = build(method, settings.network, info.shape[0], self.task.num_classes)
+            network = build(method, settings.network, info.shape[0], self.task.num_classes, begun)
         self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
@@ -127,7 +128,7 @@ class Training:
         the data. On KeyboardInterrupt the last whole epoch is saved before it is raised again.
         """
         if not self.progress.finished:
-            with isolated(self.train, self.test, self.validation):
+            with isolated(self.train, *self.feeds.values()):
                 self._run(observe, peak_memory)
 
     def _run(self, observe: Observer, peak_memory: Callable[[], float]) -> None:
@@ -151,9 +152,9 @@ class Training:
                 self.checkpoint.save(content)
             raise
 
-    def scores(self, select: Selection = Selection.LAST) -> Scores | None:
+    def scores(self, select: Selection = Selection.LAST) -> AnyScores | None:
         """Return the scores of the epoch that a rule chooses so far; None where it chose none."""
-        return Scores(**plain) if (plain := getattr(self.progress, select.field)) else None
+        return scores_from(plain) if (plain := getattr(self.progress, select.field)) else None
 
     def _train_stage(self, position: int, observe: Observer) -> Iterator[torch.optim.Optimizer]:
         """Train a stage from where it stands; yield the optimiser after every epoch."""
@@ -170,8 +171,7 @@ class Training:
         def after_step(step: int, steps: int, images: int) -> None:
             progress.steps += 1
             progress.images += images
-            seconds = time.perf_counter() - started
-            observe(self._report(step, steps, seconds))
+            observe(self._report(step, steps, time.perf_counter() - started))
 
         for epoch in range(progress.epoch, stage.recipe.epochs):
             started = time.perf_counter()
@@ -195,8 +195,8 @@ class Training:
             # Columns in this order; a method's names never hide the engine's.
             row = {**row, **logged, **method.curves(), **row}
             progress.curves.append(row)
-            told = {"loss": row["loss"], "top1": row.get("top1"), "curves": dict(row)}
-            observe(self._report(0, len(losses), 0.0, **told))
+            ended = {"loss": row["loss"], "headline": row.get(self.metric), "curves": dict(row)}
+            observe(self._report(0, len(losses), **ended))
             yield optimiser
 
     def _begin_stage(self, position: int) -> None:
@@ -212,25 +212,25 @@ class Training:
         if epoch % self.settings.evaluate_every and epoch != self.epochs:
             return {}
         started = time.perf_counter()
-        progress.last = self._scores_on(self.test).model_dump()
-        if progress.best is None or progress.last["top1"] > progress.best["top1"]:
+        metric, progress.last = self.metric, self._scores_on("test").model_dump()
+        if progress.best is None or progress.last[metric] > progress.best[metric]:
             progress.best = progress.last
-        row = {name: progress.last[name] for name in ("top1", "many", "medium", "few")}
-        if self.validation is not None:
-            row["validation_top1"] = self._scores_on(self.validation).top1
-            if row["validation_top1"] > progress.selected_by:
-                progress.selected_by, progress.selected = row["validation_top1"], progress.last
+        row = {name: progress.last[name] for name in (metric, "many", "medium", "few")}
+        if "validation" in self.feeds:
+            row[f"validation_{metric}"] = held_out = self._scores_on("validation").headline
+            if held_out > progress.selected_by:
+                progress.selected_by, progress.selected = held_out, progress.last
         progress.evaluate_seconds += time.perf_counter() - started
         return row
 
-    def _scores_on(self, feed: Feed) -> Scores:
-        final = finalised(self.method, self.network)
-        logits = logits_of(self.method, final, feed, self.autocast)
+    def _scores_on(self, subset: str) -> AnyScores:
+        method, feed = self.method, self.feeds[subset]
+        logits = logits_of(method, finalised(method, self.network), feed, self.autocast)
         if not logits.isfinite().all():  # the last step of an epoch can spoil the weights unseen
             raise DivergedError(self.progress.epochs_done, self._steps)
-        return scores_of(logits, feed.labels, self.task, self.progress.epochs_done)
+        return self.score(logits, subset, self.progress.epochs_done)
 
-    def _report(self, step: int, steps: int, running: float, **ended: Any) -> ProgressEvent:
+    def _report(self, step: int, steps: int, running: float = 0.0, **ended: Any) -> ProgressEvent:
         p, train_seconds = self.progress, self.progress.train_seconds + running
         return ProgressEvent(
             epoch=p.epochs_done, epochs=self.epochs, step=step, steps=steps,

@@ -1,15 +1,45 @@
 """Accuracy, shot groups and calibration of logits."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ltbench.api.task import Task
-from ltbench.evaluation.scores import Scores
+from ltbench.evaluation.precision import label_scores
+from ltbench.evaluation.scores import AnyScores, Scores
 
 BINS = 15  # of the calibration error (Guo et al. 2017)
 
 
-def scores_of(logits: Tensor, labels: Tensor, task: Task, epoch: int) -> Scores:
+Score = Callable[[Tensor, str, int], AnyScores]
+"""Logits [N, C] of `test` or `validation`, and the epoch, from one, to their scores."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores a run's logits against the labels of its subsets, `test` and maybe `validation`."""
+
+    task: Task
+    labels: Mapping[str, Tensor]
+
+    def __call__(self, logits: Tensor, subset: str, epoch: int) -> AnyScores:
+        """Return the scores of a subset's logits [N, C]; `epoch` counts from one."""
+        labels = self.labels[subset]
+        return scores_of(logits.to(labels.device), labels, self.task, epoch)
+
+
+def scores_of(logits: Tensor, labels: Tensor, task: Task, epoch: int) -> AnyScores:
+    """Return the scores of logits [N, C] against the labels of the task's kind, [N] or [N, C].
+
+    `epoch` counts from one.
+    """
+    score = label_scores if task.kind == "multi" else class_scores
+    return score(logits, labels, task, epoch)
+
+
+def class_scores(logits: Tensor, labels: Tensor, task: Task, epoch: int) -> Scores:
     """Return the scores of logits [N, C] against labels [N]; `epoch` counts from one.
 
     A shot group's accuracy is the mean over its classes of the class accuracy.

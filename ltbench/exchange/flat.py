@@ -7,8 +7,8 @@ have the same ones. What differs by method (parameters, stages, sources) is JSON
 import json
 from collections.abc import Iterator
 from functools import cache
-from types import NoneType
-from typing import Any, Literal, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -55,18 +55,31 @@ def _value(content: dict[str, Any], name: str, kind: FieldType) -> Any:
     value: Any = content
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    return json.dumps(value, sort_keys=True, ensure_ascii=False) if kind == "json" else value
+    if kind != "json" or value is None:
+        return value
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldType]]:
     for name, field in model.model_fields.items():
-        kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
-        optional = NoneType in get_args(field.annotation)
-        annotation = kinds[0] if optional else field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _of(annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", _type_of(annotation)
+        kinds = list(_kinds(field.annotation))
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        for each in models:  # several: the columns of all of them
+            yield from _of(each, f"{prefix}{name}.")
+        if not models:
+            yield f"{prefix}{name}", _type_of(kinds[0] if len(kinds) == 1 else field.annotation)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield what a value may be by its annotation, which may be a union, but for null."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _kinds(each)
+    elif annotation is not NoneType:
+        yield annotation
 
 
 def _type_of(annotation: Any) -> FieldType:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.scores import TITLES
 from ltbench.exchange.soundness import Known, check, check_curves
 from ltbench.exchange.source import BundledRecord, Source
 from ltbench.runs.files import record_in, write_file
@@ -69,8 +70,8 @@ def _merged(bundled: BundledRecord, around: "_Around", *, dry_run: bool) -> Merg
     if same_result(ours, record):
         return MergeResult("already there", bundled.name)
     raise _ConflictError(
-        f"{cell} is another run, with top-1 {record.last.top1:.2f} where ours has "
-        f"{ours.last.top1:.2f} ({record.finished}, ours {ours.finished})"
+        f"{cell} is another run, with {TITLES[record.metric]} {record.headline:.2f} where ours "
+        f"has {ours.headline:.2f} ({record.finished}, ours {ours.finished})"
     )
 
 
@@ -108,6 +109,8 @@ class _Around:
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
+        if other is not None and other.pretrained_sha256 != record.pretrained_sha256:
+            raise _ConflictError(f"seed {other.seed} here began from other pretrained weights")
         other = other or self._splits.get(_split(cell)) or self.store.split_record(cell)
         if other is not None and not other.data.same_as(record.data):
             same = other.data.indices_sha256 == record.data.indices_sha256

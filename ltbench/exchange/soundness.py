@@ -9,15 +9,17 @@ from statistics import fmean
 from typing import Any
 
 from ltbench.data.catalog import Dataset
+from ltbench.data.kind import LABELS
 from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import UsageError
+from ltbench.evaluation.scores import HEADLINES, AnyScores, LabelScores
 from ltbench.evaluation.selection import Selection
 from ltbench.exchange.expected import Expected
 from ltbench.networks import check_network
 from ltbench.runs.files import texts_of
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Record, Scores
+from ltbench.runs.record import Record
 
 LARGEST_SEED = 2**32 - 1
 SHORTEST, LONGEST = 1e-3, 1e9  # seconds of a training
@@ -135,6 +137,9 @@ def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
     first, files = record.first_stage, record.files.items()
     if first is not None and not _FINGERPRINT.fullmatch(first.fingerprint):
         raise ValueError("its first stage has no fingerprint")
+    begun = bool(_SHA256.fullmatch(record.pretrained_sha256))
+    if begun != protocol.pretrained or begun != bool(record.pretrained_sha256):
+        raise ValueError("pretrained_sha256 is not what its protocol asks for")
     if not all(map(_SHA256.fullmatch, record.sources.values())):
         raise ValueError("its sources are no SHA-256")
     if not all(_SHA256.fullmatch(v) and re.fullmatch("[a-z]{1,20}", k) for k, v in files):
@@ -159,22 +164,33 @@ def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
     indices, pixels = record.data.indices_sha256, record.data.pixels_sha256
     if not _SHA256.fullmatch(indices) or (pixels and not _SHA256.fullmatch(pixels)):
         raise ValueError("the hash of its images is no SHA-256")
-    tested = data.test_counts(protocol.fraction)
-    for scores in filter(None, (record.last, record.best, record.selected)):
+    if record.metric != HEADLINES[data.info.kind]:
+        raise ValueError(f"images of {record.dataset} have {LABELS[data.info.kind]}")
+    if record.data.training_images != data.training_images(protocol.fraction, protocol.subset_seed):
+        raise ValueError(f"{record.dataset} has other training images under {record.protocol}")
+    tested, images = data.test_counts(protocol.fraction), data.test_images(protocol.fraction)
+    for scores in _scores(record):
         if scores.total != tested:
             raise ValueError(f"{record.dataset} has other test images under {record.protocol}")
-    if record.data.test_images != sum(tested):
+        if isinstance(scores, LabelScores) and scores.images != images:
+            raise ValueError(f"{record.dataset} has {images} test images, not {scores.images}")
+    if record.data.test_images != images:
         raise ValueError("test_images does not follow from its scores' total")
+
+
+def _scores(record: Record) -> list[AnyScores]:
+    """Return the scores of the last epoch, and of others where there are some."""
+    return [each for each in (record.last, record.best, record.selected) if each is not None]
 
 
 def _check_shots(record: Record, protocol: Protocol) -> None:
     """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
     thresholds = record.data.many_above, record.data.few_below
     groups = shot_groups(record.data.class_counts, protocol.validation, *thresholds)
-    for scores in filter(None, (record.last, record.best, record.selected)):
+    for scores in _scores(record):
         for group in SHOTS:
-            member = [c for c, each in enumerate(groups) if each == group]
-            own = [100 * scores.correct[c] / scores.total[c] for c in member]
+            each = zip(groups, scores.per_class, strict=True)
+            own = [value for name, value in each if name == group and value is not None]
             expected, found = fmean(own) if own else None, getattr(scores, group)
             if (found is None) != (expected is None) or abs((found or 0) - (expected or 0)) > 1e-3:
                 raise ValueError(f"{group} does not follow from correct and total")
@@ -189,7 +205,7 @@ def _check_epochs(record: Record, data: Dataset, protocol: Protocol) -> None:
     if record.last.epoch != epochs:
         raise ValueError(f"its last epoch is {record.last.epoch}, of {epochs} in its stages")
     for select in (Selection.BEST_TEST, Selection.VALIDATION):
-        scores: Scores | None = getattr(record, select.field)
+        scores: AnyScores | None = getattr(record, select.field)
         if scores is None:
             continue
         if scores.epoch > epochs or scores.epoch % protocol.evaluate_every not in (

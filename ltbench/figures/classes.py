@@ -114,7 +114,7 @@ def _bars(
     found = (scores_at(record, select) for record in records.values())
     scores = [each for each in found if each is not None]
     accuracy = tuple(
-        mean_interval([100 * each.correct[label] / each.total[label] for each in scores])
+        mean_interval([value for each in scores if (value := each.per_class[label]) is not None])
         for label in order
     )
     groups = {}

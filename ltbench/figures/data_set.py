@@ -10,7 +10,9 @@ from matplotlib.ticker import MaxNLocator
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.samplers import members
 from ltbench.data.source import Source
+from ltbench.errors import counted
 from ltbench.figures.style import SHOT_COLOURS, canvas
 
 ROWS, COLUMNS = 9, 10  # classes that are shown, and images of each
@@ -37,7 +39,7 @@ def draw_counts(data: Dataset, classes: tuple[str, ...]) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     there = [name for name in SHOTS if name in groups]
     ax.legend(handles=[
-        Patch(color=SHOT_COLOURS[name], label=f"{name}: {groups.count(name)} classes")
+        Patch(color=SHOT_COLOURS[name], label=f"{name}: {counted(groups.count(name), 'class')}")
         for name in there
     ])  # fmt: skip
     return figure
@@ -49,7 +51,8 @@ def draw_samples(data: Dataset, train: Source, classes: tuple[str, ...]) -> Figu
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
     places = np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)
     shown = [order[place] for place in places]
-    first = [(train.labels == label).nonzero().squeeze(1)[:COLUMNS] for label in shown]
+    found = members(train.labels)
+    first = [found[label][:COLUMNS] for label in shown]
     images = [train.pictures(indices, data.info.shape[1]) for indices in first]
     rows = [_row(each.permute(0, 2, 3, 1).numpy()) for each in images]
     side = len(rows[0])

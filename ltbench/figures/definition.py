@@ -1,6 +1,7 @@
 """Figure specifications: one YAML file for all, read strictly."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Table, folder, load
+from ltbench.tables.definition import Table, load
+from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Network, Seed, Specification, Text, explain, read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print
@@ -149,7 +151,16 @@ class Figure:
     """A figure specification and the table it is drawn from, if it is."""
 
     definition: Definition
-    table: Table | None
+    path: Path  # of the file that defines it
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The table, read when asked for; raises UsageError where it is missing or misread."""
+        if isinstance(self.definition, Classes | Analysed):
+            return None
+        named = self.definition.table
+        own = named.endswith((".yaml", ".yml"))
+        return load(str(self.path.parent / named) if own else named)
 
     @property
     def name(self) -> str:
@@ -193,11 +204,4 @@ def _read(path: Path) -> list[Figure]:
             "spectra": Spectra, "planes": Planes, "gains": Gains,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
-    return [Figure(each, _table(path, each)) for each in definitions.every]
-
-
-def _table(path: Path, figure: Definition) -> Table | None:
-    if isinstance(figure, Classes | Analysed):
-        return None
-    own = figure.table.endswith((".yaml", ".yml"))
-    return load(str(path.parent / figure.table) if own else figure.table)
+    return [Figure(each, path) for each in definitions.every]

@@ -12,7 +12,7 @@ from ltbench.data.profile import SHOTS
 from ltbench.figures.classes import Bars, PerClass
 from ltbench.figures.line_chart import LineChart, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, tier
-from ltbench.statistics.estimates import Estimate
+from ltbench.statistics.estimates import LEAST, Estimate
 from ltbench.tables.grid import EPOCH
 
 _BESIDE = 3.5  # points, by which what is reproduced stands to the right of what is reported
@@ -34,7 +34,8 @@ def draw_lines(found: LineChart) -> Figure:
         ax.set_title(panel.title)
         for index, series in enumerate(panel.series):
             _series(ax, series, index)
-    axes[0].set_ylabel("top-1 accuracy in percent")
+    several_labels = any(each.column.metric == "mAP" for each in found.grid.columns)
+    axes[0].set_ylabel(f"{'mAP' if several_labels else 'top-1 accuracy'} in percent")
     if several:
         handles = [_handle(found, index) for index in range(len(found.panels[0].series))]
         figure.legend(handles=handles, loc="outside right center")
@@ -50,7 +51,7 @@ def _caption(found: LineChart, exact: bool) -> str:
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
     warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
-    interval = "mean and 95 % t-interval" if most > 1 else "mean"
+    interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
     return f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{warning}"
 
 
@@ -108,7 +109,7 @@ def draw_classes(found: PerClass) -> Figure:
     """Return training images by class, and beneath them a panel of accuracies for each method."""
     caption = (
         f"Test accuracy, {EPOCH[found.select]}: mean over n seeds, and 95 % t-interval where there "
-        "are several. Numbers: mean over the classes of a shot group."
+        "are three or more. Numbers: mean over the classes of a shot group."
     )
     under = tier(found.cell.protocol, found.exact)
     under = f"{found.cell.dataset}, {found.cell.network}, {under}"

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ltbench.errors import counted
 from ltbench.figures.analysed import Found
 from ltbench.figures.inside import Drawn, Panel
 from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, tier
@@ -17,7 +18,7 @@ def draw_inside(found: Drawn) -> Figure:
     """Return the panels side by side, on one scale where they are of shot groups."""
     counts = [len(curve.seeds) for panel in found.panels for curve in panel.curves]
     least, most = min(counts), max(counts)
-    n = f"{most} seed{'s' * (most > 1)}" if least == most else f"{least} to {most} seeds"
+    n = counted(most, "seed") if least == most else f"{least} to {most} seeds"
     every = [p for panel in found.panels for curve in panel.curves for _, p in curve.points]
     band = ", bars: 95 % t-interval" if any(each.half_width for each in every) else ""
     printed = any(panel.printed for panel in found.panels)

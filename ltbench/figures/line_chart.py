@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ltbench.errors import UsageError, unknown
+from ltbench.evaluation.scores import TITLES
 from ltbench.figures.definition import Figure, Imbalance, Sweep
 from ltbench.runs.files import csv_text, four_decimals
 from ltbench.tables.cells import ResolvedColumn
@@ -121,7 +122,7 @@ def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ..
             raise unknown(f"row of table {definition.table}", label, labels)
     families: dict[str, list[int]] = {}
     for index, resolved in enumerate(grid.columns):
-        if resolved.column.metric == "top1":
+        if resolved.column.metric in TITLES:
             families.setdefault(resolved.column.data.series, []).append(index)
     families = {title: indices for title, indices in families.items() if len(indices) > 1}
     if not families:

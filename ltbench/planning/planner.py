@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from ltbench.runs.cost import CostModel, PaidTrainings
 from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
+from ltbench.runs.timing import StepTimer
 from ltbench.statistics.pooling import Deviation
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
@@ -58,6 +59,8 @@ class TablePlan:
     chosen: tuple[PlannedRun, ...]  # in order
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
     seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
+    timed: int  # trainings whose steps were timed now
+    remembered: int  # and by earlier commands
     spread: dict[tuple[str, Metric], ColumnSpread]  # by data set and metric
     problems: tuple[str, ...]
     warnings: tuple[str, ...]  # of finished seeds that other code computed
@@ -78,19 +81,19 @@ def plan(
     seeds: Sequence[int],
     budget: float | None,
     protocol: str | None,
-    workspace: Workspace,
     *,
     at_least: int,
-    say: Callable[[str], None],
+    timer: StepTimer,
 ) -> TablePlan:
-    """Return the plan for a table; `say` hears what is timed, `at_least` seeds are valued.
+    """Return the plan for a table, at least `at_least` seeds valued.
 
     Raises UsageError for a protocol or device that is not there, LtbenchError for a record that
     was made with other settings than now.
     """
+    workspace = timer.workspace
     store = Store(workspace.results)
     records = list(store.records())
-    deviations, prices = DatasetDeviations(records), CostModel(records, workspace, say)
+    deviations, prices = DatasetDeviations(records), CostModel(records, timer)
     candidates_for = partial(
         candidates, table, store, protocol=protocol, methods=names(), deviations=deviations
     )
@@ -98,18 +101,22 @@ def plan(
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
     wide, _ = candidates_for(more, wanted=0)
+    prices.expect([*_jobs(made), *_jobs(wide)])
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
+    worth = seed_counts(wide, PaidTrainings.of(_jobs(wide), prices, store))
     return TablePlan(
         table=table,
         seeds=tuple(seeds),
         budget=budget,
         workspace=workspace,
-        machine=Machine.now(prices.machine),
+        machine=Machine.now(timer.machine),
         candidates=tuple(made),
         undecidable=undecidable,
         chosen=tuple(chosen),
         beyond=tuple(beyond),
-        seed_counts=tuple(seed_counts(wide, PaidTrainings.of(_jobs(wide), prices, store))),
+        seed_counts=tuple(worth),
+        timed=timer.timed,
+        remembered=timer.remembered,
         spread=_spread(made, deviations),
         problems=tuple(store.problems),
         warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),

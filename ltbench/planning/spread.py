@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from statistics import variance
 
+from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
 from ltbench.statistics.pooling import Deviation
@@ -17,7 +18,7 @@ USUAL_OF_SHOTS = USUAL * math.sqrt(3)
 
 def usual(metric: Metric) -> Deviation:
     """Return the deviation assumed of a metric without records, of no degrees of freedom."""
-    return Deviation(USUAL if metric == "top1" else USUAL_OF_SHOTS, 0)
+    return Deviation(USUAL if metric in TITLES else USUAL_OF_SHOTS, 0)
 
 
 class DatasetDeviations:

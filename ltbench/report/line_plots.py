@@ -74,20 +74,20 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     lower = figure.add_axes((0.15, 0.13, 0.82, 0.4), sharex=upper)
     told = []
     for index, curve in enumerate(found):
-        for axes, points in ((upper, curve.loss), (lower, curve.top1)):
+        for axes, points in ((upper, curve.loss), (lower, curve.score)):
             if points:
                 marker = MARKERS[index] if len(points) == 1 else None  # a line of one is none
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, color=COLOURS[index], marker=marker, alpha=0.9)
-        if curve.top1:
-            told.append(f"{curve.method} ends at {curve.top1[-1][1]:.1f}")
+        if curve.score:
+            told.append(f"{curve.method} ends at {curve.score[-1][1]:.1f}")
     losses = [loss for curve in found for _, loss in curve.loss]
     if losses and min(losses) > 0:
         upper.set_yscale("log")
         round_ticks(upper, "y", losses)
     upper.tick_params(labelbottom=False)
     upper.set_ylabel("training loss")
-    lower.set_ylabel("test top-1, percent")
+    lower.set_ylabel(f"test {setting.metric}, percent")
     lower.set_xlabel("epoch")
     for axes in (upper, lower):
         _upright(axes)
@@ -95,7 +95,7 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
         "Training curves",
         "Means over seeds. Losses of different methods are different quantities: compare their "
         f"course, not their height.{_which(setting)}",
-        inline(figure, f"{setting.key}-curves", f"Test top-1 in training: {'; '.join(told)}."),
+        inline(figure, f"{setting.key}-curves", f"{setting.metric} by epoch: {'; '.join(told)}."),
         tuple(curve.method for curve in found),
     )
 
@@ -103,7 +103,7 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
 def cost(setting: Setting) -> Plot | None:
     """Return accuracy against training time; None where there is nothing to compare."""
     points = [
-        (value, setting.line(runs).top1.mean, rank, runs.method)
+        (value, setting.line(runs).headline.mean, rank, runs.method)
         for rank, runs in enumerate(setting.methods, 1)
         if (value := setting.cost(runs)) is not None
     ]
@@ -125,7 +125,7 @@ def cost(setting: Setting) -> Plot | None:
             axes.plot(value, accuracy, "o", color=colour, markeredgecolor=PAPER, markersize=5)
     round_ticks(axes, "x", axes.get_xlim())
     axes.set_xlabel(f"training time relative to {short(setting.base.method)}")
-    axes.set_ylabel("top-1, percent")
+    axes.set_ylabel(f"{setting.metric}, percent")
     _upright(axes)
     _numbers(axes, [*front, *others])
     named = ", ".join(f"{method} ({rank}, {value:.2f}x)" for value, _, rank, method in front)

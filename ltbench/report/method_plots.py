@@ -19,19 +19,19 @@ def seeds(setting: Setting) -> Plot:
     methods = setting.methods[:MOST]
     figure, axes = _rows(methods)
     for row, runs in enumerate(methods):
-        _interval(axes, row, mean_interval(runs.top1), COLOURS[0])
+        _interval(axes, row, mean_interval(runs.headlines), COLOURS[0])
         axes.plot(
-            runs.top1, [row] * len(runs.top1), "o", markersize=3, markerfacecolor="none",
+            runs.headlines, [row] * len(runs.records), "o", markersize=3, markerfacecolor="none",
             markeredgecolor=INK, markeredgewidth=0.7, alpha=0.75,
         )  # fmt: skip
-    axes.set_xlabel("top-1, percent")
+    axes.set_xlabel(f"{setting.metric}, percent")
     told = [
-        f"{runs.method} {setting.line(runs).top1} (n = {len(runs.records)})" for runs in methods
+        f"{runs.method} {setting.line(runs).headline} (n = {len(runs.records)})" for runs in methods
     ]
     return Plot(
         "Seeds and intervals",
         f"A ring is a seed, a bar the mean, a line its 95 % t-interval.{_cut(setting)}",
-        inline(figure, f"{setting.key}-seeds", f"Top-1 by method: {'; '.join(told)}."),
+        inline(figure, f"{setting.key}-seeds", f"{setting.metric} by method: {'; '.join(told)}."),
     )
 
 
@@ -58,16 +58,19 @@ def shots(setting: Setting) -> Plot:
     )
 
 
-def calibration(setting: Setting) -> Plot:
-    """Return the expected calibration errors."""
+def calibration(setting: Setting) -> Plot | None:
+    """Return the expected calibration errors; None of images with several labels."""
     methods = setting.methods[:MOST]
+    errors = [each for runs in methods if (each := runs.calibration) is not None]
+    if not errors:
+        return None
     figure, axes = _rows(methods)
-    for row, runs in enumerate(methods):
-        _interval(axes, row, runs.calibration, COLOURS[1])
-        axes.plot(runs.calibration.mean, row, "o", color=COLOURS[1])
+    for row, error in enumerate(errors):
+        _interval(axes, row, error, COLOURS[1])
+        axes.plot(error.mean, row, "o", color=COLOURS[1])
     axes.set_xlim(left=0)
     axes.set_xlabel("expected calibration error, percent")
-    told = [f"{runs.method} {runs.calibration}" for runs in methods]
+    told = [f"{runs.method} {error}" for runs, error in zip(methods, errors, strict=True)]
     return Plot(
         "Calibration",
         "How far confidence and accuracy lie apart (15 bins of equal width); less is better. "

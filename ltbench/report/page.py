@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from ltbench.runs.commands import RESULTS
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
-from ltbench.tables.definition import Table, load, shipped
+from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger import build as ledger
 from ltbench.tables.missing import commands
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import CAPTION
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -46,7 +48,7 @@ def render(store: Store) -> Page:
     tables = [load(name) for name in sorted(shipped())]
     methods = names()
     filled = ledger(tables, load_claims(tables), store, methods)
-    order = _order(tables)
+    order = order_of(tables)
     runs = gather(store, order)
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
@@ -59,7 +61,7 @@ def render(store: Store) -> Page:
         if table not in [sheet.table for sheet in laid_out]
     ]
     records = sum(len(each.records) for each in runs.methods)
-    text = _environment().get_template("report.html").render(
+    text = environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
         first_plots=_first(filled), pictures=pictures,
@@ -102,13 +104,14 @@ def _plots(store: Store, setting: Setting) -> list[Plot]:
     return [plot for plot in made if plot is not None]
 
 
-def _order(tables: list[Table]) -> list[str]:
+def order_of(tables: Sequence[Table]) -> list[str]:
     """Return the methods in the order of the papers' rows: what they count from comes first."""
     rows = (row.method for table in tables for row in table.definition.rows)
     return list(dict.fromkeys(method for method in rows if method is not None))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what pages are made with: strict templates, and filters for names and sentences."""
     loader = FileSystemLoader(_TEMPLATES)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,

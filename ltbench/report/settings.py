@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ltbench.evaluation.scores import TITLES, Scores
 from ltbench.runs.provenance import joined_cells
 from ltbench.runs.record import Environment, Record, by_setting
 from ltbench.runs.status import status
@@ -32,17 +33,23 @@ class MethodRuns:
         return f"{first.method} on {first.dataset}, {first.network}, protocol {first.protocol}"
 
     @property
-    def top1(self) -> list[float]:
-        """Return the accuracies of the seeds at the last epoch, in percent."""
-        return [record.last.top1 for record in self.records]
+    def metric(self) -> str:
+        """Return the headline metric as papers print it."""
+        return TITLES[self.records[0].metric]
 
     @property
-    def calibration(self) -> Estimate:
-        """Return the expected calibration error in percent."""
-        return mean_interval([record.last.calibration_error for record in self.records])
+    def headlines(self) -> list[float]:
+        """Return the headline metric of the seeds at the last epoch, in percent."""
+        return [record.headline for record in self.records]
+
+    @property
+    def calibration(self) -> Estimate | None:
+        """Return the expected calibration error in percent; None of several labels an image."""
+        scores = [each.last for each in self.records if isinstance(each.last, Scores)]
+        return mean_interval([each.calibration_error for each in scores]) if scores else None
 
     def shot(self, name: str) -> Estimate | None:
-        """Return the accuracy of `many`, `medium` or `few`; None where there is no such class."""
+        """Return the mean over `many`, `medium` or `few`; None where there is no such class."""
         values = [getattr(record.last, name) for record in self.records]
         present = [value for value in values if value is not None]
         return mean_interval(present) if present else None
@@ -74,9 +81,14 @@ class Setting:
         return f"{first.dataset}, {first.network}, protocol {first.protocol}"
 
     @property
+    def metric(self) -> str:
+        """Return the headline metric as papers print it."""
+        return self.base.metric
+
+    @property
     def best(self) -> int | None:
         """Return the index of the method whose interval lies above all others, if there is one."""
-        return separated_best([line.top1 for line in self.comparison.lines])
+        return separated_best([line.headline for line in self.comparison.lines])
 
     def line(self, runs: MethodRuns) -> MethodRow:
         """Return the comparison's line of a method."""
@@ -124,7 +136,7 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     ]
     failures = tuple((where, reason) for where, line in lines for reason in line.reasons)
     remarks = tuple(
-        f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code and line.top1
+        f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code and line.headline
     )
     apart = (said.refusal for said in told.values() if said.refusal)
     problems = tuple(dict.fromkeys([*store.problems, *apart]))
@@ -138,12 +150,12 @@ def _setting(
     base = min(by_method, key=lambda method: named.index(method) if method in named else len(named))
     first = [base, *(method for method in by_method if method != base)]
     lines = compare(record for method in first for record in by_method[method])[0]
-    ranked = sorted(lines.lines, key=lambda line: (-line.top1.mean, line.method))
+    ranked = sorted(lines.lines, key=lambda line: (-line.headline.mean, line.method))
     methods = [
         _runs(store, f"{key}-{index}", by_method[line.method]) for index, line in enumerate(ranked)
     ]
     (origin,) = [runs for runs in methods if runs.method == base]
-    comparison = Comparison(lines.dataset, lines.network, lines.protocol, tuple(ranked))
+    comparison = replace(lines, lines=tuple(ranked))
     return Setting(key, tuple(methods), origin, comparison)
 
 

@@ -23,36 +23,36 @@ class TrainingCurves:
 
     method: str
     loss: list[tuple[int, float]]  # epoch, mean loss of the training steps
-    top1: list[tuple[int, float]]  # epoch, test accuracy in percent
+    score: list[tuple[int, float]]  # epoch, headline metric on the test set in percent
 
     def __bool__(self) -> bool:
-        return bool(self.loss or self.top1)
+        return bool(self.loss or self.score)
 
 
 def curves(store: Store, runs: MethodRuns) -> TrainingCurves:
     """Return a method's curves; empty where no file beside the records reads."""
     read = [_read(store, record) for record in runs.records]
     return TrainingCurves(
-        runs.method, _mean([loss for loss, _ in read]), _mean([top1 for _, top1 in read])
+        runs.method, _mean([loss for loss, _ in read]), _mean([score for _, score in read])
     )
 
 
 def _read(store: Store, record: Record) -> tuple[_Curve, _Curve]:
     loss: _Curve = {}
-    top1: _Curve = {}
+    score: _Curve = {}
     try:
         path = find(store, record, "curves")
         if path is None:
-            return loss, top1
+            return loss, score
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                for curve, name in ((loss, "loss"), (top1, "top1")):
+                for curve, name in ((loss, "loss"), (score, record.metric)):
                     text = row.get(name)
                     if text and math.isfinite(value := float(text)):
                         curve[int(row["epoch"])] = value
     except (LtbenchError, OSError, ValueError, KeyError, csv.Error):
         return {}, {}  # curves are beside a record, not of it: without them it stands
-    return loss, top1
+    return loss, score
 
 
 def _mean(found: Sequence[_Curve]) -> list[tuple[int, float]]:
@@ -77,10 +77,11 @@ def by_count(runs: MethodRuns) -> list[tuple[float, float]]:
     without a test image are left out.
     """
     counts = runs.records[0].data.class_counts
-    scores = [record.last for record in runs.records]
-    hits = [sum(each) for each in zip(*(score.correct for score in scores), strict=True)]
-    seen = [sum(each) for each in zip(*(score.total for score in scores), strict=True)]
-    ranked = [label for label in range(len(counts)) if seen[label]]
+    means: dict[int, float] = {}
+    for label, own in enumerate(zip(*(each.last.per_class for each in runs.records), strict=True)):
+        if present := [value for value in own if value is not None]:
+            means[label] = fmean(present)
+    ranked = list(means)
     ranked.sort(key=lambda label: -counts[label])
     bins = min(BINS, len(ranked))
     edges = [round(label * len(ranked) / bins) for label in range(bins + 1)]
@@ -88,7 +89,7 @@ def by_count(runs: MethodRuns) -> list[tuple[float, float]]:
     return [
         (
             fmean(max(counts[label], 1) for label in part),  # the axis is logarithmic
-            fmean(100 * hits[label] / seen[label] for label in part),
+            fmean(means[label] for label in part),
         )
         for part in parts
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from ltbench.errors import LtbenchError, first_line
@@ -26,7 +27,7 @@ def curves_csv(curves: list[dict[str, Any]]) -> bytes:
 
 @dataclass(frozen=True)
 class Logits:
-    """What a record was scored by, logits [N, C] in float32 and labels [N].
+    """What a record was scored by, logits [N, C] in float32 and labels [N] or [N, C].
 
     `held_out` is the same of training images kept apart, where a protocol holds some out.
     """
@@ -36,7 +37,7 @@ class Logits:
 
 
 def logits_npz(test: Scored, held_out: Scored | None = None) -> bytes:
-    """Return logits [N, C] and labels [N] as an npz archive.
+    """Return logits [N, C] and labels, [N] or of several each [N, C], as an npz archive.
 
     In float16, half the size, where that holds them; in float32 where one would be infinite.
     """
@@ -69,11 +70,12 @@ def read_logits(path: Path) -> Logits:
 def _arrays(scored: Scored) -> tuple[Array, Array]:
     logits, labels = scored[0].float().cpu(), scored[1].cpu()
     half = logits.half()
+    labels = labels.to(torch.uint8) if labels.ndim == 2 else labels
     return (half if half.isfinite().all() else logits).numpy(), labels.numpy()
 
 
 def _pair(arrays: dict[str, Array], prefix: str) -> tuple[Array, Array]:
     logits, labels = arrays[f"{prefix}logits"].astype(np.float32), arrays[f"{prefix}labels"]
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+    if logits.ndim != 2 or labels.shape != logits.shape[: labels.ndim]:
         raise ValueError("logits and labels do not fit")
     return logits, labels

@@ -1,24 +1,22 @@
 """What a training costs on this machine: from records made on it, else from a few timed steps."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, get_args
 
-import torch
-
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
-from ltbench.runs.environment import device_name
 from ltbench.runs.execute import Workspace
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job, with_method
 from ltbench.runs.record import Record
-from ltbench.runs.step_time import StepTime, measure_step_time
+from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
+from ltbench.runs.timing import CostKey, StepTimer
 
 Basis = Literal["records", "steps of records", "scaled steps", "timed steps", "unknown"]
 
@@ -32,37 +30,27 @@ class CostEstimate:
     reason: str = ""  # why it is unknown
 
 
-@dataclass(frozen=True)
-class CostKey:
-    """What a step's time depends on; ratio, epochs and seed only change how many there are."""
-
-    dataset: str  # its name alone
-    network: str
-    trained: str
-    batch_size: int
-    precision: str
-    threads: int
-
-
 class CostModel:
-    """Estimates the costs of trainings; `say` is told which is timed, since that takes seconds."""
+    """Estimates the costs of trainings, by records of this machine or by its timer."""
 
-    def __init__(
-        self,
-        records: Iterable[Record],
-        workspace: Workspace,
-        say: Callable[[str], None] = lambda words: None,
-    ) -> None:
-        self.workspace, self.say = workspace, say
-        self.machine = device_name(device_of(workspace.device))
+    def __init__(self, records: Iterable[Record], timer: StepTimer) -> None:
+        self.timer = timer
         self._cells: dict[tuple[str, ...], list[float]] = {}
         self._step_times: dict[CostKey, list[StepTime]] = {}
-        self._timed: dict[CostKey, StepTime | str] = {}
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
         for record in records:
-            if record.environment.device == self.machine:
+            if record.environment.device == timer.machine:
                 self._learn(record)
+
+    def expect(self, jobs: Iterable[Job]) -> None:
+        """Tell the timer how many trainings the prices of jobs will make it time."""
+        asked = {CostKey.of(job): job for job in jobs if self._recorded(job) is None}
+        self.timer.expected = sum(
+            not self._lacking(job.dataset.info)
+            and self.timer.recall(job, self._references(job)) is None
+            for job in asked.values()
+        )
 
     def price(self, job: Job) -> CostEstimate:
         """Return the cost of a whole job: as if nothing of it were done or shared."""
@@ -71,24 +59,33 @@ class CostModel:
         return self._known[job.fingerprint]
 
     def _price(self, job: Job) -> CostEstimate:
-        key = _key_of(job)
+        if (recorded := self._recorded(job)) is not None:
+            return recorded
+        if lacking := self._lacking(job.dataset.info):
+            return CostEstimate(None, "unknown", lacking)
+        references = self._references(job)
+        found = self.timer.timing(job, references)
+        if isinstance(found, str):
+            return CostEstimate(None, "unknown", found)
+        seconds = found.own.seconds(job.size)
+        if found.reference is None or found.beside is None:
+            return CostEstimate(seconds, "timed steps")
+        reference = references[found.reference]
+        recorded_times = self._step_times[CostKey.of(reference)]
+        recorded_seconds = fmean(each.seconds(reference.size) for each in recorded_times)
+        scale = recorded_seconds / found.beside.seconds(reference.size)
+        return CostEstimate(scale * seconds, "scaled steps")
+
+    def _recorded(self, job: Job) -> CostEstimate | None:
+        """Return what records of this machine say of a job, None if they say nothing."""
+        key = CostKey.of(job)
         cell = (*_cell(job), str(key.threads))
         if cell in self._cells:
             return CostEstimate(fmean(self._cells[cell]), "records")
-        size = job.size
         if key in self._step_times:
-            return CostEstimate(
-                fmean(each.seconds(size) for each in self._step_times[key]), "steps of records"
-            )
-        if lacking := self._lacking(job.dataset.info):
-            return CostEstimate(None, "unknown", lacking)
-        found = self._timed_steps(job, key)
-        if isinstance(found, str):
-            return CostEstimate(None, "unknown", found)
-        scale = self._scale(job, key)
-        if scale is None:
-            return CostEstimate(found.seconds(size), "timed steps")
-        return CostEstimate(scale * found.seconds(size), "scaled steps")
+            times = [each.seconds(job.size) for each in self._step_times[key]]
+            return CostEstimate(fmean(times), "steps of records")
+        return None
 
     def _learn(self, record: Record) -> None:
         if record.method != record.trained:
@@ -109,55 +106,28 @@ class CostModel:
         """Return why a data set cannot be read, or nothing; a price is no reason to download."""
         if info.name not in self._data:
             try:
-                check_there(info, self.workspace.data)
+                check_there(info, self.timer.workspace.data)
                 self._data[info.name] = ""
             except LtbenchError as error:
                 self._data[info.name] = str(error)
         return self._data[info.name]
 
-    def _timed_steps(self, job: Job, key: CostKey) -> StepTime | str:
-        """Return the step time of a job's first steps, or why it has none; timed once a key."""
-        if key not in self._timed:
-            self.say(f"timing steps of {job.trained} on {job.dataset.info.title}")
-            try:
-                with threads_for(job.dataset.info.shape):
-                    self._timed[key] = measure_step_time(job, self.workspace)
-            except Exception as error:  # a training that cannot begin has no price, and says why
-                self._timed[key] = str(error) or type(error).__name__
-        return self._timed[key]
+    def _references(self, job: Job) -> dict[str, Job]:
+        """Return trainings of other methods on the same data and network that have records.
 
-    def _scale(self, job: Job, key: CostKey) -> float | None:
-        """Return the ratio of recorded training times to those estimated by steps timed now.
-
-        Of another method on the same data and network, if there is one: a machine that is busy now
-        makes all methods' steps seem longer alike.
+        What theirs took over what their steps seem to take is how much too long the job's steps
+        seem on a machine that is busy as they are timed.
         """
+        key, found = CostKey.of(job), {}
         for other in self._step_times:
             if replace(other, trained=job.trained) == key:
-                try:
-                    reference = with_method(job, other.trained)
-                except LtbenchError:
-                    continue  # of a file that was not loaded this time
-                timed = self._timed_steps(reference, other)
-                if isinstance(timed, str):
-                    continue
-                recorded = fmean(each.seconds(reference.size) for each in self._step_times[other])
-                return recorded / timed.seconds(reference.size)
-        return None
+                with suppress(LtbenchError):  # of a file that was not loaded this time
+                    found[other.trained] = with_method(job, other.trained)
+        return found
 
 
 def _cell(job: Job) -> tuple[str, ...]:
     return str(job.dataset), job.protocol.specification, job.network, job.trained
-
-
-def _key_of(job: Job) -> CostKey:
-    protocol, info = job.protocol, job.dataset.info
-    with threads_for(info.shape):
-        threads = torch.get_num_threads()
-    return CostKey(
-        str(job.dataset).partition("(")[0], job.network, job.trained,
-        protocol.batch_size, protocol.precision, threads,
-    )  # fmt: skip
 
 
 @dataclass
@@ -239,7 +209,8 @@ def estimate(jobs: Sequence[Job], workspace: Workspace, workers: int = 1) -> flo
     """
     store = Store(workspace.results)
     names = sorted({job.dataset.info.name for job in jobs})
-    prices = CostModel((record for name in names for record in store.records(name)), workspace)
+    records = (record for name in names for record in store.records(name))
+    prices = CostModel(records, StepTimer(workspace, lambda words: None))
     paid, total = PaidTrainings.of(jobs, prices, store), 0.0
     paid.trained -= {job.fingerprint for job in jobs if job.anew}
     for job in jobs:

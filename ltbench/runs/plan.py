@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ltbench.api.compose import overrides
+from ltbench.api.kinds import check_kind
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.registry import baseline, build, describe, parts_of, trained_part
@@ -88,6 +89,8 @@ def make(
     check_methods(methods)
     built = [build(specification) for specification in methods]
     for dataset in datasets:
+        for method in built:
+            check_kind(method, dataset)
         dataset.class_counts()  # raises where a class would be empty
     protocols = [protocol_of(protocol_name, data.info, validation) for data in datasets]
     resolved = [[_Resolved.of(m, protocol) for m in built] for protocol in protocols]

@@ -1,13 +1,15 @@
 """What a method cannot do on a data set, found on a few made-up images before a run begins."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from ltbench.api.method import Step
 from ltbench.api.registry import build, parts_of
+from ltbench.api.signatures import is_foreign
 from ltbench.api.task import Clock
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
@@ -15,9 +17,12 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
-from ltbench.runs.execute import Workspace, ends_the_program, split_of
+from ltbench.runs.apart import Ask, call_apart
+from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
+from ltbench.runs.pretrained import check_pretrained
 from ltbench.runs.recording import stated_deviations
+from ltbench.runs.training import Workspace, split_of
 
 EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
 
@@ -29,11 +34,18 @@ class Prepared(NamedTuple):
     broken: list[str]  # methods, in their rehearsal
 
 
-def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True) -> Prepared:
+def prepare(
+    jobs: Iterable[Job],
+    workspace: Workspace,
+    *,
+    download: bool = True,
+    files: Sequence[Path] | None = None,
+) -> Prepared:
     """Read the data of every job and rehearse it, so that what cannot be is said beforehand.
 
     Without `download` nothing is asked of the network, and why data sets cannot be read is
-    returned; else it is raised, as LtbenchError.
+    returned; else it is raised, as LtbenchError. Where `files` of foreign methods are given, be
+    they none, foreign methods are rehearsed in processes of their own.
     """
     missing: dict[str, str] = {}
     jobs = list(jobs)
@@ -46,11 +58,14 @@ def prepare(jobs: Iterable[Job], workspace: Workspace, *, download: bool = True)
             if download:
                 raise
             missing[job.dataset.info.name] = str(error)
+    check_pretrained(jobs, workspace.pretrained)
     ready = [job for job in jobs if job.dataset.info.name not in missing]
-    return Prepared([*missing.values()], rehearse(ready, workspace))
+    return Prepared([*missing.values()], rehearse(ready, workspace, files))
 
 
-def rehearse(jobs: Iterable[Job], workspace: Workspace) -> list[str]:
+def rehearse(
+    jobs: Iterable[Job], workspace: Workspace, files: Sequence[Path] | None = None
+) -> list[str]:
     """Train every method of the jobs once, to the end and evaluated, on noise.
 
     Two images of each class (one where the set has one), 8 pixels wide, with the class counts of
@@ -66,13 +81,23 @@ def rehearse(jobs: Iterable[Job], workspace: Workspace) -> list[str]:
             key = (cell.dataset, cell.protocol, cell.network, cell.method)
             if key not in done:
                 done.add(key)
-                real = split_of(job, workspace)
-                reason = _rehearse(cell.method, job, _noise(job, real))
-                if job.network not in BLOCKS:
-                    _step(cell.method, job, real)
+                if files is not None and is_foreign(cell.method):
+                    given = cell.method, job, workspace
+                    reason = call_apart(_rehearse_all, given, files, cell.method, {})
+                else:
+                    reason = _rehearse_all(None, cell.method, job, workspace)
                 if reason:
                     broken.append(f"{cell.method} broke on made-up images: {reason}.")
     return list(dict.fromkeys(broken))
+
+
+def _rehearse_all(ask: Ask | None, method: str, job: Job, workspace: Workspace) -> str:
+    """Rehearse a method; nothing of the process that asks for it is needed."""
+    real = split_of(job, workspace)
+    reason = _rehearse(method, job, _noise(job, real))
+    if job.network not in BLOCKS:
+        _step(method, job, real)
+    return reason
 
 
 def _rehearse(method: str, job: Job, data: Split) -> str:
@@ -105,19 +130,20 @@ def _step(method: str, job: Job, real: Split) -> None:
     """
     info = job.protocol.sized(job.dataset.info)
     side = info.shape[1]
-    labels = torch.arange(len(real.class_counts))[:2].repeat(2)
-    shape = (len(labels), info.shape[0], side, side)
+    two = torch.zeros(len(real.class_counts), dtype=torch.int64)
+    two[:2] = 2
     draw = torch.Generator().manual_seed(0)
-    images = Subset(torch.randint(256, shape, generator=draw, dtype=torch.uint8), labels)
+    images = Subset.noise(two, (info.shape[0], side, side), draw, info.kind)
     data = replace(real, train=images, test=images, validation=None)
-    recipe = replace(job.protocol.recipe(), batch_size=len(labels), warmup_epochs=0)
+    recipe = replace(job.protocol.recipe(), batch_size=len(images.labels), warmup_epochs=0)
     settings = Settings(info, job.network, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
     try:
         training = Training(build(method), data, settings)
         stage = training.stages[0]
         in_charge = stage.method or training.method
         optimiser_for(training.network, stage)
-        batch = next(training.train.epoch(in_charge.views, stage.sampler, len(labels), False, 0))
+        size = len(images.labels)
+        batch = next(training.train.epoch(in_charge.views, stage.sampler, size, False, 0))
         clock = Clock(stage.name, 0, stage.recipe.epochs, recipe=stage.recipe)
         in_charge.backward(Step(in_charge, training.network, batch, clock, training.autocast))
     except LtbenchError as error:
@@ -135,6 +161,7 @@ def _noise(job: Job, real: Split) -> Split:
     few = torch.tensor(real.class_counts).clamp_max(2)
     one = torch.ones_like(few)
     held_out = one * max(1, job.protocol.validation)
-    held = None if real.validation is None else Subset.noise(held_out, shape, draw)
-    train, test = Subset.noise(few, shape, draw), Subset.noise(one, shape, draw)
+    kind = job.dataset.info.kind
+    held = None if real.validation is None else Subset.noise(held_out, shape, draw, kind)
+    train, test = (Subset.noise(each, shape, draw, kind) for each in (few, one))
     return replace(real, train=train, test=test, validation=held)

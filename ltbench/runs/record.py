@@ -5,13 +5,14 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ltbench.evaluation.scores import Model, Scores
+from ltbench.errors import LtbenchError
+from ltbench.evaluation.scores import AnyScores, Headline, Model, Scores
 
 __all__ = [
     "SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "FirstStage", "Model", "Record",
-    "Scores", "by_setting",
+    "by_setting",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -27,6 +28,7 @@ class Data(Model):
     many_above: int
     few_below: int
     test_images: int
+    training_images: int | None = None  # of several labels each; else class_counts add up to it
 
     def same_as(self, other: "Data") -> bool:
         """Return whether two runs had the same images, as far as both records tell."""
@@ -95,15 +97,43 @@ class Record(Model):
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     first_stage: FirstStage | None = None
     data: Data
-    last: Scores  # the headline
-    best: Scores | None  # best epoch on the test set: optimistic; null when only the last was seen
-    selected: Scores | None  # best epoch on held-out training images, when there were any
+    pretrained_sha256: str = ""  # of the file of weights that the encoder began from
+    last: AnyScores  # whose headline metric is the record's
+    best: AnyScores | None  # best epoch on the test set: optimistic; null when only last was seen
+    selected: AnyScores | None  # best epoch on held-out training images, when there were any
     cost: Cost
     environment: Environment
     deviations: list[str]  # where the method departs from its paper
     # SHA-256 of the files beside it, by kind; see `runs/unit.py`. None in records from before
     files: dict[str, str] = Field(default_factory=dict)
     finished: str  # UTC, ISO 8601
+
+    @model_validator(mode="after")
+    def _one_metric(self) -> "Record":
+        others = [each for each in (self.best, self.selected) if each is not None]
+        if any(each.metric != self.last.metric for each in others):
+            raise ValueError("its scores are of images with one label, and with several")
+        return self
+
+    @property
+    def metric(self) -> Headline:
+        """Return the metric that the run is compared by: `top1`, or `mAP` of several labels."""
+        return self.last.metric
+
+    @property
+    def headline(self) -> float:
+        """Return that metric at the last epoch, in percent."""
+        return self.last.headline
+
+
+def one_label(record: Record) -> Scores:
+    """Return the last scores of a run on images with one label each; raises LtbenchError."""
+    if isinstance(record.last, Scores):
+        return record.last
+    raise LtbenchError(
+        f"images of {record.dataset} have several labels each, and this is of predicted classes; "
+        "choose runs on another data set."
+    )
 
 
 def same_result(one: Record, other: Record) -> bool:
@@ -112,7 +142,7 @@ def same_result(one: Record, other: Record) -> bool:
 
 
 def _result(record: Record) -> tuple[object, ...]:
-    return record.fingerprint, record.last, record.best, record.selected
+    return record.fingerprint, record.pretrained_sha256, record.last, record.best, record.selected
 
 
 class Failure(Model):

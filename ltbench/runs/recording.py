@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import torch
+from torch import Tensor
 
 from ltbench.api.compose import name_of, overrides
 from ltbench.api.method import Method
@@ -14,8 +16,8 @@ from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError, UsageError
-from ltbench.evaluation.metrics import scores_of
+from ltbench.errors import LtbenchError, UsageError, located
+from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.environment import environment
@@ -36,24 +38,30 @@ from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import TakenError, set_aside, write_unit
 
 
-def record_cell(
-    cell: Cell, job: Job, training: Training, split: Split, store: Store, *, before: bytes | None,
-    weights: bytes | None = None,
-) -> Record:  # fmt: skip
-    """Evaluate a trained network for one cell; write curves, logits and the record, as one unit.
+@dataclass(frozen=True)
+class Evaluated:
+    """What a training gives a cell: the record, and what is written beside it."""
 
-    `weights` is the file of weights that the unit keeps, if it does.
+    record: Record
+    logits: Tensor  # [N, C] of the test images
+    held_out: Tensor | None  # [M, C] of the images held out, if any are
+    curves: bytes
+    weights: bytes | None  # where the run keeps them
 
-    It takes the place of `before`, what was there when the training began. What has come since is
-    kept: returned where it says the same, else TakenError is raised.
-    """
+
+def evaluate_cell(
+    cell: Cell, job: Job, training: Training, split: Split, weights: bytes | None = None
+) -> Evaluated:
+    """Evaluate a trained network for one cell; nothing is written."""
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
         method.setup(training.told)  # the post-hoc parts only; what was trained keeps its state
-    feed, held, progress = training.test, training.validation, training.progress
-    network = finalised(method, training.network)
-    logits = logits_of(method, network, feed, training.autocast)
+    progress, network = training.progress, finalised(method, training.network)
+    logits = {
+        name: logits_of(method, network, feed, training.autocast)
+        for name, feed in training.feeds.items()
+    }
     sessions = progress.environments or [environment(training.settings.device).model_dump()]
     own = Identity.of(method, job.protocol)
     record = Record(
@@ -72,7 +80,8 @@ def record_cell(
         stages=own.stages,
         first_stage=_first_stage(job, training),
         data=_data(split, training.task),
-        last=scores_of(logits, feed.labels, training.task, progress.epochs_done),
+        pretrained_sha256=progress.pretrained_sha256,
+        last=training.score(logits["test"], "test", progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores(Selection.BEST_TEST),
         selected=None if post_hoc else training.scores(Selection.VALIDATION),
@@ -80,23 +89,33 @@ def record_cell(
         environment=Environment(**sessions[-1]),
         deviations=[
             *_deviations(method, job.protocol, len(sessions)),
-            *_unstated(method, network, training, logits),
+            *_unstated(method, network, training, logits["test"]),
         ],
         finished=_now(),
     )
+    curves = curves_csv(progress.curves)
+    return Evaluated(record, logits["test"], logits.get("validation"), curves, weights)
+
+
+def write_cell(found: Evaluated, split: Split, store: Store, before: bytes | None) -> Record:
+    """Write a cell's record with its curves and logits, as one unit, and return it.
+
+    It takes the place of `before`, what was there when the training began. What has come since is
+    kept: returned where it says the same, else TakenError is raised.
+    """
+    record = found.record
     with suppress(LtbenchError):  # what does not read is replaced
-        old = store.read(cell)
+        old = store.read(Cell.of(record))
         if old is not None and old.sources != record.sources:
             set_aside(store, old)
     held_out = None
-    if held is not None:
-        held_out = logits_of(method, network, held, training.autocast), held.labels
+    if split.validation is not None and found.held_out is not None:
+        held_out = found.held_out, split.validation.labels
     files = {
-        "curves": curves_csv(progress.curves),
-        "logits": logits_npz((logits, feed.labels), held_out),
-    }
-    if weights is not None:
-        files["weights"] = weights
+        "curves": found.curves, "logits": logits_npz((found.logits, split.test.labels), held_out),
+    }  # fmt: skip
+    if found.weights is not None:
+        files["weights"] = found.weights
     try:
         return write_unit(store, record, files, before)
     except TakenError:
@@ -109,9 +128,10 @@ def _taken(record: Record, store: Store) -> Record:
     there = store.read(cell)
     if there is not None and same_result(there, record):
         return there
-    found = "another record" if there is None else f"one with top-1 {there.last.top1:.2f}"
+    title = TITLES[record.metric]
+    found = "another record" if there is None else f"one with {title} {there.headline:.2f}"
     raise TakenError(
-        f"{cell} was filled by {found} while it was trained here, to {record.last.top1:.2f}; "
+        f"{cell} was filled by {found} while it was trained here, to {record.headline:.2f}; "
         "that one is kept, and --force trains it again in its place."
     )
 
@@ -129,7 +149,7 @@ def record_failure(
                 method=cell.method,
                 protocol=cell.protocol,
                 seed=cell.seed,
-                error=str(error) if isinstance(error, LtbenchError) else repr(error),
+                error=str(error) if isinstance(error, LtbenchError) else located(error),
                 epoch=diverged.epoch if diverged else None,
                 step=diverged.step if diverged else None,
                 environment=environment(device),
@@ -146,6 +166,7 @@ def _data(split: Split, task: Task) -> Data:
         many_above=task.many_above,
         few_below=task.few_below,
         test_images=len(split.test.labels),
+        training_images=len(split.train.labels) if task.kind == "multi" else None,
     )
 
 
@@ -180,7 +201,7 @@ def _deviations(method: Method, protocol: Protocol, environments: int) -> list[s
 
 
 def _unstated(
-    method: Method, network: torch.nn.Module, training: Training, logits: torch.Tensor
+    method: Method, network: torch.nn.Module, training: Training, logits: Tensor
 ) -> list[str]:
     """Return that a method predicts of all test images at once, where it does not say so itself."""
     parts = parts_of(method)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ltbench.api.recipe import Stage
 from ltbench.data.catalog import Dataset
 from ltbench.data.feed import batches_of
-from ltbench.data.samplers import DRAWS
+from ltbench.data.samplers import draws
 from ltbench.runs.protocol import Protocol
 
 
@@ -22,10 +22,10 @@ class TrainingSize:
     def of(cls, stages: Sequence[Stage], protocol: Protocol, dataset: Dataset) -> "TrainingSize":
         """Return the size of a training of these stages; reads no data."""
         counts = dataset.class_counts(fraction=protocol.fraction, validation=protocol.validation)
-        images = sum(counts)
+        images = dataset.training_images(protocol.fraction, protocol.subset_seed) or sum(counts)
         steps = seen = epochs = 0
         for stage in stages:
-            drawn, batch = images * DRAWS.get(stage.sampler, 1), stage.recipe.batch_size
+            drawn, batch = draws(stage.sampler, images, counts), stage.recipe.batch_size
             steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
             seen += stage.recipe.epochs * drawn
             epochs += stage.recipe.epochs

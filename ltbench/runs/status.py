@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ltbench.evaluation.scores import Headline
 from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
 from ltbench.runs.record import Failure
 from ltbench.runs.store import Cell, Store
@@ -31,7 +32,8 @@ class StatusRow:
     finished: tuple[int, ...]  # seeds
     failed: tuple[int, ...]
     unfinished: tuple[Unfinished, ...]
-    top1: float | None  # mean over the finished seeds, last epoch, where they may have one
+    metric: Headline | None  # the headline's, of the finished seeds
+    headline: float | None  # mean over the finished seeds, last epoch, where they may have one
     reasons: tuple[str, ...]  # of the failures
     mixed_code: str  # how the finished seeds differ in what computed them, if they do
 
@@ -39,7 +41,8 @@ class StatusRow:
 class _Finished(NamedTuple):
     """What is needed of a record; most records share their provenance."""
 
-    top1: float
+    metric: Headline
+    headline: float
     provenance: Provenance
 
 
@@ -49,7 +52,9 @@ def status(store: Store) -> list[StatusRow]:
     records: dict[Cell, _Finished] = {}  # whole records of thousands would fill the memory
     for record in store.records():
         computed = provenance_of(record)
-        records[Cell.of(record)] = _Finished(record.last.top1, known.setdefault(computed, computed))
+        records[Cell.of(record)] = _Finished(
+            record.metric, record.headline, known.setdefault(computed, computed)
+        )
     failures = {Cell.of(failure): failure for failure in store.failures()}
     cells_of: dict[tuple[str, str, str, str], list[Cell]] = {}
     unfinished: dict[Cell, Unfinished] = {}
@@ -74,7 +79,7 @@ def _line(
 ) -> StatusRow:
     done = [cell for cell in cells if cell in records]
     stopped = [cell for cell in cells if cell in failures]
-    scores = [records[cell].top1 for cell in done]
+    scores = [records[cell].headline for cell in done]
     computed = {cell.seed: records[cell].provenance for cell in done}
     apart = mixed_versions(computed)  # no mean is of them
     return StatusRow(
@@ -82,7 +87,8 @@ def _line(
         finished=tuple(cell.seed for cell in done),
         failed=tuple(cell.seed for cell in stopped),
         unfinished=tuple(unfinished[cell] for cell in cells if cell in unfinished),
-        top1=sum(scores) / len(scores) if scores and not apart else None,
+        metric=records[done[0]].metric if done else None,
+        headline=sum(scores) / len(scores) if scores and not apart else None,
         mixed_code=apart or mixed_code(computed),
         reasons=tuple(f"seed {cell.seed} failed: {failures[cell].error}" for cell in stopped),
     )

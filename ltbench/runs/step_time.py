@@ -11,7 +11,6 @@ import torch
 from ltbench.api.method import Step
 from ltbench.api.task import Clock
 from ltbench.data.feed import CLEAN_BATCH
-from ltbench.data.samplers import DRAWS
 from ltbench.data.stream import feed_of
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
@@ -58,7 +57,7 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
         optimiser.step()
         _synchronise(training)
         marks.append(time.perf_counter())
-    drawn = len(training.train.labels) * DRAWS.get(stage.sampler, 1)
+    drawn = training.train.draws(stage.sampler)
     return StepTime(
         (marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, _evaluation_seconds(training)
     )

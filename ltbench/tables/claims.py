@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Column, Row, Table, folder
+from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Specification, Text, explain, read_yaml
 
 

@@ -4,23 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from ltbench.data.profile import SHOTS
+from ltbench.evaluation.scores import TITLES, Headline
 from ltbench.runs.record import Record, by_setting
 from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
 from ltbench.tables.relative_cost import relative_cost, timing_of
 
-CAPTION = (
-    "Test accuracy in percent: last epoch, 95 % t-interval over seeds; "
-    "difference to the first method over the seeds both have"
-)
+CAPTIONS: dict[Headline, str] = {"top1": "Test accuracy", "mAP": "Mean average precision"}
 
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method; `dataclasses.asdict` makes it JSON."""
+    """One method, by the headline metric; `dataclasses.asdict` makes it JSON."""
 
     method: str
     n: int
-    top1: Estimate
+    headline: Estimate
     many: float | None
     medium: float | None
     few: float | None
@@ -37,12 +36,19 @@ class Comparison:
     protocol: str
     lines: tuple[MethodRow, ...]
     reference: str = ""  # the method that was to be compared with, where it has no record here
+    metric: Headline = "top1"
 
     @property
     def caption(self) -> str:
         """Return the caption: what the columns hold, and why there are no differences if so."""
+        measured = any(line.headline.half_width is not None for line in self.lines)
+        means = "95 % t-interval over seeds" if measured else "mean over seeds"
+        told = (
+            f"{CAPTIONS[self.metric]} in percent: last epoch, {means}; "
+            "difference to the first method over the seeds both have"
+        )
         lacking = f"; no difference and no cost, for {self.reference} has no record"
-        return CAPTION + (lacking if self.reference else "")
+        return told + (lacking if self.reference else "")
 
 
 def compare(records: Iterable[Record], reference: str | None = None) -> list[Comparison]:
@@ -53,14 +59,16 @@ def compare(records: Iterable[Record], reference: str | None = None) -> list[Com
     return [_comparison(*key, methods, reference) for key, methods in by_setting(records).items()]
 
 
-HEADERS = ("method", "n", "top-1", "many", "medium", "few", "difference", "cost")
+def headers(comparison: Comparison) -> tuple[str, ...]:
+    """Return the titles of the columns."""
+    return ("method", "n", TITLES[comparison.metric], *SHOTS, "difference", "cost")
 
 
 def cells(line: MethodRow) -> tuple[str, ...]:
-    """Return a line as text, in the order of HEADERS."""
+    """Return a line as text, in the order of `headers`."""
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
     cost = "--" if line.cost is None else f"{line.cost:.2f}x"
-    return (line.method, str(line.n), str(line.top1), *shots, _difference(line), cost)
+    return (line.method, str(line.n), str(line.headline), *shots, _difference(line), cost)
 
 
 def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> str:
@@ -70,11 +78,11 @@ def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> 
     so they do not last. With costs come ranks by mean accuracy, among methods with as many seeds as
     the first.
     """
-    rows = [HEADERS, *map(cells, comparison.lines)]
+    rows = [headers(comparison), *map(cells, comparison.lines)]
     lines = [list(row[:-1]) for row in rows]
     if costs is not None:
         alike = [line for line in comparison.lines if line.n == comparison.lines[0].n]
-        best = sorted(alike, key=lambda line: line.top1.mean, reverse=True)
+        best = sorted(alike, key=lambda line: line.headline.mean, reverse=True)
         ranks = {line.method: str(number) for number, line in enumerate(best, 1)}
         lines = [["rank", *lines[0], "cost"]] + [
             [ranks.get(line[0], "--"), *line, costs.get(line[0], "--")] for line in lines[1:]
@@ -90,26 +98,28 @@ def _comparison(
 ) -> Comparison:
     first = methods.get(next(iter(methods)) if wanted is None else wanted)
     lines = tuple(_line(method, records, first) for method, records in methods.items())
-    return Comparison(dataset, network, protocol, lines, "" if first is not None else wanted or "")
+    (metric,) = {record.metric for records in methods.values() for record in records}
+    lacking = "" if first is not None else wanted or ""
+    return Comparison(dataset, network, protocol, lines, lacking, metric)
 
 
 def _line(method: str, records: list[Record], first: list[Record] | None) -> MethodRow:
-    top1 = _by_seed(records)
+    scores = _by_seed(records)
     alone = first is None or records is first
     return MethodRow(
         method=method,
-        n=len(top1),
-        top1=mean_interval(list(top1.values())),
+        n=len(scores),
+        headline=mean_interval(list(scores.values())),
         many=_mean([record.last.many for record in records]),
         medium=_mean([record.last.medium for record in records]),
         few=_mean([record.last.few for record in records]),
-        difference=None if alone else paired_difference(top1, _by_seed(first or [])),
+        difference=None if alone else paired_difference(scores, _by_seed(first or [])),
         cost=relative_cost(map(timing_of, records), map(timing_of, first or [])),
     )
 
 
 def _by_seed(records: list[Record]) -> dict[int, float]:
-    return {record.seed: record.last.top1 for record in records}
+    return {record.seed: record.headline for record in records}
 
 
 def _mean(values: list[float | None]) -> float | None:

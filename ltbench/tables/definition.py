@@ -1,10 +1,8 @@
 """Table specifications: one YAML file a table, read strictly."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -12,14 +10,16 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.data.catalog import Dataset, known
 from ltbench.data.profile import SHOTS
-from ltbench.errors import UsageError, unknown
+from ltbench.errors import UsageError
 from ltbench.evaluation.open_set import floor_of
+from ltbench.evaluation.scores import HEADLINES, TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
+from ltbench.tables.shipped import path_of, short
 from ltbench.tables.validation import (
     Network,
     Seed,
@@ -40,6 +40,16 @@ class Column(Model):
     dataset: Annotated[str, canonical_text(lambda text: str(known(text)))]
     network: Network | None = None  # where it is not the table's
     metric: Metric = "top1"
+
+    @model_validator(mode="after")
+    def _measured(self) -> "Column":
+        wanted = HEADLINES[self.data.info.kind]
+        if self.metric in TITLES and self.metric != wanted:
+            raise PydanticCustomError(
+                "metric", "{dataset} is scored by {wanted}; write metric: {wanted}",
+                {"dataset": self.data.info.name, "wanted": wanted},
+            )  # fmt: skip
+        return self
 
     @cached_property
     def data(self) -> Dataset:
@@ -120,7 +130,7 @@ class Table:
     @property
     def short(self) -> str:
         """Return the name that `ltbench table` knows it by."""
-        return _short(self.name)
+        return short(self.name)
 
     def network(self, column: Column) -> str:
         """Return the network that a column's records must have."""
@@ -174,7 +184,7 @@ def load(name: str) -> Table:
 
     Raises UsageError naming the file, the key and the remedy.
     """
-    path = _find(name)
+    path = path_of(name)
     content = read_yaml(path)
     try:
         definition = Definition.model_validate(content)
@@ -204,37 +214,6 @@ def selecting(table: Table, selection: Selection, protocol: str | None = None) -
         return table
     definition = table.definition.model_copy(update={"select": selection})
     return replace(table, name=f"{table.name}_{selection}", definition=definition)
-
-
-_NAME = re.compile(r"(?:(\w+)_)?(?:table(\d+)|(figure\d+))")  # cc_sam_table1, figure5
-
-
-def folder() -> Path:
-    """Return where the tables lie that come with ltbench."""
-    # A wheel holds them inside the package; in a checkout they lie beside it.
-    inside, beside = Path(__file__).parent / "data", Path(__file__).parents[2] / "tables"
-    return inside if inside.is_dir() else beside
-
-
-def shipped() -> dict[str, Path]:
-    """Return the tables that come with ltbench, by name: `1`, `figure5`, `cc_sam/1` …"""
-    paths = sorted(folder().glob("*.yaml"))
-    return {_short(path.stem): path for path in paths if _NAME.fullmatch(path.stem)}
-
-
-def _short(stem: str) -> str:
-    name = _NAME.fullmatch(stem)
-    return "/".join(filter(None, name.groups())) if name else stem
-
-
-def _find(name: str) -> Path:
-    tables = shipped()
-    if name in tables:
-        return tables[name]
-    if name.endswith((".yaml", ".yml")):
-        return Path(name).expanduser()
-    hint = "A table of your own is given by the path of its .yaml file."
-    raise unknown("table", name, tables, hint)
 
 
 def _described(column: Column) -> str:

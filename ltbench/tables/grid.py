@@ -4,9 +4,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ltbench.errors import counted
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.store import Store, slug
-from ltbench.statistics.estimates import Estimate, mean_interval, separated_best, separated_second
+from ltbench.statistics.estimates import (
+    LEAST,
+    Estimate,
+    mean_interval,
+    separated_best,
+    separated_second,
+)
 from ltbench.statistics.verdict import Verdict
 from ltbench.tables.cells import Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
@@ -98,8 +105,9 @@ class Grid:
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."
+        means = "mean ± half-width of the 95 % t-interval" if n >= LEAST else "mean"
         return (
-            f"Reproduced: mean ± half-width of the 95 % t-interval over n = {n} seeds (another n "
+            f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
             f"protocol {', '.join(self.protocols)}.{marks if marked else ''}{warning}"
         )

@@ -1,7 +1,8 @@
 """Methods ranked over data sets, from the records of one protocol."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from statistics import fmean
 
 from ltbench.errors import LtbenchError
@@ -11,25 +12,38 @@ from ltbench.runs.store import Cell
 from ltbench.statistics.ranks import Ranks, rank
 
 Setting = tuple[str, str]  # data set and network
-LEAST = 3  # methods on a data set
+LEAST = 3  # methods that all data sets share
+LEAST_SETTINGS = 2
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Mean top-1 of every method on every data set, and the ranks by it."""
+    """The mean headline metric of every method on every data set, and the ranks by it."""
 
     protocol: str
     settings: tuple[Setting, ...]
-    means: dict[str, list[float]]  # by method, one a place
-    ranks: Ranks
-    left_out: tuple[str, ...]  # methods that did not run on all of the data sets
+    means: dict[str, list[float]]  # by method, one a setting
+    ranks: Ranks | None  # None of a single setting
+    left_out: tuple[str, ...]  # methods that did not run on all of the settings
+    others: tuple[Setting, ...]  # settings that share too few methods with these
     problems: tuple[str, ...] = ()  # seeds that may have no mean
     remarks: tuple[str, ...] = ()  # what to know of those that are joined
+
+    @property
+    def order(self) -> list[str]:
+        """Return the methods, best first."""
+        ranks = self.ranks.ranks if self.ranks is not None else {}
+        return sorted(self.means, key=lambda method: (ranks.get(method, 0), -self.means[method][0]))
 
     @property
     def caption(self) -> str:
         """Return the caption: data sets, Friedman's test and the critical difference."""
         ranks = self.ranks
+        if ranks is None:
+            return (
+                f"By mean top-1 of the last epoch, protocol {self.protocol}. Ranks and their test "
+                f"need {LEAST} methods that ran on the same {LEAST_SETTINGS} data sets."
+            )
         return (
             f"Mean rank over {ranks.datasets} data sets by mean top-1 of the last epoch, protocol "
             f"{self.protocol}. Friedman's test: p = {ranks.p_value:.2g}; ranks closer than "
@@ -38,29 +52,49 @@ class Ranking:
 
 
 def ranking(records: Iterable[Record], protocol: str) -> Ranking:
-    """Rank the methods that ran on every data set with at least three methods.
+    """Rank the methods over the most data sets that share three, else order those of one.
 
-    Raises LtbenchError where there are not two such data sets or three such methods.
+    Raises LtbenchError where the protocol has no records.
     """
+    every = list(records)
     scores: dict[Setting, dict[str, list[float]]] = {}
-    told = joined_cells(chosen := [each for each in records if each.protocol == protocol])
+    told = joined_cells(chosen := [each for each in every if each.protocol == protocol])
     for record in chosen:
         if not told[replace(Cell.of(record), seed=0)].refusal:
             methods = scores.setdefault((record.dataset, record.network), {})
-            methods.setdefault(record.method, []).append(record.last.top1)
-    settings = [setting for setting, methods in scores.items() if len(methods) >= LEAST]
-    every = list(dict.fromkeys(method for setting in settings for method in scores[setting]))
-    common = [method for method in every if all(method in scores[setting] for setting in settings)]
+            methods.setdefault(record.method, []).append(record.headline)
+    problems = tuple(said.refusal for said in told.values() if said.refusal)
+    if not scores:
+        there = ", ".join(sorted({each.protocol for each in every})) or "none"
+        why = " ".join(problems) or f"protocols that have records: {there}."
+        raise LtbenchError(f"nothing to rank under protocol {protocol}; {why}")
+    settings = _settings(scores)
+    common = _common(scores, settings)
     means = {method: [fmean(scores[setting][method]) for setting in settings] for method in common}
-    ranks, problems = rank(means), tuple(said.refusal for said in told.values() if said.refusal)
-    if ranks is None:
-        raise LtbenchError(
-            f"ranks need {LEAST} methods that ran on the same 2 data sets under protocol "
-            f"{protocol}; here are {len(common)} on {len(settings)}: "
-            f"{' '.join(problems) or 'run more of them.'}"
-        )
-    left_out = tuple(method for method in every if method not in common)
+    ran = dict.fromkeys(method for methods in scores.values() for method in methods)
     return Ranking(
-        protocol, tuple(settings), means, ranks, left_out, problems,
-        tuple(said.remark for said in told.values() if said.remark),
-    )  # fmt: skip
+        protocol=protocol,
+        settings=settings,
+        means=means,
+        ranks=rank(means),
+        left_out=tuple(method for method in ran if method not in common),
+        others=tuple(setting for setting in scores if setting not in settings),
+        problems=problems,
+        remarks=tuple(said.remark for said in told.values() if said.remark),
+    )
+
+
+def _settings(scores: Mapping[Setting, Mapping[str, object]]) -> tuple[Setting, ...]:
+    """Return the most settings that share enough methods, else the one with the most methods."""
+    for size in range(len(scores), LEAST_SETTINGS - 1, -1):
+        found = max(combinations(scores, size), key=lambda each: len(_common(scores, each)))
+        if len(_common(scores, found)) >= LEAST:
+            return found
+    return (max(scores, key=lambda setting: len(scores[setting])),)
+
+
+def _common(
+    scores: Mapping[Setting, Mapping[str, object]], settings: Sequence[Setting]
+) -> list[str]:
+    first, *others = (scores[setting] for setting in settings)
+    return [method for method in first if all(method in other for other in others)]

@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
-from ltbench.api.method import Step
+from ltbench.api.kinds import kinds_of
+from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe
 from ltbench.api.registry import build
 from ltbench.api.task import Clock
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
+from ltbench.data.kind import Kind
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
@@ -31,30 +33,41 @@ INFO = DatasetInfo(
 )  # fmt: skip
 
 
-def split(seed: int = 0) -> Split:
-    """Return a tiny long-tailed set whose classes differ in brightness pattern."""
-    return _made(COUNTS, 8, SIDE, seed)
+def split(seed: int = 0, kind: Kind = "single") -> Split:
+    """Return a tiny long-tailed set whose classes differ in brightness pattern.
+
+    Of several labels an image, every image has its class's and the next class's pattern and label.
+    """
+    return _made(COUNTS, 8, SIDE, seed, kind)
 
 
-def drawn_split(seed: int) -> Split:
+def drawn_split(seed: int, kind: Kind = "single") -> Split:
     """Return another such set: 7 to 15 classes, of other counts, sizes and test images."""
     dice = random.Random(seed)
     classes, head = dice.randint(7, 15), dice.randint(25, 50)
     counts = [max(1, int(head * dice.uniform(0.6, 0.8) ** place)) for place in range(classes)]
-    return _made(sorted(counts, reverse=True), dice.randint(3, 9), dice.choice((8, 10, 12)), seed)
+    tested, side = dice.randint(3, 9), dice.choice((8, 10, 12))
+    return _made(sorted(counts, reverse=True), tested, side, seed, kind)
 
 
-def _made(counts: Sequence[int], tested: int, side: int, seed: int) -> Split:
+def _made(counts: Sequence[int], tested: int, side: int, seed: int, kind: Kind) -> Split:
     draw = torch.Generator().manual_seed(seed)
     patterns = torch.randint(0, 256, (len(counts), 3, side, side), generator=draw)
 
     def subset(counts: Sequence[int]) -> Subset:
         labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
         noise = torch.randint(-40, 41, (len(labels), 3, side, side), generator=draw)
-        images = (patterns[labels] + noise).clamp(0, 255).to(torch.uint8)
-        return Subset(images, labels)
+        if kind == "single":
+            images = patterns[labels] + noise
+        else:
+            own = torch.eye(len(counts))
+            images = (patterns[labels] + patterns.roll(-1, dims=0)[labels]) // 2 + noise
+            labels = (own + own.roll(1, dims=1))[labels]
+        return Subset(images.clamp(0, 255).to(torch.uint8), labels)
 
-    return Split(subset(counts), subset([tested] * len(counts)), None, tuple(counts), "synthetic")
+    train, test = subset(counts), subset([tested] * len(counts))
+    own_counts = train.labels.sum(0).long() if kind == "multi" else torch.tensor(counts)
+    return Split(train, test, None, tuple(own_counts.tolist()), "synthetic")
 
 
 def training(
@@ -68,12 +81,19 @@ def training(
 ) -> Training:
     """Return a short training of a method on the synthetic task, in float32 on `DEVICE`."""
     recipe = Recipe(epochs, batch_size, learning_rate, 2e-4, warmup_epochs=warmup_epochs)
-    data = data or split()
+    method = build(specification)
+    kind = kind_of(method)
+    data = data or split(kind=kind)
     _, channels, height, width = data.train.pictures(torch.arange(1), SIDE).shape
     shape = (channels, height, width)
-    info = replace(INFO, classes=len(data.class_counts), shape=shape)
+    info = replace(INFO, classes=len(data.class_counts), shape=shape, kind=kind)
     settings = Settings(info, "resnet8", recipe, "float32", 1, 0, torch.device(DEVICE.get()))
-    return Training(build(specification), data, settings)
+    return Training(method, data, settings)
+
+
+def kind_of(method: Method) -> Kind:
+    """Return the task kind that a method is checked on: one label an image where it takes that."""
+    return "single" if "single" in kinds_of(method) else "multi"
 
 
 def first_step(work: Training, epoch: int = 0) -> Step:

@@ -40,7 +40,8 @@ def test_an_entry_has_what_is_known_and_nothing_else():
         "}"
     )
     bare = Paper("", "Reframing it", "CVPR", "2026", "")
-    assert re.findall(r"(\w+) =", bare.bibtex) == ["title", "booktitle", "year"]
+    assert re.findall(r"(\w+) =", bare.bibtex) == ["title", "booktitle", "year", "note"]
+    assert "its authors are not named here" in bare.bibtex
     assert bare.key == "reframing2026"
     assert "author = {Foret and others}" in Paper("Foret et al.", "A", "B", "2000", "").bibtex
 

@@ -388,7 +388,7 @@ def test_loading_a_file_again_takes_its_new_content(write, typed):
     ("name", "text", "words"),
     [
         ("mine.py", "x = 1\n", ("mine: the file defines no subclass of ltbench.Method",)),
-        ("mine.py", "def broken(:\n", ("--load ", "mine.py: SyntaxError")),
+        ("mine.py", "def broken(:\n", ("mine.py: SyntaxError",)),
         ("mine.py", "import no_such_module\n", ("ModuleNotFoundError", "no_such_module")),
         ("mine.py", "raise RuntimeError('half way')\n", ("RuntimeError: half way",)),
         ("mine.py", "1 / 0\n", ("ZeroDivisionError",)),

@@ -9,7 +9,8 @@ import pytest
 
 from ltbench.runs.files import read_record
 from ltbench.runs.store import Cell, Store
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
+from ltbench.tables.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
 ONE = ROOT / "results/runs/cifar100_lt-imbalance=100/fast/resnet32/ce/seed0.json"

@@ -77,11 +77,11 @@ USAGE = [
     (words(device="meta"), "no device 'meta' here"),
     (words(device="mps"), "ltbench does not train on Apple's GPUs (mps) yet; use --device cpu."),
     # method files
-    (words(load="absent.py"), "--load absent.py: give an existing Python file"),
-    (words(load="."), "--load .: give an existing Python file"),
+    (words(load="absent.py"), "absent.py: give an existing Python file"),
+    (words(load="."), ".: give an existing Python file"),
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
-    (["list", "--load", "absent.py"], "--load absent.py: give an existing Python file"),
+    (["list", "--load", "absent.py"], "absent.py: give an existing Python file"),
     (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
@@ -257,3 +257,7 @@ def test_the_same_holds_for_bytes_that_are_no_text(start):
     assert err.startswith("ltbench: cannot read ")
     assert err.count("\n") == 1
     assert out == ""
+
+
+def test_check_speaks_of_the_file_and_of_no_option_that_it_does_not_have(refused):
+    assert "--load" not in refused("check", "absent.py")

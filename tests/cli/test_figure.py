@@ -21,6 +21,25 @@ def test_what_cannot_be_drawn_is_refused(refused):
     refused("figure", "5", "--protocol", "slow")
 
 
+def test_a_figure_that_cannot_be_drawn_leaves_the_others_of_its_file(ltbench, home):
+    sweeps = (
+        '  - {name: lost, table: nowhere.yaml, axis: "strength λ"}\n'
+        '  - {name: drawn, table: "6", axis: "strength λ"}\n'
+    )
+    classes = "  - {name: bare, title: T, dataset: digits_lt, seeds: [0], methods: [ce]}\n"
+    (home / "figures.yaml").write_text(f"sweeps:\n{sweeps}classes:\n{classes}")
+    answer = ltbench("figure", "figures.yaml", "--output", "out")
+    assert answer.code == 1
+    assert {path.name for path in (home / "out").iterdir()} == {
+        f"drawn.{suffix}" for suffix in ("pdf", "svg", "png", "csv")
+    }
+    lost, bare, last = answer.err.splitlines()
+    assert lost.startswith("ltbench: lost is left out: ")
+    assert "nowhere.yaml" in lost
+    assert bare.startswith("ltbench: bare is left out: ")
+    assert "2 of 3 figures of figures.yaml not drawn (lost, bare)." in last
+
+
 def test_neither_torch_nor_pyplot_is_imported(tmp_path):
     code = (
         "import sys; from ltbench.cli import app\n"

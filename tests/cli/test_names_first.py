@@ -44,7 +44,7 @@ def test_what_is_misspelt_is_said_without_torch(tmp_path, changes, words):
     ("name", "words"),
     [
         ("LDAM_DRW", "unknown method or data set 'LDAM_DRW'; did you mean ldam_drw?"),
-        ("digits", "unknown method or data set 'digits'; did you mean digits_lt?"),
+        ("digits", "unknown method or data set 'digits'; did you mean digits_lt or digits_mosaic?"),
         ("ldam_drw+sma", "unknown method 'sma'; did you mean swa or sam or gsa?"),
         ("gkp_gsa@relaese", "unknown variant of gkp_gsa 'relaese'; did you mean release?"),
         ("sam(rho=-1)", "sam(rho=-1) is not allowed: rho must be at least 0."),

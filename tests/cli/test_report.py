@@ -23,3 +23,11 @@ def test_records_that_do_not_read_are_named(ltbench, home):
     answer = ltbench("report")
     assert answer.code == 0
     assert answer.err.startswith("ltbench: left out: runs/digits_lt")
+
+
+def test_a_leaderboard_is_a_page_of_its_own(ltbench, home):
+    answer = ltbench("report", "--public")
+    assert answer.code == 0
+    assert "leaderboard.html (0 records" in answer.out
+    assert "ltbench leaderboard" in (home / "results" / "leaderboard.html").read_text()
+    assert not (home / "results" / "report.html").exists()

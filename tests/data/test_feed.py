@@ -5,8 +5,9 @@ import torch
 from torchvision.transforms import functional as TF
 
 from ltbench.data import feed as feed_module
-from ltbench.data.catalog import CATALOG, DatasetInfo
+from ltbench.data.catalog import CATALOG
 from ltbench.data.feed import CLEAN_BATCH, Feed
+from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Subset
 
 RGB = DatasetInfo(

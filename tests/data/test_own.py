@@ -295,6 +295,7 @@ def test_a_name_is_ones_own(tmp_path):
         ({"classes": ["amsel", "eule"]}, "'bussard', which `classes` has not"),
         ({"classes": ["amsel", "bussard", "eule", "ibis"]}, "class 'ibis' has no train image"),
         ({"classes": ["amsel", "amsel"]}, "names a class twice"),
+        ({"classes": 4}, "`classes: 4`, and training images are of 3: amsel, bussard, eule"),
         ({"test": None}, "there are no test images"),
         ({"test": 4}, "class 'eule' has 4 images, so that test: 4 leaves none"),
         ({"images": "nowhere"}, "nowhere does not read"),
@@ -347,6 +348,16 @@ def test_a_list_that_is_wrong_is_one_sentence(tmp_path, rows, words):
     (tmp_path / "all.csv").write_text("\n".join(rows))
     path = describe(tmp_path / "made.yaml", images="photos", list="all.csv", size=8)
     assert words in refused(path)
+
+
+def test_the_number_of_classes_may_be_given_where_they_have_names(tmp_path):
+    assert own(made(tmp_path, classes=3)).classes == ("amsel", "bussard", "eule")
+
+
+def test_images_that_do_not_read_are_not_counted_where_tests_are_drawn(tmp_path):
+    path = made(tmp_path, unreadable="skip", test=3)
+    (tmp_path / "photos" / "eule" / "000.png").write_bytes(b"no image")
+    assert "class 'eule' has 3 images that read, so that test: 3 leaves none" in refused(path)
 
 
 def test_a_label_above_the_classes_is_out_of_range(tmp_path):

@@ -5,10 +5,11 @@ import torch
 from scipy.stats import chisquare
 
 from ltbench.data.samplers import (
-    DRAWS,
     SAMPLERS,
     balanced_pairs,
+    class_aware,
     class_balanced,
+    draws,
     instance_balanced,
     order,
     reversed_pairs,
@@ -84,9 +85,11 @@ def test_the_images_of_one_class_are_equally_likely(sampler):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_an_epoch_has_as_many_draws_as_there_are_images(name):
+def test_an_epoch_has_as_many_draws_as_is_said_without_drawing(name):
     indices = order(name, LABELS, generator())
-    assert indices.shape == (len(LABELS) * DRAWS.get(name, 1),)
+    lengths = {"reversed_pairs": 2 * 530, "balanced_pairs": 2 * 530, "class_aware": 400 * 5 // 4}
+    assert indices.shape == (lengths.get(name, 530),)
+    assert draws(name, 530, COUNTS.tolist()) == len(indices)
     assert indices.dtype == torch.int64
     assert 0 <= int(indices.min()) <= int(indices.max()) < len(LABELS)
 
@@ -111,3 +114,53 @@ def test_a_class_without_images_is_never_drawn():
 def test_an_unknown_sampler_is_refused_with_a_near_match():
     with pytest.raises(UsageError, match=r"unknown sampler 'class_balance'; did you mean class_"):
         order("class_balance", LABELS, generator())
+
+
+SETS = torch.tensor([[1, 0, 0]] * 8 + [[1, 1, 0]] * 3 + [[0, 1, 1]])  # 11, 4 and 1 of each label
+ONE_HOT = torch.eye(5)[LABELS]
+
+
+def test_a_set_of_labels_is_drawn_as_often_as_each_of_its_labels_asks():
+    draw = generator(2)
+    indices = torch.cat([class_balanced(SETS, draw) for _ in range(2000)])
+    weights = (SETS.double() / SETS.sum(0)).sum(1)
+    assert fits(indices.bincount(minlength=len(SETS)), weights)
+    assert not fits(indices.bincount(minlength=len(SETS)), torch.ones(len(SETS)))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_one_label_written_as_a_row_is_drawn_by_the_same_law(name):
+    whole = SAMPLERS[name](ONE_HOT, generator(4))
+    assert torch.equal(whole, SAMPLERS[name](LABELS, generator(4)))
+
+
+def test_class_aware_draws_come_three_of_a_class_in_a_row_each_class_in_turn():
+    indices = class_aware(SETS, generator())
+    assert len(indices) == 11 * 3 // 4 == draws("class_aware", 12, [11, 4, 1])
+    long = torch.cat((SETS, SETS[:1].repeat(400, 1)))
+    indices = class_aware(long, generator())
+    assert len(indices) == 411 * 3 // 4
+    last = len(long) - 400 - 1  # the only image with the rarest label
+    rounds = [indices[start : start + 9] for start in range(0, len(indices) - 9, 9)]
+    for drawn in rounds:
+        triples = [drawn[start : start + 3].tolist() for start in (0, 3, 6)]
+        assert sum(triple == [last] * 3 for triple in triples) >= 1
+        assert sum(bool(long[triple, 0].all()) for triple in triples) >= 1
+        assert sum(bool(long[triple, 1].all()) for triple in triples) >= 2  # that label has both
+    orders = {tuple(long[drawn[[0, 3, 6]], 2].tolist()) for drawn in rounds}
+    assert len(orders) > 1  # the classes come in another order each time
+
+
+def test_a_class_is_drawn_whole_before_any_of_its_images_comes_again():
+    labels = torch.tensor([0] * 40 + [1] * 7)
+    indices = class_aware(labels, generator(5))
+    own = indices[labels[indices] == 1].tolist()
+    for start in range(0, len(own) - 7, 7):
+        assert sorted(own[start : start + 7]) == list(range(40, 47))
+
+
+def test_class_aware_draws_leave_an_empty_class_out():
+    sets = torch.cat((SETS, torch.zeros(len(SETS), 1)), 1)
+    indices = class_aware(sets, generator())
+    assert len(indices) == 11
+    assert set(indices.tolist()) <= set(range(len(SETS)))

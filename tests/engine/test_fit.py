@@ -650,7 +650,7 @@ def test_the_epochs_that_count_are_those_they_say(make_training, monkeypatch):
     """`best_test` is the first maximum on the test set, `validation` that on held-out images."""
     training = make_training(epochs=5)
     tested, held_out = iter([6, 14, 10, 14, 12]), iter([20.0, 10.0, 40.0, 40.0, 30.0])
-    held_out_labels = training.validation.subset.labels
+    held_out_labels = training.feeds["validation"].subset.labels
 
     def scripted(logits, labels, task, epoch):
         scores = scores_of(logits, labels, task, epoch)
@@ -660,7 +660,7 @@ def test_the_epochs_that_count_are_those_they_say(make_training, monkeypatch):
         correct = tuple(min(5, max(0, hits - 5 * c)) for c in range(4))
         return scores.model_copy(update={"top1": 5.0 * hits, "correct": correct})
 
-    monkeypatch.setattr("ltbench.engine.fit.scores_of", scripted)
+    monkeypatch.setattr("ltbench.evaluation.metrics.scores_of", scripted)
     training.run(quiet)
     found = {
         select: (training.scores(select).epoch, training.scores(select).top1)
@@ -672,7 +672,7 @@ def test_the_epochs_that_count_are_those_they_say(make_training, monkeypatch):
 
 def test_without_held_out_images_nothing_is_selected(make_training, split):
     training = make_training()
-    training.validation = None
+    del training.feeds["validation"]
     training.run(quiet)
     assert training.scores(Selection.VALIDATION) is None
     assert all("validation_top1" not in row for row in training.progress.curves)
@@ -715,7 +715,7 @@ def test_an_observer_hears_every_step_and_every_epoch(make_training):
     ends = [r for r in heard if r.loss is not None]
     assert [r.epoch for r in ends] == [1, 2]
     rows = training.progress.curves
-    assert [(r.loss, r.top1) for r in ends] == [(row["loss"], row["top1"]) for row in rows]
+    assert [(r.loss, r.headline) for r in ends] == [(row["loss"], row["top1"]) for row in rows]
     assert {(r.epochs, r.steps) for r in heard} == {(2, 3)}
     assert all(r.images_per_second > 0 for r in heard)
 

@@ -18,7 +18,7 @@ def test_every_shipped_figure_has_a_title_and_is_found_by_its_name():
 
 
 def test_a_file_of_ones_own_may_have_several_and_a_table_beside_it(tmp_path):
-    from ltbench.tables.definition import shipped
+    from ltbench.tables.shipped import shipped
 
     text = shipped()["6"].read_text().replace("reported: reported/gkp_gsa_table6.csv", "")
     (tmp_path / "own.yaml").write_text(text)
@@ -37,7 +37,6 @@ def test_a_file_of_ones_own_may_have_several_and_a_table_beside_it(tmp_path):
         (SWEEP.replace("mine", "../mine"), "letters, digits and _"),
         (SWEEP.replace("axis", "axes"), "unknown key 'axes'; did you mean axis?"),
         (SWEEP.replace(", axis: strength", ""), "item 1, axis: it is missing"),
-        (SWEEP.replace("'6'", "'66'"), "unknown table '66'"),
         ("imbalance:\n  - {name: a, table: '1', rows: []}\n", "it is empty; give at least one"),
         (
             "classes:\n  - {name: a, title: b, dataset: digits_lt, seeds: [0], methods: ['ce(']}\n",
@@ -57,3 +56,11 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path, text, words):
 def test_unknown_names_are_refused():
     with pytest.raises(UsageError, match="unknown figure 'figure3'; did you mean figure"):
         figures("figure3")
+
+
+def test_a_missing_table_is_refused_when_its_figure_is_drawn(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(SWEEP.replace("'6'", "'66'"))
+    (figure,) = figures(str(path))
+    with pytest.raises(UsageError, match="unknown table '66'"):
+        _ = figure.table

@@ -349,7 +349,10 @@ def test_a_class_without_training_images_is_no_obstacle():
 
 @pytest.mark.parametrize("base", ["ce", "bcl"])
 def test_the_penalty_acts_on_real_images(base):
-    """Its gradient is at least 5 % of the rest's in every epoch with anchors."""
+    """Its gradient is 5 % of the rest's at least and a few times it at most; the loss still falls.
+
+    At the weights before a step, 0.31 to 3.6: what lies far beyond is no penalty beside a loss.
+    """
     info = CATALOG["digits_lt"]
     settings = Settings(
         info, "resnet8", replace(protocol_of("fast(epochs=5)", info).recipe(), warmup_epochs=5),
@@ -359,6 +362,8 @@ def test_the_penalty_acts_on_real_images(base):
     work.run(lambda report: None)
     rows = [row for row in work.progress.curves if "gkp_gradient" in row]
     assert len(rows) == 4
-    assert min(row["gkp_gradient"] for row in rows) > 0.05
+    shares = [row["gkp_gradient"] for row in rows]
+    assert min(shares) > 0.05
+    assert max(shares) < 10
     assert max(row["gkp_removed"] for row in rows) < 0.3
     assert work.progress.curves[-1]["loss"] < 0.5 * work.progress.curves[0]["loss"]

@@ -1,6 +1,7 @@
 """GSA: residuals, radii and directions by Eq. 11-14, one pass a group as the oracle, and SAM."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from ltbench.methods import gsa as gsa_methods
 from ltbench.methods.gsa import PerturbationRadius, safe_radius
 
-from ltbench import Batch, Clock, Step, Task, build
+from ltbench import Batch, Clock, Recipe, Step, Task, build
 from ltbench.api.perturb import Segments, combined, inner, norm, scaled
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.data.catalog import CATALOG, dataset
@@ -450,6 +451,22 @@ def test_the_release_is_a_friendly_adaptive_sam(base):
                 weight.sub_(found[name], alpha=0.05)
     assert min(lengths) > 0
     assert "published command" in step.method.modifiers[0].deviations[0]
+
+
+@pytest.mark.parametrize("perturbed", ["full", "head"])
+def test_a_penalty_beside_it_is_descended_at_the_undisplaced_weights(perturbed):
+    """The step is alpha times that without it, and the penalty's gradient at w (Eq. 23)."""
+    more = f"perturbed='{perturbed}', scale=0.3, cap=1.0"
+    clock = replace(CLOCK, recipe=Recipe(10, 16, learning_rate=0.1, weight_decay=0.0))
+    step = step_of(f"ce+gkp+gsa({more})", clock=clock)
+    gkp, network = step.method.modifiers[0], step.network
+    pull = torch.linspace(0.0, 2.0, sum(p.numel() for p in network.backbone.parameters())).double()
+    nowhere = torch.zeros_like(pull)
+    gkp.state["penalty"] = dict(pull=pull, centre=nowhere, rest=nowhere)
+    own = step.gradients(gkp.penalty(network, clock))
+    plain = filled(step_of(f"ce+gsa({more})", clock=clock))
+    assert norm(own) > norm(plain)
+    assert_close(filled(step), combined([plain, own], [gkp.alpha(clock), 1.0]))
 
 
 # Curves and contract

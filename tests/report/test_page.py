@@ -17,8 +17,9 @@ from ltbench.report.settings import gather
 from ltbench.runs.record import Failure
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.claims import load_claims
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.ledger import build
+from ltbench.tables.shipped import shipped
 
 
 def test_a_small_store_has_its_tables_methods_and_figures(made, text, page):

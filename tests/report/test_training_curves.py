@@ -13,7 +13,7 @@ def test_curves_are_means_over_the_seeds_at_epochs_that_all_have(store, keep, se
         store.curves_path(Cell.of(made)).write_text(f"epoch,loss,top1\n{text}")
     found = curves(store, setting(store).base)
     assert found.loss == [(1, 3.0), (2, 1.5)]
-    assert found.top1 == [(2, 60.0)]
+    assert found.score == [(2, 60.0)]
 
 
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1,much\n", "loss\n1.0\n", "\0"])

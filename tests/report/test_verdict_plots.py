@@ -8,8 +8,9 @@ from ltbench.report import verdict_plots
 from ltbench.report.page import render
 from ltbench.report.svg import drawing
 from ltbench.tables.claims import load_claims
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.ledger import build
+from ltbench.tables.shipped import shipped
 
 
 def ledger(store):

@@ -75,6 +75,10 @@ class _Memory:
     def postponed(self, job):
         self.events.append(("postponed", str(job)))
 
+    def lost(self, job, reason):
+        self.events.append(("lost", str(job)))
+        self.reasons[str(job)] = reason
+
     def report(self, job, report):
         self.reports.append((str(job), report))
 

@@ -70,7 +70,7 @@ def test_a_worker_refuses_a_method_that_was_edited_after_it_was_planned(
     registry.load_file(path)
     (job,) = jobs_of(workspace.results, ["mine"])
     method_file("mine", "strength: float = 2.0")
-    outcome = run_in_workers([job], workspace, listener, 1, [path])
+    outcome = run_in_workers([job], workspace, listener, ["cpu"], [path])
     (reason,) = outcome.failures.values()
     assert reason.startswith("mine is not what was planned")
     assert outcome.records == []

@@ -1,23 +1,20 @@
 """Prices: records of this machine, else their steps, else steps timed now, else unknown."""
 
 import pytest
+from made_runs import job_of
 
 from ltbench.data.catalog import dataset
+from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError
-from ltbench.runs import cost as costs
-from ltbench.runs import plan
+from ltbench.runs import plan, timing
 from ltbench.runs.cost import CostModel
 from ltbench.runs.environment import device_name
 from ltbench.runs.execute import Workspace
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
+from ltbench.runs.timing import StepTimer
 
-
-def job_of(tmp_path, method="ce", imbalance=20.0, protocol="fast", **changes):
-    sets = [dataset("digits_lt", imbalance)]
-    options = {"protocol_name": protocol, **changes}
-    (job,) = plan.make(sets, [method], [7], Store(tmp_path / "none"), **options).jobs
-    return job
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @pytest.fixture
@@ -31,7 +28,7 @@ def made_here(make_record):
 
     def make(**changes):
         record = make_record(protocol="fast", settings=SETTINGS, **changes)
-        here = {"device": device_name(costs.device_of("cpu")), "threads": 1}
+        here = {"device": device_name(device_of("cpu")), "threads": 1}
         cost = {"steps": 780, "train_seconds": 7.8, "evaluate_seconds": 1.3}
         last = record.last.model_copy(update={"epoch": 60})
         return record.model_copy(
@@ -78,14 +75,14 @@ def test_sizes_of_the_committed_records(tmp_path):
 
 
 def test_other_seeds_of_the_cell_tell_first(tmp_path, workspace, made_here):
-    prices = CostModel([made_here(seed=0), made_here(seed=1)], workspace, never)
+    prices = CostModel([made_here(seed=0), made_here(seed=1)], StepTimer(workspace, never))
     found = prices.price(job_of(tmp_path))
     assert found.basis == "records"
     assert found.seconds == pytest.approx(9.1)
 
 
 def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
-    prices = CostModel([made_here()], workspace, never)
+    prices = CostModel([made_here()], StepTimer(workspace, never))
     longer = prices.price(job_of(tmp_path, protocol="fast(epochs=120)"))
     assert longer.basis == "steps of records"
     assert longer.seconds == pytest.approx(2 * 7.8 + 0.1 * 25)
@@ -99,7 +96,7 @@ def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
 )
 def test_other_batches_and_networks_tell_nothing(tmp_path, workspace, made_here, other):
     said = []
-    prices = CostModel([made_here()], workspace, said.append)
+    prices = CostModel([made_here()], StepTimer(workspace, said.append))
     found = prices.price(job_of(tmp_path, **other))
     assert found.basis == "timed steps"
     assert found.seconds > 0
@@ -112,14 +109,14 @@ def test_another_methods_records_say_how_much_slower_the_machine_is_now(
     """Steps seem four times too long: its records have 10 ms a step and 100 ms an evaluation."""
     busy = {"ce": StepTime(0.04, 0.0, 0.4), "focal": StepTime(0.08, 0.0, 0.4)}
     said = []
-    monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: busy[job.trained])
-    prices = CostModel([made_here()], workspace, said.append)
+    monkeypatch.setattr(timing, "measure_step_time", lambda job, workspace: busy[job.trained])
+    prices = CostModel([made_here()], StepTimer(workspace, said.append))
     found = prices.price(job_of(tmp_path, "focal"))
     assert found.basis == "scaled steps"
     assert found.seconds == pytest.approx(0.02 * 780 + 0.1 * 13)
     longer = prices.price(job_of(tmp_path, "focal", protocol="fast(epochs=120)"))
     assert longer.seconds == pytest.approx(0.02 * 1560 + 0.1 * 25)
-    assert len(said) == 2  # each method once
+    assert len(said) == 1  # of both protocols, and of the reference beside
 
 
 def test_a_reference_that_cannot_be_timed_scales_nothing(
@@ -130,25 +127,29 @@ def test_a_reference_that_cannot_be_timed_scales_nothing(
             raise LtbenchError("no.")
         return StepTime(1.0, 0.0, 0.0)
 
-    monkeypatch.setattr(costs, "measure_step_time", some)
-    found = CostModel([made_here()], workspace, lambda _: None).price(job_of(tmp_path, "focal"))
+    monkeypatch.setattr(timing, "measure_step_time", some)
+    found = CostModel([made_here()], StepTimer(workspace, lambda _: None)).price(
+        job_of(tmp_path, "focal")
+    )
     assert (found.basis, found.seconds) == ("timed steps", 780.0)
 
 
 def test_records_of_another_machine_tell_nothing(tmp_path, workspace, make_record, monkeypatch):
-    monkeypatch.setattr(costs, "measure_step_time", lambda job, workspace: StepTime(1.0, 0.0, 0.0))
-    prices = CostModel([make_record(protocol="fast", settings=SETTINGS)], workspace, lambda _: None)
+    monkeypatch.setattr(timing, "measure_step_time", lambda job, workspace: StepTime(1.0, 0.0, 0.0))
+    prices = CostModel(
+        [make_record(protocol="fast", settings=SETTINGS)], StepTimer(workspace, lambda _: None)
+    )
     assert prices.price(job_of(tmp_path)).basis == "timed steps"
 
 
 def test_one_probe_serves_all_ratios_and_seeds(tmp_path, workspace, monkeypatch):
     timed = []
     monkeypatch.setattr(
-        costs,
+        timing,
         "measure_step_time",
         lambda job, workspace: timed.append(job) or StepTime(1.0, 0.0, 2.0),
     )
-    prices = CostModel([], workspace, lambda _: None)
+    prices = CostModel([], StepTimer(workspace, lambda _: None))
     first = prices.price(job_of(tmp_path))
     assert first.seconds == 780 + 2 * 13
     other = job_of(tmp_path, imbalance=10.0)
@@ -160,15 +161,15 @@ def test_what_cannot_be_timed_has_no_price_but_a_reason(tmp_path, workspace, mon
     def fails(job, workspace):
         raise LtbenchError("it cannot begin.")
 
-    monkeypatch.setattr(costs, "measure_step_time", fails)
-    found = CostModel([], workspace, lambda _: None).price(job_of(tmp_path))
+    monkeypatch.setattr(timing, "measure_step_time", fails)
+    found = CostModel([], StepTimer(workspace, lambda _: None)).price(job_of(tmp_path))
     assert (found.seconds, found.basis, found.reason) == (None, "unknown", "it cannot begin.")
 
 
 def test_a_price_downloads_nothing(tmp_path, workspace):
     sets = [dataset("cifar10_lt")]
     (job,) = plan.make(sets, ["ce"], [0], Store(tmp_path / "none")).jobs
-    found = CostModel([], workspace, never).price(job)
+    found = CostModel([], StepTimer(workspace, never)).price(job)
     assert found.seconds is None
     assert "cifar10_lt is missing" in found.reason
     assert not workspace.data.exists()

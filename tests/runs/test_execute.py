@@ -16,7 +16,7 @@ from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
-from ltbench.runs import cost, identity
+from ltbench.runs import identity, timing
 from ltbench.runs.cost import estimate
 from ltbench.runs.execute import Workspace, run_job, split_of, training_of
 from ltbench.runs.executors.local import run_here
@@ -379,9 +379,10 @@ def test_an_unforeseen_error_fails_its_job_only_unless_debugging(
     outcome = run_here(jobs, workspace, listener, debug=False)
     assert [record.method for record in outcome.records] == ["ce"]
     (reason,) = outcome.failures.values()
-    assert reason == "ZeroDivisionError: division by zero (run with --debug for the traceback)"
+    where = "ZeroDivisionError: division by zero (breaks.py, line 18)"
+    assert reason == f"{where}; --debug shows the traceback"
     failure = read_failure(Store(workspace.results).failure_path(jobs[0].cells[0]))
-    assert "ZeroDivisionError" in failure.error
+    assert failure.error == where
     assert (failure.epoch, failure.step) == (None, None)
     with pytest.raises(ZeroDivisionError):
         run_here(jobs[:1], workspace, listener, debug=True)
@@ -535,14 +536,16 @@ def test_an_estimate_writes_nothing(workspace, jobs_of):
     assert not workspace.data.exists()
 
 
-def test_an_estimate_times_each_training_once_whatever_its_seed(workspace, jobs_of, monkeypatch):
+def test_an_estimate_times_each_training_once_whatever_its_seed(
+    workspace, jobs_of, monkeypatch, no_cache
+):
     timed = []
 
     def three_seconds(job, workspace):
         timed.append(job.trained)
         return StepTime(3.0 / job.size.steps, 0.0, 0.0)
 
-    monkeypatch.setattr(cost, "measure_step_time", three_seconds)
+    monkeypatch.setattr(timing, "measure_step_time", three_seconds)
     jobs = jobs_of(workspace.results, ["ce", "ce+posthoc_logit_adjustment", "sam"], seeds=[0, 1, 2])
     assert estimate(jobs, workspace) == pytest.approx(18.0)
     assert timed == ["ce", "sam"]

@@ -8,7 +8,7 @@ import torch
 
 from ltbench.api.registry import build, describe, load_file
 from ltbench.errors import LtbenchError
-from ltbench.runs import cost
+from ltbench.runs import timing
 from ltbench.runs.cost import estimate, first_stage_sources, is_kept
 from ltbench.runs.execute import run_job, training_of
 from ltbench.runs.executors.local import run_here
@@ -280,14 +280,14 @@ def test_the_plan_says_where_each_first_stage_comes_from(workspace, jobs):
     assert list(first_stage_sources(again, store).values()) == ["kept", "shared", "own"]
 
 
-def test_the_estimate_counts_a_shared_first_stage_once(workspace, jobs, monkeypatch):
+def test_the_estimate_counts_a_shared_first_stage_once(workspace, jobs, monkeypatch, no_cache):
 
     costs = {"ce": 10.0, "crt": 13.0, "lws": 12.0}
 
     def timed(job, workspace):
         return StepTime(costs[job.trained] / job.size.steps, 0.0, 0.0)
 
-    monkeypatch.setattr(cost, "measure_step_time", timed)
+    monkeypatch.setattr(timing, "measure_step_time", timed)
     assert estimate(jobs("crt", "lws"), workspace) == pytest.approx(13 + 2)
     assert estimate(jobs("ce", "crt", "lws"), workspace) == pytest.approx(10 + 3 + 2)
     assert estimate(jobs("lws", "ce"), workspace) == pytest.approx(12)

@@ -47,7 +47,7 @@ def test_classes_and_their_counts_are_the_real_ones(jobs_of, tmp_path, monkeypat
     (work,) = seen
     assert work.task.class_counts.max() > 100
     assert len(work.train.subset.labels) == 20
-    assert len(work.validation.subset.labels) == 20
+    assert len(work.feeds["validation"].subset.labels) == 20
 
 
 @pytest.mark.parametrize("error", [DivergedError(1, 1), RuntimeError("broke"), KeyError("x")])

@@ -215,7 +215,7 @@ def test_a_run_of_another_declared_version_is_refused(
     assert record.versions == {"mine": 2}
     (line,) = status(store)
     assert "by version 1 and seed 1 by version 2 of mine" in line.mixed_code
-    assert line.top1 is None  # as in a table
+    assert line.headline is None  # as in a table
 
 
 def test_seeds_by_different_files_of_one_method_have_no_mean():

@@ -249,7 +249,7 @@ def test_the_overview_counts_seeds_and_says_why_others_failed(store, make_record
     torn = store.write_failure(make_failure(method="sam"))
     torn.write_text(torn.read_text()[:50])
     (line,) = status(store)
-    assert (line.method, line.finished, line.failed, line.top1) == ("ce", (0, 2), (1,), 50.0)
+    assert (line.method, line.finished, line.failed, line.headline) == ("ce", (0, 2), (1,), 50.0)
     assert line.reasons == ("seed 1 failed: it broke.",)
     assert [str(torn) in problem for problem in store.problems] == [True]
 

@@ -1,10 +1,13 @@
-"""Runs, samples and networks made up for tests of analyses: no training, a few images."""
+"""Runs, samples, networks and jobs made up for tests: no training, a few images."""
 
 import torch
 from torch import nn
 
 from ltbench.analysis.subject import Data, Run, Sample
+from ltbench.data.catalog import dataset
 from ltbench.networks import create
+from ltbench.runs import plan
+from ltbench.runs.store import Store
 
 COUNTS = (500, 120, 37, 9, 5)
 SHOTS = ("many", "many", "medium", "few", "few")
@@ -73,3 +76,11 @@ def rescaled(network, factors=(7.0, 3.0, 0.2)):
             norm.running_mean.mul_(k)
             norm.running_var.mul_(k.square())
     return other
+
+
+def job_of(tmp_path, method="ce", imbalance=20.0, protocol="fast", **changes):
+    """Return one job on digits, of seed 7, as the plan of an empty store has it."""
+    sets = [dataset("digits_lt", imbalance)]
+    options = {"protocol_name": protocol, **changes}
+    (job,) = plan.make(sets, [method], [7], Store(tmp_path / "none"), **options).jobs
+    return job

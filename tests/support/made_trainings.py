@@ -6,7 +6,7 @@ import torch
 
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe
-from ltbench.data.catalog import DatasetInfo
+from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training

@@ -18,7 +18,7 @@ def test_lines_keep_the_order_and_compare_with_the_first(make_record):
     assert comparison.protocol == "paper"
     first, second = comparison.lines
     assert (first.method, first.n, first.difference, first.cost) == ("zz", 3, None, 1.0)
-    assert first.top1 == mean_interval([38.0, 39.0, 40.0])
+    assert first.headline == mean_interval([38.0, 39.0, 40.0])
     assert (first.many, first.medium, first.few) == (60.0, 40.0, 10.0)
     assert (second.method, second.n, second.cost) == ("aa", 3, 2.5)
     assert second.difference.n == 2
@@ -118,6 +118,12 @@ def test_fits_and_says_what_it_shows(make_record, width):
     assert "last epoch, 95 % t-interval over seeds" in text
     assert "39.0 ± 2.5" in text
     assert "+0.0 ± 0.0" in text
+
+
+def test_without_an_interval_none_is_spoken_of(make_record):
+    (one,) = compare([make_record("a", 0, 38.0), make_record("b", 0, 40.0)])
+    assert "interval" not in one.caption
+    assert "last epoch, mean over seeds" in one.caption
 
 
 def screen(comparison, width: int) -> str:

@@ -351,6 +351,7 @@ def test_validation_needs_a_protocol_that_holds_images_out(table, store, make_re
     assert "held-out training images" in grid.caption
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_data_sets_that_cannot_be_read_hold_nothing_up():
     assert selecting(load("cc_sam/2"), Selection.VALIDATION).name == "cc_sam_table2_validation"
     mixed = load("cc_sam/3")  # of three data sets, Places-LT alone cannot be read

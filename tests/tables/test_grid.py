@@ -149,6 +149,7 @@ def test_best_is_marked_where_the_interval_sets_it_apart(table, store, make_reco
     ]
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_a_data_set_that_only_papers_have(mine, store):
     text = mine.read_text().replace("cifar10_lt(imbalance=50)}", "places_lt, network: resnet152}")
     mine.write_text(text)
@@ -203,3 +204,18 @@ def test_verdicts_stand_beside_the_values(table, store, make_record):
     everything, few, other = build(table, store).lines[0]
     assert (str(everything.verdict), str(few.verdict), other.verdict) == ("holds", "differs", None)
     assert build(table, store, "fast").lines[0][0].verdict is None
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ([0], "mean over n = 1 seed ("),
+        ([0, 1], "mean over n = 2 seeds ("),
+        ([0, 1, 2], "t-interval"),
+    ],
+)
+def test_the_caption_speaks_of_an_interval_where_the_seeds_have_one(mine, store, seeds, words):
+    mine.write_text(mine.read_text().replace("seeds: [0, 1, 2]", f"seeds: {seeds}"))
+    caption = build(load(str(mine)), store).caption
+    assert words in caption
+    assert ("interval over" in caption) == (len(seeds) > 2)

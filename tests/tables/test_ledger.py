@@ -16,10 +16,11 @@ from ltbench.runs.store import Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
 from ltbench.tables.claims import Claim, load_claims
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import as_csv, as_json
 
 CLAIM = {
@@ -63,7 +64,13 @@ def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
     assert reasons["1", "DiffuLT"].startswith("generates its images by a diffusion model")
     assert reasons["2", "BCL"] == ""
     full = "cRT + Stage-1 direction + magnitude + Stage 2 (full CC-SAM)"
-    assert reasons["cc_sam/2", full] == "Places-LT cannot be read yet"
+    assert reasons["cc_sam/2", full] == ""
+
+
+@pytest.mark.usefixtures("places_unread")
+def test_a_data_set_that_nothing_reads_is_the_reason(store):
+    cells = build([load("cc_sam/2")], [], store).cells
+    assert {line.reason for line in cells} >= {"Places-LT cannot be read yet"}
 
 
 def test_methods_that_this_version_lacks_are_named_where_it_is_asked(mine, store):

@@ -11,9 +11,10 @@ from ltbench.api import signatures
 from ltbench.api.signatures import names
 from ltbench.cli.views.coverage import print_coverage
 from ltbench.runs.store import Store
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands, coverage, unavailable
+from ltbench.tables.shipped import shipped
 
 METHODS = {"ce", "sam"}
 
@@ -119,6 +120,7 @@ def test_what_another_package_brings_counts(mine, monkeypatch):
     assert coverage(load(str(mine)), names())[2].runnable
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_data_sets_that_nothing_reads_are_named():
     text = " ".join(screen(load("cc_sam/2"), {"crt"}).split())
     assert "cannot read: Places-LT." in text

@@ -37,6 +37,7 @@ def test_what_did_not_run_everywhere_is_left_out_and_named(records, make_record)
     other = make_record("a", 0, 99.0, dataset=PLACES[0])  # another protocol
     found = ranking([*records, lonely, elsewhere, other], "fast")
     assert found.left_out == ("d",)
+    assert found.others == ((PLACES[2], "resnet32"),)
     assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
     file = io.StringIO()
     print_ranking(found, Console(file=file, width=100))
@@ -59,12 +60,43 @@ def test_seeds_of_different_code_are_told_and_those_of_different_versions_left_o
     both = [each.model_copy(update={"code": {"engine": str(each.seed)}}) for each in records]
     assert len(ranking(both, "fast").remarks) == 6
     assert "seed 0 and seed 1 were computed by different code" in ranking(both, "fast").remarks[0]
-    with pytest.raises(LtbenchError, match=r"here are 0 on 0: a on .*by version 2 of a"):
-        ranking(changed("a", versions={"a": 2}), "fast")
+    two = ranking(changed("a", versions={"a": 2}), "fast")  # a is in no mean
+    assert set(two.means) == {"b", "c"}
+    assert two.ranks is None
+    assert "by version 2 of a" in two.problems[0]
 
 
-def test_too_little_to_rank_says_what_is_needed(records):
-    with pytest.raises(LtbenchError, match="ranks need 3 methods that ran on the same 2 data sets"):
+def test_one_data_set_is_ordered_by_its_means(records):
+    found = ranking([each for each in records if each.dataset == PLACES[1]], "fast")
+    assert found.ranks is None
+    assert found.order == ["c", "b", "a"]
+    file = io.StringIO()
+    print_ranking(found, Console(file=file, width=200))
+    assert "need 3 methods that ran on the same 2 data sets" in file.getvalue()
+    assert "rank" not in file.getvalue().splitlines()[0]
+
+
+def test_a_data_set_that_shares_too_few_methods_is_named_and_spoils_nothing(records, make_record):
+    apart = [
+        make_record(method, 0, 50.0, dataset=PLACES[2], protocol="fast") for method in ("a", *"xyz")
+    ]
+    found = ranking([*apart, *records], "fast")
+    assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
+    assert found.others == ((PLACES[2], "resnet32"),)
+    assert set(found.left_out) == set("xyz")
+    file = io.StringIO()
+    print_ranking(found, Console(file=file, width=200))
+    assert f"With too few of the same methods: {PLACES[2]} (resnet32)." in file.getvalue()
+
+
+def test_three_data_sets_come_before_two_with_more_methods(records, make_record):
+    third = [make_record(method, 0, 50.0, dataset=PLACES[2], protocol="fast") for method in "abc"]
+    lonely = [make_record("d", 0, 99.0, dataset=each, protocol="fast") for each in PLACES[:2]]
+    found = ranking([*records, *third, *lonely], "fast")
+    assert found.ranks.datasets == 3
+    assert found.left_out == ("d",)
+
+
+def test_a_protocol_without_records_names_those_that_have(records):
+    with pytest.raises(LtbenchError, match="paper; protocols that have records: fast"):
         ranking(records, "paper")
-    with pytest.raises(LtbenchError, match="here are 3 on 1"):
-        ranking([each for each in records if each.dataset == PLACES[0]], "fast")

@@ -14,10 +14,11 @@ from ltbench.api.registry import describe
 from ltbench.api.signatures import lacking, names
 from ltbench.cli.views.table import print_table
 from ltbench.runs.store import Store
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.grid import build
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.missing import commands
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.files import long_csv
 from ltbench.tables.write.latex import latex
 

@@ -5,15 +5,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.tables.comparison import HEADERS, Comparison, cells
+from ltbench.tables.comparison import Comparison, cells, headers
 from ltbench.tables.relative_cost import MEANING
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column(HEADERS[0], overflow="fold")
-    for header in HEADERS[1:]:
+    first, *others = headers(comparison)
+    table.add_column(first, overflow="fold")
+    for header in others:
         table.add_column(header, justify="right", no_wrap=True)
     for line in comparison.lines:
         method, *numbers = cells(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
@@ -25,26 +26,30 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
     info, counts = dataset.info, split.class_counts
     groups = shot_groups(counts, 0, info.many_above, info.few_below)
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    tested = split.test.labels.bincount(minlength=len(counts)).tolist()
+    several = info.kind == "multi"
+    labels = split.test.labels
+    tested = (labels.sum(0).int() if several else labels.bincount(minlength=len(counts))).tolist()
     named = [f"{classes[label]} {counts[label]}" for label in order]
     shown = named if len(named) <= _LISTED else [*named[:5], "…", *named[-5:]]
     balanced = "balanced" if min(tested) == max(tested) else f"{min(tested)} to {max(tested)} each"
     facts: dict[str, object] = {
         "data set": dataset,
-        "training images": f"{sum(counts)} in {len(counts)} classes",
+        "training images": f"{len(split.train.labels)} in {counted(len(counts), 'class')}",
         "of each class": ", ".join(shown),
         "imbalance": f"{max(counts) / min(counts):.4g}",
         "shot groups": ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         + f" (many above {info.many_above}, few below {info.few_below})",
-        "test images": f"{sum(tested)}, {balanced}",
+        "test images": f"{len(labels)}, {balanced}",
     }
+    if several:
+        facts["labels an image"] = f"{sum(counts) / len(split.train.labels):.2f}"
     if split.validation is not None:
         facts["validation images"] = len(split.validation.labels)
     facts["size"] = " x ".join(map(str, info.shape))
     facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
     facts["augmentation"] = f"crop with padding {info.padding}{', flip' * info.flip}"
     facts["network, protocol"] = f"{info.network}, {info.protocol}"
-    if max(tested) != min(tested):
+    if max(tested) != min(tested) and not several:
         facts["note"] = (
             "the test set is not balanced: top-1 is over images, so large classes count more"
         )
@@ -71,7 +76,6 @@ def pack_images(
     from ltbench.data.catalog import dataset
     from ltbench.data.listed import READER, prepare
     from ltbench.data.root import data_root
-    from ltbench.errors import UsageError
 
     info = dataset(names[0]).info if len(names) == 1 else None
     if info is None or info.reader != READER or images is None or lists is None:

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+
 from ltbench.cli.views.rows import Format, Row, print_rows
+from ltbench.statistics.estimates import LEAST as LEAST_SEEDS
 
 if TYPE_CHECKING:
     from ltbench.runs.store import Cell
@@ -60,7 +63,11 @@ def _show(rows: list[dict[str, Any]]) -> None:
     said.append(f"{first['bins']} bins")
     fitted = sorted({row["fitted_on"] for row in rows} - {None})
     said += [f"T fitted on {', '.join(fitted)}"] * bool(fitted)
-    print(f"Means over seeds from stored logits, last epoch, 95 % t-interval; {', '.join(said)}.")
+    seeds = [len(members) for by_variant in by_setting.values() for members in by_variant.values()]
+    interval = ", 95 % t-interval" if max(seeds) >= LEAST_SEEDS else ""
+    Console(highlight=False, markup=False).print(
+        f"Means over seeds from stored logits, last epoch{interval}; {', '.join(said)}."
+    )
 
 
 def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]) -> Row:
@@ -71,6 +78,6 @@ def _line(members: list[dict[str, Any]], varying: list[str], measured: list[str]
     line |= {"n": len(members), "top-1": mean_interval([row["top1"] for row in members])}
     for key in measured:
         values = [row[key] for row in members if row[key] is not None]
-        mean = f"{sum(values) / len(values):.{_MEANS[key]}f}" if values else ""
+        mean = f"{sum(values) / len(values):.{_MEANS[key]}f}" if values else "--"
         line[_HEADERS.get(key, key)] = mean
     return line

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ltbench.errors import counted
 from ltbench.tables.ledger import Ledger, LedgerRow
 from ltbench.tables.write.ledger import CAPTION, WORDS
 
@@ -17,7 +18,7 @@ STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 def print_ledger(ledger: Ledger, console: Console) -> None:
     """Print how many cells of each table hold, then what was run, then the claims."""
     cells, claims = len(ledger.cells), len(ledger.claims)
-    title = f"{cells} reported cells and {claims} claims about gains"
+    title = f"{counted(cells, 'reported cell')} and {counted(claims, 'claim')} about gains"
     console.print(Text(title, style="bold"), _summary(ledger), sep="\n")
     run = [line for line in ledger.cells if line.reproduced is not None]
     if run:
@@ -27,7 +28,9 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
     if told:
         console.print(_claims(told))
     if silent := claims - len(told):
-        console.print(f"{silent} claims without runs of both methods: --format csv names them.")
+        console.print(
+            f"{counted(silent, 'claim')} without runs of both methods: --format csv names them."
+        )
     console.print("", Text(CAPTION, style="dim"), sep="\n")
     console.print("Missing cells and the commands that fill them: ltbench table NAME.")
 

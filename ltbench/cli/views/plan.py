@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.cli.views.progress import duration
+from ltbench.cli.views.duration import duration
 from ltbench.planning.planner import TablePlan, commands
 from ltbench.planning.schedule import PlannedRun
 from ltbench.statistics.estimates import LEAST
@@ -18,10 +18,10 @@ BASES = {
     "records": "records of the same cell, other seeds",
     "steps of records": "the steps and evaluations of records of another ratio or length",
     "scaled steps": (
-        "a few steps timed just now, times what another method's records took over what its steps "
-        "take now"
+        "a few steps timed here, times what another method's records took over what its steps "
+        "took then"
     ),
-    "timed steps": "a few steps timed just now",
+    "timed steps": "a few steps timed here",
 }
 
 
@@ -32,6 +32,7 @@ def as_data(planned: TablePlan) -> dict[str, Any]:
         "machine": planned.machine.name,
         "load": planned.machine.load,
         "cores": planned.machine.cores,
+        "timings": {"now": planned.timed, "remembered": planned.remembered},
         "seeds": list(planned.seeds),
         "budget_seconds": planned.budget,
         "values": {
@@ -69,7 +70,7 @@ def print_plan(planned: TablePlan) -> None:
         f"{planned.targets} reported values can be decided here, {planned.decided:.0f} are; "
         f"{planned.undecidable} more cannot be by these runs.\n"
     )
-    if not planned.targets:
+    if not planned.candidates:
         console.print("Nothing of it can be run by this version; `--coverage` says why.")
     elif not planned.chosen and not planned.beyond:
         console.print(f"All runs are finished for seeds {_listed(planned.seeds)}.")
@@ -133,6 +134,11 @@ def _explain(planned: TablePlan, console: Console) -> None:
     steps = (*planned.chosen, *planned.beyond)
     bases = dict.fromkeys(step.basis for step in steps if step.basis in BASES)
     lines = [f"from {basis}: {BASES[basis]}" for basis in bases]
+    if planned.remembered:
+        lines.append(
+            f"{planned.remembered} of {planned.remembered + planned.timed} timings are of earlier "
+            "commands on this machine; --measure-again takes them anew"
+        )
     here = planned.machine
     if lines and here.load is not None:
         lines.append(

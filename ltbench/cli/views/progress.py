@@ -10,29 +10,19 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ltbench.cli.views.duration import duration
+from ltbench.evaluation.scores import HEADLINES, TITLES
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ltbench.engine.train import ProgressEvent
-    from ltbench.runs.executors.local import RunListener
+    from ltbench.runs.executors.interface import RunListener
     from ltbench.runs.plan import Job
     from ltbench.runs.record import Record
 
 SECONDS_BETWEEN_LINES = 10.0
 _WAITING = 0.05  # share of training without images from which on it is said
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `8 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def _share(report: ProgressEvent) -> float:
@@ -45,10 +35,15 @@ def _waiting(report: ProgressEvent) -> str:
     return f"{report.waiting:.0%} waiting for images, " if report.waiting >= _WAITING else ""
 
 
+def _title(job: Job) -> str:
+    """Return the headline metric of a training's data set as papers print it."""
+    return TITLES[HEADLINES[job.dataset.info.kind]]
+
+
 def _outcome(job: Job, records: list[Record]) -> str:
     first = records[0]
     return (
-        f"{job}: top-1 {first.last.top1:.2f} %, {first.cost.train_seconds:.0f} s "
+        f"{job}: {_title(job)} {first.headline:.2f} %, {first.cost.train_seconds:.0f} s "
         f"({first.cost.images_per_second:.0f} images/s)"
     )
 
@@ -73,6 +68,10 @@ class Lines:
         """Say that it comes later."""
         print(f"  {job}: another process is training this; it comes later", flush=True)
 
+    def lost(self, job: Job, reason: str) -> None:
+        """Say that it is tried again."""
+        print(f"  {job}: {reason} It is tried again.", file=sys.stderr, flush=True)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Say how far it is after an epoch, at most every ten seconds."""
         now = time.monotonic()
@@ -80,9 +79,9 @@ class Lines:
             return
         self.spoken[str(job)] = now
         left = report.seconds * (1 / max(_share(report), 1e-9) - 1)
-        accuracy = "" if report.top1 is None else f", top-1 {report.top1:.2f} %"
+        score = "" if report.headline is None else f", {_title(job)} {report.headline:.2f} %"
         print(
-            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{accuracy}, "
+            f"  {job}: epoch {report.epoch}/{report.epochs}, loss {report.loss:.4f}{score}, "
             f"{report.images_per_second:.0f} images/s, {_waiting(report)}{duration(left)} left",
             flush=True,
         )
@@ -101,20 +100,10 @@ class Lines:
 class Quiet(Lines):
     """Failures only."""
 
-    def started(self, job: Job) -> None:
+    def _nothing(self, *event: object) -> None:
         """Say nothing."""
 
-    def waiting(self, job: Job) -> None:
-        """Say nothing."""
-
-    def postponed(self, job: Job) -> None:
-        """Say nothing."""
-
-    def report(self, job: Job, report: ProgressEvent) -> None:
-        """Say nothing."""
-
-    def finished(self, job: Job, records: list[Record]) -> None:
-        """Say nothing."""
+    started = waiting = postponed = lost = report = finished = _nothing  # type: ignore[assignment]
 
 
 class JsonLines(Lines):
@@ -131,6 +120,10 @@ class JsonLines(Lines):
     def postponed(self, job: Job) -> None:
         """Write the event."""
         self._event("postponed", job)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Write the event with the reason."""
+        self._event("lost", job, reason=reason)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Write an epoch's event."""
@@ -178,15 +171,19 @@ class Live(Lines):
         """Remove the bar until its turn comes again."""
         self._remove(job)
 
+    def lost(self, job: Job, reason: str) -> None:
+        """Remove the bar until its turn comes again, and say why."""
+        self._remove(job)
+        self.progress.console.print(f"{job}: {reason} It is tried again.", markup=False)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Move the bar."""
         name, share = str(job), _share(report)
         if report.loss is not None:
-            accuracy = self.scores[name].partition("  top-1 ")[2]
-            if report.top1 is not None:
-                accuracy = f"{report.top1:.2f} %"
-            self.scores[name] = f"  loss {report.loss:.3f}"
-            self.scores[name] += f"  top-1 {accuracy}" if accuracy else ""
+            _, known, score = self.scores[name].partition(f"  {_title(job)} ")
+            if report.headline is not None:
+                known, score = f"  {_title(job)} ", f"{report.headline:.2f} %"
+            self.scores[name] = f"  loss {report.loss:.3f}{known}{score}"
         left = duration(report.seconds * (1 / share - 1)) if share else "?"
         detail = (
             f"epoch {report.epoch}/{report.epochs}{self.scores[name]}  "

@@ -23,9 +23,11 @@ class Format(StrEnum):
 
 def load_files(paths: list[Path] | None) -> None:
     """Make the methods of `--load` known."""
+    if not paths:
+        return  # torch is not imported for nothing
     from ltbench.api.registry import load_file
 
-    for path in paths or []:
+    for path in paths:
         load_file(path)
 
 

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ltbench.cli.views.progress import duration
+from ltbench.cli.views.duration import duration
+from ltbench.errors import counted
 
 if TYPE_CHECKING:
     from ltbench.runs.plan import Plan
@@ -48,9 +49,9 @@ def print_plan(plan: "Plan", store: "Store", seconds: float, where: str, *, in_f
     from ltbench.runs.cost import first_stage_sources
 
     sources = first_stage_sources(plan.jobs, store)
-    head = f"{len(plan.cells)} cells, {len(plan.finished)} finished; "
+    head = f"{counted(len(plan.cells), 'cell')}, {len(plan.finished)} finished; "
     if plan.jobs:
-        head += f"{len(plan.jobs)} trainings to do, about {duration(seconds)} on {where}"
+        head += f"{counted(len(plan.jobs), 'training')} to do, about {duration(seconds)} on {where}"
     else:
         head += "nothing to train"
     print(head, flush=True)

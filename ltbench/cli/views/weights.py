@@ -24,11 +24,9 @@ def print_scores(path: Path, root: Path) -> None:
     )
     feed = feed_of(data.info, split.test)
     logits = torch.cat([network(batch.images)["logits"].float() for batch in feed.clean()])
-    counts, info = torch.tensor(split.class_counts), data.info
-    task = Task(counts, split.held_out, info.many_above, info.few_below)
-    scores = scores_of(logits, split.test.labels, task, 1)
+    scores = scores_of(logits, split.test.labels, Task.of(data.info, split), 1)
     row = {"weights": path.stem}
-    for name in ("top1", "many", "medium", "few", "calibration_error"):
+    for name in scores.numbers:
         value = getattr(scores, name)
         row[name] = "--" if value is None else f"{value:.1f}"
     print_rows([row], title=f"imported weights, {data}, {told['network']}, test set")

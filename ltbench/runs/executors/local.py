@@ -2,58 +2,53 @@
 
 import multiprocessing
 import signal
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from ltbench.api.registry import load_file
-from ltbench.engine.train import ProgressEvent
-from ltbench.errors import LtbenchError
+from ltbench.api.signatures import is_foreign
+from ltbench.errors import UsageError
+from ltbench.runs.apart import LostError, death, evaluated_apart, start_alone
 from ltbench.runs.execute import BusyError, Workspace, run_job
+from ltbench.runs.executors.interface import Options, Outcome, RunListener
+from ltbench.runs.executors.outcome import give_up, reason_of
 from ltbench.runs.plan import Job
-from ltbench.runs.record import Record
 from ltbench.runs.signals import interrupt_on_signals
+from ltbench.runs.training import throttled
 
-REPORTS_PER_SECOND = 4  # that a worker sends to its parent
 Queue = deque[tuple[Job, bool]]  # whether to wait where another process is at the job
 
 
-class RunListener(Protocol):
-    """Hears how jobs go; called in the parent process only."""
+class Local:
+    """Jobs in this process, or in worker processes where several run at once."""
 
-    def started(self, job: Job) -> None:
-        """A job begins."""
+    def __init__(self, argument: str, options: Options) -> None:
+        if argument:
+            raise UsageError(f"--executor local:{argument}: write local alone.")
+        self.options = options
 
-    def waiting(self, job: Job) -> None:
-        """Another process is at this training; it is waited for."""
+    def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+        """Run jobs; on KeyboardInterrupt all save first.
 
-    def postponed(self, job: Job) -> None:
-        """Another process is at this training; others come first."""
-
-    def report(self, job: Job, report: ProgressEvent) -> None:
-        """A step or an epoch is finished."""
-
-    def finished(self, job: Job, records: list[Record]) -> None:
-        """A job's records are written."""
-
-    def failed(self, job: Job, reason: str) -> None:
-        """A job stopped."""
-
-
-@dataclass
-class Outcome:
-    """What came of the jobs."""
-
-    records: list[Record] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)  # job to reason
+        Where methods are not ltbench's own, this process, which knows their code, trains nothing
+        itself, unless with `debug`.
+        """
+        asked = self.options
+        names = {cell.method for job in jobs for cell in job.cells}
+        foreign = bool(asked.loaded) or any(map(is_foreign, names))
+        if len(asked.places) == 1 and (asked.debug or not foreign):
+            here = replace(workspace, device=asked.places[0])
+            return run_here(jobs, here, listener, asked.debug)
+        return run_in_workers(
+            jobs, workspace, listener, asked.places, asked.loaded, retries=asked.retries
+        )
 
 
 def run_here(
@@ -87,16 +82,23 @@ def run_in_workers(
     jobs: Sequence[Job],
     workspace: Workspace,
     listener: RunListener,
-    workers: int,
+    places: Sequence[str],
     loaded: Sequence[Path],
+    *,
+    retries: int = 0,
 ) -> Outcome:
-    """Run jobs in `workers` processes that share the machine's cores.
+    """Run jobs in processes that share the machine's cores, one on each of the places' devices.
 
-    A worker that dies costs its job only. On KeyboardInterrupt every worker saves first.
+    A worker that dies costs its job only, which is tried again up to `retries` times. On
+    KeyboardInterrupt every worker saves first.
     """
     outcome, queue = Outcome(), deque((job, False) for job in jobs)
-    threads = max(1, torch.get_num_threads() // workers)
-    team = [_Worker(workspace, threads, loaded) for _ in range(min(workers, len(jobs)))]
+    threads = max(1, torch.get_num_threads() // len(places))
+    lives = Counter({job.fingerprint: retries for job in jobs})
+    team = [
+        _Worker(replace(workspace, device=device), threads, loaded, lives)
+        for device in places[: len(jobs)]
+    ]
     try:
         for worker in team:
             worker.give(*queue.popleft(), listener)
@@ -111,18 +113,14 @@ def run_in_workers(
     return outcome
 
 
-def reason_of(error: Exception) -> str:
-    """Return one line on why a job stopped."""
-    if isinstance(error, LtbenchError):
-        return str(error)
-    return f"{type(error).__name__}: {error} (run with --debug for the traceback)"
-
-
 class _Worker:
     """The parent's end of a worker process."""
 
-    def __init__(self, workspace: Workspace, threads: int, loaded: Sequence[Path]) -> None:
+    def __init__(
+        self, workspace: Workspace, threads: int, loaded: Sequence[Path], lives: Counter[str]
+    ) -> None:
         self.arguments = (workspace, threads, tuple(loaded))
+        self.workspace, self.lives = workspace, lives  # retries left, by the job's fingerprint
         self.job: Job | None = None
         self.connection, self.process = self._start()
 
@@ -144,9 +142,17 @@ class _Worker:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            _fail(outcome, listener, job, _death(self.process.exitcode))
+            kind, content = "lost", death(self.process.exitcode)
             self.connection, self.process = self._start()
+        if kind == "lost":
             self.job = None
+            if self.lives[job.fingerprint]:
+                self.lives[job.fingerprint] -= 1
+                queue.append((job, False))
+                listener.lost(job, content)
+            else:
+                give_up(job, content, self.workspace)
+                _fail(outcome, listener, job, content)
             return True
         if kind == "report":
             listener.report(job, content)
@@ -174,29 +180,31 @@ class _Worker:
     def _start(self) -> tuple[Connection, BaseProcess]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, *self.arguments), daemon=True)
-        process.start()
+        process = context.Process(target=_work, args=(theirs, *self.arguments))
+        start_alone(process)
         theirs.close()
         return ours, process
 
 
 def _work(connection: Any, workspace: Workspace, threads: int, loaded: tuple[Path, ...]) -> None:
-    """Serve jobs from the parent until it closes the connection."""
+    """Serve jobs from the parent until it closes the connection.
+
+    Methods that are not ltbench's own run in processes of theirs, which find them in `loaded`.
+    """
     interrupt_on_signals(signal.SIGINT)  # a Ctrl-C reaches the parent, which decides
     torch.set_num_threads(threads)
-    problem = _load(loaded)
+    apart = partial(evaluated_apart, files=loaded)
     try:
         while True:
             job, patient = connection.recv()
-            if problem:
-                connection.send(("failed", problem))
-                continue
-            observe = _throttled(lambda report: connection.send(("report", report)))
+            observe = throttled(lambda report: connection.send(("report", report)))
             try:
                 wait = (lambda: connection.send(("waiting", None))) if patient else _refuse
-                records = run_job(job, workspace, observe, wait)
+                records = run_job(job, workspace, observe, wait, apart)
             except BusyError:
                 connection.send(("postponed", None))
+            except LostError as error:
+                connection.send(("lost", str(error)))
             except Exception as error:
                 connection.send(("failed", reason_of(error)))
             else:
@@ -207,39 +215,6 @@ def _work(connection: Any, workspace: Workspace, threads: int, loaded: tuple[Pat
 
 def _refuse() -> None:
     raise BusyError
-
-
-def _death(code: int | None) -> str:
-    """Return in words how a worker ended."""
-    if code == -9:  # SIGKILL, which is how Linux frees memory
-        return "its process was killed by signal 9, perhaps for memory; try fewer --jobs."
-    if code is not None and code < 0:
-        return f"its process was killed by signal {-code}."
-    return f"its process ended with exit code {code}."
-
-
-def _load(paths: tuple[Path, ...]) -> str:
-    """Load methods' files; return why that failed, or nothing."""
-    try:
-        for path in paths:
-            load_file(path)
-    except LtbenchError as error:
-        return str(error)
-    return ""
-
-
-def _throttled(send: Callable[[ProgressEvent], None]) -> Callable[[ProgressEvent], None]:
-    """Pass every epoch on, and a few steps a second."""
-    last = 0.0
-
-    def observe(report: ProgressEvent) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if report.loss is not None or now - last >= 1 / REPORTS_PER_SECOND:
-            last = now
-            send(report)
-
-    return observe
 
 
 def _fail(outcome: Outcome, listener: RunListener, job: Job, reason: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError, first_line, unknown
-from ltbench.runs.executors.local import RunListener
+from ltbench.runs.executors.interface import RunListener
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
@@ -133,6 +133,10 @@ class Tracked:
         """Hand it on."""
         self.listener.postponed(job)
 
+    def lost(self, job: Job, reason: str) -> None:
+        """Hand it on."""
+        self.listener.lost(job, reason)
+
     def report(self, job: Job, report: ProgressEvent) -> None:
         """Log the numbers in an epoch's row of the curves."""
         self.listener.report(job, report)
@@ -146,7 +150,7 @@ class Tracked:
         for record in records:
             scores = {
                 f"{record.method}/{name}": getattr(record.last, name)
-                for name in ("top1", "many", "medium", "few", "calibration_error")
+                for name in record.last.numbers
             }
             self._each("log", job, record.last.epoch, _numbers(scores))
         self._each("end", job, True)

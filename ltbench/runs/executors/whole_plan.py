@@ -1,11 +1,10 @@
-"""A whole plan run: here or in worker processes, and its records in the order asked for."""
+"""A whole plan run by an executor, and its records in the order asked for."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from ltbench.runs.execute import Workspace
-from ltbench.runs.executors.local import Outcome, RunListener, run_here, run_in_workers
+from ltbench.runs.executors.interface import Options, Outcome, RunListener, executor_of
 from ltbench.runs.executors.trackers import Tracked, trackers_of
 from ltbench.runs.plan import Plan
 from ltbench.runs.record import Record
@@ -17,27 +16,21 @@ def run_plan(
     workspace: Workspace,
     listening: AbstractContextManager[RunListener],
     *,
-    workers: int,
-    loaded: Sequence[Path],
+    executor: str,
+    options: Options,
     trackers: Sequence[str],
-    debug: bool,
 ) -> tuple[list[Record], Outcome]:
     """Train what a plan lacks; return the records of all its cells that have one, in their order.
 
-    Those that were finished before are among them. `loaded` are the files that worker processes
-    take their methods from, `trackers` the names of what shows their curves as they grow. Raises
-    LtbenchError, before anything is trained, where the results cannot be written or a tracker's
-    package is missing.
+    Those that were finished before are among them. `trackers` are the names of what shows their
+    curves as they grow. Raises LtbenchError, before anything is trained, where the results cannot
+    be written or the package of the executor or of a tracker is missing.
     """
     store = Store(workspace.results)
     store.check_writable()
-    tracking = trackers_of(trackers, store)
+    runner, tracking = executor_of(executor, options), trackers_of(trackers, store)
     with listening as heard:
-        listener = Tracked(heard, tracking)
-        if workers == 1:
-            outcome = run_here(plan.jobs, workspace, listener, debug)
-        else:
-            outcome = run_in_workers(plan.jobs, workspace, listener, workers, loaded)
+        outcome = runner.run(plan.jobs, workspace, Tracked(heard, tracking))
     index = {cell: number for number, cell in enumerate(plan.cells)}
     records = [*plan.finished, *outcome.records]
     return sorted(records, key=lambda record: index[Cell.of(record)]), outcome

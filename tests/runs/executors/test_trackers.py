@@ -121,7 +121,7 @@ def test_a_failed_training_ends_its_run_as_failed(told, tmp_path, method_file):
             raise ValueError("enough")
     """
     bad = method_file("breaks", body)
-    with pytest.raises(LtbenchError, match="1 of 1 trainings failed"):
+    with pytest.raises(LtbenchError, match="1 of 1 training failed"):
         ltbench.run(
             "breaks", "digits_lt", protocol="smoke", seeds=1, results=tmp_path, load=bad,
             quiet=True, track="wandb",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.tables.definition import load, shipped
+from ltbench.tables.definition import load
 from ltbench.tables.grid import build
+from ltbench.tables.shipped import shipped
 from ltbench.tables.write.latex import latex
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_siunitx.tex"

@@ -1,0 +1,103 @@
+"""The leaderboard: the methods of every setting in order of accuracy, on a page to be published."""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ltbench.api.papers import Paper, papers_in
+from ltbench.api.reading import source_of
+from ltbench.api.signatures import GROUP, names, own
+from ltbench.report.page import Page, environment, order_of, without_paths
+from ltbench.report.settings import MethodRuns, Setting, gather
+from ltbench.report.svg import PALETTE
+from ltbench.runs.record import fingerprint_of
+from ltbench.runs.store import Store, slug
+from ltbench.specification import parse
+from ltbench.tables.claims import load_claims
+from ltbench.tables.comparison import MethodRow
+from ltbench.tables.definition import load
+from ltbench.tables.ledger import LedgerRow
+from ltbench.tables.ledger import build as ledger
+from ltbench.tables.shipped import shipped
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A line of a board: a method with its scores, its papers and what these report there."""
+
+    runs: MethodRuns
+    line: MethodRow
+    cost: float | None
+    papers: tuple[Paper, ...]
+    reported: tuple[LedgerRow, ...]  # top-1 on this data set and network
+
+    @property
+    def key(self) -> str:
+        """Return its id, which stays the same whatever else the page holds."""
+        first = self.runs.records[0]
+        cell = first.dataset, first.network, first.protocol, first.method
+        return f"m-{fingerprint_of({'cell': cell})[:10]}"
+
+
+@dataclass(frozen=True)
+class Board:
+    """A setting with its methods, the most accurate first."""
+
+    setting: Setting
+    standings: tuple[Standing, ...]
+
+    @property
+    def key(self) -> str:
+        """Return its id, which stays the same whatever else the page holds."""
+        first = self.setting.comparison
+        return "-".join([slug(first.dataset), first.network, slug(first.protocol)])
+
+    @property
+    def exact(self) -> bool:
+        """Return whether it ran by the papers' protocol."""
+        return self.setting.comparison.protocol == "paper"
+
+
+def render(store: Store) -> Page:
+    """Return the leaderboard of a store; the same files give the same text."""
+    tables = [load(name) for name in sorted(shipped())]
+    filled = ledger(tables, load_claims(tables), store, names())
+    runs = gather(store, order_of(tables))
+    boards = sorted(
+        (_board(setting, filled.cells) for setting in runs.settings),
+        key=lambda board: (not board.exact, board.key),
+    )
+    told = dict.fromkeys([*runs.problems, *filled.problems])
+    problems = tuple(without_paths(each, store.root) for each in told)
+    records = sum(len(each.records) for each in runs.methods)
+    text = environment().get_template("leaderboard.html").render(
+        boards=boards, records=records, palette=PALETTE, first=order_of(tables)[:1],
+        methods=len({each.method for each in runs.methods}),
+    )  # fmt: skip
+    return Page(text, records, problems)
+
+
+def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
+    where = setting.comparison
+    reported: dict[str | None, list[LedgerRow]] = {}
+    for line in cells:
+        if (line.dataset, line.network, line.metric) == (where.dataset, where.network, "top1"):
+            reported.setdefault(line.specification, []).append(line)
+    standings = [
+        Standing(
+            runs, setting.line(runs), setting.cost(runs), papers_of(runs.method),
+            tuple(reported.get(runs.method, ())),
+        )
+        for runs in setting.methods
+    ]  # fmt: skip
+    return Board(setting, tuple(standings))
+
+
+def papers_of(specification: str) -> tuple[Paper, ...]:
+    """Return the papers that the files of a specification's parts name; of a foreign part none."""
+    found: dict[Paper, None] = {}
+    for term in parse(specification):
+        source = source_of(f"{GROUP}.{term.name}") if term.name in own() else None
+        docstring = None if source is None else ast.get_docstring(source.tree)
+        found.update(dict.fromkeys(papers_in(docstring or "")[:1]))
+    return tuple(found)

@@ -1,0 +1,106 @@
+"""The one interface of what runs jobs, and the executors that there are by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, cast
+
+from ltbench.engine.train import ProgressEvent
+from ltbench.errors import LtbenchError, first_line, unknown
+from ltbench.runs.execute import Workspace
+from ltbench.runs.plan import Job
+from ltbench.runs.record import Record
+
+GROUP = "ltbench.executors"  # of entry points
+RETRIES = 2  # of a job whose worker is lost
+
+
+class RunListener(Protocol):
+    """Hears how jobs go; called in the parent process only."""
+
+    def started(self, job: Job) -> None:
+        """A job begins."""
+
+    def waiting(self, job: Job) -> None:
+        """Another process is at this training; it is waited for."""
+
+    def postponed(self, job: Job) -> None:
+        """Another process is at this training; others come first."""
+
+    def lost(self, job: Job, reason: str) -> None:
+        """A job's worker is gone; the job is tried again, from its checkpoint."""
+
+    def report(self, job: Job, report: ProgressEvent) -> None:
+        """A step or an epoch is finished."""
+
+    def finished(self, job: Job, records: list[Record]) -> None:
+        """A job's records are written."""
+
+    def failed(self, job: Job, reason: str) -> None:
+        """A job stopped."""
+
+
+@dataclass
+class Outcome:
+    """What came of the jobs."""
+
+    records: list[Record] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)  # job to reason
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run command asks of an executor.
+
+    `places` are the devices of the worker processes, one each; `loaded` the files that methods of
+    one's own come from; `retries` counts for each job whose worker is lost; `debug` lets
+    unforeseen errors through where jobs run in this process.
+    """
+
+    places: tuple[str, ...] = ("auto",)
+    loaded: tuple[Path, ...] = ()
+    retries: int = RETRIES
+    debug: bool = False
+
+
+class Executor(Protocol):
+    """Runs jobs: when it returns, every cell of theirs has a record or a failure record.
+
+    A lost worker costs its job only, which is tried again from its checkpoint as often as
+    `Options.retries` says. Nothing is written but records, checkpoints and logs. KeyboardInterrupt
+    is raised on after every training has saved.
+    """
+
+    def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+        """Run jobs, each once, and tell the listener how they go."""
+
+
+Factory = Callable[[str, Options], Executor]  # of what follows the colon in an executor's name
+
+_BUILT_IN = {"local": "ltbench.runs.executors.local:Local"}
+
+
+def executor_of(name: str, options: Options) -> Executor:
+    """Return the executor called `local`, or `kind:argument` of another package.
+
+    A package offers `kind` as an entry point of the group `ltbench.executors`: a callable that
+    takes the argument and the options. Raises UsageError for an unknown kind, LtbenchError where
+    its package does not import.
+    """
+    kind, _, argument = name.partition(":")
+    offered = {each.name: each for each in entry_points(group=GROUP)}
+    if kind in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[kind].partition(":")
+        return cast(Factory, getattr(import_module(module), attribute))(argument, options)
+    if kind not in offered:
+        raise unknown("executor", kind, [*_BUILT_IN, *offered])
+    try:
+        factory = cast(Factory, offered[kind].load())
+    except Exception as error:
+        raise LtbenchError(
+            f"executor {kind} of another package does not import ({first_line(error)}); "
+            "mend or remove that package."
+        ) from error
+    return factory(argument, options)

@@ -1,0 +1,165 @@
+"""Steps of trainings timed on this machine, and what earlier commands timed on it remembered.
+
+The times lie in the user's cache folder, a file a timing, named by the hash of all they depend on.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ltbench.api.registry import build, sources
+from ltbench.engine.precision import device_of, threads_for
+from ltbench.errors import LtbenchError
+from ltbench.runs.code import code_of
+from ltbench.runs.environment import device_name
+from ltbench.runs.execute import Workspace
+from ltbench.runs.files import write_file
+from ltbench.runs.plan import Job
+from ltbench.runs.record import fingerprint_of
+from ltbench.runs.step_time import StepTime, measure_step_time
+
+
+@dataclass(frozen=True)
+class CostKey:
+    """What a step's time depends on; ratio, epochs and seed only change how many there are."""
+
+    dataset: str  # its name alone
+    network: str
+    trained: str
+    batch_size: int
+    precision: str
+    threads: int
+
+    @classmethod
+    def of(cls, job: Job) -> "CostKey":
+        """Return the key of a job's training on this machine."""
+        protocol, info = job.protocol, job.dataset.info
+        with threads_for(info.shape):
+            threads = torch.get_num_threads()
+        return cls(
+            str(job.dataset).partition("(")[0], job.network, job.trained,
+            protocol.batch_size, protocol.precision, threads,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The step time of a training, and of a reference timed beside it, if there was one.
+
+    Both belong together: a machine that is busy makes all methods' steps seem longer alike.
+    """
+
+    own: StepTime
+    reference: str | None = None  # the specification of one that has records
+    beside: StepTime | None = None
+
+
+def cache_folder() -> Path:
+    """Return ltbench's cache folder: LTBENCH_CACHE, else where the system keeps users' caches."""
+    if given := os.environ.get("LTBENCH_CACHE"):
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "ltbench"
+
+
+class StepTimer:
+    """Times steps, each training's once; `say` is told which, since that takes seconds.
+
+    With `again` nothing is remembered: what earlier commands timed is timed anew and replaced.
+    """
+
+    def __init__(
+        self, workspace: Workspace, say: Callable[[str], None], *, again: bool = False
+    ) -> None:
+        self.workspace, self.say, self.again = workspace, say, again
+        self.machine = device_name(device_of(workspace.device))
+        self.expected = 0  # trainings that are to be timed now
+        self.timed = 0
+        self.remembered = 0
+        self._found: dict[CostKey, Timing | str] = {}
+        self._now: dict[CostKey, StepTime | str] = {}
+
+    def timing(self, job: Job, references: Mapping[str, Job]) -> Timing | str:
+        """Return a job's timing beside the first of the references that can be timed.
+
+        Returns why it has none, where it cannot take its first steps.
+        """
+        key = CostKey.of(job)
+        if key not in self._found:
+            kept = self.recall(job, references)
+            self.remembered += kept is not None
+            self._found[key] = self._time(job, references) if kept is None else kept
+        return self._found[key]
+
+    def recall(self, job: Job, references: Mapping[str, Job]) -> Timing | None:
+        """Return the timing of an earlier command, None if there is none beside a reference."""
+        if self.again:
+            return None
+        try:
+            kept = json.loads(self._path(job).read_text(encoding="utf-8"))["timing"]
+            beside = kept["beside"]
+            timing = Timing(
+                StepTime(**kept["own"]), kept["reference"], beside and StepTime(**beside)
+            )
+        except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
+            return None
+        fits = timing.reference in references if references else timing.reference is None
+        return timing if fits else None
+
+    def _time(self, job: Job, references: Mapping[str, Job]) -> Timing | str:
+        self.timed += 1
+        self.say(
+            f"timing {self.timed} of {max(self.expected, self.timed)}: steps of {job.trained} "
+            f"on {job.dataset.info.title}"
+        )
+        own = self._steps(job)
+        if isinstance(own, str):
+            return own
+        timing = Timing(own)
+        for name, reference in references.items():
+            beside = self._steps(reference)
+            if not isinstance(beside, str):
+                timing = Timing(own, name, beside)
+                break
+        content = {"of": self._described(job), "timing": asdict(timing)}
+        try:
+            write_file(
+                self._path(job),
+                lambda file: file.write(json.dumps(content, indent=1).encode()),
+                "LTBENCH_CACHE",
+            )
+        except LtbenchError as error:  # the next command times it once more
+            self.say(f"step times are not kept: {error}")
+        return timing
+
+    def _steps(self, job: Job) -> StepTime | str:
+        """Return the step time of a job's first steps now, or why it has none."""
+        key = CostKey.of(job)
+        if key not in self._now:
+            try:
+                with threads_for(job.dataset.info.shape):
+                    self._now[key] = measure_step_time(job, self.workspace)
+            except Exception as error:  # a training that cannot begin has no price, and says why
+                self._now[key] = str(error) or type(error).__name__
+        return self._now[key]
+
+    def _described(self, job: Job) -> dict[str, Any]:
+        """Return all that a job's step time depends on; no host name and no path."""
+        method = build(job.trained)
+        versions = {"torch": torch.__version__, "code": code_of(method), "sources": sources(method)}
+        return {"machine": self.machine, **asdict(CostKey.of(job)), **versions}
+
+    def _path(self, job: Job) -> Path:
+        name = fingerprint_of(self._described(job))[:16]
+        return cache_folder() / "step_times" / f"{name}.json"

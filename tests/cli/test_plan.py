@@ -1,0 +1,57 @@
+"""`ltbench plan`: what it times, and what it remembers of earlier commands."""
+
+import json
+
+import pytest
+
+from ltbench.runs import timing
+from ltbench.runs.step_time import StepTime
+
+TABLE = """title: Digits
+protocol: fast
+seeds: [0, 1]
+columns:
+  - {header: all, dataset: digits_lt, network: resnet8}
+rows:
+  - {label: CE, method: ce}
+  - {label: Focal, method: focal}
+"""
+
+
+@pytest.fixture
+def plan(ltbench, home, monkeypatch, no_cache):
+    """Plan a table of two methods on digits, whose steps take a second each."""
+    (home / "mine.yaml").write_text(TABLE)
+    timed = []
+
+    def measure(job, workspace):
+        timed.append(job.trained)
+        return StepTime(1.0, 0.0, 0.0)
+
+    monkeypatch.setattr(timing, "measure_step_time", measure)
+    asked = ("plan", "table", "mine.yaml", "--protocol", "fast", "--seeds", "2")
+    call = lambda *words: ltbench(*asked, *words)  # noqa: E731
+    call.timed = timed
+    return call
+
+
+def test_a_second_plan_times_nothing_and_says_so(plan):
+    first = plan()
+    assert "timing 1 of 2: steps of ce on Digits-LT" in first.err
+    assert "timing 2 of 2: steps of focal on Digits-LT" in first.err
+    assert "earlier commands" not in first.out
+    second = plan()
+    assert "timing" not in second.err
+    assert "2 of 2 timings are of earlier commands" in second.out
+    assert plan.timed == ["ce", "focal"]
+
+
+def test_measure_again_times_all_anew(plan):
+    plan()
+    again = json.loads(plan("--measure-again", "--json").out)
+    assert again["timings"] == {"now": 2, "remembered": 0}
+    assert plan.timed == ["ce", "focal"] * 2
+
+
+def test_a_proxy_has_runs_though_it_decides_nothing(plan):
+    assert "Nothing of it can be run" not in plan().out
