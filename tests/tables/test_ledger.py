@@ -340,3 +340,9 @@ def test_problems_are_told(table, store, make_record):
     assert len(ledger.problems) == 1
     assert str(path) in ledger.problems[0]
     assert ledger.cells[0].seeds == (1,)
+
+
+def test_what_is_derived_from_reported_values_is_no_line(store):
+    lines = build([load("cc_sam/4")], [], store).cells
+    assert {line.metric for line in lines} == {"many", "medium", "few", "open_set_f"}
+    assert len(lines) == 72
