@@ -78,7 +78,7 @@ class Training:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
             network = build(method, settings.network, info.shape[0], self.task.num_classes, begun)
-        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}

@@ -275,3 +275,8 @@ def test_the_same_holds_for_bytes_that_are_no_text(start):
 
 def test_check_speaks_of_the_file_and_of_no_option_that_it_does_not_have(refused):
     assert "--load" not in refused("check", "absent.py")
+
+
+def test_a_record_that_is_not_there_is_named_by_analyse(refused):
+    said = refused("analyse", "hessian", "--runs", "nope.json", code=1)
+    assert "--runs: there is no nope.json; give a record's .json file." in said
