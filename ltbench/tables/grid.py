@@ -1,6 +1,7 @@
 """The grid: every row and column of a table with what is reported and what the records give."""
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -196,7 +197,8 @@ def _unmatched(table: Table) -> list[str]:
     left = [key for key in table.reported if key not in keys]
     if not left:
         return []
+    (near,) = get_close_matches(str(left[0]), sorted(map(str, keys)), n=1, cutoff=0)
     return [
         f"{len(left)} of {len(table.reported)} reported values belong to no row and column, "
-        f"such as {left[0]}; compare its label, data set and network with the table's."
+        f"such as {left[0]}; the cell most like it is {near}."
     ]

@@ -131,8 +131,8 @@ def _column(table: Table, resolved: ResolvedColumn, source: _Source) -> Iterator
     judged = judge_column(table, found)
     for row in table.definition.rows:
         reported = table.value(row, resolved.column)
-        if reported is None:
-            continue
+        if reported is None or METRICS[resolved.column.metric].over == "open_set_f":
+            continue  # F - F_0 is ours to say, of values that are lines themselves
         line = _line("cell", table, resolved, row, reported)
         scored = found.scores.get(line.specification or "")
         if scored is None:

@@ -140,7 +140,8 @@ def test_reported_value_without_a_place_is_a_problem(mine, store):
     assert grid.lines[0][2].reported is None
     assert grid.problems == (
         "1 of 4 reported values belong to no row and column, such as 'CE' on 'CIFAR-10-LT', "
-        "r = 50, resnet32, 'top1'; compare its label, data set and network with the table's.",
+        "r = 50, resnet32, 'top1'; the cell most like it is '[CE]' on 'CIFAR-10-LT', r = 50, "
+        "resnet32, 'top1'.",
     )
 
 

@@ -356,3 +356,9 @@ def test_a_transductive_method_is_marked_where_the_ledger_is_shown(table, store,
     shown = {line.specification: reproduced(line) for line in ledger.cells if line.reproduced}
     assert not any(text.endswith(" T") for method, text in shown.items() if method == "ce")
     assert reproduced(claim).endswith(" T")
+
+
+def test_what_is_derived_from_reported_values_is_no_line(store):
+    lines = build([load("cc_sam/4")], [], store).cells
+    assert {line.metric for line in lines} == {"many", "medium", "few", "open_set_f"}
+    assert len(lines) == 72
