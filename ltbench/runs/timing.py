@@ -4,8 +4,6 @@ The times lie in the user's cache folder, a file a timing, named by the hash of 
 """
 
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from ltbench.api.registry import build, sources
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
+from ltbench.runs.cache import cache_folder
 from ltbench.runs.code import code_of
 from ltbench.runs.environment import device_name
 from ltbench.runs.execute import Workspace
@@ -58,19 +57,6 @@ class Timing:
     own: StepTime
     reference: str | None = None  # the specification of one that has records
     beside: StepTime | None = None
-
-
-def cache_folder() -> Path:
-    """Return ltbench's cache folder: LTBENCH_CACHE, else where the system keeps users' caches."""
-    if given := os.environ.get("LTBENCH_CACHE"):
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ltbench"
 
 
 class StepTimer:
