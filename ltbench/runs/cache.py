@@ -1,4 +1,4 @@
-"""Where ltbench keeps what it may forget: times of steps, and answers that need torch."""
+"""Where ltbench keeps what it need not find out twice on a machine."""
 
 import os
 import sys
@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return ltbench's cache folder: LTBENCH_CACHE, else where the system keeps users' caches."""
+    """Return ltbench's cache folder: LTBENCH_CACHE, else where the system keeps users' caches.
+
+    Raises RuntimeError where that is asked for and the user has no home.
+    """
     if given := os.environ.get("LTBENCH_CACHE"):
         return Path(given).expanduser()
     if sys.platform == "win32":

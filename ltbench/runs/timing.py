@@ -98,7 +98,7 @@ class StepTimer:
             timing = Timing(
                 StepTime(**kept["own"]), kept["reference"], beside and StepTime(**beside)
             )
-        except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # none, or damaged
             return None
         fits = timing.reference in references if references else timing.reference is None
         return timing if fits else None
@@ -125,7 +125,7 @@ class StepTimer:
                 lambda file: file.write(json.dumps(content, indent=1).encode()),
                 "LTBENCH_CACHE",
             )
-        except LtbenchError as error:  # the next command times it once more
+        except (RuntimeError, LtbenchError) as error:  # the next command times it once more
             self.say(f"step times are not kept: {error}")
         return timing
 

@@ -16,7 +16,7 @@ from ltbench.statistics.estimates import (
     separated_second,
 )
 from ltbench.statistics.verdict import Verdict
-from ltbench.tables.cells import Reader, ResolvedColumn
+from ltbench.tables.cells import MARK, Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
@@ -42,6 +42,7 @@ class TableCell:
     comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
     second: bool = False  # whether it does so once the best is left out
+    transductive: bool = False  # whether its method reads all test images at once
     verdict: Verdict | None = None  # where the protocol is the paper's own
 
     @property
@@ -57,8 +58,9 @@ class TableCell:
 
     @property
     def count(self) -> str:
-        """Return n in brackets where it is not the wanted one."""
-        return "" if len(self.seeds) in (0, self.wanted) else f"({len(self.seeds)})"
+        """Return n in brackets where it is not the wanted one, after a transductive one's mark."""
+        count = "" if len(self.seeds) in (0, self.wanted) else f"({len(self.seeds)})"
+        return f"{MARK} {count}".rstrip() if self.transductive else count
 
     def __str__(self) -> str:
         text = "--" if self.reproduced is None else self.reproduced.text(self.decimals)
@@ -106,11 +108,14 @@ class Grid:
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."
+        reads_all = f" {MARK}: transductive, its predictions depend on all test images at once."
+        told = any(entry.transductive for entries in self.lines for entry in entries)
         means = "mean ± half-width of the 95 % t-interval" if n >= LEAST else "mean"
         return (
             f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
-            f"protocol {', '.join(self.protocols)}.{marks if marked else ''}{warning}"
+            f"protocol {', '.join(self.protocols)}.{marks if marked else ''}"
+            f"{reads_all if told else ''}{warning}"
         )
 
 
@@ -180,6 +185,9 @@ def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> Table
     return replace(
         entry, reproduced=mean_interval(list(values.values())), seeds=tuple(values),
         status=status, absent=absent,
+        transductive=reader.reads_all(
+            column.dataset, resolved.protocol, resolved.network, method
+        ),
     )  # fmt: skip
 
 

@@ -18,9 +18,9 @@ def words(**changes: str) -> list[str]:
 USAGE = [
     # methods
     (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; did you mean gkp_gsa"),
-    (words(methods="cee"), "unknown method 'cee'; did you mean ce? A method of your own comes"),
+    (words(methods="cee"), "unknown method 'cee'; did you mean ce or bce? A method of your"),
     (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),
-    (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal?"),
+    (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal or ml_focal?"),
     (words(methods="sam(rh=1)"), "unknown parameter of sam 'rh'; did you mean rho?"),
     (words(methods="ce(x=1)"), "unknown parameter of ce 'x'; known: (it takes none)."),
     (words(methods="sam(rho='a')"), "sam(rho='a') is not allowed: "),
@@ -83,17 +83,17 @@ USAGE = [
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
     (["list", "--load", "absent.py"], "absent.py: give an existing Python file"),
-    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
+    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce or bce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
     (["show", "posthoc_logit_adjustment(taw=1)"], "unknown parameter of posthoc_logit_adjustment"),
     (["show", "digits_lt(r=3)"], "data set digits_lt has no parameter r"),
     (["show", "digits_lt(imbalance=500)"], "imbalance 500 leaves class 7"),
     (["show", ""], "cannot read ''"),
-    (["data", "check", "digits"], "unknown data set 'digits'; did you mean digits_lt?"),
+    (["data", "check", "digits"], "set 'digits'; did you mean digits_lt or digits_mosaic?"),
     (["data", "check", "digits_lt", "--imbalance", "0"], "imbalance 0.0 must be a ratio"),
     (["data", "check", "digits_lt", "--imbalance", "500"], "imbalance 500 leaves class 7"),
-    (["check", "cee"], "unknown method 'cee'; did you mean ce?"),
+    (["check", "cee"], "unknown method 'cee'; did you mean ce or bce?"),
     (["check", "absent.py"], "absent.py: give an existing Python file"),
 ]
 
@@ -119,6 +119,8 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     [
         (words(imbalance="many"), "--imbalance"),
         (words(jobs="0"), "--jobs"),
+        (words(executor="kubernetes"), "unknown executor 'kubernetes'"),
+        ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
         ([*words(), "--quick"], "--quick"),
         (["train"], "train"),
         (["show"], "NAME"),
@@ -273,3 +275,8 @@ def test_the_same_holds_for_bytes_that_are_no_text(start):
 
 def test_check_speaks_of_the_file_and_of_no_option_that_it_does_not_have(refused):
     assert "--load" not in refused("check", "absent.py")
+
+
+def test_a_record_that_is_not_there_is_named_by_analyse(refused):
+    said = refused("analyse", "hessian", "--runs", "nope.json", code=1)
+    assert "--runs: there is no nope.json; give a record's .json file." in said
