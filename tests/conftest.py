@@ -65,15 +65,6 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-@pytest.fixture(autouse=True)
-def _no_cache_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what commands remember out of the home folder, and in tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.getbasetemp() / "cache"
-        patch.setenv("LTBENCH_CACHE", str(folder))
-        yield
-
-
 @pytest.fixture
 def method_file(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Write a method file, given its name and its class body; what it loads is forgotten after."""

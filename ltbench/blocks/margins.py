@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def ldam_margins(class_counts: Tensor, largest: float) -> Tensor:
-    """Return m_c proportional to n_c^{-1/4}, [C], the rarest class's being the largest."""
+    """Return m_c = largest (n_min / n_c)^{1/4}, [C]: the rarest class has the largest margin."""
     counts = class_counts.double()
     return (largest * (counts.min() / counts) ** 0.25).float()
 

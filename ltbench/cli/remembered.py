@@ -1,10 +1,9 @@
 """What commands found out by importing every method, which takes torch and so seconds.
 
-It is kept in the user's cache folder, in a file named by the hash of all files of
-ltbench and its methods: where one of these changes, it is found out anew.
+It is kept in the user's cache folder, in a file named by the hash of all files of ltbench and its
+methods: where one of these changes, it is found out anew.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -55,6 +54,8 @@ def _path() -> Path:
 @cache
 def digest() -> str:
     """Return a hash of every file of ltbench and of its own methods."""
+    import hashlib
+
     found = hashlib.sha256()
     for package in ("ltbench", "ltbench.methods"):
         spec = find_spec(package)

@@ -47,7 +47,7 @@ class ColumnSpread:
 
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
-    """What a plan says."""
+    """What to run of a table, in which order, at what cost, and what it would decide."""
 
     table: Table
     seeds: tuple[int, ...]

@@ -144,7 +144,7 @@ class PaidTrainings:
         return cls(prices, {each for each in wanted if is_kept(each, store)})
 
     def cost(self, jobs: Sequence[Job]) -> CostEstimate:
-        """Return the price of jobs beyond what is bought; unknown if one of them is."""
+        """Return the seconds of jobs beyond what is paid for; None if one has no estimate."""
         total, seen, worst = 0.0, set(self.trained), CostEstimate(0.0, "records")
         for job in jobs:
             price = self.prices.price(job)

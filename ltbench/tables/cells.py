@@ -61,7 +61,7 @@ def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[Resolve
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What tables need of a record; thousands of whole ones would fill the memory."""
+    """What tables need of a record, for thousands of whole ones would fill the memory."""
 
     values: dict[tuple[Metric, Selection], float]
     timing: Timing
@@ -69,7 +69,7 @@ class Run:
 
     @classmethod
     def of(cls, record: Record) -> "Run":
-        """Return a record's value of every metric at every epoch that may be selected."""
+        """Return what tables need of a record: each metric by rule of selection, time, code."""
         values = {
             (metric, select): value
             for metric, quantity in METRICS.items()

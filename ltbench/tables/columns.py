@@ -32,7 +32,7 @@ def judged_rows(table: Table, resolved: ResolvedColumn) -> list[Row]:
 def read_column(
     reader: Reader, table: Table, resolved: ResolvedColumn, rows: Sequence[Row]
 ) -> "ColumnScores":
-    """Return the reproduced estimates of rows, from records of the seeds that the table names."""
+    """Return the scores of rows by method and seed, of the seeds that the table names."""
     wanted = table.definition.seeds
     found: dict[str, Scores] = {}
     for row in rows:

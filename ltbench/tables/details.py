@@ -18,7 +18,7 @@ _SUBSET = "subset_seed"  # the protocol's field
 
 @dataclass(frozen=True)
 class RowGain:
-    """What a row has over the table's base, over the seeds that both have."""
+    """The gain of a row on the table's base, over the pairs of seeds that both have."""
 
     estimate: Estimate
     p_value: float | None  # of no gain
@@ -39,7 +39,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Detail:
-    """One cell with records."""
+    """The statistics of one cell with records."""
 
     row: Row
     resolved: ResolvedColumn

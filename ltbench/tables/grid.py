@@ -30,7 +30,7 @@ EPOCH = {
 
 @dataclass(frozen=True)
 class TableCell:
-    """What stands where a row and a column meet."""
+    """What is reported and reproduced of one row in one column, with status and verdict."""
 
     reported: float | None
     reproduced: Estimate | None

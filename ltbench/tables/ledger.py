@@ -23,7 +23,7 @@ Methods = Collection[str] | None
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One reported value; of a claim, `over` is what the gain is counted from."""
+    """A reported value or claimed gain, ours, and the verdict; a gain is on the method `over`."""
 
     kind: str  # cell or claim
     paper: str

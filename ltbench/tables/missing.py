@@ -50,7 +50,7 @@ def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
 
 @dataclass(frozen=True)
 class Coverage:
-    """A row; `reason` is empty where its specification runs."""
+    """Whether a row can run; `reason` says why not, and is empty where it can."""
 
     label: str
     specifications: tuple[str, ...]

@@ -39,7 +39,7 @@ Reported = dict[ReportedKey, float]
 
 
 def find(reported: Reported, key: ReportedKey) -> ReportedKey:
-    """Return where a value of `place` is kept: less closely described where the paper is vague."""
+    """Return the key of a kept value: without backbone or data set where a paper is vague."""
     vague = key._replace(backbone="")
     vaguest = vague._replace(dataset="", imbalance=None)
     return next((each for each in (key, vague, vaguest) if each in reported), key)

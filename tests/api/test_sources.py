@@ -86,6 +86,16 @@ def test_modules_count_however_they_are_imported(write, imports, lazy):
     assert len({tuple(each.items()) for each in seen}) == 3
 
 
+def test_what_the_page_says_is_not_covered_is_not(write):
+    """A file that is read, and a module by a name put together at run time: docs/protocol.md."""
+    write("helper.py", text="VALUE = 1\n")
+    write("values.txt", text="1\n")
+    read = "from pathlib import Path; (Path(__file__).parent / 'values.txt').read_text()"
+    path = write("mine.py", f"import importlib; importlib.import_module('hel' + 'per'); {read}")
+    load_file(path)
+    assert set(sources(build("mine"))) == {"mine"}
+
+
 def test_a_circle_of_helpers_ends(write):
     write("one.py", text="import two")
     write("two.py", text="import one")

@@ -12,6 +12,7 @@ import pytest
 from ltbench import __version__
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "sklearn", "matplotlib")
+LIGHT = "print(*[name for name in ('pydantic', 'yaml') if name in sys.modules], file=sys.stderr)"
 WATCH = f"print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
 
 
@@ -32,6 +33,7 @@ def test_help_imports_nothing_heavy(words):
 import sys
 import ltbench.cli
 {WATCH}
+{LIGHT}
 try:
     ltbench.cli.main()
 finally:

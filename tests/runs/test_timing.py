@@ -6,8 +6,7 @@ import pytest
 from made_runs import job_of
 
 from ltbench.errors import LtbenchError
-from ltbench.runs import cache, timing
-from ltbench.runs.cache import cache_folder
+from ltbench.runs import timing
 from ltbench.runs.execute import Workspace
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.timing import StepTimer, Timing
@@ -156,23 +155,3 @@ def test_no_host_name_and_no_path_is_kept(tmp_path, timer, clock, no_cache):
     text = path.read_text()
     assert f'"{platform.node()}"' not in text
     assert str(tmp_path) not in text
-
-
-@pytest.mark.parametrize(
-    ("system", "variables", "expected"),
-    [
-        ("linux", {}, "home/.cache/ltbench"),
-        ("linux", {"XDG_CACHE_HOME": "given"}, "given/ltbench"),
-        ("darwin", {}, "home/Library/Caches/ltbench"),
-        ("win32", {"LOCALAPPDATA": "local"}, "local/ltbench"),
-        ("win32", {"LTBENCH_CACHE": "own"}, "own"),
-    ],
-)
-def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch, system, variables, expected):
-    for name in ("LTBENCH_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cache.sys, "platform", system)
-    monkeypatch.setattr(cache.Path, "home", lambda: cache.Path("home"))
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert cache_folder().as_posix() == expected

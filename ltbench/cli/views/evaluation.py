@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ltbench.cli.views.rows import Format, Row, print_rows
-from ltbench.statistics.estimates import LEAST as LEAST_SEEDS
 
 if TYPE_CHECKING:
     from ltbench.runs.store import Cell
@@ -63,8 +62,10 @@ def _show(rows: list[dict[str, Any]]) -> None:
     said.append(f"{first['bins']} bins")
     fitted = sorted({row["fitted_on"] for row in rows} - {None})
     said += [f"T fitted on {', '.join(fitted)}"] * bool(fitted)
+    from ltbench.statistics.estimates import LEAST
+
     seeds = [len(members) for by_variant in by_setting.values() for members in by_variant.values()]
-    interval = ", 95 % t-interval" if max(seeds) >= LEAST_SEEDS else ""
+    interval = ", 95 % t-interval" if max(seeds) >= LEAST else ""
     Console(highlight=False, markup=False).print(
         f"Means over seeds from stored logits, last epoch{interval}; {', '.join(said)}."
     )

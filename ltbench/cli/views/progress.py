@@ -11,7 +11,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ltbench.cli.views.duration import duration
-from ltbench.evaluation.scores import HEADLINES, TITLES
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -37,6 +36,8 @@ def _waiting(report: ProgressEvent) -> str:
 
 def _title(job: Job) -> str:
     """Return the headline metric of a training's data set as papers print it."""
+    from ltbench.evaluation.scores import HEADLINES, TITLES
+
     return TITLES[HEADLINES[job.dataset.info.kind]]
 
 
