@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ltbench.evaluation.scores import TITLES, Scores
 from ltbench.runs.provenance import joined_cells
-from ltbench.runs.record import Environment, Record, by_setting
+from ltbench.runs.record import TRANSDUCTIVE, Environment, Record, by_setting
 from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
@@ -58,6 +58,11 @@ class MethodRuns:
     def environments(self) -> list[str]:
         """Return where each record was made, in words."""
         return [_described(record.environment) for record in self.records]
+
+    @property
+    def transductive(self) -> bool:
+        """Return whether the method reads all test images at once."""
+        return any(each.startswith(TRANSDUCTIVE) for each in self.deviations)
 
     @property
     def deviations(self) -> list[str]:

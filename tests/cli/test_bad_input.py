@@ -1,6 +1,7 @@
 """Bad input: one sentence with the thing and the remedy, the right exit code, nothing written."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -118,6 +119,8 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     [
         (words(imbalance="many"), "--imbalance"),
         (words(jobs="0"), "--jobs"),
+        (words(executor="kubernetes"), "unknown executor 'kubernetes'"),
+        ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
         ([*words(), "--quick"], "--quick"),
         (["train"], "train"),
         (["show"], "NAME"),
@@ -193,8 +196,19 @@ def test_missing_data_is_named_with_the_folder_and_the_ways_to_get_it(ltbench, r
     assert answer.code == 1
     assert answer.err.startswith(f"FAIL  {name} is missing under nowhere")
     assert "download=True" not in answer.err  # torchvision's advice to its own callers
+    assert "[Errno" not in answer.err  # what is missing is said once
     assert answer.err.count("\n") == 1
     assert not [path for path in home.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("make", [None, Path.mkdir])
+def test_a_missing_file_of_a_data_set_is_named_once(ltbench, home, make):
+    folder = home / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    if make is not None:
+        make(folder / "data_batch_1")
+    said = ltbench("data", "check", "cifar10_lt").err
+    assert "is missing under data (there is no file data_batch_1); name the folder" in said
 
 
 def test_a_broken_archive_is_named_and_left_alone(ltbench, home, tree):
@@ -261,3 +275,8 @@ def test_the_same_holds_for_bytes_that_are_no_text(start):
 
 def test_check_speaks_of_the_file_and_of_no_option_that_it_does_not_have(refused):
     assert "--load" not in refused("check", "absent.py")
+
+
+def test_a_record_that_is_not_there_is_named_by_analyse(refused):
+    said = refused("analyse", "hessian", "--runs", "nope.json", code=1)
+    assert "--runs: there is no nope.json; give a record's .json file." in said

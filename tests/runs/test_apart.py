@@ -122,7 +122,8 @@ def test_a_foreign_post_hoc_part_and_a_foreign_second_stage_share_what_is_traine
     second = """
 def stages(self, recipe):
     from ltbench.api.recipe import Stage
-    return (Stage("main", recipe), Stage("again", recipe, trainable=("classifier",)))
+    again = Stage(name="again", recipe=recipe, trainable=("classifier",))
+    return (*super().stages(recipe), again)
 """
     paths = [
         method_file(name, AT_ONCE.replace(PLAIN, body).format(indented(PATCHES["function"])))

@@ -116,6 +116,14 @@ def test_spoilt_table_is_explained(mine, old, new, message):
     assert message in _sentence(mine)
 
 
+def test_a_table_in_another_encoding_is_named_and_utf_16_read(mine):
+    text = mine.read_text()
+    mine.write_bytes(text.replace("label: Never", "label: Nié").encode("latin-1"))
+    assert _sentence(mine).endswith("is not in UTF-8; save it as text in UTF-8.")
+    mine.write_bytes(text.encode("utf-16"))
+    assert load(str(mine)).definition.rows[3].label == "Never"
+
+
 @pytest.mark.parametrize("content", ["", "just text", "- 1", "null", "3"])
 def test_file_that_is_no_table(mine, content):
     mine.write_text(content)
