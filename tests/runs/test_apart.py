@@ -198,7 +198,7 @@ def test_an_interrupted_foreign_training_saves_and_leaves_no_process(
     assert err.count("\n") == 1
     (job,) = jobs_of(workspace.results, "slow", protocol_name=protocol)
     checkpoint = Store(workspace.results).work(job.fingerprint) / "checkpoint.pt"
-    assert Checkpoint(checkpoint, write_file).load()["progress"]["epochs_done"] >= 2
+    assert Checkpoint(checkpoint, write_file).load()["progress"]["epochs_done"] >= 1
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
 
