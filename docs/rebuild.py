@@ -32,7 +32,7 @@ from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/cost.md", "docs/findings.md")
+PAGES = ("README.md", "docs/cost.md", "docs/findings.md", "docs/multilabel.md")
 BENCHMARKS = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 GAINS = re.compile(r"(<!-- gains: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -60,7 +60,7 @@ def _losses(specification: str) -> None:
     step = first_step(training(specification))
     outputs = step.forward()
     losses = step.method.losses(outputs, step.batch, step.clock)  # weights would stretch a scalar
-    shape = step.batch.targets.shape
+    shape = step.batch.targets.shape[:1]
     expect(losses.shape == shape, f"losses have shape {tuple(losses.shape)}, not [B]")
     weighted = step.losses(outputs)
     found = f"sample_weights or shares stretch the losses to {tuple(weighted.shape)}, not [B]"
