@@ -76,8 +76,8 @@ def run(
     for name, count in (("jobs", jobs), ("per_gpu", per_gpu)):
         if count is not None and count < 1:
             raise UsageError(f"{name} = {count} is not allowed; give at least 1.")
-    places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs)
-    options = Options(tuple(places), tuple(files), retries, debug, time_limit)
+    places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs, executor)
+    options = Options(tuple(places), tuple(files), retries, debug, time_limit, per_gpu=per_gpu or 1)
     runner, store = executor_of(executor, options), Store(results)
     plan = make(
         sets, names, _seeds(seeds), store,

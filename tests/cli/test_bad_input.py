@@ -17,6 +17,10 @@ def words(**changes: str) -> list[str]:
 USAGE = [
     # methods
     (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; did you mean gkp_gsa"),
+    (words(executor="kubernetes"), "unknown executor 'kubernetes'; known: local,"),
+    (words(executor="slurm:absent.yaml"), "the profile absent.yaml does not read"),
+    (words(executor="slurm:p.yaml", gpus="all"), "what runs where is up to slurm:p.yaml."),
+    ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
     (words(methods="cee"), "unknown method 'cee'; did you mean ce? A method of your own comes"),
     (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),
     (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal?"),
@@ -118,8 +122,6 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     [
         (words(imbalance="many"), "--imbalance"),
         (words(jobs="0"), "--jobs"),
-        (words(executor="kubernetes"), "unknown executor 'kubernetes'"),
-        ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
         ([*words(), "--quick"], "--quick"),
         (["train"], "train"),
         (["show"], "NAME"),

@@ -61,6 +61,7 @@ class Options:
     one's own come from; `retries` counts for each job whose worker is lost; `debug` lets
     unforeseen errors through where jobs run in this process. `time_limit` is in seconds from
     `begun` (of `time.monotonic`); `signal_before` as many seconds before it trainings save.
+    `per_gpu` trainings share a GPU that a cluster gives.
     """
 
     places: tuple[str, ...] = ("auto",)
@@ -70,6 +71,7 @@ class Options:
     time_limit: float | None = None
     signal_before: float = SIGNAL_BEFORE
     begun: float = field(default_factory=time.monotonic)
+    per_gpu: int = 1
 
 
 class Executor(Protocol):
@@ -89,7 +91,10 @@ class Executor(Protocol):
 
 Factory = Callable[[str, Options], Executor]  # of what follows the colon in an executor's name
 
-_BUILT_IN = {"local": "ltbench.runs.executors.machine:Local"}
+_BUILT_IN = {
+    "local": "ltbench.runs.executors.machine:Local",
+    "slurm": "ltbench.runs.executors.slurm:Slurm",
+}
 
 
 def executor_of(name: str, options: Options) -> Executor:
