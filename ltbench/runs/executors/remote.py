@@ -72,7 +72,9 @@ class Order:
         try:
             apart = partial(evaluated_apart, files=self.loaded)
             run_job(job, self.workspace, _unheard, apart=apart)
-        except LostError:
+        except LostError:  # it is tried again, so it has not failed yet
+            for cell in job.cells:
+                store.failure_path(cell).unlink(missing_ok=True)
             raise
         except Exception:
             if not all(store.failure_path(cell).exists() for cell in job.cells):
@@ -119,9 +121,12 @@ class Followed:
         self.begun = False
         self.seen: tuple[int, float] | None = None
 
-    def settled(self) -> bool:
-        """Return whether every cell has its record, or a failure record that is new."""
-        return all(self._record_is_there(cell) or self._has_failed(cell) for cell in self.job.cells)
+    def settled(self, ended: bool = True) -> bool:
+        """Return whether every cell has its record or, if the worker `ended`, a new failure's."""
+        return all(
+            self._record_is_there(cell) or (ended and self._has_failed(cell))
+            for cell in self.job.cells
+        )
 
     def close(self, outcome: Outcome, listener: RunListener) -> None:
         """Tell what came of a settled job."""

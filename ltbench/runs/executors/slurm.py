@@ -63,7 +63,7 @@ class Slurm:
                 waiting = queued()
                 for fingerprint, each in list(followed.items()):
                     number = numbers[fingerprint]
-                    if each.settled():
+                    if each.settled(ended=number not in waiting):
                         each.close(outcome, listener)
                         del followed[fingerprint]
                         (store.work(fingerprint) / ID_FILE).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from ltbench.runs.store import Store
 from ltbench.runs.under_way import note_of
 
 LONG = "fast(epochs=40, evaluate_every=40)"
+LONGER = "fast(epochs=200, evaluate_every=200)"
 
 
 def slurm(profile, **options):
@@ -136,7 +137,7 @@ def test_an_interruption_cancels_jobs_or_leaves_them_as_asked(
 ):
     profile = tmp_path / "profile.yaml"
     profile.write_text(f"{slurm_profile.read_text()}interrupt: {way}\n")
-    (job,) = jobs_of(workspace.results, "ce", protocol_name=LONG)
+    (job,) = jobs_of(workspace.results, "ce", protocol_name=LONGER)
     store = Store(workspace.results)
 
     def interrupt(job, report):
@@ -152,7 +153,7 @@ def test_an_interruption_cancels_jobs_or_leaves_them_as_asked(
         assert len(interrupted(store)) == 1
     listener.report = report
     (record,) = slurm(profile).run([job], workspace, listener).records
-    assert record.last.epoch == 40
+    assert record.last.epoch == 200
     if way == "leave":  # the same job was followed
         assert f"JobId={number} " in ask("scontrol", "show", "job", number)
         once(lambda: not queued())  # and no other was submitted

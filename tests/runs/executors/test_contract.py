@@ -46,7 +46,6 @@ def executor(request):
     if name == "slurm":
         name = f"slurm:{request.getfixturevalue('slurm_profile')}"
 
-
     def make(*loaded, retries=2):
         return executor_of(name, Options(("cpu", "cpu"), tuple(loaded), retries))
 
