@@ -176,7 +176,7 @@ def run(
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug
-        runner = executor_of(executor, Options(*given, *times, per_gpu or 1))
+        runner = executor_of(executor, Options(*given, *times))
         workspace = Workspace(results, root_of(data_root), places[0], keep=Keep.parse(keep))
         prepared = prepare(
             plan.jobs, workspace, download=not dry_run, files=None if debug else load or []

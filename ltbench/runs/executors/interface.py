@@ -61,7 +61,6 @@ class Options:
     one's own come from; `retries` counts for each job whose worker is lost; `debug` lets
     unforeseen errors through where jobs run in this process. `time_limit` is in seconds from
     `begun` (of `time.monotonic`); `signal_before` as many seconds before it trainings save.
-    `per_gpu` trainings share a GPU that a cluster gives.
     """
 
     places: tuple[str, ...] = ("auto",)
@@ -71,7 +70,6 @@ class Options:
     time_limit: float | None = None
     signal_before: float = SIGNAL_BEFORE
     begun: float = field(default_factory=time.monotonic)
-    per_gpu: int = 1
 
 
 class Executor(Protocol):

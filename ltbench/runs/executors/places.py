@@ -22,9 +22,10 @@ def places_of(
     Raises UsageError for options that do not go together and for devices that are not here.
     """
     if executor.partition(":")[0] != "local":
-        if gpus is not None or jobs is not None:
+        if (gpus, per_gpu, jobs) != (None, None, None):
             raise UsageError(
-                f"--gpus and --jobs are for this machine; what runs where is up to {executor}."
+                "--gpus, --per-gpu and --jobs are for this machine; "
+                f"what runs where is up to {executor}."
             )
         return [device]
     if gpus is not None and device != "auto":
