@@ -95,6 +95,23 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def slurm(session: nox.Session) -> None:
+    """Run the contract of executors, and what Slurm adds, on a real Slurm; as root."""
+    if shutil.which("sbatch") is None or shutil.which("munge") is None:
+        session.error("no Slurm here; install it, on Debian with: apt-get install slurm-wlm munge")
+    python = str(shared(session) / "python")
+    session.run(
+        python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt",
+        "--editable", ".[slurm]",
+    )  # fmt: skip
+    session.run(
+        python, "-m", "pytest", "-v", "tests/runs/executors/test_contract.py",
+        "tests/runs/executors/slurm_tests.py", *session.posargs,
+        env={"LTBENCH_EXECUTORS": "slurm"},
+    )  # fmt: skip
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     ruff = str(shared(session) / "ruff")

@@ -77,7 +77,7 @@ def run(
     for name, count in (("jobs", jobs), ("per_gpu", per_gpu)):
         if count is not None and count < 1:
             raise UsageError(f"{name} = {count} is not allowed; give at least 1.")
-    places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs)
+    places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs, executor)
     options = Options(tuple(places), tuple(files), retries, debug, time_limit)
     runner, store = executor_of(executor, options), Store(results)
     plan = make(

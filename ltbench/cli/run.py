@@ -171,7 +171,7 @@ def run(
             )
         )  # fmt: skip
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
-        places = places_of(device, gpus, per_gpu, jobs)
+        places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug
         runner = executor_of(executor, Options(*given, *times))
         workspace = Workspace(

@@ -19,6 +19,10 @@ USAGE = [
     # methods
     (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; did you mean gkp_gsa"),
     (words(methods="cee"), "unknown method 'cee'; did you mean ce or bce? A method of your"),
+    (words(executor="kubernetes"), "unknown executor 'kubernetes'; known: local,"),
+    (words(executor="slurm:absent.yaml"), "the profile absent.yaml does not read"),
+    (words(executor="slurm:p.yaml", gpus="all"), "what runs where is up to slurm:p.yaml."),
+    ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
     (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),
     (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal or ml_focal?"),
     (words(methods="sam(rh=1)"), "unknown parameter of sam 'rh'; did you mean rho?"),
@@ -119,8 +123,6 @@ def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
     [
         (words(imbalance="many"), "--imbalance"),
         (words(jobs="0"), "--jobs"),
-        (words(executor="kubernetes"), "unknown executor 'kubernetes'"),
-        ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
         ([*words(), "--quick"], "--quick"),
         (["train"], "train"),
         (["show"], "NAME"),

@@ -89,7 +89,10 @@ class Executor(Protocol):
 
 Factory = Callable[[str, Options], Executor]  # of what follows the colon in an executor's name
 
-_BUILT_IN = {"local": "ltbench.runs.executors.machine:Local"}
+_BUILT_IN = {
+    "local": "ltbench.runs.executors.machine:Local",
+    "slurm": "ltbench.runs.executors.slurm:Slurm",
+}
 
 
 def executor_of(name: str, options: Options) -> Executor:

@@ -12,12 +12,22 @@ from ltbench.engine.precision import device_of
 from ltbench.errors import UsageError
 
 
-def places_of(device: str, gpus: str | None, per_gpu: int | None, jobs: int | None) -> list[str]:
+def places_of(
+    device: str, gpus: str | None, per_gpu: int | None, jobs: int | None, executor: str = "local"
+) -> list[str]:
     """Return the device of each worker process, as a run command's options ask for them.
 
+    Of another executor's workers it is what `device` says, which is asked there.
     `device` is one, or several with commas; `gpus` is `all` or a number of this machine's GPUs.
     Raises UsageError for options that do not go together and for devices that are not here.
     """
+    if executor.partition(":")[0] != "local":
+        if (gpus, per_gpu, jobs) != (None, None, None):
+            raise UsageError(
+                "--gpus, --per-gpu and --jobs are for this machine; "
+                f"what runs where is up to {executor}."
+            )
+        return [device]
     if gpus is not None and device != "auto":
         raise UsageError("--gpus and --device both say where to compute; give one of them.")
     if per_gpu is not None and jobs is not None:

@@ -65,6 +65,12 @@ def test_options_that_do_not_go_together_are_one_sentence(four_gpus, options, wo
     assert str(caught.value).endswith(".")
 
 
+def test_another_executor_places_jobs_itself():
+    assert places_of("cuda", None, None, None, "slurm:p.yaml") == ["cuda"]
+    with pytest.raises(UsageError, match=r"what runs where is up to slurm:p\.yaml"):
+        places_of("auto", None, 2, None, "slurm:p.yaml")
+
+
 def test_a_machine_without_gpus_says_so(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(UsageError, match="no GPU is found here; use --device cpu"):

@@ -1,0 +1,189 @@
+"""Jobs on machines that share the results folder: what a worker is given, and how it is followed.
+
+A worker tells nothing but by the results folder: its record or failure record says how a job
+ended, the note beside its checkpoint how far it is. No machine's clock is compared with another's.
+"""
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from ltbench.api.signatures import is_foreign
+from ltbench.engine.precision import device_of
+from ltbench.engine.train import ProgressEvent
+from ltbench.errors import LtbenchError
+from ltbench.runs.apart import LostError, evaluated_apart
+from ltbench.runs.cost import is_kept
+from ltbench.runs.environment import source_state
+from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.executors.interface import Outcome, RunListener
+from ltbench.runs.plan import Job
+from ltbench.runs.recording import record_failure
+from ltbench.runs.store import Cell, Store
+from ltbench.runs.training import Callbacks, train_first_stage
+from ltbench.runs.under_way import note_of
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker on another machine is given; it does not read the network for data."""
+
+    job: Job
+    workspace: Workspace
+    loaded: tuple[Path, ...]
+    source: tuple[str, str | None, bool | None]  # version, commit, whether it changed since
+    first_stage_only: bool = False
+
+    @classmethod
+    def of(cls, job: Job, workspace: Workspace, loaded: Sequence[Path]) -> "Order":
+        """Return the order of a job, with whole paths; its folder under `work` is made."""
+        whole = replace(
+            workspace, results=workspace.results.expanduser().resolve(),
+            data=workspace.data.expanduser().resolve(), download=False,
+        )  # fmt: skip
+        Store(whole.results).work(job.fingerprint).mkdir(parents=True, exist_ok=True)
+        files = tuple(path.expanduser().resolve() for path in loaded)
+        return cls(job, whole, files, source_state())
+
+    def fill(self) -> None:
+        """Train, in the worker; what fails leaves a failure record.
+
+        Raises LtbenchError where this machine does not see the results or has other code, and
+        LostError where a foreign method's process died.
+        """
+        store, job = Store(self.workspace.results), self.job
+        if not store.work(job.fingerprint).is_dir():
+            raise LtbenchError(
+                f"{platform.node()} does not see the results folder {store.root}; "
+                "put it on a file system that all machines share."
+            )
+        try:
+            self._check_code()
+        except LtbenchError as error:
+            record_failure(error, job.cells, device_of("cpu"), store)
+            return
+        if self.first_stage_only:
+            callbacks = Callbacks(_unheard, lambda: None, lambda *said: None)
+            train_first_stage(job, 1, self.workspace, callbacks)
+            return
+        try:
+            apart = partial(evaluated_apart, files=self.loaded)
+            run_job(job, self.workspace, _unheard, apart=apart)
+        except LostError:  # it is tried again, so it has not failed yet
+            for cell in job.cells:
+                store.failure_path(cell).unlink(missing_ok=True)
+            raise
+        except Exception:
+            if not all(store.failure_path(cell).exists() for cell in job.cells):
+                raise
+
+    def _check_code(self) -> None:
+        here = source_state()
+        if here != self.source:
+            raise LtbenchError(
+                f"{platform.node()} has ltbench {_code(here)}, and the command was given with "
+                f"{_code(self.source)}; install the same on both."
+            )
+
+
+def by_first_stage(jobs: Sequence[Job], store: Store) -> tuple[list[Job], dict[str, list[Job]]]:
+    """Return the jobs that may begin at once, and those that share a first stage, by it.
+
+    The first stage is another of the jobs, or one that several have in common and that is not
+    trained yet; what waits for it does so without a worker of its own.
+    """
+    firsts = [job.first_stage for job in jobs]
+    own = {first.fingerprint for first in firsts if first and not is_foreign(first.trained)}
+    times = Counter(first.fingerprint for first in firsts if first)
+    planned = {job.fingerprint for job in jobs}
+    shared = {
+        each for each in own if (each in planned or times[each] > 1) and not is_kept(each, store)
+    }
+    alone: list[Job] = []
+    after: dict[str, list[Job]] = {}
+    for job, first in zip(jobs, firsts, strict=True):
+        if first is not None and first.fingerprint in shared:
+            after.setdefault(first.fingerprint, []).append(job)
+        else:
+            alone.append(job)
+    return alone, after
+
+
+class Followed:
+    """A job that runs elsewhere, as the results folder shows it."""
+
+    def __init__(self, job: Job, store: Store) -> None:
+        self.job, self.store = job, store
+        self.before = {cell: self._contents(cell) for cell in job.cells}
+        self.begun = False
+        self.seen: tuple[int, float] | None = None
+
+    def settled(self, ended: bool = True) -> bool:
+        """Return whether every cell has its record or, if the worker `ended`, a new failure's."""
+        return all(
+            self._record_is_there(cell) or (ended and self._has_failed(cell))
+            for cell in self.job.cells
+        )
+
+    def close(self, outcome: Outcome, listener: RunListener) -> None:
+        """Tell what came of a settled job."""
+        if not self.begun:
+            listener.started(self.job)
+        there = [cell for cell in self.job.cells if self._record_is_there(cell)]
+        records = [record for cell in there if (record := self.store.read(cell)) is not None]
+        outcome.records += records
+        if len(there) == len(self.job.cells):
+            listener.finished(self.job, records)
+            return
+        missing = {cell for cell in self.job.cells if cell not in there}
+        reasons = [each.error for each in self.store.failures() if Cell.of(each) in missing]
+        outcome.failures[str(self.job)] = reasons[0]
+        listener.failed(self.job, reasons[0])
+
+    def lost(self, reason: str, listener: RunListener) -> None:
+        """Tell that the job is tried again."""
+        if not self.begun:
+            listener.started(self.job)
+        self.begun, self.seen = False, None
+        listener.lost(self.job, reason)
+
+    def look(self, listener: RunListener) -> None:
+        """Tell how far the job is, if there is news of it."""
+        note = note_of(self.store, self.job.fingerprint)
+        if note is None or not note.epochs or (note.epoch, note.seconds) == self.seen:
+            return
+        if not self.begun:
+            self.begun = True
+            listener.started(self.job)
+        self.seen = (note.epoch, note.seconds)
+        images = self.job.size.images * note.epoch / note.epochs
+        speed = images / note.seconds if note.seconds else 0.0
+        listener.report(self.job, ProgressEvent(note.epoch, note.epochs, 0, 1, note.seconds, speed))
+
+    def _record_is_there(self, cell: Cell) -> bool:
+        found = self.store.content(cell)
+        return bool(found) and not (self.job.anew and found == self.before[cell][0])
+
+    def _has_failed(self, cell: Cell) -> bool:
+        found = self._contents(cell)[1]
+        return found is not None and found != self.before[cell][1]
+
+    def _contents(self, cell: Cell) -> tuple[bytes | None, bytes | None]:
+        try:
+            failure = self.store.failure_path(cell).read_bytes()
+        except OSError:
+            failure = None
+        return self.store.content(cell), failure
+
+
+def _unheard(report: ProgressEvent) -> None:
+    """Progress is read from the note beside the checkpoint."""
+
+
+def _code(state: tuple[str, str | None, bool | None]) -> str:
+    version, commit, changed = state
+    at = "" if commit is None else f" at {commit[:10]}"
+    return f"{version}{at}{', changed since' if changed else ''}"

@@ -1,0 +1,203 @@
+"""Slurm as an executor, by submitit: arrays of jobs, first stages before what depends on them.
+
+Slurm is asked what runs by `squeue`, and how a job ended by `scontrol`; `sacct`, which many
+clusters lack, is not needed. Whether a training is finished, the results folder says.
+"""
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ltbench.engine.precision import device_of
+from ltbench.errors import LtbenchError, UsageError, first_line
+from ltbench.runs.cost import CostModel
+from ltbench.runs.execute import Workspace
+from ltbench.runs.executors.interface import Options, Outcome, RunListener
+from ltbench.runs.executors.outcome import give_up
+from ltbench.runs.executors.remote import Followed, Order, by_first_stage
+from ltbench.runs.executors.slurm_profile import Profile
+from ltbench.runs.executors.slurm_queue import cancel, end_of, queued
+from ltbench.runs.plan import Job
+from ltbench.runs.recording import record_failure
+from ltbench.runs.signals import OutOfTimeError, interrupt_on_signals
+from ltbench.runs.store import Store
+from ltbench.runs.timing import StepTimer
+from ltbench.runs.under_way import note_of
+
+SECONDS_BETWEEN = 2.0  # two looks at the cluster
+ARRAY = 500  # jobs; clusters allow 1,000 unless told otherwise
+ID_FILE = "slurm_job"  # beside a training's checkpoint, while it is in the queue
+
+
+class Slurm:
+    """Jobs of a cluster, as a profile describes them: `slurm:profile.yaml`."""
+
+    def __init__(self, argument: str, options: Options) -> None:
+        if not argument:
+            raise UsageError(
+                "--executor slurm needs a profile, as in slurm:profile.yaml; "
+                "docs/clusters.md shows one."
+            )
+        self.profile, self.options = Profile.read(Path(argument)), options
+        self.submitit = _submitit()
+
+    def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+        """Submit jobs and follow them until every cell has a record or a failure record.
+
+        On KeyboardInterrupt jobs save and end, or go on, as the profile says.
+        """
+        store, outcome = Store(workspace.results), Outcome()
+        followed = {job.fingerprint: Followed(job, store) for job in jobs}
+        numbers = self._adopted(jobs, store)
+        lives = Counter({job.fingerprint: self.options.retries for job in jobs})
+        gone: Counter[str] = Counter()  # looks at which a job was neither in the queue nor settled
+        try:
+            numbers |= self.submit([j for j in jobs if j.fingerprint not in numbers], workspace)
+            while followed:
+                waiting = queued()
+                for fingerprint, each in list(followed.items()):
+                    number = numbers[fingerprint]
+                    if each.settled(ended=number not in waiting):
+                        each.close(outcome, listener)
+                        del followed[fingerprint]
+                        (store.work(fingerprint) / ID_FILE).unlink(missing_ok=True)
+                        continue
+                    each.look(listener)
+                    gone[fingerprint] = 0 if number in waiting else gone[fingerprint] + 1
+                    if gone[fingerprint] < 2:  # a file system may show a record late
+                        continue
+                    reason = end_of(number)
+                    if lives[fingerprint]:
+                        lives[fingerprint] -= 1
+                        gone[fingerprint] = 0
+                        each.lost(reason, listener)
+                        numbers |= self.submit([each.job], workspace)
+                    else:
+                        give_up(each.job, reason, replace(workspace, device="cpu"))
+                time.sleep(SECONDS_BETWEEN if followed else 0)
+        except KeyboardInterrupt:
+            if self.profile.interrupt == "cancel":
+                cancel(numbers[fingerprint] for fingerprint in followed if fingerprint in numbers)
+            raise
+        return outcome
+
+    def _adopted(self, jobs: Sequence[Job], store: Store) -> dict[str, str]:
+        """Return the numbers of jobs that an earlier command left in the queue."""
+        waiting, found = queued(), {}
+        for job in jobs:
+            try:
+                number = (store.work(job.fingerprint) / ID_FILE).read_text().strip()
+            except OSError:
+                continue
+            if number in waiting:
+                found[job.fingerprint] = number
+        return found
+
+    def submit(self, jobs: Sequence[Job], workspace: Workspace) -> dict[str, str]:
+        """Submit jobs; return their numbers by fingerprint.
+
+        A first stage that several share is a job before theirs, which begin when it has ended, so
+        that none waits for it with a GPU in hand.
+        """
+        numbers: dict[str, str] = {}
+        store = Store(workspace.results)
+        alone, after = by_first_stage(jobs, store)
+        numbers |= self._array([_order(job, workspace, self.options) for job in alone], workspace)
+        for fingerprint, members in after.items():
+            before = numbers.get(fingerprint)
+            if before is None:
+                order = _order(members[0], workspace, self.options)
+                only = replace(order, first_stage_only=True)
+                (before,) = self._array([only], workspace).values()
+            orders = [_order(job, workspace, self.options) for job in members]
+            numbers |= self._array(orders, workspace, f"afterany:{before}")
+        for fingerprint, number in numbers.items():
+            (store.work(fingerprint) / ID_FILE).write_text(f"{number}\n")
+        return numbers
+
+    def _array(
+        self, orders: Sequence[Order], workspace: Workspace, dependency: str | None = None
+    ) -> dict[str, str]:
+        """Submit orders as arrays; return the jobs' numbers by fingerprint."""
+        numbers: dict[str, str] = {}
+        for start in range(0, len(orders), ARRAY):
+            some = orders[start : start + ARRAY]
+            try:
+                executor = self.submitit.SlurmExecutor(workspace.results.resolve() / "logs/slurm")
+                executor.update_parameters(
+                    **self.profile.parameters(self._minutes(some, workspace), self.options),
+                    **({} if dependency is None else {"dependency": dependency}),
+                )
+                submitted = executor.map_array(_work, list(some))
+            except Exception as error:  # whatever submitit makes of what sbatch says
+                raise LtbenchError(
+                    f"Slurm does not take the jobs ({_last_line(error)}); mend the profile, "
+                    "or give the command on a machine that may submit."
+                ) from error
+            for order, job in zip(some, submitted, strict=True):
+                numbers[order.job.fingerprint] = str(job.job_id)
+        return numbers
+
+    def _minutes(self, orders: Sequence[Order], workspace: Workspace) -> int:
+        """Return the time to ask for: twice what the longest training takes here, and ten minutes.
+
+        The command's limit, or the profile's, comes before; what takes longer is requeued.
+        """
+        if self.options.time_limit is not None:
+            return max(1, int(self.options.time_limit // 60))
+        if self.profile.minutes is not None:
+            return self.profile.minutes
+        store = Store(workspace.results)
+        prices = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+        seconds = [prices.price(order.job).seconds or 3600.0 for order in orders]
+        return 10 + round(2 * max(seconds) / 60)
+
+
+def _work(order: Order) -> None:
+    """Fill an order in a job of Slurm; when its time is over, save and queue it again."""
+    interrupt_on_signals()  # instead of submitit's, which would end a training without saving
+    store, fingerprint = Store(order.workspace.results), order.job.fingerprint
+    begun = note_of(store, fingerprint)
+    try:
+        order.fill()
+    except OutOfTimeError:
+        note = note_of(store, fingerprint)
+        if order.first_stage_only or note is None or note.epoch > (begun.epoch if begun else 0):
+            subprocess.run(["scontrol", "requeue", _own_number()], check=True, timeout=60)
+            return
+        error = LtbenchError(
+            "not one epoch ended within the time of a Slurm job; give the profile more time."
+        )
+        record_failure(error, order.job.cells, device_of(order.workspace.device), store)
+    except KeyboardInterrupt:  # cancelled; it has saved
+        return
+
+
+def _own_number() -> str:
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
+
+
+def _order(job: Job, workspace: Workspace, options: Options) -> Order:
+    return Order.of(job, workspace, options.loaded)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(". ") if lines else first_line(error)
+
+
+def _submitit() -> Any:
+    try:
+        return import_module("submitit")
+    except ImportError:
+        raise LtbenchError(
+            "--executor slurm needs submitit, which is not installed; "
+            "`python -m pip install ltbench[slurm]` brings it."
+        ) from None
