@@ -93,6 +93,13 @@ ExecutorName = Annotated[
     str, typer.Option("--executor", help="What runs the trainings; see docs/clusters.md.")
 ]
 Retries = Annotated[int, typer.Option(min=0, help="Tries more of a training whose worker is lost.")]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option("--time-limit", help="Save and end before, as 2h; exit code 75 if work is left."),
+]
+SignalBefore = Annotated[
+    str, typer.Option("--signal-before", help="How long before the time limit trainings save.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -112,15 +119,20 @@ def folder_for(name: str, usual: Path, output: Path | None) -> Path:
     return usual / f"{path.stem}-{sha256(str(path).encode()).hexdigest()[:6]}"
 
 
-def seconds_of(text: str | None) -> float | None:
+def seconds_of(text: str | None, option: str = "--budget") -> float | None:
     """Return the seconds of `8h`, `90m`, `1d12h`; raises UsageError for anything else."""
     if text is None:
         return None
     found = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text)
     seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
     if "".join(map("".join, found)) != text.replace(" ", "") or not seconds:
-        raise UsageError(f"--budget {text}: give a time such as 8h, 90m or 1d12h.")
+        raise UsageError(f"{option} {text}: give a time such as 8h, 90m or 1d12h.")
     return seconds
+
+
+def times_of(limit: str | None, before: str) -> tuple[float | None, float]:
+    """Return --time-limit and --signal-before in seconds; raises UsageError for no times."""
+    return seconds_of(limit, "--time-limit"), seconds_of(before, "--signal-before") or 0.0
 
 
 def chosen(

@@ -62,7 +62,7 @@ class Training:
         checkpoint: Checkpoint | None = None, score: Score | None = None,
     ) -> None:  # fmt: skip
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
-        device, info = settings.device, settings.info
+        device, info, begun = settings.device, settings.info, settings.pretrained
         self.task = Task.of(info, split, device)
         self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.feeds = evaluated_feeds(info, split, device)
@@ -76,9 +76,9 @@ class Training:
             for other in self._methods():
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
-        made = settings.network, info.shape[0], self.task.num_classes, settings.pretrained
         with seeded(settings.seed, "init"):
-            self.network = build(method, *made).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = build(method, settings.network, info.shape[0], self.task.num_classes, begun)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}
