@@ -1,5 +1,6 @@
 """A data set from lists, from its archives to a table: prepared, trained on, shown."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -14,10 +15,10 @@ COUNTS = (8, 5, 3)
 
 @pytest.fixture
 def lists(home, monkeypatch):
-    """ImageNet-LT in small, with a network to match; its lists and images lie in two folders."""
+    """ImageNet-LT in small, with its own ResNet-50; lists and images lie in two folders."""
     info = replace(
         CATALOG["imagenet_lt"], classes=3, head_count=8, test_count=2, counts=COUNTS,
-        network="resnet8", many_above=6, few_below=4,
+        many_above=6, few_below=4,
     )  # fmt: skip
     monkeypatch.setitem(CATALOG, "imagenet_lt", info)
     monkeypatch.setitem(KNOWN, "imagenet_lt", info)
@@ -48,6 +49,10 @@ def lists(home, monkeypatch):
     return home
 
 
+def read(path):
+    return json.loads(path.read_text())
+
+
 PREPARE = ("data", "prepare", "imagenet_lt", "--images", "images", "--lists", "lists")
 RUN = ("run", "--dataset", "imagenet_lt", "--protocol", "smoke(fraction=1.0)", "--seeds", "1")
 
@@ -63,12 +68,19 @@ def test_a_set_from_lists_is_prepared_trained_on_and_shown(ltbench, lists):
     assert "16 training images in 3 classes (8 to 3; 1 many, 1 medium, 1 few)" in prepared.out
     assert ltbench("data", "check", "imagenet_lt").code == 0
     assert ltbench("data", "describe", "imagenet_lt").code == 0
-    run = ltbench(*RUN, "--methods", "ce,bcl,gkp_gsa(groups=2)", "--quiet")
+    three = (*RUN, "--methods", "ce,bcl,gkp_gsa(groups=2)", "--network", "resnet8", "--quiet")
+    run = ltbench(*three)
     assert run.code == 0, run.err
     assert len(list((lists / "results" / "runs").rglob("seed0.json"))) == 3
+    run = ltbench(*RUN, "--methods", "ce", "--quiet")  # by ResNet-50, the table's network
+    assert run.code == 0, run.err
+    paths = (lists / "results" / "runs").rglob("seed0.json")
+    (found,) = (r for r in map(read, paths) if r["network"] == "resnet50")
+    assert found["cost"]["parameters"] == 23_514_179
     table = ltbench("table", "2", "--protocol", "smoke(fraction=1.0)")
     assert table.code == 0
     assert "ImageNet-LT" in table.out
+    assert f"{found['last']['top1']:.1f}" in table.out
 
 
 @pytest.mark.parametrize(

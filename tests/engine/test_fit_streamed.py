@@ -1,5 +1,6 @@
 """Every method trains to the end on streamed images, or says in one sentence why it does not."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -7,17 +8,17 @@ import torch
 from made_images import encoded, pixels
 from PIL import Image
 
+from ltbench.api.kinds import check_kind, kinds_of
 from ltbench.api.registry import build, find, names, role
 from ltbench.data import listed
 from ltbench.data import published_lists as published
 from ltbench.data.catalog import CATALOG, Dataset
 from ltbench.data.loading import load
 from ltbench.engine.fit import Settings, Training
-from ltbench.errors import LtbenchError
+from ltbench.errors import UsageError
 from ltbench.runs.protocol import protocol_of
 
 COUNTS = (12, 8, 6, 4, 3, 2)
-REFUSED: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +68,26 @@ def trained(specification, made):
     return training
 
 
-@pytest.mark.parametrize("name", names())
+def specification_of(name):
+    return name if role(find(name)) == "method" else f"ce+{name}"
+
+
+def takes_one_label(name):
+    return "single" in kinds_of(build(specification_of(name)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*filter(takes_one_label, names())])
 def test_every_method_trains_to_the_end(made, monkeypatch, name):
     monkeypatch.setenv("LTBENCH_WORKERS", "0")
-    specification = name if role(find(name)) == "method" else f"ce+{name}"
-    if name in REFUSED:
-        with pytest.raises(LtbenchError, match=REFUSED[name]):
-            trained(specification, made)
-        return
-    progress = trained(specification, made).progress
+    progress = trained(specification_of(name), made).progress
     assert progress.finished
     assert sum(progress.last["total"]) == 12
     assert progress.epochs_done == len(progress.curves) >= 2
+
+
+@pytest.mark.parametrize("name", [*itertools.filterfalse(takes_one_label, names())])
+def test_a_method_of_several_labels_says_why_not(made, name):
+    info, _ = made
+    with pytest.raises(UsageError, match="takes several labels an image, and"):
+        check_kind(build(specification_of(name)), Dataset(info, 6.0))
