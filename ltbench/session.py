@@ -12,7 +12,7 @@ from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
 from ltbench.runs.execute import Workspace
-from ltbench.runs.executors.interface import RETRIES, Options
+from ltbench.runs.executors.interface import RETRIES, Options, executor_of
 from ltbench.runs.executors.places import places_of
 from ltbench.runs.executors.whole_plan import run_plan
 from ltbench.runs.plan import make
@@ -44,6 +44,7 @@ def run(
     per_gpu: int | None = None,
     executor: str = "local",
     retries: int = RETRIES,
+    time_limit: float | None = None,
     data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
@@ -56,9 +57,9 @@ def run(
     The arguments are the options of `ltbench run`: `methods` and `dataset` are specifications, in
     one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
     that describes images of your own, or several, which are the data sets if none is named; `load`
-    is the file of a method of your own, or several; `track` names what else shows the curves.
-    Finished cells are not trained again, and their records are among those returned, in the order
-    asked for; an interrupted training goes on when called again.
+    is the file of a method of your own, or several; `track` names what else shows the curves;
+    `time_limit` is in seconds. Finished cells are not trained again, and their records are among
+    those returned, in the order asked for; an interrupted training goes on when called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with
@@ -77,7 +78,8 @@ def run(
         if count is not None and count < 1:
             raise UsageError(f"{name} = {count} is not allowed; give at least 1.")
     places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs)
-    store = Store(results)
+    options = Options(tuple(places), tuple(files), retries, debug, time_limit)
+    runner, store = executor_of(executor, options), Store(results)
     plan = make(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
@@ -87,8 +89,7 @@ def run(
     prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
-        executor=executor, trackers=_listed(track),
-        options=Options(tuple(places), tuple(files), retries, debug),
+        executor=runner, trackers=_listed(track),
     )  # fmt: skip
     if outcome.failures:
         reasons = "; ".join(f"{job}: {reason}" for job, reason in outcome.failures.items())

@@ -29,7 +29,8 @@ def protocols(context: typer.Context, incomplete: str) -> Iterator[str]:
 
     given = re.findall(r"\w+", str(context.params.get("dataset") or ""))
     families = {info.family for name, info in CATALOG.items() if name in given} or {*PROTOCOLS}
-    return _last(incomplete, {name for family in families for name in PROTOCOLS[family]}, "")
+    yield from _last(incomplete, {name for family in families for name in PROTOCOLS[family]}, "")
+    yield from _files(incomplete, ".yaml", ".yml")
 
 
 def analyses(incomplete: str) -> Iterator[str]:

@@ -51,6 +51,12 @@ Data = Annotated[
         help="A YAML file that describes images of your own; may be repeated.",
     ),
 ]  # fmt: skip
+KeptWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT", help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
+    ),
+]  # fmt: skip
 PretrainedFile = Annotated[
     Path | None,
     typer.Option(
@@ -87,6 +93,13 @@ ExecutorName = Annotated[
     str, typer.Option("--executor", help="What runs the trainings; see docs/clusters.md.")
 ]
 Retries = Annotated[int, typer.Option(min=0, help="Tries more of a training whose worker is lost.")]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option("--time-limit", help="Save and end before, as 2h; exit code 75 if work is left."),
+]
+SignalBefore = Annotated[
+    str, typer.Option("--signal-before", help="How long before the time limit trainings save.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -106,15 +119,20 @@ def folder_for(name: str, usual: Path, output: Path | None) -> Path:
     return usual / f"{path.stem}-{sha256(str(path).encode()).hexdigest()[:6]}"
 
 
-def seconds_of(text: str | None) -> float | None:
+def seconds_of(text: str | None, option: str = "--budget") -> float | None:
     """Return the seconds of `8h`, `90m`, `1d12h`; raises UsageError for anything else."""
     if text is None:
         return None
     found = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text)
     seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
     if "".join(map("".join, found)) != text.replace(" ", "") or not seconds:
-        raise UsageError(f"--budget {text}: give a time such as 8h, 90m or 1d12h.")
+        raise UsageError(f"{option} {text}: give a time such as 8h, 90m or 1d12h.")
     return seconds
+
+
+def times_of(limit: str | None, before: str) -> tuple[float | None, float]:
+    """Return --time-limit and --signal-before in seconds; raises UsageError for no times."""
+    return seconds_of(limit, "--time-limit"), seconds_of(before, "--signal-before") or 0.0
 
 
 def chosen(
@@ -123,7 +141,9 @@ def chosen(
     """Return the records that the filters let through; raises LtbenchError where none is left."""
     from ltbench.api.registry import build, describe
     from ltbench.data.catalog import dataset as dataset_of
+    from ltbench.runs.protocol_file import named_in
 
+    wanted = named_in(protocol)
     named = None if methods is None else {describe(build(each)) for each in split(methods)}
     sets = None if dataset is None else split(dataset)
     # A name alone means every ratio.
@@ -133,7 +153,7 @@ def chosen(
         for record in records
         if (named is None or record.method in named)
         and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
-        and (protocol is None or record.protocol == protocol)
+        and (wanted is None or record.protocol == wanted)
     ]
     if not found:
         raise LtbenchError("no record fits; `ltbench status` lists those that there are.")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,31 +12,34 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.interruption import InterruptedRunError, interrupted
+from ltbench.cli.asked import forced, table_of
 from ltbench.cli.options import (
     AsJson,
     Data,
     DataRoot,
     ExecutorName,
     Gpus,
+    KeptWeights,
     Load,
     PerGpu,
     PretrainedFile,
     Results,
     Retries,
+    SignalBefore,
+    TimeLimit,
     Track,
+    times_of,
 )
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan
-from ltbench.errors import LtbenchError, UsageError, counted
+from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
+    from ltbench.runs.executors.interface import Outcome
     from ltbench.runs.record import Record
-    from ltbench.tables.definition import Table
 
-ALL = "*"  # what a bare --force names
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
 
 
@@ -77,7 +81,7 @@ def run(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's].",
+            help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
             autocompletion=complete.protocols,
         ),
     ] = None,
@@ -90,13 +94,7 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT",
-            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
-        ),
-    ] = None,
+    keep: KeptWeights = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
     pretrained: PretrainedFile = None,
@@ -110,6 +108,8 @@ def run(
     ] = None,
     executor: ExecutorName = "local",
     retries: Retries = 2,
+    time_limit: TimeLimit = None,
+    signal_before: SignalBefore = "60s",
     load: Load = None,
     track: Track = None,
     dry_run: Annotated[
@@ -129,20 +129,22 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.request import check_methods, check_protocols, forced
+    from ltbench.runs.interruption import said
+    from ltbench.runs.request import check_methods, check_protocols
     from ltbench.runs.store import Store
 
+    times = *times_of(time_limit, signal_before), time.monotonic()
     read_files(load)
     store, names = Store(results), split(methods or "")
     own = load_data(data, data_root)
     sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
-    lacking = _table_of(
+    lacking = table_of(
         table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
     )
     wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
-    named = force == ALL if force in (None, ALL) else forced(split(force), names)
+    named = forced(force, names)
 
     # Only now what imports torch, which takes seconds.
     from ltbench.data.root import data_root as root_of
@@ -151,14 +153,14 @@ def run(
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.execute import Workspace
-    from ltbench.runs.executors.interface import Options
-    from ltbench.runs.executors.places import places_of, sharing_note
+    from ltbench.runs.executors.interface import Options, executor_of
+    from ltbench.runs.executors.places import places_of, sharing_notes
     from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
 
-    try:
+    with said(results):
         load_files(load)
         plan = (
             missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())
@@ -170,14 +172,15 @@ def run(
         )  # fmt: skip
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs)
-        _say(filter(None, [sharing_note(places)]))
+        given = tuple(places), tuple(load or ()), retries, debug
+        runner = executor_of(executor, Options(*given, *times))
         workspace = Workspace(
             results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
         )
         prepared = prepare(
             plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
         )
-        _say(prepared.broken)
+        _say([*sharing_notes(places), *prepared.broken])
         if dry_run or not (quiet or as_json):
             seconds = estimate(plan.jobs, workspace, len(places))
             if as_json:
@@ -189,36 +192,20 @@ def run(
             return
         records, outcome = run_plan(
             plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
-            executor=executor, trackers=track or (),
-            options=Options(tuple(places), tuple(load or ()), retries, debug),
+            executor=runner, trackers=track or (),
         )  # fmt: skip
         _compare(records, plan.cells[0].method, as_json=as_json)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(interrupted(Store(results))) from None
+    _check(outcome, len(plan.jobs))
+
+
+def _check(outcome: "Outcome", trainings: int) -> None:
+    """Raise LtbenchError if a training failed."""
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
-            f"{len(outcome.failures)} of {counted(len(plan.jobs), 'training')} failed ({failed}); "
+            f"{len(outcome.failures)} of {counted(trainings, 'training')} failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
-
-
-def _table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
-    """Return the table that is asked for instead of methods and data sets, if one is.
-
-    Raises UsageError where both are, or neither is `whole`.
-    """
-    from ltbench.tables.definition import load
-
-    if table is not None and beside:
-        raise UsageError(
-            "--table says what to run; beside it give --protocol, --seed, and where and how."
-        )
-    if table is None and not whole:
-        raise UsageError(
-            "nothing to run; give --methods and --dataset at least one name each, or --table."
-        )
-    return None if table is None else load(table)
 
 
 def _say(sentences: Iterable[str]) -> None:

@@ -37,7 +37,7 @@ from ltbench.engine.train import (
 from ltbench.evaluation.metrics import Score, Scorer
 from ltbench.evaluation.scores import HEADLINES, AnyScores, scores_from
 from ltbench.evaluation.selection import Selection
-from ltbench.networks import Network, Pretrained
+from ltbench.networks import Pretrained
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Training:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
             network = build(method, settings.network, info.shape[0], self.task.num_classes, begun)
-        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from ltbench.api.recipe import Recipe
 from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError, unknown
+from ltbench.runs.protocol_file import named_in
 from ltbench.runs.protocols import PROTOCOLS
 from ltbench.specification import Term, parse_one
 
@@ -86,8 +87,8 @@ class Protocol(BaseModel):
 
     @property
     def name(self) -> str:
-        """Return the protocol's name without changed fields."""
-        return self.specification.partition("(")[0]
+        """Return the protocol's name without changed fields; of one's own, what it changes."""
+        return self.specification.partition("(")[0].rpartition("@")[2]
 
     @property
     def exact(self) -> bool:
@@ -124,28 +125,32 @@ def protocol_of(
 ) -> Protocol:
     """Return the protocol of `paper`, `fast(epochs=20)` … for a data set; None is its default.
 
+    One of the user's own is `mine.yaml`, or what that file says, `long@fast(epochs=400)`.
     `validation` changes that field, as `--validation` does.
 
     Raises UsageError for a protocol the data set does not have, or a field that is not one.
     """
     known = PROTOCOLS[info.family]
-    term = parse_one(specification or info.protocol, "protocol")
-    if term.name not in known or term.variant:
+    term = parse_one(named_in(specification) or info.protocol, "protocol")
+    name = term.variant or term.name  # of the protocol that is changed
+    if name not in known:
         raise unknown(f"protocol for {info.name}", str(Term(term.name, term.variant)), known)
-    changeable = {**_defaults(), **known[term.name]}
+    if term.variant and term.name in known:
+        raise UsageError(f"a protocol of your own cannot be called {term.name}; name it otherwise.")
+    changeable = {**_defaults(), **known[name]}
     del changeable["family"]
     if info.reader != "lists":
         del changeable["side"]
-    for name in term.parameters:
-        if name not in changeable:
-            raise unknown(f"field of protocol {term.name}", name, changeable)
+    for field in term.parameters:
+        if field not in changeable:
+            raise unknown(f"field of protocol {term.name}", field, changeable)
     wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
     changeable["warmup_epochs"] = _warm_up(changeable, wanted.get("epochs"))
-    given = {name: _canonical(value, changeable[name]) for name, value in wanted.items()}
-    changed = {name: value for name, value in given.items() if not _same(value, changeable[name])}
-    canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
+    given = {key: _canonical(value, changeable[key]) for key, value in wanted.items()}
+    changed = {key: value for key, value in given.items() if not _same(value, changeable[key])}
+    canonical = str(Term(term.name, term.variant, dict(sorted(changed.items()))))
     try:
-        return Protocol(specification=canonical, **{**known[term.name], **changeable, **changed})
+        return Protocol(specification=canonical, **{**known[name], **changeable, **changed})
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # of several fields together

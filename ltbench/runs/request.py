@@ -6,7 +6,6 @@ from ltbench.api.signatures import canonical, lacking, names
 from ltbench.data.catalog import Dataset
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol import protocol_of
-from ltbench.specification import parse
 
 
 def check_methods(specifications: Iterable[str]) -> None:
@@ -30,13 +29,3 @@ def check_protocols(sets: Iterable[Dataset], name: str | None, validation: int |
     """Raise UsageError for a protocol that a data set does not have."""
     for data in sets:
         protocol_of(name, data.info, validation)
-
-
-def forced(given: Iterable[str], methods: Iterable[str]) -> list[str]:
-    """Return what `--force` names, canonical; raises UsageError for what no method has."""
-    wanted, every = [canonical(name) for name in given], [canonical(name) for name in methods]
-    parts = {term.name for method in every for term in parse(method)}
-    for name in wanted:
-        if name not in parts and name not in every:
-            raise UsageError(f"--force {name}: that is none of the methods of this command.")
-    return wanted

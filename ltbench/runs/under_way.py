@@ -74,8 +74,14 @@ def under_way(store: Store) -> Iterator[tuple[UnderWay, bool]]:
     A file that does not read, as of another version, tells nothing.
     """
     for path in sorted((store.root / "work").glob(f"*/{NAME}")):
-        try:
-            found = UnderWay.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue
-        yield found, is_locked(path.parent)
+        found = note_of(store, path.parent.name)
+        if found is not None:
+            yield found, is_locked(path.parent)
+
+
+def note_of(store: Store, fingerprint: str) -> UnderWay | None:
+    """Return how far a training is that is not over; None where no note of it reads."""
+    try:
+        return UnderWay.model_validate_json((store.work(fingerprint) / NAME).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -295,6 +295,25 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
 
 
 @pytest.mark.slow
+def test_a_run_whose_time_is_over_has_an_exit_code_and_a_sentence_of_its_own(start, home):
+    protocol = "fast(epochs=4000, evaluate_every=4000)"
+    call = ("run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", protocol)
+    process = start(*call, "--seed", "0", "--time-limit", "1h", "--signal-before", "1m", "--json")
+    for line in process.stdout:
+        if json.loads(line)["event"] == "epoch":
+            break
+    process.send_signal(signal.SIGALRM)  # what rings 59 minutes later
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 75, err
+    assert re.fullmatch(
+        r"ltbench: the time is over, and every training has saved its last whole epoch; the same "
+        r"command goes on \(ce, seed 0: \d+ of 4000\)\.\n",
+        err,
+    ), err
+    assert list(home.rglob("checkpoint.pt"))
+
+
+@pytest.mark.slow
 def test_a_notice_to_end_before_training_begins_is_one_sentence_too(start, home, method_file):
     body = """
     def losses(self, outputs, batch, clock):

@@ -21,9 +21,9 @@ try:
     print("ready", flush=True)
     time.sleep(20)
     print("slept")
-except KeyboardInterrupt:
+except KeyboardInterrupt as interrupt:
     time.sleep(0.5)
-    print("saved")
+    print("saved" if type(interrupt) is KeyboardInterrupt else "saved in time")
 """
 
 
@@ -35,7 +35,15 @@ def started(*words):
     return process
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGXCPU"])
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU"])
+def test_a_clusters_notice_is_told_from_an_interruption(name):
+    process = started("plain")
+    process.send_signal(getattr(signal, name))
+    said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("saved in time\n", 0)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_each_signal_of_a_cluster_or_a_terminal_lets_a_run_save(name):
     process = started("plain")
     process.send_signal(getattr(signal, name))

@@ -1,5 +1,6 @@
 """The one interface of what runs jobs, and the executors that there are by name."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -14,6 +15,7 @@ from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 
 GROUP = "ltbench.executors"  # of entry points
+SIGNAL_BEFORE = 60.0  # seconds before a time limit
 RETRIES = 2  # of a job whose worker is lost
 
 
@@ -48,6 +50,7 @@ class Outcome:
 
     records: list[Record] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)  # job to reason
+    left: list[Job] = field(default_factory=list)  # not begun, for want of time
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,24 @@ class Options:
 
     `places` are the devices of the worker processes, one each; `loaded` the files that methods of
     one's own come from; `retries` counts for each job whose worker is lost; `debug` lets
-    unforeseen errors through where jobs run in this process.
+    unforeseen errors through where jobs run in this process. `time_limit` is in seconds from
+    `begun` (of `time.monotonic`); `signal_before` as many seconds before it trainings save.
     """
 
     places: tuple[str, ...] = ("auto",)
     loaded: tuple[Path, ...] = ()
     retries: int = RETRIES
     debug: bool = False
+    time_limit: float | None = None
+    signal_before: float = SIGNAL_BEFORE
+    begun: float = field(default_factory=time.monotonic)
 
 
 class Executor(Protocol):
     """Runs jobs: when it returns, every cell of theirs has a record or a failure record.
+
+    But for those of the jobs in `Outcome.left`, which could not have saved within the time limit;
+    where that is reached, OutOfTimeError, a KeyboardInterrupt, is raised.
 
     A lost worker costs its job only, which is tried again from its checkpoint as often as
     `Options.retries` says. Nothing is written but records, checkpoints and logs. KeyboardInterrupt
@@ -79,7 +89,7 @@ class Executor(Protocol):
 
 Factory = Callable[[str, Options], Executor]  # of what follows the colon in an executor's name
 
-_BUILT_IN = {"local": "ltbench.runs.executors.local:Local"}
+_BUILT_IN = {"local": "ltbench.runs.executors.machine:Local"}
 
 
 def executor_of(name: str, options: Options) -> Executor:

@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 
-from ltbench.api.signatures import is_foreign
-from ltbench.errors import UsageError
 from ltbench.runs.apart import LostError, death, evaluated_apart, start_alone
 from ltbench.runs.execute import BusyError, Workspace, run_job
-from ltbench.runs.executors.interface import Options, Outcome, RunListener
+from ltbench.runs.executors.interface import Outcome, RunListener
 from ltbench.runs.executors.outcome import give_up, reason_of
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import interrupt_on_signals
@@ -26,41 +24,28 @@ from ltbench.runs.training import throttled
 Queue = deque[tuple[Job, bool]]  # whether to wait where another process is at the job
 
 
-class Local:
-    """Jobs in this process, or in worker processes where several run at once."""
-
-    def __init__(self, argument: str, options: Options) -> None:
-        if argument:
-            raise UsageError(f"--executor local:{argument}: write local alone.")
-        self.options = options
-
-    def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
-        """Run jobs; on KeyboardInterrupt all save first.
-
-        Where methods are not ltbench's own, this process, which knows their code, trains nothing
-        itself, unless with `debug`.
-        """
-        asked = self.options
-        names = {cell.method for job in jobs for cell in job.cells}
-        foreign = bool(asked.loaded) or any(map(is_foreign, names))
-        if len(asked.places) == 1 and (asked.debug or not foreign):
-            here = replace(workspace, device=asked.places[0])
-            return run_here(jobs, here, listener, asked.debug)
-        return run_in_workers(
-            jobs, workspace, listener, asked.places, asked.loaded, retries=asked.retries
-        )
+def _always(job: Job) -> bool:
+    return True
 
 
 def run_here(
-    jobs: Sequence[Job], workspace: Workspace, listener: RunListener, debug: bool
+    jobs: Sequence[Job],
+    workspace: Workspace,
+    listener: RunListener,
+    debug: bool,
+    allows: Callable[[Job], bool] = _always,
 ) -> Outcome:
     """Run jobs one after the other in this process; `debug` lets unforeseen errors through.
 
+    What `allows` refuses when its turn comes is left.
     A job that another process is at comes again after the others, and is then waited for.
     """
     outcome, queue = Outcome(), deque((job, False) for job in jobs)
     while queue:
         job, patient = queue.popleft()
+        if not allows(job):
+            outcome.left.append(job)
+            continue
         listener.started(job)
         try:
             report, waiting = partial(listener.report, job), partial(listener.waiting, job)
@@ -86,11 +71,12 @@ def run_in_workers(
     loaded: Sequence[Path],
     *,
     retries: int = 0,
+    allows: Callable[[Job], bool] = _always,
 ) -> Outcome:
     """Run jobs in processes that share the machine's cores, one on each of the places' devices.
 
     A worker that dies costs its job only, which is tried again up to `retries` times. On
-    KeyboardInterrupt every worker saves first.
+    KeyboardInterrupt every worker saves first. What `allows` refuses when its turn comes is left.
     """
     outcome, queue = Outcome(), deque((job, False) for job in jobs)
     threads = max(1, torch.get_num_threads() // len(places))
@@ -101,12 +87,12 @@ def run_in_workers(
     ]
     try:
         for worker in team:
-            worker.give(*queue.popleft(), listener)
+            worker.give_next(queue, allows, outcome, listener)
         while busy := [worker for worker in team if worker.job is not None]:
             ready = wait([worker.connection for worker in busy])
             for worker in (worker for worker in busy if worker.connection in ready):
-                if worker.hear(outcome, listener, queue) and queue:
-                    worker.give(*queue.popleft(), listener)
+                if worker.hear(outcome, listener, queue):
+                    worker.give_next(queue, allows, outcome, listener)
     finally:
         for worker in team:
             worker.stop()
@@ -123,6 +109,17 @@ class _Worker:
         self.workspace, self.lives = workspace, lives  # retries left, by the job's fingerprint
         self.job: Job | None = None
         self.connection, self.process = self._start()
+
+    def give_next(
+        self, queue: Queue, allows: Callable[[Job], bool], outcome: Outcome, listener: RunListener
+    ) -> None:
+        """Hand over the next job that is allowed, if there is one; leave the others."""
+        while queue and self.job is None:
+            job, patient = queue.popleft()
+            if allows(job):
+                self.give(job, patient, listener)
+            else:
+                outcome.left.append(job)
 
     def give(self, job: Job, patient: bool, listener: RunListener) -> None:
         """Hand over a job; a patient worker waits for another process that is at it."""

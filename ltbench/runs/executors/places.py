@@ -46,18 +46,18 @@ def spread(devices: Sequence[str], workers: int) -> list[str]:
     return list(islice(cycle(devices), workers))
 
 
-def sharing_note(places: Sequence[str]) -> str:
-    """Return a sentence on trainings that share a GPU, or nothing where none do."""
+def sharing_notes(places: Sequence[str]) -> list[str]:
+    """Return a sentence on trainings that share a GPU; none where none do."""
     shared = [name for name, times in Counter(places).items() if times > 1]
     if not any(name.startswith("cuda") for name in shared):
-        return ""
+        return []
     pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
     if (pipes / "control").exists():
-        return "trainings share each GPU through NVIDIA's MPS."
-    return (
+        return ["trainings share each GPU through NVIDIA's MPS."]
+    return [
         "trainings share each GPU in turns; NVIDIA's MPS lets them compute at once: "
         "`nvidia-cuda-mps-control -d` starts it."
-    )
+    ]
 
 
 def _number(gpus: str, found: int) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ltbench.errors import UsageError
 from ltbench.runs.executors import places
-from ltbench.runs.executors.places import places_of, sharing_note, spread
+from ltbench.runs.executors.places import places_of, sharing_notes, spread
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def test_a_machine_without_gpus_says_so(monkeypatch):
 
 def test_a_shared_gpu_is_told_of_with_mps_or_without(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
-    assert sharing_note(["cuda:0", "cuda:1"]) == sharing_note(["cpu", "cpu"]) == ""
-    assert "`nvidia-cuda-mps-control -d` starts it" in sharing_note(["cuda:0", "cuda:0"])
+    assert sharing_notes(["cuda:0", "cuda:1"]) == sharing_notes(["cpu", "cpu"]) == []
+    (told,) = sharing_notes(["cuda:0", "cuda:0"])
+    assert "`nvidia-cuda-mps-control -d` starts it" in told
     (tmp_path / "control").touch()
-    assert sharing_note(["cuda:0", "cuda:0"]) == "trainings share each GPU through NVIDIA's MPS."
+    (told,) = sharing_notes(["cuda:0", "cuda:0"])
+    assert told == "trainings share each GPU through NVIDIA's MPS."

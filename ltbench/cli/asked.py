@@ -1,0 +1,43 @@
+"""What the options of `ltbench run` mean together."""
+
+from typing import TYPE_CHECKING
+
+from ltbench.errors import UsageError
+from ltbench.specification import parse, split
+
+if TYPE_CHECKING:
+    from ltbench.tables.definition import Table
+
+ALL = "*"  # what a bare --force names
+
+
+def table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
+    """Return the table that is asked for instead of methods and data sets, if one is.
+
+    Raises UsageError where both are, or neither is `whole`.
+    """
+    from ltbench.tables.definition import load
+
+    if table is not None and beside:
+        raise UsageError(
+            "--table says what to run; beside it give --protocol, --seed, and where and how."
+        )
+    if table is None and not whole:
+        raise UsageError(
+            "nothing to run; give --methods and --dataset at least one name each, or --table."
+        )
+    return None if table is None else load(table)
+
+
+def forced(force: str | None, methods: list[str]) -> bool | list[str]:
+    """Return what `--force` names; raises UsageError where none of the methods is meant."""
+    if force is None or force == ALL:
+        return force is not None
+    from ltbench.api.signatures import canonical
+
+    names = [canonical(name) for name in split(force)]
+    parts = {term.name for method in methods for term in parse(method)}
+    for name in names:
+        if name not in parts and name not in map(canonical, methods):
+            raise UsageError(f"--force {name}: that is none of the methods of this command.")
+    return names

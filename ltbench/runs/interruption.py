@@ -1,0 +1,58 @@
+"""What is said of a run that was asked to end, or whose time is over."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ltbench.errors import LtbenchError
+from ltbench.runs.signals import OutOfTimeError
+from ltbench.runs.store import Store
+from ltbench.runs.under_way import under_way
+
+
+class InterruptedRunError(LtbenchError):
+    """Ctrl-C, or a notice to end."""
+
+    exit_code = 130  # the shell's code for it
+
+    def __init__(self, interrupted: Sequence[str] = ()) -> None:
+        super().__init__(
+            f"interrupted; the same command goes on from the last finished epoch{_in(interrupted)}."
+        )
+
+
+class TimeLimitError(LtbenchError):
+    """The time of the command is over, by --time-limit or by a cluster's signal."""
+
+    exit_code = 75  # sysexits.h: EX_TEMPFAIL, try again
+
+    def __init__(self, interrupted: Sequence[str] = ()) -> None:
+        super().__init__(
+            "the time is over, and every training has saved its last whole epoch; the same command "
+            f"goes on{_in(interrupted)}."
+        )
+
+
+@contextmanager
+def said(results: Path) -> Iterator[None]:
+    """Let what ends a run early be one of these errors, which say how far its trainings are."""
+    try:
+        yield
+    except OutOfTimeError:
+        raise TimeLimitError(interrupted(Store(results))) from None
+    except KeyboardInterrupt:
+        raise InterruptedRunError(interrupted(Store(results))) from None
+
+
+def interrupted(store: Store) -> list[str]:
+    """Return how far each interrupted training is."""
+    return [
+        f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
+        for found, running in under_way(store)
+        if not running and found.epochs and not store.failure_path(found.cells[0]).exists()
+    ]
+
+
+def _in(interrupted: Sequence[str]) -> str:
+    shown = "; ".join([*interrupted[:3], *(["…"] if len(interrupted) > 3 else [])])
+    return f" ({shown})" if shown else ""
