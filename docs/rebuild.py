@@ -14,6 +14,9 @@ import tempfile
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
+from ltbench.figures.definition import figures as figures_named
+from ltbench.figures.gains import gains
+from ltbench.figures.gains import markdown as gains_table
 from ltbench.figures.style import style
 from ltbench.runs.files import write_text
 from ltbench.runs.record import Record
@@ -31,6 +34,7 @@ from ltbench.tables.write.ledger import as_csv
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/cost.md", "docs/findings.md")
 BENCHMARKS = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+GAINS = re.compile(r"(<!-- gains: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 EXECUTED = "docs/python.md"
 CODE = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
@@ -40,8 +44,8 @@ BLOCK = re.compile(r"(<!-- comparison: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTA
 def page(text: str, store: Store) -> str:
     """Return a page's text with every block made anew.
 
-    A benchmarks block names a file of tests/benchmarks, without `test_`; a verdicts block a table
-    and one of its columns. A comparison block names data set,
+    A benchmarks block names a file of tests/benchmarks, without `test_`; a gains block a figure; a
+    verdicts block a table and one of its columns. A comparison block names data set,
     network, protocol and, after a colon, methods; the first is what the others are compared to.
     Without methods it has all there are: plain training, then by accuracy, with their ranks and
     what they cost.
@@ -64,7 +68,13 @@ def page(text: str, store: Store) -> str:
     def benchmarked(block: re.Match[str]) -> str:
         return f"{block[1]}\n{figures(block[2], ROOT / 'docs' / 'benchmarks.csv')}\n\n{block[3]}"
 
-    return BENCHMARKS.sub(benchmarked, VERDICTS.sub(judged, BLOCK.sub(made, text)))
+    def gained(block: re.Match[str]) -> str:
+        (figure,) = figures_named(block[2])
+        assert figure.table is not None
+        return f"{block[1]}\n{gains_table(gains(figure, figure.table, store))}\n\n{block[3]}"
+
+    text = GAINS.sub(gained, BENCHMARKS.sub(benchmarked, text))
+    return VERDICTS.sub(judged, BLOCK.sub(made, text))
 
 
 def executed(text: str, results: Path, folder: Path) -> str:

@@ -37,6 +37,7 @@ def run(
     validation: int | None = None,
     results: str | Path = "results",
     data_root: str | Path | None = None,
+    pretrained: str | Path | None = None,
     device: str = "auto",
     jobs: int | None = None,
     gpus: str | int | None = None,
@@ -83,7 +84,8 @@ def run(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    workspace = Workspace(store.root, root, places[0])
+    begun = None if pretrained is None else Path(pretrained).expanduser()
+    workspace = Workspace(store.root, root, places[0], pretrained=begun)
     prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),

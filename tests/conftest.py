@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -48,14 +49,6 @@ def one_thread():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             patch.setenv(name, "1")
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """A cache of this session's own: no test reads or writes the user's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
@@ -151,6 +144,13 @@ def make_tape(tmp_path):
         return Tape(path, every)
 
     return make
+
+
+@pytest.fixture
+def places_unread(monkeypatch) -> None:
+    """Make Places-LT a data set that only papers have."""
+    monkeypatch.setitem(KNOWN, "places_lt", replace(KNOWN["places_lt"], reader=None))
+    monkeypatch.delitem(CATALOG, "places_lt")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from ltbench.api.registry import build, describe, find, names
 from ltbench.data.catalog import KNOWN, dataset
 from ltbench.networks import NETWORKS
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in
-from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of
+from ltbench.runs.protocol import Protocol, protocol_of
+from ltbench.runs.protocols import PROTOCOLS
 from ltbench.runs.store import Cell, Store
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -73,7 +73,7 @@ def test_workers_give_the_same(train):
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
-        (("cee",), {}, "unknown method 'cee'; did you mean ce?"),
+        (("cee",), {}, "unknown method 'cee'; did you mean ce or bce?"),
         (("ce", "digit_lt"), {}, "unknown data set 'digit_lt'"),
         (([],), {}, "nothing to run; give methods and dataset at least one name each."),
         (("ce",), {"jobs": 0}, "jobs = 0 is not allowed; give at least 1."),

@@ -130,6 +130,23 @@ class Hessian:
         return {name: value for name, value in found.items() if not isnan(value)}
 
 
+def unconverged(rows: Sequence[Row]) -> str | None:
+    """Return a sentence on the ends of spectra that have not converged, with the worst residual."""
+    there = [(row["view"], row["group"]) for row in rows
+             if row["quantity"] == "converged" and not row["value"]]  # fmt: skip
+    if not there:
+        return None
+    residual = max(
+        float(row["value"] or 0) for row in rows
+        if str(row["quantity"]).endswith("residual") and (row["view"], row["group"]) in there
+    )  # fmt: skip
+    names = ", ".join(f"{view}/{group}" for view, group in there)
+    return (
+        f"Lanczos has not converged for {names}: an eigenvalue lies within {residual:.3g} of each "
+        "end; take more steps, such as hessian(steps=160)."
+    )
+
+
 def _signs(curvature: Curvature, draw: torch.Generator) -> Tensor:
     signs = torch.randint(2, (curvature.size,), generator=draw) * 2 - 1
     return signs.to(curvature.parameters[0])

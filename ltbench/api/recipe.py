@@ -11,7 +11,8 @@ class Recipe:
 
     `milestones` are shares of `epochs` (0.8 of 200 is the field's "160"); at each, the learning
     rate is multiplied by `decay`. The cosine schedule falls from the first epoch after warm-up
-    to zero just after the last. Warm-up is linear: epoch e trains at (e + 1) / warmup_epochs.
+    to zero just after the last; the shifted one is of (e + 1) / (E + 1), not of e / E. Warm-up is
+    linear: epoch e trains at (e + 1) / warmup_epochs.
     """
 
     epochs: int
@@ -21,11 +22,13 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     warmup_epochs: int = 0
-    schedule: Literal["step", "cosine"] = "step"
+    schedule: Literal["step", "cosine", "shifted_cosine"] = "step"
     milestones: tuple[float, ...] = (0.8, 0.9)
     decay: float = 0.01
     drop_last: bool = False
     family: str = "cifar"  # of data sets that papers train alike; small images are CIFAR's
+    backbone_rate: float = 1.0  # factor on the learning rate of the encoder
+    norm_batch: int | None = None  # images of which batch norm takes statistics; None: the batch
 
     def times(self, **factors: tuple[float, float, float]) -> "Recipe":
         """Return the recipe with batch size, learning rate and weight decay times its family's.
@@ -50,9 +53,10 @@ class Recipe:
         """Return the learning rate of a zero-based epoch."""
         if epoch < self.warmup_epochs:
             return self.learning_rate * (epoch + 1) / self.warmup_epochs
-        if self.schedule == "cosine":
+        if self.schedule in ("cosine", "shifted_cosine"):
+            ahead = int(self.schedule == "shifted_cosine")
             span = max(self.epochs - self.warmup_epochs, 1)
-            share = (epoch - self.warmup_epochs) / span
+            share = (epoch - self.warmup_epochs + ahead) / (span + ahead)
             return self.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         passed = sum(epoch >= round(share * self.epochs) for share in self.milestones)
         return self.learning_rate * self.decay**passed

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
+from ltbench.api.norm_batch import taken_in
 from ltbench.api.perturb import Segments, evaluate_with, named_parameters
 
 
@@ -60,7 +61,7 @@ def evaluate_segmented(
         mode.displace(parameter, [segments.perturbations[number].get(name) for number in present])
     for buffer in buffers.values():
         mode.keep(buffer)
-    with mode:
+    with taken_in(order), mode:
         outputs = evaluate_with(network, buffers, lambda network: function(network, order))
     inverse = order.argsort()
     return {name: mode.restored(name, value, inverse) for name, value in outputs.items()}

@@ -29,7 +29,7 @@ from ltbench.cli import (
     table,
     weights,
 )
-from ltbench.errors import LtbenchError, printable
+from ltbench.errors import LtbenchError, first_line, printable
 from ltbench.runs.signals import interrupt_on_signals
 
 app = typer.Typer(
@@ -90,6 +90,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)  # the reader, such as `head`, has gone
+    except ImportError as error:  # a method's own is said where it is loaded
+        _complain(
+            f"{first_line(error)}; a package that ltbench needs does not load, and `ltbench "
+            "doctor` says which.",
+            debug,
+        )
+        sys.exit(1)
     except Exception as error:
         _complain(
             f"{type(error).__name__}: {error}; this is a fault of ltbench or of a method, "

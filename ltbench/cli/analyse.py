@@ -53,8 +53,10 @@ def analyse(
     Writes a tidy CSV for each run into the results folder, under `analyses`.
     """
     from ltbench.analysis.finished import finished
+    from ltbench.analysis.hessian import unconverged
     from ltbench.analysis.names import build
     from ltbench.analysis.perform import prepared
+    from ltbench.analysis.results import read
     from ltbench.cli.views.duration import duration
     from ltbench.data.root import data_root as root_of
     from ltbench.engine.precision import device_of
@@ -86,6 +88,8 @@ def analyse(
         try:
             if work.perform(until, lambda part, done, of: _say(f"  {part.name} ({done} of {of})")):
                 print(f"Written: {work.path}")
+                if (warning := unconverged(read(work.path).rows)) is not None:
+                    _say(warning)
             else:
                 unfinished += 1
         except KeyboardInterrupt:
@@ -107,7 +111,11 @@ def _chosen(
     named = split(runs or "")
     files = [each for each in named if each.endswith(".json")]
     if files:
-        return [read_record(Path(each).expanduser()) for each in files]
+        paths = [Path(each).expanduser() for each in files]
+        for path in paths:
+            if not path.exists():
+                raise LtbenchError(f"--runs: there is no {path}; give a record's .json file.")
+        return [read_record(path) for path in paths]
     records = chosen(store.records(), ",".join(named) or None, dataset, protocol)
     records = [r for r in records if network is None or r.network == network]
     if not named:

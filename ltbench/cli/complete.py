@@ -25,11 +25,12 @@ def datasets(incomplete: str) -> Iterator[str]:
 def protocols(context: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield the protocols of the data sets given before, or of all."""
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.runs.protocols import PROTOCOLS
 
     given = re.findall(r"\w+", str(context.params.get("dataset") or ""))
     families = {info.family for name, info in CATALOG.items() if name in given} or {*PROTOCOLS}
-    return _last(incomplete, {name for family in families for name in PROTOCOLS[family]}, "")
+    yield from _last(incomplete, {name for family in families for name in PROTOCOLS[family]}, "")
+    yield from _files(incomplete, ".yaml", ".yml")
 
 
 def analyses(incomplete: str) -> Iterator[str]:

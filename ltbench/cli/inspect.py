@@ -80,7 +80,7 @@ def _read_methods() -> list[Row]:
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS
+    from ltbench.runs.protocols import PROTOCOLS
 
     return [
         {
@@ -113,7 +113,8 @@ def _networks() -> list[Row]:
 
 def _protocols() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.runs.protocol import PROTOCOLS, protocol_of
+    from ltbench.runs.protocol import protocol_of
+    from ltbench.runs.protocols import PROTOCOLS
 
     families = {info.family: info for info in CATALOG.values()}
     shown = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision", "fraction")

@@ -51,6 +51,19 @@ Data = Annotated[
         help="A YAML file that describes images of your own; may be repeated.",
     ),
 ]  # fmt: skip
+KeptWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT", help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
+    ),
+]  # fmt: skip
+PretrainedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pretrained", parser=path_of, metavar="PATH",
+        help="Weights that encoders begin from, where a protocol says so; none are downloaded.",
+    ),
+]  # fmt: skip
 Load = Annotated[
     list[Path] | None,
     typer.Option(
@@ -128,7 +141,9 @@ def chosen(
     """Return the records that the filters let through; raises LtbenchError where none is left."""
     from ltbench.api.registry import build, describe
     from ltbench.data.catalog import dataset as dataset_of
+    from ltbench.runs.protocol_file import named_in
 
+    wanted = named_in(protocol)
     named = None if methods is None else {describe(build(each)) for each in split(methods)}
     sets = None if dataset is None else split(dataset)
     # A name alone means every ratio.
@@ -138,7 +153,7 @@ def chosen(
         for record in records
         if (named is None or record.method in named)
         and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
-        and (protocol is None or record.protocol == protocol)
+        and (wanted is None or record.protocol == wanted)
     ]
     if not found:
         raise LtbenchError("no record fits; `ltbench status` lists those that there are.")

@@ -1,12 +1,11 @@
 """What commands found out by importing every method, which takes torch and so seconds.
 
-It is kept in `$LTBENCH_CACHE`, else `~/.cache/ltbench`, in a file named by the hash of all files of
+It is kept in the user's cache folder, in a file named by the hash of all files of
 ltbench and its methods: where one of these changes, it is found out anew.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import LtbenchError
+from ltbench.runs.cache import cache_folder
 
 
 def remembered(question: str, answer: Callable[[], Any]) -> Any:
@@ -49,8 +49,7 @@ def _keep(known: dict[str, Any]) -> None:
 
 
 def _path() -> Path:
-    folder = Path(os.environ.get("LTBENCH_CACHE") or "~/.cache/ltbench").expanduser()
-    return folder / f"answers-{digest()}.json"
+    return cache_folder() / f"answers-{digest()}.json"
 
 
 @cache

@@ -19,8 +19,10 @@ from ltbench.cli.options import (
     DataRoot,
     ExecutorName,
     Gpus,
+    KeptWeights,
     Load,
     PerGpu,
+    PretrainedFile,
     Results,
     Retries,
     SignalBefore,
@@ -79,7 +81,7 @@ def run(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="paper, fast, smoke or fast(epochs=20) \\[default: the data set's].",
+            help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
             autocompletion=complete.protocols,
         ),
     ] = None,
@@ -92,15 +94,10 @@ def run(
     validation: Annotated[
         int | None, typer.Option(help="Training images per class to hold out and select on.")
     ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT",
-            help="weights, of the last epoch, or snapshots:10, of every tenth one too.",
-        ),
-    ] = None,
+    keep: KeptWeights = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
+    pretrained: PretrainedFile = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, or several: cuda:0,cuda:1.")
     ] = "auto",
@@ -177,7 +174,9 @@ def run(
         places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug
         runner = executor_of(executor, Options(*given, *times))
-        workspace = Workspace(results, root_of(data_root), places[0], keep=Keep.parse(keep))
+        workspace = Workspace(
+            results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
+        )
         prepared = prepare(
             plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
         )

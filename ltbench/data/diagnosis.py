@@ -32,7 +32,7 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     missing = [path for path in files if not _lies(path, reader)]
     reason = first_line(problem)
     if missing:
-        what = missing[0].name if folder.is_dir() else f"{folder.name}/"
+        what = f"file {missing[0].name}" if folder.is_dir() else f"{folder.name}/"
         return MissingDataError(
             f"{name} is missing under {root} (there is no {what}{_said(problem)}); {elsewhere}, or "
             f"run {prepare} where there is a network."
@@ -49,9 +49,10 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
 
 
 def _said(problem: Exception) -> str:
-    """Return what went wrong in words, without torchvision's advice to its own callers."""
+    """Return what else went wrong, such as a download; no advice to callers, no file's name."""
     reason = first_line(problem)
-    return "" if "download=True" in reason else f"; {reason}"
+    known = "download=True" in reason or (isinstance(problem, OSError) and problem.filename)
+    return "" if known else f"; {reason}"
 
 
 def misplaced(root: Path, reader: Any) -> Path | None:

@@ -41,7 +41,6 @@ class DatasetInfo:
 # Both CIFARs are normalised by CIFAR-10's constants, as every LDAM-DRW descendant does.
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_UNREAD = "ltbench cannot read it yet"
 _PREPARED = "images and published lists of your own, packed by `ltbench data prepare`"
 
 # All that tables may name.
@@ -87,8 +86,8 @@ SHIPPED = (
     DatasetInfo(
         name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=996,
-        network="resnet152", protocol="paper", family="large", source=_UNREAD, reader=None,
-        listed=True,
+        network="resnet152", protocol="paper", family="places_lt", source=_PREPARED,
+        reader="lists", listed=True, validated=True,
     ),
     DatasetInfo(
         name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,

@@ -40,6 +40,20 @@ LISTS: dict[str, dict[Part, PublishedList]] = {
             "d1590191cf8a71fada7b1aaedaa2d139a2aea93ff2f1b755319d0bd8dbaa55d5", "val",
         ),
     },
+    "places_lt": {
+        "train": PublishedList(
+            "Places_LT_train.txt", None,
+            "726c4871dcbf07ce2f857703bfe32e9a83ffbf52d704239f6d95c4f4f4c247f7",
+        ),
+        "val": PublishedList(
+            "Places_LT_val.txt", 20,
+            "719e3cf3766c09134ea28f56f1036c78def511ac1ed2c2532a6beef78f2439ba",
+        ),
+        "test": PublishedList(
+            "Places_LT_test.txt", 100,
+            "44eee8441c8098c59195465abede425721bc35525d75209f9433b161a6eb37bc", "val",
+        ),
+    },
     "inaturalist2018": {
         "train": PublishedList("iNaturalist18_train.txt", None),
         "test": PublishedList(

@@ -5,12 +5,20 @@ from collections.abc import Callable
 from ltbench.api.method import Method
 from ltbench.api.registry import describe
 from ltbench.errors import UsageError
-from ltbench.networks import Network, create
+from ltbench.networks import Network, Pretrained, create
 
 
-def build(method: Method, name: str, channels: int, classes: int) -> Network:
-    """Return the named network as the method builds it; raises UsageError for another backbone."""
-    return _changed(create(name, channels, classes), method.build, method)
+def build(
+    method: Method, name: str, channels: int, classes: int, pretrained: Pretrained | None = None
+) -> Network:
+    """Return the named network, with the weights it begins from, as the method builds it.
+
+    Raises UsageError for another backbone, LtbenchError for weights that do not fit.
+    """
+    network = create(name, channels, classes)
+    if pretrained is not None:
+        pretrained.put_into(network)
+    return _changed(network, method.build, method)
 
 
 def begin_stage(method: Method, network: Network, stage: str) -> Network:

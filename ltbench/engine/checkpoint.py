@@ -34,6 +34,7 @@ class Progress:
     finished: bool = False
     environments: list[dict[str, Any]] = field(default_factory=list)  # of the sessions, in order
     peak_memory_mib: float = 0.0  # over the sessions
+    pretrained_sha256: str = ""  # of the weights that it began from
 
     @property
     def seconds(self) -> float:

@@ -37,7 +37,7 @@ from ltbench.engine.train import (
 from ltbench.evaluation.metrics import Score, Scorer
 from ltbench.evaluation.scores import HEADLINES, AnyScores, scores_from
 from ltbench.evaluation.selection import Selection
-from ltbench.networks import Network
+from ltbench.networks import Pretrained
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Settings:
     evaluate_every: int
     seed: int
     device: torch.device
+    pretrained: Pretrained | None = None  # that the encoder begins from
 
 
 class Training:
@@ -61,7 +62,7 @@ class Training:
         checkpoint: Checkpoint | None = None, score: Score | None = None,
     ) -> None:  # fmt: skip
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
-        device, info = settings.device, settings.info
+        device, info, begun = settings.device, settings.info, settings.pretrained
         self.task = Task.of(info, split, device)
         self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.feeds = evaluated_feeds(info, split, device)
@@ -76,8 +77,8 @@ class Training:
                 if getattr(other, "task", None) is not self.told:
                     other.setup(self.told)
         with seeded(settings.seed, "init"):
-            network = build(method, settings.network, info.shape[0], self.task.num_classes)
-        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = build(method, settings.network, info.shape[0], self.task.num_classes, begun)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()
         self._resumed: dict[str, Any] = {}
@@ -170,8 +171,7 @@ class Training:
         def after_step(step: int, steps: int, images: int) -> None:
             progress.steps += 1
             progress.images += images
-            seconds = time.perf_counter() - started
-            observe(self._report(step, steps, seconds))
+            observe(self._report(step, steps, time.perf_counter() - started))
 
         for epoch in range(progress.epoch, stage.recipe.epochs):
             started = time.perf_counter()

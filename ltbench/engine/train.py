@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ltbench.api.method import Method, Step
+from ltbench.api.norm_batch import norm_batches
 from ltbench.api.recipe import Stage
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
@@ -53,6 +54,7 @@ class DivergedError(LtbenchError):
 
 def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     """Let exactly the stage's parameters train, and return SGD over them."""
+    recipe = stage.recipe
     names = [name for name, _ in network.named_parameters()]
     for prefix in stage.trainable:
         if not any(name.startswith(prefix) for name in names):
@@ -64,8 +66,8 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
         parameter.requires_grad_(name.startswith(stage.trainable))
         if parameter.requires_grad:
             factors = [factor for prefix, factor in stage.rates if name.startswith(prefix)]
-            groups.setdefault(factors[0] if factors else 1.0, []).append(parameter)
-    recipe = stage.recipe
+            own = recipe.backbone_rate if name.startswith("backbone.") else 1.0
+            groups.setdefault(own * (factors[0] if factors else 1.0), []).append(parameter)
     return torch.optim.SGD(
         [{"params": members, "factor": factor} for factor, members in groups.items()],
         lr=recipe.learning_rate,
@@ -161,7 +163,8 @@ def train_epoch(
         clock = replace(start, step=number)
         step = Step(method, network, batch, clock, autocast)
         optimiser.zero_grad()
-        method.backward(step)
+        with norm_batches(recipe.norm_batch, len(batch.targets)):
+            method.backward(step)
         optimiser.step()
         method.after_step(step)
         if step.loss is None:

@@ -1,5 +1,6 @@
 """Another laboratory's records into our store: checked one by one, and nothing overwritten."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -65,7 +66,7 @@ def _merged(bundled: BundledRecord, around: "_Around", *, dry_run: bool) -> Merg
     elif same_result(ours, record) and not dry_run:
         _add_curves(bundled, ours, store)
     if ours is None:
-        around.take(record, written=not dry_run)
+        around.take(record, bundled.content if dry_run else None)
         return MergeResult("added", bundled.name, doubt)
     if same_result(ours, record):
         return MergeResult("already there", bundled.name)
@@ -84,21 +85,22 @@ class _Around:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.known: Known = {}
-        self._taken: dict[Cell, Record] = {}
+        self._taken: dict[Cell, bytes] = {}  # compressed: whole ones would fill the memory
         self._methods: dict[tuple[str, ...], Record] = {}
         self._splits: dict[tuple[str, ...], Record] = {}
 
-    def take(self, record: Record, *, written: bool) -> None:
-        """Count a record as ours; one that was written is read again where it is asked for."""
+    def take(self, record: Record, unwritten: bytes | None) -> None:
+        """Count a record as ours; `unwritten` is its file where it does not lie in the store."""
         cell = Cell.of(record)
-        if not written:
-            self._taken[cell] = record
+        if unwritten is not None:
+            self._taken[cell] = zlib.compress(unwritten)
         self._methods.setdefault((*_split(cell), cell.network, cell.method), record)
         self._splits.setdefault(_split(cell), record)
 
     def record(self, cell: Cell) -> Record | None:
         """Return our record of a cell; raises ValueError where a file lies that is not one."""
-        return self._taken.get(cell) or _ours(self.store, cell)
+        taken = self._taken.get(cell)
+        return _ours(self.store, cell) if taken is None else record_in(zlib.decompress(taken))
 
     def check_neighbours(self, record: Record) -> None:
         """Raise ValueError unless a record may be averaged with those around it, and compared."""
@@ -109,6 +111,8 @@ class _Around:
             raise _ConflictError(
                 f"seed {other.seed} here was made with other settings or another file of the method"
             )
+        if other is not None and other.pretrained_sha256 != record.pretrained_sha256:
+            raise _ConflictError(f"seed {other.seed} here began from other pretrained weights")
         other = other or self._splits.get(_split(cell)) or self.store.split_record(cell)
         if other is not None and not other.data.same_as(record.data):
             same = other.data.indices_sha256 == record.data.indices_sha256

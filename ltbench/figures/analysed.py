@@ -10,6 +10,10 @@ from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Cell, Store, slug
 
 
+class NothingToDrawError(LtbenchError):
+    """A figure is drawn from records or analyses and there are none."""
+
+
 @dataclass(frozen=True)
 class Found:
     """The results of one analysis on the networks of a figure, and what the figure is called."""
@@ -25,7 +29,7 @@ class Found:
 def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None = None) -> Found:
     """Return the results of an analysis that a figure is drawn from.
 
-    `protocol` replaces the figure's. Raises LtbenchError, with the commands, where none is here.
+    `protocol` replaces the figure's. Raises NothingToDrawError, with the commands, for none.
     """
     definition = figure.definition
     assert isinstance(definition, Analysed)
@@ -35,7 +39,7 @@ def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None
     every = {m: find(store, Cell(*where, m, 0), analysis) for m in definition.methods}
     found = {method: results for method, results in every.items() if results}
     if not found:
-        raise LtbenchError(
+        raise NothingToDrawError(
             f"figure {figure.name} is drawn from analyses and there are none yet; "
             f"`ltbench run --methods {','.join(definition.methods)} --dataset '{where[0]}' "
             f"--network {where[2]} --protocol '{where[1]}' --keep {definition.keep}` and then "

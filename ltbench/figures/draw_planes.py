@@ -12,7 +12,7 @@ from ltbench.figures.draw_inside import framed
 from ltbench.figures.planes import Drawn, Plane
 from ltbench.figures.style import COLOURS
 
-_LEVELS = 17
+_LEVELS, _LINES = 17, 14  # of the colours, which methods share; of the lines, a plane's own
 _WAY = COLOURS[1]
 
 
@@ -23,7 +23,8 @@ def draw_planes(found: Drawn) -> Figure:
     caption = (
         "Cross-entropy of each shot group (mean over its classes) on the plane of the two "
         "principal components of the kept epochs, one plane a method, batch statistics made anew "
-        f"at every point; seed {seeds}. The line joins the kept epochs as they are projected, the "
+        f"at every point; seed {seeds}. Colours have one scale a column, white lines are a plane's "
+        "own. The thick line joins the kept epochs as they are projected, the "
         "star is the last. They lie off the plane, so their own loss is another; in brackets, how "
         "much of the first epoch's distance to the last is off it, and what of the epochs' "
         "variance the axes explain, which is high for any walk."
@@ -62,14 +63,19 @@ def _levels(found: Drawn, shots: str) -> Array:
     """Return the levels of a group's losses, one scale for all methods."""
     every = [p.losses for made in found.planes.values() for p in made if p.shots == shots]
     low, high = min(map(np.min, every)), max(map(np.max, every))
-    return np.geomspace(low, max(high, 1.01 * low), _LEVELS)
+    return _between(low, high, _LEVELS)
+
+
+def _between(low: float, high: float, count: int) -> Array:
+    return np.geomspace(low, max(high, 1.01 * low), count)
 
 
 def _plane(ax: Axes, plane: Plane, levels: Array) -> ContourSet:
     norm = LogNorm(levels[0], levels[-1])
     ax.grid(visible=False)
     shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
-    ax.contour(plane.xs, plane.ys, plane.losses, levels, colors="white", linewidths=0.3)
+    own = _between(plane.losses.min(), plane.losses.max(), _LINES)
+    ax.contour(plane.xs, plane.ys, plane.losses, own, colors="white", linewidths=0.3)
     x, y = [each.x for each in plane.way], [each.y for each in plane.way]
     ax.plot(x, y, color=_WAY, marker="o", markersize=3, linewidth=1.2)
     ax.plot(x[-1], y[-1], color=_WAY, marker="*", markersize=9, markeredgecolor="white")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ltbench.errors import LtbenchError
+from ltbench.figures.analysed import NothingToDrawError
 from ltbench.figures.definition import Figure
 from ltbench.runs.files import csv_text, four_decimals
 from ltbench.runs.store import Store
@@ -37,7 +37,7 @@ class Drawn:
 
 
 def gains(figure: Figure, table: Table, store: Store, protocol: str | None = None) -> Drawn:
-    """Return a figure's gains; raises LtbenchError where no base and part have records."""
+    """Return a figure's gains; raises NothingToDrawError where no base and part have records."""
     grid, reader, rows = build(table, store, protocol), Reader(store), table.definition.rows
     pairs = list(_pairs(rows))
     panels: dict[str, tuple[Gained, ...]] = {}
@@ -52,7 +52,7 @@ def gains(figure: Figure, table: Table, store: Store, protocol: str | None = Non
                 parts[part][base.label] = gain
         panels[resolved.column.title] = tuple(Gained(part, by) for part, by in parts.items())
     if not any(each.gains for parts in panels.values() for each in parts):
-        raise LtbenchError(
+        raise NothingToDrawError(
             f"figure {figure.name} is drawn from records and there are none yet; "
             f"`ltbench table {table.short}` says what makes them."
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench.analysis.results import Result
 from ltbench.data.profile import SHOTS
-from ltbench.figures.analysed import Found, results_of
+from ltbench.figures.analysed import Found, NothingToDrawError, results_of
 from ltbench.figures.definition import Figure, Inside
 from ltbench.runs.files import csv_text
 from ltbench.runs.store import Store
@@ -91,12 +91,17 @@ class Drawn:
 
 
 def inside(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
-    """Return the curves of a figure; raises LtbenchError, with the commands, where none is here."""
+    """Return a figure's curves; raises NothingToDrawError, with the commands, for none."""
     definition = figure.definition
     assert isinstance(definition, Inside)
     look = LOOKS[definition.shows]
     found = results_of(figure, store, look.analysis, protocol)
-    panels = _panels(definition, look, found.results)
+    panels = tuple(_panels(definition, look, found.results))
+    if not any(panel.curves for panel in panels):
+        raise NothingToDrawError(
+            f"figure {figure.name}: what `ltbench analyse '{look.analysis}'` wrote has no "
+            f"{definition.shows}; analyse the runs again."
+        )
     return Drawn(found, look, tuple(each for each in panels if each.curves or each.printed))
 
 

@@ -8,7 +8,6 @@ import matplotlib.figure
 from ltbench.api.signatures import names
 from ltbench.evaluation.selection import Selection
 from ltbench.figures import classes, gains, inside, line_chart, planes, spectra
-from ltbench.figures.analysed import Found
 from ltbench.figures.definition import Analysed, Figure, Gains, Planes, Spectra
 from ltbench.figures.draw import draw_classes, draw_lines
 from ltbench.figures.draw_gains import draw_gains
@@ -20,6 +19,17 @@ from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build
 from ltbench.tables.missing import commands
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure drawn: the name of its files, its data as CSV, what the user should know of it."""
+
+    picture: matplotlib.figure.Figure
+    name: str
+    data: str
+    remarks: tuple[str, ...]
+    problems: tuple[str, ...]  # records that do not read
 
 
 @dataclass(frozen=True)
@@ -43,41 +53,52 @@ def make(
     Raises LtbenchError where it is drawn from records alone and there are none.
     """
     with style():
-        problems: tuple[str, ...] = ()
-        if isinstance(figure.definition, Analysed):
-            drawn, data, found = _analysed(figure, store, protocol)
-            name, remarks = found.name, _left_out(found.missing)
-        elif figure.table is None:
-            bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
-            drawn, name, data = draw_classes(bars), bars.name, classes.as_csv(bars)
-            remarks, problems = bars.remarks + _left_out(bars.missing), bars.problems
-        elif isinstance(figure.definition, Gains):
-            table = selecting(figure.table, select, protocol) if select else figure.table
-            gained = gains.gains(figure, table, store, protocol)
-            drawn, name, data = draw_gains(gained), gained.grid.name, gains.as_csv(gained)
-            remarks, problems = gained.remarks, gained.grid.problems
-        else:
-            table = selecting(figure.table, select, protocol) if select else figure.table
-            points = line_chart.line_chart(figure, build(table, store, protocol))
-            drawn, name, data = draw_lines(points), points.name, line_chart.as_csv(points)
-            remarks = points.grid.remarks + _unreproduced(points)
-            problems = points.grid.problems
-        files = save(drawn, data, name, folder or store.root / "figures")
-    return Made(tuple(files), remarks, problems)
+        made = drawing(figure, store, protocol, select)
+        files = save(made.picture, made.data, made.name, folder or store.root / "figures")
+    return Made(tuple(files), made.remarks, made.problems)
 
 
-def _analysed(
-    figure: Figure, store: Store, protocol: str | None
-) -> tuple[matplotlib.figure.Figure, str, Found]:
-    """Return a figure of analyses, drawn, with its data as CSV and what it is of."""
+def drawing(
+    figure: Figure,
+    store: Store,
+    protocol: str | None = None,
+    select: Selection | None = None,
+) -> Drawing:
+    """Return a figure drawn in the style that is set.
+
+    Raises NothingToDrawError where it is drawn from records or analyses and there are none.
+    """
+    if isinstance(figure.definition, Analysed):
+        return _analysed(figure, store, protocol)
+    if figure.table is None:
+        bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
+        remarks = bars.remarks + _left_out(bars.missing)
+        return Drawing(draw_classes(bars), bars.name, classes.as_csv(bars), remarks, bars.problems)
+    table = selecting(figure.table, select, protocol) if select else figure.table
+    if isinstance(figure.definition, Gains):
+        gained = gains.gains(figure, table, store, protocol)
+        return Drawing(
+            draw_gains(gained), gained.grid.name, gains.as_csv(gained), gained.remarks,
+            gained.grid.problems,
+        )  # fmt: skip
+    points = line_chart.line_chart(figure, build(table, store, protocol))
+    remarks = points.grid.remarks + _unreproduced(points)
+    return Drawing(
+        draw_lines(points), points.name, line_chart.as_csv(points), remarks, points.grid.problems
+    )
+
+
+def _analysed(figure: Figure, store: Store, protocol: str | None) -> Drawing:
     if isinstance(figure.definition, Spectra):
         hessians = spectra.spectra(figure, store, protocol)
-        return draw_spectra(hessians), spectra.as_csv(hessians), hessians.found
-    if isinstance(figure.definition, Planes):
+        picture, data, found = draw_spectra(hessians), spectra.as_csv(hessians), hessians.found
+    elif isinstance(figure.definition, Planes):
         ways = planes.planes(figure, store, protocol)
-        return draw_planes(ways), planes.as_csv(ways), ways.found
-    curves = inside.inside(figure, store, protocol)
-    return draw_inside(curves), inside.as_csv(curves), curves.found
+        picture, data, found = draw_planes(ways), planes.as_csv(ways), ways.found
+    else:
+        curves = inside.inside(figure, store, protocol)
+        picture, data, found = draw_inside(curves), inside.as_csv(curves), curves.found
+    return Drawing(picture, found.name, data, _left_out(found.missing), ())
 
 
 def _left_out(methods: tuple[str, ...]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class Drawn:
 def planes(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
     """Return a figure's planes, of each method's first seed.
 
-    Raises LtbenchError, with the commands, where none is here.
+    Raises NothingToDrawError, with the commands, where none is here.
     """
     assert isinstance(figure.definition, Planes)
     found = results_of(figure, store, "trajectory", protocol)

@@ -56,7 +56,7 @@ class Drawn:
 
 
 def spectra(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
-    """Return a figure's spectra; raises LtbenchError, with the commands, where none is here."""
+    """Return a figure's spectra; raises NothingToDrawError, with the commands, for none."""
     definition = figure.definition
     assert isinstance(definition, Spectra)
     found = results_of(figure, store, "hessian", protocol)

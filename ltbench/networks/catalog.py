@@ -6,8 +6,9 @@ from ltbench.errors import unknown
 from ltbench.networks.bodies import LIBRARIES, RESNETS, body
 from ltbench.networks.heads import LinearClassifier, UniformClassifier
 from ltbench.networks.resnet import BLOCKS, Backbone, Network, initialise
+from ltbench.networks.wide_resnet import WIDE, WideBackbone
 
-NETWORKS = (*BLOCKS, *RESNETS)
+NETWORKS = (*BLOCKS, *WIDE, *RESNETS)
 """Those with a name of their own; any classifier of a library is `torchvision:NAME`."""
 
 
@@ -22,8 +23,11 @@ def create(name: str, channels: int, classes: int) -> Network:
 
     Raises UsageError for an unknown name.
     """
-    if name in BLOCKS:
-        backbone = Backbone(channels, BLOCKS[name])
+    if name in BLOCKS or name in WIDE:
+        backbone = (
+            Backbone(channels, BLOCKS[name]) if name in BLOCKS
+            else WideBackbone(channels, *WIDE[name])
+        )  # fmt: skip
         initialise(backbone)
         return Network(backbone, LinearClassifier(backbone.out_features, classes))
     if name not in RESNETS and name.partition(":")[0] not in LIBRARIES:

@@ -29,7 +29,7 @@ class Standing:
     line: MethodRow
     cost: float | None
     papers: tuple[Paper, ...]
-    reported: tuple[LedgerRow, ...]  # top-1 on this data set and network
+    reported: tuple[LedgerRow, ...]  # the headline metric on this data set and network
 
     @property
     def key(self) -> str:
@@ -79,9 +79,10 @@ def render(store: Store) -> Page:
 
 def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
     where = setting.comparison
+    at = where.dataset, where.network, where.metric
     reported: dict[str | None, list[LedgerRow]] = {}
     for line in cells:
-        if (line.dataset, line.network, line.metric) == (where.dataset, where.network, "top1"):
+        if (line.dataset, line.network, line.metric) == at:
             reported.setdefault(line.specification, []).append(line)
     standings = [
         Standing(

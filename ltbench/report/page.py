@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ltbench.api.signatures import names
-from ltbench.report import line_plots, method_plots, verdict_plots
+from ltbench.report import inside, line_plots, method_plots, verdict_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
 from ltbench.report.training_curves import curves
@@ -52,7 +52,8 @@ def render(store: Store) -> Page:
     runs = gather(store, order)
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
-    told = [*runs.problems, *filled.problems]
+    pictures, unread = inside.pictures(store)
+    told = [*runs.problems, *filled.problems, *unread]
     problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in told))
     lacking = [
         (table, commands(replace(grid(table, Store(store.root)), results=RESULTS), methods))
@@ -63,7 +64,7 @@ def render(store: Store) -> Page:
     text = environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
-        first_plots=_first(filled),
+        first_plots=_first(filled), pictures=pictures,
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
         failures=[(where, without_paths(reason, store.root)) for where, reason in runs.failures],
         problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,

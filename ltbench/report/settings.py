@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ltbench.evaluation.scores import TITLES, Scores
 from ltbench.runs.provenance import joined_cells
-from ltbench.runs.record import Environment, Record, by_setting
+from ltbench.runs.record import TRANSDUCTIVE, Environment, Record, by_setting, sharing
 from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
@@ -58,6 +58,11 @@ class MethodRuns:
     def environments(self) -> list[str]:
         """Return where each record was made, in words."""
         return [_described(record.environment) for record in self.records]
+
+    @property
+    def transductive(self) -> bool:
+        """Return whether the method reads all test images at once."""
+        return any(each.startswith(TRANSDUCTIVE) for each in self.deviations)
 
     @property
     def deviations(self) -> list[str]:
@@ -123,7 +128,7 @@ class ReportRuns:
 
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
-    told = joined_cells(records := list(store.records()))
+    told = joined_cells(records := list(sharing(store.records())))
     found = by_setting(
         record for record in records if not told[replace(Cell.of(record), seed=0)].refusal
     )

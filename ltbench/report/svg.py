@@ -51,6 +51,8 @@ VERDICTS = {
 # What the page's style sheet calls each colour, which has others for its dark theme.
 _VARIABLES = {
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--card)",
+    "#4c4c4c": "var(--muted)", "#404040": "var(--muted)", "#8c8c8c": "var(--muted)",
+    "#ebebeb": "var(--line)",  # as in the files of figures
     **{colour: f"var(--s{index})" for index, colour in enumerate(COLOURS)},
     **{colour: f"var(--{word})" for word, colour in VERDICTS.items()},
 }  # fmt: skip

@@ -8,10 +8,11 @@ from itertools import groupby
 from ltbench.report.settings import MethodRuns, ReportRuns
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.verdict import Word
+from ltbench.tables.cells import MARK
 from ltbench.tables.definition import Column, Row, Table
 from ltbench.tables.ledger import Ledger, LedgerRow
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.write.ledger import WORDS
+from ltbench.tables.write.ledger import WORDS, reproduced
 
 CLAIMS = "claims"  # in the place of a table's name
 
@@ -183,7 +184,7 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: Row) -> PageCell:
     difference = line.difference
     if difference is not None:
         keys["difference"] = difference
-    text = line.reproduced.text(line.decimals)
+    text = reproduced(line)
     return replace(
         cell, reproduced=f"+{text}" if gain and not text.startswith("-") else text,
         seeds=line.seeds, about=f"{line.row}, {line.column}",
@@ -208,7 +209,9 @@ def _unreported(table: Table, row: Row, column: Column, runs_of: _RunsOf) -> Pag
     if not values:
         return PageCell()
     estimate = mean_interval(list(values.values()))
+    text = estimate.text(table.decimals(column))
     return PageCell(
-        reproduced=estimate.text(table.decimals(column)), seeds=tuple(values), runs=(found,),
+        reproduced=f"{text} {MARK}" if found.transductive else text,
+        seeds=tuple(values), runs=(found,),
         about=f"{row.label}, {column.title}", keys={"reproduced": estimate.mean},
     )  # fmt: skip

@@ -17,9 +17,10 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
-from ltbench.runs.apart import Ask, call_apart
+from ltbench.runs.apart import Ask, LostError, call_apart
 from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
+from ltbench.runs.pretrained import check_pretrained
 from ltbench.runs.recording import stated_deviations
 from ltbench.runs.training import Workspace, split_of
 
@@ -57,6 +58,7 @@ def prepare(
             if download:
                 raise
             missing[job.dataset.info.name] = str(error)
+    check_pretrained(jobs, workspace.pretrained)
     ready = [job for job in jobs if job.dataset.info.name not in missing]
     return Prepared([*missing.values()], rehearse(ready, workspace, files))
 
@@ -80,13 +82,21 @@ def rehearse(
             if key not in done:
                 done.add(key)
                 if files is not None and is_foreign(cell.method):
-                    given = cell.method, job, workspace
-                    reason = call_apart(_rehearse_all, given, files, cell.method, {})
+                    reason = _rehearse_apart(cell.method, job, workspace, files)
                 else:
                     reason = _rehearse_all(None, cell.method, job, workspace)
                 if reason:
                     broken.append(f"{cell.method} broke on made-up images: {reason}.")
     return list(dict.fromkeys(broken))
+
+
+def _rehearse_apart(method: str, job: Job, workspace: Workspace, files: Sequence[Path]) -> str:
+    """Rehearse a method in a process of its own; raises UsageError where that dies of it."""
+    try:
+        reason: str = call_apart(_rehearse_all, (method, job, workspace), files, method, {})
+    except LostError as error:
+        raise UsageError(f"{method} cannot be rehearsed on {job.dataset}: {error}") from None
+    return reason
 
 
 def _rehearse_all(ask: Ask | None, method: str, job: Job, workspace: Workspace) -> str:

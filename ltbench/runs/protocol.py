@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from ltbench.api.recipe import Recipe
 from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError, unknown
+from ltbench.runs.protocol_file import named_in
+from ltbench.runs.protocols import PROTOCOLS
 from ltbench.specification import Term, parse_one
 
 PAPER = "paper"
@@ -32,7 +34,7 @@ class Protocol(BaseModel):
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     warmup_epochs: int = Field(default=5, ge=0, le=100_000)
-    schedule: Literal["step", "cosine"] = "step"
+    schedule: Literal["step", "cosine", "shifted_cosine"] = "step"
     milestones: str = "0.8,0.9"  # of schedule step: shares of the epochs at which the rate decays
     decay: float = Field(default=0.01, gt=0, le=1)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -49,6 +51,9 @@ class Protocol(BaseModel):
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
     side: int | None = Field(default=None, ge=8, le=512)  # of streamed images; None: the set's
     family: str = "cifar"  # of data sets that papers train alike
+    pretrained: bool = False  # whether the encoder begins from weights that the user names
+    backbone_rate: float = Field(default=1.0, gt=0, le=1)  # of the learning rate, of the encoder
+    norm_batch: int | None = Field(default=None, ge=2)  # images of a batch norm; None: the batch
 
     @field_validator("milestones")
     @classmethod
@@ -70,10 +75,20 @@ class Protocol(BaseModel):
             )  # fmt: skip
         return self
 
+    @model_validator(mode="after")
+    def _divided(self) -> "Protocol":
+        if self.norm_batch is not None and self.batch_size % self.norm_batch:
+            raise PydanticCustomError(
+                "norm_batch", "norm_batch={norm} does not divide batch_size={batch}; "
+                "choose one that does",
+                {"norm": self.norm_batch, "batch": self.batch_size},
+            )  # fmt: skip
+        return self
+
     @property
     def name(self) -> str:
-        """Return the protocol's name without changed fields."""
-        return self.specification.partition("(")[0]
+        """Return the protocol's name without changed fields; of one's own, what it changes."""
+        return self.specification.partition("(")[0].rpartition("@")[2]
 
     @property
     def exact(self) -> bool:
@@ -95,6 +110,8 @@ class Protocol(BaseModel):
             decay=self.decay,
             drop_last=self.drop_last,
             family=self.family,
+            backbone_rate=self.backbone_rate,
+            norm_batch=self.norm_batch,
         )
 
     def sized(self, info: DatasetInfo) -> DatasetInfo:
@@ -103,87 +120,37 @@ class Protocol(BaseModel):
         return info if side is None else replace(info, shape=(info.shape[0], side, side))
 
 
-# The LDAM-DRW protocol that the field's CIFAR-LT tables share: 200 epochs, two decades at epochs
-# 160 and 180. bfloat16 autocast with float32 weights is ltbench's one departure from it.
-_CIFAR: dict[str, Any] = {"batch_size": 128, "learning_rate": 0.1, "weight_decay": 2e-4}
-_DIGITS: dict[str, Any] = {
-    "batch_size": 32, "learning_rate": 0.1, "weight_decay": 2e-4, "precision": "float32",
-}  # fmt: skip
-# A mean over ten labels has a tenth of the gradient of their sum, so the rate is larger.
-_MOSAIC: dict[str, Any] = {**_DIGITS, "learning_rate": 0.4}
-_SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
-# BCL's and GKP+GSA's on large images: a cosine without warm-up, from the first epoch on.
-_IMAGENET: dict[str, Any] = {
-    "batch_size": 256, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup_epochs": 0,
-    "schedule": "cosine", "family": "imagenet_lt",
-}  # fmt: skip
-_INATURALIST: dict[str, Any] = {
-    **_IMAGENET, "learning_rate": 0.2, "weight_decay": 1e-4, "family": "inaturalist2018",
-}  # fmt: skip
-_TINY: dict[str, Any] = {"epochs": 2, "fraction": 0.005, "side": 32}
-
-PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
-    "cifar": {
-        "paper": {**_CIFAR, "epochs": 200},
-        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
-        "smoke": {**_CIFAR, **_SMOKE},
-    },
-    "fashion": {
-        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
-        "smoke": {**_CIFAR, **_SMOKE},
-    },
-    "own": {
-        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
-        "smoke": {**_CIFAR, **_SMOKE},
-    },
-    "imagenet_lt": {
-        "paper": {**_IMAGENET, "epochs": 90},
-        "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
-        "smoke": {**_IMAGENET, **_TINY},
-    },
-    "inaturalist2018": {
-        "paper": {**_INATURALIST, "epochs": 100},
-        "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
-        "smoke": {**_INATURALIST, **_TINY},
-    },
-    "digits_mosaic": {
-        "fast": {**_MOSAIC, "epochs": 10, "warmup_epochs": 1, "evaluate_every": 5},
-        "smoke": {**_MOSAIC, **_SMOKE, "fraction": 0.24},
-    },
-    "digits": {
-        "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},
-        "smoke": {**_DIGITS, **_SMOKE, "fraction": 0.2},
-    },
-}
-
-
 def protocol_of(
     specification: str | None, info: DatasetInfo, validation: int | None = None
 ) -> Protocol:
     """Return the protocol of `paper`, `fast(epochs=20)` … for a data set; None is its default.
 
+    One of the user's own is `mine.yaml`, or what that file says, `long@fast(epochs=400)`.
     `validation` changes that field, as `--validation` does.
 
     Raises UsageError for a protocol the data set does not have, or a field that is not one.
     """
     known = PROTOCOLS[info.family]
-    term = parse_one(specification or info.protocol, "protocol")
-    if term.name not in known or term.variant:
+    term = parse_one(named_in(specification) or info.protocol, "protocol")
+    name = term.variant or term.name  # of the protocol that is changed
+    if name not in known:
         raise unknown(f"protocol for {info.name}", str(Term(term.name, term.variant)), known)
-    changeable = {**_defaults(), **known[term.name]}
+    if term.variant and term.name in known:
+        raise UsageError(f"a protocol of your own cannot be called {term.name}; name it otherwise.")
+    changeable = {**_defaults(), **known[name]}
     del changeable["family"]
     if info.reader != "lists":
         del changeable["side"]
-    for name in term.parameters:
-        if name not in changeable:
-            raise unknown(f"field of protocol {term.name}", name, changeable)
+    for field in term.parameters:
+        if field not in changeable:
+            raise unknown(f"field of protocol {term.name}", field, changeable)
     wanted = {**term.parameters, **({} if validation is None else {"validation": validation})}
     changeable["warmup_epochs"] = _warm_up(changeable, wanted.get("epochs"))
-    given = {name: _canonical(value, changeable[name]) for name, value in wanted.items()}
-    changed = {name: value for name, value in given.items() if not _same(value, changeable[name])}
-    canonical = str(Term(term.name, parameters=dict(sorted(changed.items()))))
+    given = {key: _canonical(value, changeable[key]) for key, value in wanted.items()}
+    changed = {key: value for key, value in given.items() if not _same(value, changeable[key])}
+    canonical = str(Term(term.name, term.variant, dict(sorted(changed.items()))))
     try:
-        return Protocol(specification=canonical, **{**known[term.name], **changeable, **changed})
+        return Protocol(specification=canonical, **{**known[name], **changeable, **changed})
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # of several fields together

@@ -16,6 +16,7 @@ class Provenance(NamedTuple):
     commit: tuple[str, str | None, bool | None]  # ltbench's version, commit, and whether dirty
     sources: tuple[tuple[str, str], ...] = ()  # hashes of the files of a method not ltbench's own
     pixels: str = ""  # SHA-256 of all images and labels; none in records from before
+    pretrained: str = ""  # SHA-256 of the file of weights that the encoder began from
 
 
 def provenance_of(record: Record) -> Provenance:
@@ -27,6 +28,7 @@ def provenance_of(record: Record) -> Provenance:
         (here.ltbench, here.commit, here.dirty),
         tuple(sorted(record.sources.items())),
         record.data.pixels_sha256,
+        record.pretrained_sha256,
     )
 
 
@@ -101,7 +103,12 @@ def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
 
 def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
     seeds_by = _seeds_by({seed: (each.pixels,) for seed, each in by_seed.items() if each.pixels})
-    return f"{' and '.join(map(_seeds, seeds_by.values()))} on other images" * (len(seeds_by) > 1)
+    if len(seeds_by) > 1:
+        return f"{' and '.join(map(_seeds, seeds_by.values()))} on other images"
+    begun = {s: (each.pretrained,) for s, each in by_seed.items() if each.pretrained}
+    seeds_by = _seeds_by(begun)
+    words = " and ".join(map(_seeds, seeds_by.values()))
+    return f"{words} from other pretrained weights" * (len(seeds_by) > 1)
 
 
 def _differing(seeds_by: Iterable[tuple[tuple[str, str], ...]]) -> str:

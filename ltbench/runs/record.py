@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -12,10 +12,15 @@ from ltbench.evaluation.scores import AnyScores, Headline, Model, Scores
 
 __all__ = [
     "SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "FirstStage", "Model", "Record",
-    "by_setting",
+    "by_setting", "sharing",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
+# Parts that the records of one laboratory's runs have in common
+_REPEATED = (
+    "parameters", "sources", "versions", "code", "settings", "stages", "data", "environment",
+    "deviations",
+)  # fmt: skip
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 
@@ -97,6 +102,7 @@ class Record(Model):
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     first_stage: FirstStage | None = None
     data: Data
+    pretrained_sha256: str = ""  # of the file of weights that the encoder began from
     last: AnyScores  # whose headline metric is the record's
     best: AnyScores | None  # best epoch on the test set: optimistic; null when only last was seen
     selected: AnyScores | None  # best epoch on held-out training images, when there were any
@@ -141,7 +147,7 @@ def same_result(one: Record, other: Record) -> bool:
 
 
 def _result(record: Record) -> tuple[object, ...]:
-    return record.fingerprint, record.last, record.best, record.selected
+    return record.fingerprint, record.pretrained_sha256, record.last, record.best, record.selected
 
 
 class Failure(Model):
@@ -164,6 +170,16 @@ def fingerprint_of(resolved: dict[str, Any]) -> str:
     """Return 16 hexadecimal digits of the SHA-256 over a canonical JSON of `resolved`."""
     text = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sharing(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield records of which equal parts are one object: thousands else fill the memory."""
+    seen: dict[tuple[str, str], Any] = {}
+    for record in records:
+        parts = {name: getattr(record, name) for name in _REPEATED}
+        yield record.model_copy(
+            update={name: seen.setdefault((name, repr(part)), part) for name, part in parts.items()}
+        )
 
 
 def by_setting(records: Iterable[Record]) -> dict[tuple[str, str, str], dict[str, list[Record]]]:

@@ -80,6 +80,7 @@ def evaluate_cell(
         stages=own.stages,
         first_stage=_first_stage(job, training),
         data=_data(split, training.task),
+        pretrained_sha256=progress.pretrained_sha256,
         last=training.score(logits["test"], "test", progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
         best=None if post_hoc else training.scores(Selection.BEST_TEST),

@@ -4,8 +4,6 @@ The times lie in the user's cache folder, a file a timing, named by the hash of 
 """
 
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from ltbench.api.registry import build, sources
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
+from ltbench.runs.cache import cache_folder
 from ltbench.runs.code import code_of
 from ltbench.runs.environment import device_name
 from ltbench.runs.execute import Workspace
@@ -60,19 +59,6 @@ class Timing:
     beside: StepTime | None = None
 
 
-def cache_folder() -> Path:
-    """Return ltbench's cache folder: LTBENCH_CACHE, else where the system keeps users' caches."""
-    if given := os.environ.get("LTBENCH_CACHE"):
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ltbench"
-
-
 class StepTimer:
     """Times steps, each training's once; `say` is told which, since that takes seconds.
 
@@ -112,7 +98,7 @@ class StepTimer:
             timing = Timing(
                 StepTime(**kept["own"]), kept["reference"], beside and StepTime(**beside)
             )
-        except (OSError, ValueError, KeyError, TypeError):  # none, or a damaged one
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # none, or damaged
             return None
         fits = timing.reference in references if references else timing.reference is None
         return timing if fits else None
@@ -139,7 +125,7 @@ class StepTimer:
                 lambda file: file.write(json.dumps(content, indent=1).encode()),
                 "LTBENCH_CACHE",
             )
-        except LtbenchError as error:  # the next command times it once more
+        except (RuntimeError, LtbenchError) as error:  # the next command times it once more
             self.say(f"step times are not kept: {error}")
         return timing
 

@@ -24,6 +24,7 @@ from ltbench.runs.identity import Identity
 from ltbench.runs.kept import Keep, keep_epoch, kept_file
 from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job
+from ltbench.runs.pretrained import pretrained_of
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
 
@@ -40,6 +41,7 @@ class Workspace:
     checkpoint_every: float = 30.0  # seconds
     download: bool = True  # data that are missing
     keep: Keep | None = None  # weights, beside the record
+    pretrained: Path | None = None  # weights that encoders begin from, where a protocol says so
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
 
     Raises LtbenchError where the method is not, or no longer, the one that was planned.
     """
-    protocol = job.protocol
+    protocol, begun = job.protocol, pretrained_of(job, workspace.pretrained)
     settings = Settings(
         info=protocol.sized(job.dataset.info),
         network=job.network,
@@ -67,6 +69,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
         evaluate_every=protocol.evaluate_every,
         seed=job.seed,
         device=device_of(workspace.device),
+        pretrained=begun,
     )
     method = build(job.trained)
     own = Identity.of(method, protocol)
@@ -82,7 +85,13 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
     training = Training(method, split_of(job, workspace), settings, checkpoint, score)
-    training.resume()
+    sha256 = begun.sha256 if begun else ""
+    training.progress.pretrained_sha256 = sha256
+    if training.resume() and training.progress.pretrained_sha256 != sha256:
+        raise LtbenchError(
+            f"{job} began from other pretrained weights than --pretrained names now; name those "
+            f"again, or delete its checkpoint {path}."
+        )
     return training
 
 

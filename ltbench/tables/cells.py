@@ -79,6 +79,7 @@ class Run:
         return cls(values, timing_of(record), provenance_of(record))
 
 
+MARK = "T"  # behind the value of a method that reads all test images at once
 READS_ALL = "reads all test images at once (transductive), which the other methods do not"
 
 
@@ -92,6 +93,7 @@ class Reader:
     store: Store
     problems: list[str] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)  # in their order, each once
+    _reads_all: set[tuple[str, ...]] = field(default_factory=set)
     _read: dict[Cell, Run | None] = field(default_factory=dict)
 
     def run(self, cell: Cell) -> Run | None:
@@ -100,7 +102,8 @@ class Reader:
             record = self.record(cell)
             self._read[cell] = None if record is None else Run.of(record)
             if record and any(each.startswith(TRANSDUCTIVE) for each in record.deviations):
-                self.remarks[f"{cell.method} on {cell.dataset} {READS_ALL}."] = None
+                self.remarks[f"{cell.method} on {cell.dataset} {READS_ALL} ({MARK})."] = None
+                self._reads_all.add((cell.dataset, cell.protocol, cell.network, cell.method))
         return self._read[cell]
 
     def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:
@@ -119,6 +122,12 @@ class Reader:
         if said.remark:
             self.remarks[said.remark] = None
         return not said.refusal
+
+    def reads_all(
+        self, dataset: str, protocol: str | None, network: str, *methods: str | None
+    ) -> bool:
+        """Return whether a run of one of the methods, of any seed, read all test images at once."""
+        return any((dataset, protocol, network, method) in self._reads_all for method in methods)
 
     def record(self, cell: Cell) -> Record | None:
         """Return a cell's whole record, if there is one that reads."""

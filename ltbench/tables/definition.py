@@ -12,12 +12,11 @@ from ltbench.data.catalog import Dataset, known
 from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError
 from ltbench.evaluation.open_set import floor_of
-from ltbench.evaluation.scores import HEADLINES, TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
-from ltbench.tables.metrics import METRICS, Metric
+from ltbench.tables.metrics import METRICS, Metric, suiting
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
 from ltbench.tables.shipped import path_of, short
 from ltbench.tables.validation import (
@@ -39,17 +38,7 @@ class Column(Model):
     group: Text | None = None  # printed once above neighbours that share it
     dataset: Annotated[str, canonical_text(lambda text: str(known(text)))]
     network: Network | None = None  # where it is not the table's
-    metric: Metric = "top1"
-
-    @model_validator(mode="after")
-    def _measured(self) -> "Column":
-        wanted = HEADLINES[self.data.info.kind]
-        if self.metric in TITLES and self.metric != wanted:
-            raise PydanticCustomError(
-                "metric", "{dataset} is scored by {wanted}; write metric: {wanted}",
-                {"dataset": self.data.info.name, "wanted": wanted},
-            )  # fmt: skip
-        return self
+    metric: Annotated[Metric, AfterValidator(suiting), Field(validate_default=True)] = "top1"
 
     @cached_property
     def data(self) -> Dataset:

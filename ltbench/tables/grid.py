@@ -1,6 +1,7 @@
 """The grid: every row and column of a table with what is reported and what the records give."""
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ltbench.statistics.estimates import (
     separated_second,
 )
 from ltbench.statistics.verdict import Verdict
-from ltbench.tables.cells import Reader, ResolvedColumn
+from ltbench.tables.cells import MARK, Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS
@@ -41,6 +42,7 @@ class TableCell:
     comparable: bool = True  # whether a difference to the reported value means something
     best: bool = False  # whether its interval sets it apart from all others of its column
     second: bool = False  # whether it does so once the best is left out
+    transductive: bool = False  # whether its method reads all test images at once
     verdict: Verdict | None = None  # where the protocol is the paper's own
 
     @property
@@ -56,8 +58,9 @@ class TableCell:
 
     @property
     def count(self) -> str:
-        """Return n in brackets where it is not the wanted one."""
-        return "" if len(self.seeds) in (0, self.wanted) else f"({len(self.seeds)})"
+        """Return n in brackets where it is not the wanted one, after a transductive one's mark."""
+        count = "" if len(self.seeds) in (0, self.wanted) else f"({len(self.seeds)})"
+        return f"{MARK} {count}".rstrip() if self.transductive else count
 
     def __str__(self) -> str:
         text = "--" if self.reproduced is None else self.reproduced.text(self.decimals)
@@ -105,11 +108,14 @@ class Grid:
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."
+        reads_all = f" {MARK}: transductive, its predictions depend on all test images at once."
+        told = any(entry.transductive for entries in self.lines for entry in entries)
         means = "mean ± half-width of the 95 % t-interval" if n >= LEAST else "mean"
         return (
             f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
-            f"protocol {', '.join(self.protocols)}.{marks if marked else ''}{warning}"
+            f"protocol {', '.join(self.protocols)}.{marks if marked else ''}"
+            f"{reads_all if told else ''}{warning}"
         )
 
 
@@ -179,6 +185,9 @@ def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> Table
     return replace(
         entry, reproduced=mean_interval(list(values.values())), seeds=tuple(values),
         status=status, absent=absent,
+        transductive=reader.reads_all(
+            column.dataset, resolved.protocol, resolved.network, method
+        ),
     )  # fmt: skip
 
 
@@ -188,7 +197,8 @@ def _unmatched(table: Table) -> list[str]:
     left = [key for key in table.reported if key not in keys]
     if not left:
         return []
+    (near,) = get_close_matches(str(left[0]), sorted(map(str, keys)), n=1, cutoff=0)
     return [
         f"{len(left)} of {len(table.reported)} reported values belong to no row and column, "
-        f"such as {left[0]}; compare its label, data set and network with the table's."
+        f"such as {left[0]}; the cell most like it is {near}."
     ]

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ltbench.data.catalog import Dataset
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
@@ -14,7 +13,7 @@ from ltbench.tables.claims import Claim
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Row, Table
 from ltbench.tables.metrics import METRICS, Metric
-from ltbench.tables.missing import not_here
+from ltbench.tables.missing import why_not_run
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
@@ -53,6 +52,7 @@ class LedgerRow:
     superiority: tuple[float, float, float] | None = None  # of a claim: P(it shows), interval
     verdict: Verdict = NOT_RUN
     reason: str = ""  # why there is no verdict, where another run would not give one
+    transductive: bool = False  # whether a method of it reads all test images at once
 
     @property
     def difference(self) -> float | None:
@@ -107,7 +107,15 @@ def build(
     named = {table.short: table for table in tables}
     gains = [_claim(claim, named[claim.table], source) for claim in claims]
     problems, remarks = dict.fromkeys(source.reader.problems), source.reader.remarks
-    return Ledger(tuple(cells), _judged(gains), tuple(problems), tuple(remarks))
+    marked, claimed = (
+        tuple(
+            replace(line, transductive=source.reader.reads_all(
+                line.dataset, line.protocol, line.network, line.specification, line.over
+            )) for line in lines
+        )
+        for lines in (cells, _judged(gains))
+    )  # fmt: skip
+    return Ledger(marked, claimed, tuple(problems), tuple(remarks))
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,8 @@ def _column(table: Table, resolved: ResolvedColumn, source: _Source) -> Iterator
     judged = judge_column(table, found)
     for row in table.definition.rows:
         reported = table.value(row, resolved.column)
-        if reported is None:
-            continue
+        if reported is None or METRICS[resolved.column.metric].over == "open_set_f":
+            continue  # F - F_0 is ours to say, of values that are lines themselves
         line = _line("cell", table, resolved, row, reported)
         scored = found.scores.get(line.specification or "")
         if scored is None:
@@ -206,7 +214,7 @@ def _elsewhere(
             ours, base = (str(row.method) for row in rows)
             both = ColumnScores(resolved, len(common), {ours: found[0], base: found[1]})
             return _gained(line, both, ours, base)
-    return replace(line, reason=_reason(rows, own.column.data, source.methods))
+    return replace(line, reason=why_not_run(rows, own.column.data, source.methods))
 
 
 def _every(reader: Reader, table: Table, row: Row, resolved: ResolvedColumn) -> Scores:
@@ -234,14 +242,3 @@ def _judged(claims: Sequence[tuple[LedgerRow, bool]]) -> tuple[LedgerRow, ...]:
             line = _decided(lines[index], evidence, each, len(family))
             found[index] = replace(line, p_gain_holm=None if p is None else p_holm)
     return tuple(found)
-
-
-def _reason(rows: Sequence[Row], data: Dataset, methods: Methods) -> str:
-    """Return why no run of this version can fill a line; nothing where one can."""
-    for row in rows:
-        if row.reason is not None:
-            return row.reason
-    if not data.available:
-        return f"{data.info.title} cannot be read yet"
-    wanted = [method for row in rows if (method := row.method_on(data)) is not None]
-    return "" if methods is None else not_here(wanted, methods)

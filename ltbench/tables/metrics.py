@@ -4,7 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ltbench.evaluation.scores import AnyScores
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from ltbench.data.catalog import known
+from ltbench.evaluation.scores import HEADLINES, TITLES, AnyScores
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
 
@@ -75,3 +79,15 @@ REPORTED[PRECISION, "medium"] = "medium"
 REPORTED[PRECISION, "few"] = "few"
 # Off a plot, to about 0.05: far within every tolerance.
 REPORTED["top1_acc_pct_read_off_plot", "all"] = "top1"
+
+
+def suiting(metric: Metric, info: ValidationInfo) -> Metric:
+    """Return a column's metric; raises ValueError where its data set is scored by another."""
+    data = known(info.data["dataset"]).info if "dataset" in info.data else None
+    if data is not None and metric in TITLES and metric != HEADLINES[data.kind]:
+        wanted = HEADLINES[data.kind]
+        raise PydanticCustomError(
+            "metric", "{name} is scored by {wanted}; write metric: {wanted}",
+            {"name": data.name, "wanted": wanted},
+        )  # fmt: skip
+    return metric

@@ -1,6 +1,6 @@
 """What a table lacks, as the commands that fill it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ltbench.api.signatures import lacking
@@ -85,3 +85,14 @@ def _row(row: Row, table: Table, methods: Collection[str]) -> Coverage:
     wanted = [row.method_on(column.data) for column in table.definition.columns]
     specifications = tuple(dict.fromkeys(each for each in wanted if each is not None))
     return Coverage(row.label, specifications, not_here(specifications, methods))
+
+
+def why_not_run(rows: Sequence[Row], data: Dataset, methods: Collection[str] | None) -> str:
+    """Return why no run of this version can fill a line; nothing where one can."""
+    for row in rows:
+        if row.reason is not None:
+            return row.reason
+    if not data.available:
+        return f"{data.info.title} cannot be read yet"
+    wanted = [method for row in rows if (method := row.method_on(data)) is not None]
+    return "" if methods is None else not_here(wanted, methods)

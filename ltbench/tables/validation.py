@@ -1,5 +1,6 @@
 """YAML as plain data, the types of its values, every mistake one sentence."""
 
+import codecs
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -61,11 +62,16 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file; raises UsageError naming the file and the line."""
     try:
-        return yaml.load(path.read_bytes(), _Loader)
+        content = path.read_bytes()
+        if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            content.decode()
+        return yaml.load(content, _Loader)
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror or error}); check the path.") from (
             None
         )
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not in UTF-8; save it as text in UTF-8.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark else ""

@@ -11,7 +11,7 @@ from torch import nn
 from ltbench.analysis.curvature import Curvature, check_memory
 from ltbench.analysis.density import density, usual_width
 from ltbench.analysis.directions import filter_norms, probe, weights_of
-from ltbench.analysis.hessian import Hessian, mean_and_error
+from ltbench.analysis.hessian import Hessian, mean_and_error, unconverged
 from ltbench.analysis.lanczos import lanczos
 from ltbench.errors import LtbenchError
 
@@ -214,6 +214,20 @@ def test_rescaling_before_batch_norm_changes_the_trace_but_not_the_filter_normal
         traces.append(float(curvature.product(v) @ v))
     assert kappas[0] == pytest.approx(kappas[1], rel=1e-8)
     assert abs(traces[0] - traces[1]) > 0.05 * abs(traces[0])
+
+
+def test_ends_that_have_not_converged_are_named_with_the_worst_residual():
+    def rows(group, converged, residual):
+        fixed = {"view": "train", "group": group, "probe": None, "step": None}
+        values = {"converged": converged, "lambda_max_residual": residual, "lambda_max": 9.0,
+                  "lambda_min_residual": residual / 2}  # fmt: skip
+        return [{**fixed, "quantity": name, "value": value} for name, value in values.items()]
+
+    assert unconverged(rows("0", 1.0, 0.1)) is None
+    said = unconverged(rows("0", 1.0, 7.0) + rows("8", 0.0, 0.25) + rows("9", 0.0, 0.5))
+    assert said is not None
+    assert "not converged for train/8, train/9: an eigenvalue lies within 0.5" in said
+    assert "take more steps" in said
 
 
 def test_rows_have_extremes_traces_and_the_nodes():

@@ -55,6 +55,14 @@ def test_the_cosine_schedule_starts_full_is_half_in_the_middle_and_ends_above_ze
     assert recipe.learning_rate_at(10) == pytest.approx(0, abs=1e-16)
 
 
+def test_the_shifted_cosine_is_an_epoch_ahead_as_in_the_code_of_bcl():
+    recipe = Recipe(90, 256, 0.1, 5e-4, schedule="shifted_cosine")
+    expected = [0.1 * 0.5 * (1 + math.cos(math.pi * (e + 1) / 91)) for e in range(90)]
+    assert rates(recipe) == pytest.approx(expected)
+    warm = replace(recipe, epochs=95, warmup_epochs=5)
+    assert rates(warm)[5:] == pytest.approx(expected)
+
+
 def test_the_cosine_falls_from_the_first_epoch_after_warm_up():
     recipe = Recipe(25, 128, 0.1, 2e-4, schedule="cosine", warmup_epochs=5)
     assert rates(recipe)[:5] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])

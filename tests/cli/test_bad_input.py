@@ -1,6 +1,7 @@
 """Bad input: one sentence with the thing and the remedy, the right exit code, nothing written."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -21,9 +22,9 @@ USAGE = [
     (words(executor="slurm:absent.yaml"), "the profile absent.yaml does not read"),
     (words(executor="slurm:p.yaml", gpus="all"), "what runs where is up to slurm:p.yaml."),
     ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
-    (words(methods="cee"), "unknown method 'cee'; did you mean ce? A method of your own comes"),
+    (words(methods="cee"), "unknown method 'cee'; did you mean ce or bce? A method of your"),
     (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),
-    (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal?"),
+    (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal or ml_focal?"),
     (words(methods="sam(rh=1)"), "unknown parameter of sam 'rh'; did you mean rho?"),
     (words(methods="ce(x=1)"), "unknown parameter of ce 'x'; known: (it takes none)."),
     (words(methods="sam(rho='a')"), "sam(rho='a') is not allowed: "),
@@ -86,17 +87,17 @@ USAGE = [
     # other commands
     (["list", "methodz"], "unknown list 'methodz'; did you mean methods?"),
     (["list", "--load", "absent.py"], "absent.py: give an existing Python file"),
-    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce?"),
+    (["show", "cee"], "unknown method or data set 'cee'; did you mean ce or bce?"),
     (["show", "ce+ldam_drw"], "ldam_drw cannot modify ce"),
     (["show", "sam(rh=1)"], "unknown parameter of sam 'rh'"),
     (["show", "posthoc_logit_adjustment(taw=1)"], "unknown parameter of posthoc_logit_adjustment"),
     (["show", "digits_lt(r=3)"], "data set digits_lt has no parameter r"),
     (["show", "digits_lt(imbalance=500)"], "imbalance 500 leaves class 7"),
     (["show", ""], "cannot read ''"),
-    (["data", "check", "digits"], "unknown data set 'digits'; did you mean digits_lt?"),
+    (["data", "check", "digits"], "set 'digits'; did you mean digits_lt or digits_mosaic?"),
     (["data", "check", "digits_lt", "--imbalance", "0"], "imbalance 0.0 must be a ratio"),
     (["data", "check", "digits_lt", "--imbalance", "500"], "imbalance 500 leaves class 7"),
-    (["check", "cee"], "unknown method 'cee'; did you mean ce?"),
+    (["check", "cee"], "unknown method 'cee'; did you mean ce or bce?"),
     (["check", "absent.py"], "absent.py: give an existing Python file"),
 ]
 
@@ -197,8 +198,19 @@ def test_missing_data_is_named_with_the_folder_and_the_ways_to_get_it(ltbench, r
     assert answer.code == 1
     assert answer.err.startswith(f"FAIL  {name} is missing under nowhere")
     assert "download=True" not in answer.err  # torchvision's advice to its own callers
+    assert "[Errno" not in answer.err  # what is missing is said once
     assert answer.err.count("\n") == 1
     assert not [path for path in home.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("make", [None, Path.mkdir])
+def test_a_missing_file_of_a_data_set_is_named_once(ltbench, home, make):
+    folder = home / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    if make is not None:
+        make(folder / "data_batch_1")
+    said = ltbench("data", "check", "cifar10_lt").err
+    assert "is missing under data (there is no file data_batch_1); name the folder" in said
 
 
 def test_a_broken_archive_is_named_and_left_alone(ltbench, home, tree):
@@ -265,3 +277,8 @@ def test_the_same_holds_for_bytes_that_are_no_text(start):
 
 def test_check_speaks_of_the_file_and_of_no_option_that_it_does_not_have(refused):
     assert "--load" not in refused("check", "absent.py")
+
+
+def test_a_record_that_is_not_there_is_named_by_analyse(refused):
+    said = refused("analyse", "hessian", "--runs", "nope.json", code=1)
+    assert "--runs: there is no nope.json; give a record's .json file." in said

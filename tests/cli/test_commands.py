@@ -53,6 +53,15 @@ def test_a_table_without_intervals_imports_nothing_heavy(tmp_path):
     assert done.stderr.split() == []
 
 
+def test_a_package_that_does_not_load_is_called_so_and_no_fault_of_ltbench():
+    script = "import sys; sys.modules['torch'] = None; from ltbench.cli import main; main()"
+    call = [sys.executable, "-c", script, "data", "check", "digits_lt"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "a package that ltbench needs does not load, and `ltbench doctor` says" in done.stderr
+    assert "fault" not in done.stderr
+
+
 def test_help_names_every_command_and_the_debug_option(ltbench):
     answer = ltbench("--help")
     assert answer.code == 0

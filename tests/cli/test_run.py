@@ -414,6 +414,11 @@ def test_a_table_says_what_to_run_alone(refused, home):
     assert "--table says what to run" in refused("run", "--table", "1", "--network", "resnet8")
     assert "or --table" in refused("run", "--methods", "ce")
     assert "unknown table '99'" in refused("run", "--table", "99")
-    sentence = refused("run", "--table", "cc_sam/2", code=1)  # of Places-LT, which nothing reads
-    assert "table cc_sam/2 has no missing cell that can run here" in sentence
     assert "imagenet_lt is not prepared under" in refused("run", "--table", "3", code=1)
+    assert "places_lt is not prepared under" in refused("run", "--table", "cc_sam/2", code=1)
+
+
+@pytest.mark.usefixtures("places_unread")
+def test_a_table_of_which_nothing_runs_is_said_so(refused, home):
+    sentence = refused("run", "--table", "cc_sam/2", code=1)
+    assert "table cc_sam/2 has no missing cell that can run here" in sentence

@@ -267,3 +267,16 @@ def test_a_part_of_a_view_keeps_type_and_shape():
     with pytest.raises(ValueError, match=r"half makes torch\.float32 .* keeps type and shape"):
         next(feed().epoch(("clean",), "instance_balanced", 5, False, 0,
                           augment=lambda view, targets: (*view, half)))  # fmt: skip
+
+
+def test_labels_of_rows_give_as_many_steps_as_their_order_has_draws():
+    """Rows of labels are float, and an epoch that draws by label has a whole number of draws."""
+    labels = torch.zeros(30, 4)
+    labels[:21, 0] = labels[10:20, 1] = labels[20:27, 2] = labels[27:, 3] = 1
+    subset = Subset(torch.zeros(30, 1, 8, 8, dtype=torch.uint8), labels)
+    feed = Feed(CATALOG["digits_mosaic"], subset)
+    assert feed.draws("class_aware") == 21 * 4 // 4
+    batches = list(feed.epoch(("standard",), "class_aware", 8, False, seed=1))
+    assert len(batches) == feed.steps(8, False, "class_aware") == 3
+    assert batches[0].targets.shape == (8, 4)
+    assert torch.equal(batches[0].targets, labels[batches[0].indices])

@@ -343,3 +343,35 @@ def test_divergence_says_where_and_what_to_try():
     assert str(error) == (
         "the loss is not finite at epoch 12, step 3; try a smaller learning rate or radius."
     )
+
+
+def test_an_encoder_learns_at_its_share_of_the_rate():
+    network = create("resnet8", 1, 3)
+    stage = Stage(
+        name="train", recipe=replace(RECIPE, backbone_rate=0.01), rates=(("backbone.conv1", 0.5),)
+    )
+    groups = optimiser_for(network, stage).param_groups
+    factor = {id(each): group["factor"] for group in groups for each in group["params"]}
+    found = {name: factor[id(each)] for name, each in network.named_parameters()}
+    assert found["backbone.conv1.weight"] == 0.005
+    assert found["backbone.bn1.weight"] == 0.01
+    assert found["classifier.weight"] == 1.0
+
+
+def test_batch_statistics_are_of_the_parts_that_the_recipe_says(network, feed):
+    """One plain step, with the images in halves, is a step along the halves' joint loss."""
+    twin = copy.deepcopy(network)
+    stage = Stage(name="train", recipe=replace(RECIPE, norm_batch=8))
+    (batch,) = list(feed.epoch(("standard",), "instance_balanced", 16, False,
+                               seed_of(0, "epoch", "train", 0)))[:1]  # fmt: skip
+    heard = []
+
+    class Watched(Method):
+        def after_step(self, step):
+            heard.append([p.grad.clone() for p in step.network.parameters()])
+
+    run_epoch(Watched(), network, feed, stage)
+    logits = torch.cat([twin.train()(half)["logits"] for half in batch.images.split(8)])
+    torch.nn.functional.cross_entropy(logits, batch.targets).backward()
+    for found, other in zip(heard[0], twin.parameters(), strict=True):
+        assert torch.allclose(found, other.grad, atol=1e-5)

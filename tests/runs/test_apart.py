@@ -122,7 +122,8 @@ def test_a_foreign_post_hoc_part_and_a_foreign_second_stage_share_what_is_traine
     second = """
 def stages(self, recipe):
     from ltbench.api.recipe import Stage
-    return (Stage("main", recipe), Stage("again", recipe, trainable=("classifier",)))
+    again = Stage(name="again", recipe=recipe, trainable=("classifier",))
+    return (*super().stages(recipe), again)
 """
     paths = [
         method_file(name, AT_ONCE.replace(PLAIN, body).format(indented(PATCHES["function"])))
@@ -197,7 +198,7 @@ def test_an_interrupted_foreign_training_saves_and_leaves_no_process(
     assert err.count("\n") == 1
     (job,) = jobs_of(workspace.results, "slow", protocol_name=protocol)
     checkpoint = Store(workspace.results).work(job.fingerprint) / "checkpoint.pt"
-    assert Checkpoint(checkpoint, write_file).load()["progress"]["epochs_done"] >= 2
+    assert Checkpoint(checkpoint, write_file).load()["progress"]["epochs_done"] >= 1
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
 

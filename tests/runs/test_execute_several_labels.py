@@ -46,7 +46,7 @@ def test_a_record_says_its_headline_metric_and_holds_what_recomputes_it(done):
         assert isinstance(last, LabelScores)
         assert (record.metric, record.headline) == ("mAP", last.mAP)
         data = record.data
-        assert (last.images, data.test_images, data.training_images) == (480, 480, 307)
+        assert (last.images, data.test_images, data.training_images) == (480, 480, 288)
         assert (data.many_above, data.few_below) == (99, 20)
         logits, labels = read_logits(find(Store(workspace.results), record, "logits")).test
         assert labels.shape == logits.shape == (480, 10)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ltbench.api.recipe import Recipe
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import UsageError
-from ltbench.runs.protocol import PROTOCOLS, Protocol, protocol_of, shortened
+from ltbench.runs.protocol import Protocol, protocol_of, shortened
+from ltbench.runs.protocols import PROTOCOLS
 
 DIGITS, CIFAR = CATALOG["digits_lt"], CATALOG["cifar100_lt"]
 FIELDS = sorted(set(Protocol.model_fields) - {"specification"})
@@ -74,7 +75,8 @@ def test_every_field_of_a_recipe_is_a_protocols():
     changed = {
         "epochs": 7, "batch_size": 16, "learning_rate": 0.2, "weight_decay": 0.1,
         "momentum": 0.5, "nesterov": True, "warmup_epochs": 3, "schedule": "cosine",
-        "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True,
+        "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True, "backbone_rate": 0.5,
+            "norm_batch": 8,
     }  # fmt: skip
     assert {*changed, "family"} == {field.name for field in dataclasses.fields(Recipe)}
     text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
@@ -180,3 +182,9 @@ def test_a_family_is_not_changed_and_a_side_only_where_images_are_streamed():
     for data, field in (("imagenet_lt", "family='cifar'"), ("digits_lt", "side=16")):
         with pytest.raises(UsageError, match="unknown field of protocol fast"):
             protocol_of(f"fast({field})", CATALOG[data])
+
+
+def test_parts_of_a_batch_must_divide_it():
+    assert protocol_of("fast(norm_batch=8)", DIGITS).recipe().norm_batch == 8
+    with pytest.raises(UsageError, match="norm_batch=7 does not divide batch_size=32; choose"):
+        protocol_of("fast(norm_batch=7)", DIGITS)

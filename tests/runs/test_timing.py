@@ -6,10 +6,11 @@ import pytest
 from made_runs import job_of
 
 from ltbench.errors import LtbenchError
-from ltbench.runs import timing
+from ltbench.runs import cache, timing
+from ltbench.runs.cache import cache_folder
 from ltbench.runs.execute import Workspace
 from ltbench.runs.step_time import StepTime
-from ltbench.runs.timing import StepTimer, Timing, cache_folder
+from ltbench.runs.timing import StepTimer, Timing
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 
@@ -170,8 +171,8 @@ def test_no_host_name_and_no_path_is_kept(tmp_path, timer, clock, no_cache):
 def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch, system, variables, expected):
     for name in ("LTBENCH_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(timing.sys, "platform", system)
-    monkeypatch.setattr(timing.Path, "home", lambda: timing.Path("home"))
+    monkeypatch.setattr(cache.sys, "platform", system)
+    monkeypatch.setattr(cache.Path, "home", lambda: cache.Path("home"))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder().as_posix() == expected

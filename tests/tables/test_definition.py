@@ -85,7 +85,8 @@ def test_reported_may_be_absent(mine):
         ("method: ce}", "method: ce, by_dataset: {cifar10_lt: ce+}}", "cannot read 'ce+'"),
         ("metric: few", "metric: few, network: a+b", "item 2, network: cannot read 'a+b'"),
         ("protocol: paper", "decimals: 9", ", decimals: it should be less than or equal to 4."),
-        ("metric: few", "metric: fev", "item 2, metric: it should be 'top1', 'many', 'medium', 'f"),
+        ("metric: few", "metric: mAP", "item 2, metric: cifar100_lt is scored by top1; write"),
+        ("metric: few", "metric: fev", "item 2, metric: it should be 'top1', 'mAP', 'many', 'm"),
         ("dataset: cifar100_lt, metric: few", "dataset: cifar100_lt", "columns gives top1 on"),
         ("protocol: paper", "protocol: papr", ", protocol: unknown protocol for cifar100_lt"),
         ("protocol: paper", "protocol: paper(epoch=3)", "unknown field of protocol paper 'epoch'"),
@@ -113,6 +114,14 @@ def test_spoilt_table_is_explained(mine, old, new, message):
     assert mine.read_text().count(old) >= 1
     mine.write_text(mine.read_text().replace(old, new, 1))
     assert message in _sentence(mine)
+
+
+def test_a_table_in_another_encoding_is_named_and_utf_16_read(mine):
+    text = mine.read_text()
+    mine.write_bytes(text.replace("label: Never", "label: Nié").encode("latin-1"))
+    assert _sentence(mine).endswith("is not in UTF-8; save it as text in UTF-8.")
+    mine.write_bytes(text.encode("utf-16"))
+    assert load(str(mine)).definition.rows[3].label == "Never"
 
 
 @pytest.mark.parametrize("content", ["", "just text", "- 1", "null", "3"])
@@ -152,7 +161,7 @@ def test_unknown_table(name, message):
         ("6e1", "", "line 5: value '' is not a number; correct it."),
         (",6e1", "", "line 5: value '' is not a number; correct it."),
         ("1e2", "x", "line 3: imbalance_ratio 'x' is not a number; correct it."),
-        ("few,top1_acc_pct", "few,hours", "line 3: metric 'hours' is unknown; write top1_acc_pct."),
+        ("few,top1_acc_pct", "few,hours", "'hours' is unknown; write top1_acc_pct or mAP_pct."),
         ("1e2,few", "1e2,tail", "split 'tail' is unknown; write all, many, medium or few."),
         ("1e2,few", "100,all", "'[CE]' on 'CIFAR-100-LT', r = 100, resnet32, 'top1' twice"),
         ("Never", '"Never', "is not a CSV file in UTF-8"),
@@ -351,6 +360,7 @@ def test_validation_needs_a_protocol_that_holds_images_out(table, store, make_re
     assert "held-out training images" in grid.caption
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_data_sets_that_cannot_be_read_hold_nothing_up():
     assert selecting(load("cc_sam/2"), Selection.VALIDATION).name == "cc_sam_table2_validation"
     mixed = load("cc_sam/3")  # of three data sets, Places-LT alone cannot be read

@@ -37,6 +37,18 @@ def test_other_cells_do_not_count(table, store, make_record):
     assert str(entry) == "38.0 (1)"
 
 
+def test_a_method_that_reads_all_test_images_is_marked_in_its_cell(table, store, make_record):
+    said = ["transductive: it reads all test images"]
+    store.write(make_record("ce", 0, 38.0).model_copy(update={"deviations": said}))
+    store.write(make_record("ce+sam(rho=0.1)", 0, 38.0))
+    found = build(table, store)
+    (marked, *_), (plain, *_) = found.lines[0], found.lines[1]
+    assert (str(marked), str(plain)) == ("38.0 T (1)", "38.0 (1)")
+    assert "T: transductive" in found.caption
+    store.write(make_record("ce", 0, 38.0))
+    assert "transductive" not in build(table, store).caption
+
+
 @pytest.mark.parametrize(
     ("written", "filed"),
     [
@@ -128,7 +140,8 @@ def test_reported_value_without_a_place_is_a_problem(mine, store):
     assert grid.lines[0][2].reported is None
     assert grid.problems == (
         "1 of 4 reported values belong to no row and column, such as 'CE' on 'CIFAR-10-LT', "
-        "r = 50, resnet32, 'top1'; compare its label, data set and network with the table's.",
+        "r = 50, resnet32, 'top1'; the cell most like it is '[CE]' on 'CIFAR-10-LT', r = 50, "
+        "resnet32, 'top1'.",
     )
 
 
@@ -149,6 +162,7 @@ def test_best_is_marked_where_the_interval_sets_it_apart(table, store, make_reco
     ]
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_a_data_set_that_only_papers_have(mine, store):
     text = mine.read_text().replace("cifar10_lt(imbalance=50)}", "places_lt, network: resnet152}")
     mine.write_text(text)

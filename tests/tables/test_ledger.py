@@ -21,7 +21,7 @@ from ltbench.tables.grid import build as grid
 from ltbench.tables.ledger import build
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.shipped import shipped
-from ltbench.tables.write.ledger import as_csv, as_json
+from ltbench.tables.write.ledger import as_csv, as_json, reproduced
 
 CLAIM = {
     "claim": "SAM adds 2", "paper": "P", "source": "S", "table": "mine", "column": "r=50",
@@ -64,7 +64,13 @@ def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
     assert reasons["1", "DiffuLT"].startswith("generates its images by a diffusion model")
     assert reasons["2", "BCL"] == ""
     full = "cRT + Stage-1 direction + magnitude + Stage 2 (full CC-SAM)"
-    assert reasons["cc_sam/2", full] == "Places-LT cannot be read yet"
+    assert reasons["cc_sam/2", full] == ""
+
+
+@pytest.mark.usefixtures("places_unread")
+def test_a_data_set_that_nothing_reads_is_the_reason(store):
+    cells = build([load("cc_sam/2")], [], store).cells
+    assert {line.reason for line in cells} >= {"Places-LT cannot be read yet"}
 
 
 def test_methods_that_this_version_lacks_are_named_where_it_is_asked(mine, store):
@@ -334,3 +340,25 @@ def test_problems_are_told(table, store, make_record):
     assert len(ledger.problems) == 1
     assert str(path) in ledger.problems[0]
     assert ledger.cells[0].seeds == (1,)
+
+
+def test_a_transductive_method_is_marked_where_the_ledger_is_shown(table, store, make_record):
+    for seed, top1 in enumerate((40.0, 41.0)):
+        record = make_record("ce+sam(rho=0.1)", seed, top1, dataset=CIFAR10)
+        store.write(record.model_copy(update={"deviations": ["transductive: it is"]}))
+    write(store, make_record, "ce", (38.0, 39.0), dataset=CIFAR10)
+    ledger = build([table], [Claim(**CLAIM)], store)
+    assert [line.transductive for line in ledger.cells if line.reproduced] == [
+        line.specification != "ce" for line in ledger.cells if line.reproduced
+    ]
+    (claim,) = ledger.claims
+    assert claim.transductive
+    shown = {line.specification: reproduced(line) for line in ledger.cells if line.reproduced}
+    assert not any(text.endswith(" T") for method, text in shown.items() if method == "ce")
+    assert reproduced(claim).endswith(" T")
+
+
+def test_what_is_derived_from_reported_values_is_no_line(store):
+    lines = build([load("cc_sam/4")], [], store).cells
+    assert {line.metric for line in lines} == {"many", "medium", "few", "open_set_f"}
+    assert len(lines) == 72

@@ -120,6 +120,7 @@ def test_what_another_package_brings_counts(mine, monkeypatch):
     assert coverage(load(str(mine)), names())[2].runnable
 
 
+@pytest.mark.usefixtures("places_unread")
 def test_data_sets_that_nothing_reads_are_named():
     text = " ".join(screen(load("cc_sam/2"), {"crt"}).split())
     assert "cannot read: Places-LT." in text

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ltbench.errors import counted
 from ltbench.tables.ledger import Ledger, LedgerRow
-from ltbench.tables.write.ledger import CAPTION, WORDS
+from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced
 
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
@@ -55,8 +55,7 @@ def _cells(lines: Iterable[LedgerRow]) -> Table:
     for line in lines:
         texts = (Text(line.table), Text(line.row), Text(line.column))
         reported = f"{line.reported:.{line.decimals}f}"
-        reproduced = line.reproduced.text(line.decimals) if line.reproduced else ""
-        table.add_row(*texts, reported, reproduced, str(len(line.seeds)), _verdict(line))
+        table.add_row(*texts, reported, reproduced(line), str(len(line.seeds)), _verdict(line))
     return table
 
 
@@ -64,10 +63,9 @@ def _claims(lines: Iterable[LedgerRow]) -> Table:
     table = _table("claim", "gain", "reproduced", "n", "verdict", left=1)
     for line in lines:
         gain = f"{line.reported:+.{line.decimals}f}"
-        reproduced = line.reproduced.text(line.decimals) if line.reproduced else ""
-        if reproduced and not reproduced.startswith("-"):
-            reproduced = f"+{reproduced}"
-        table.add_row(Text(line.row), gain, reproduced, str(len(line.seeds) or ""), _verdict(line))
+        text = reproduced(line)
+        text = f"+{text}" if text and not text.startswith("-") else text
+        table.add_row(Text(line.row), gain, text, str(len(line.seeds) or ""), _verdict(line))
     return table
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ltbench.errors import UsageError
 
@@ -92,7 +93,7 @@ def print_rows(
         others = sum(width + _GAP for column, width in least.items() if column != flowing)
         least[flowing] = max(min(widths[flowing], console.width - others), least[flowing])
     narrow = sum(least.values()) + _GAP * (len(least) - 1) > console.width
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.padding = (0, _GAP, 0, 0)
     for column, width in least.items():
         is_cut = column == cut and not narrow
@@ -102,6 +103,8 @@ def print_rows(
         )  # fmt: skip
     for row in rows:
         table.add_row(*(_text(row, column) for column in least))
+    if title is not None:
+        console.print(Text(title, style="italic"))
     console.print(table, "")
     if gone:
         print(f"No room for {', '.join(gone)}; a wider terminal and --json have them.\n")

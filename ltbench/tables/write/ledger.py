@@ -5,6 +5,7 @@ from typing import Any
 
 from ltbench.runs.files import csv_text
 from ltbench.statistics.verdict import Word
+from ltbench.tables.cells import MARK
 from ltbench.tables.ledger import Ledger, LedgerRow
 
 WORDS: tuple[Word, ...] = ("holds", "differs", "undecided", "proxy", "not run")
@@ -55,6 +56,14 @@ def fields(line: LedgerRow) -> dict[str, Any]:
         "missing_seeds": line.verdict.missing or None, "enough_seeds": line.verdict.enough,
         "reason": line.reason,
     }  # fmt: skip
+
+
+def reproduced(line: LedgerRow) -> str:
+    """Return a line's mean with its interval, and the mark of a transductive method behind it."""
+    if line.reproduced is None:
+        return ""
+    text = line.reproduced.text(line.decimals)
+    return f"{text} {MARK}" if line.transductive else text
 
 
 def _rounded(value: float | None) -> float | None:

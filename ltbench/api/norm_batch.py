@@ -1,0 +1,85 @@
+"""Batch statistics of parts of a batch, as training on several GPUs takes them.
+
+Released codes train through `DataParallel`: the loss is of the whole batch, but each GPU's batch
+norm sees its own part of the rows alone, cut one after the other, and the running statistics are
+those of the first. A mode does the same in one pass, whatever the device.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+_ORDER: ContextVar[Tensor | None] = ContextVar("order", default=None)
+
+
+def norm_batches(norm_batch: int | None, images: int) -> AbstractContextManager[Any]:
+    """Return a context in which batch norm normalises about `norm_batch` of the images at a time.
+
+    A pass of k times `images` rows, k views of each, has k times as many rows a part: it is cut
+    into as many parts as one of `images` rows. None is the whole batch.
+    """
+    if norm_batch is None or norm_batch >= images:
+        return nullcontext()
+    return _Parted(-(-images // norm_batch), images)
+
+
+@contextmanager
+def taken_in(order: Tensor) -> Iterator[None]:
+    """Say that a pass takes the batch's images in an order, int64 [B], not as they lie in it."""
+    token = _ORDER.set(order)
+    try:
+        yield
+    finally:
+        _ORDER.reset(token)
+
+
+class _Parted(TorchFunctionMode):
+    """Gives batch norm in training one part of the rows after the other."""
+
+    def __init__(self, parts: int, images: int) -> None:
+        super().__init__()
+        self.parts, self.images = parts, images
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is F.batch_norm:
+            return self._batch_norm(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _batch_norm(  # noqa: PLR0917  (the signature of functional.batch_norm)
+        self,
+        rows: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        if not training:
+            return F.batch_norm(rows, running_mean, running_var, weight, bias, False, momentum, eps)
+        places = self._places(rows)
+        lying = rows if places is None else rows[places.argsort()]
+        moved = (running_mean, running_var)
+        made = []
+        for part in lying.tensor_split(self.parts):
+            made.append(F.batch_norm(part, *moved, weight, bias, True, momentum, eps))
+            moved = (None, None)
+        joined = torch.cat(made)
+        return joined if places is None else joined[places]
+
+    def _places(self, rows: Tensor) -> Tensor | None:
+        """Return where in the batch, view by view, each row lies; None: just there."""
+        order = _ORDER.get()
+        if order is None:
+            return None
+        views = torch.arange(len(rows) // self.images, device=order.device)
+        return (views[:, None] * self.images + order).flatten()
