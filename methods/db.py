@@ -34,12 +34,12 @@ class DistributionBalanced(LabelLoss):
     }
 
     sampler: Literal["instance_balanced", "class_aware"] = "class_aware"
-    alpha: Annotated[float, Ge(0)] = 0.1
-    beta: float = 10.0
+    alpha: Annotated[float, Ge(0)] = 0.1  # least value of r_c (Eq. 6)
+    beta: float = 10.0  # steepness of its sigmoid
     mu: float = 0.2  # of COCO-LT; 0.3 of VOC-LT
-    kappa: float = 0.05
+    kappa: float = 0.05  # of the shift nu_c = -kappa logit(n_c / N) (Eq. 8)
     scale: Annotated[float, Gt(0)] = 2.0  # lambda: 2 on COCO-LT, 5 on VOC-LT
-    gamma: Annotated[float, Ge(0)] = 2.0
+    gamma: Annotated[float, Ge(0)] = 2.0  # exponent of the focal factor
     focal: Annotated[float, Gt(0)] = 2.0  # kappa_f
     divided: bool = False  # whether the shift is divided by lambda, as released
 

@@ -17,7 +17,7 @@ from ltbench.blocks.label_loss import LabelLoss, focused, surprise
 class FocalOfLabels(LabelLoss):
     """The mean over labels of kappa (1 - q)^gamma l, with l the label's BCE and q = e^{-l}."""
 
-    gamma: Annotated[float, Ge(0)] = 2.0
+    gamma: Annotated[float, Ge(0)] = 2.0  # exponent of 1 - q
     kappa: Annotated[float, Gt(0)] = 2.0  # as inside DB; the code's class of its own has 0.25
 
     def label_losses(self, logits: Tensor, targets: Tensor) -> Tensor:

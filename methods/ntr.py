@@ -20,7 +20,7 @@ class NegativeTolerant(LabelLoss):
     is by plain logits; kappa = 0 with lambda = 1 is BCE.
     """
 
-    kappa: float = 0.05
+    kappa: float = 0.05  # of the shift nu_c = -kappa logit(n_c / N)
     scale: Annotated[float, Gt(0)] = 2.0  # lambda: 2 on COCO-LT, 5 on VOC-LT
 
     def setup(self, task: Task) -> None:

@@ -20,8 +20,8 @@ class RebalancedBCE(LabelLoss):
     """
 
     sampler: Literal["instance_balanced", "class_aware"] = "class_aware"
-    alpha: Annotated[float, Ge(0)] = 0.1
-    beta: float = 10.0
+    alpha: Annotated[float, Ge(0)] = 0.1  # least value of r_c (Eq. 6)
+    beta: float = 10.0  # steepness of its sigmoid
     mu: float = 0.2  # of COCO-LT; 0.3 of VOC-LT
 
     def label_losses(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -52,6 +52,14 @@ def one_thread():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """A cache of the tests' own: nothing is known from, or left in, that of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def no_cache(tmp_path, monkeypatch):
     """A cache that holds nothing yet, for tests that make up what a step takes."""

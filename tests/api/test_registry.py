@@ -106,7 +106,7 @@ def test_every_file_of_the_methods_folder_is_a_method_of_its_name():
 def test_an_unknown_name_is_refused_with_near_matches_or_the_whole_list():
     assert refused("samm", "unknown method 'samm'; did you mean sam", "--load mine.py")
     assert refused("ldam_dr", "did you mean ldam_drw")
-    assert refused("xyzzy", "known: balanced_softmax, bbn, bcl, ")
+    assert refused("xyzzy", "known: asl, balanced_softmax, bbn, bce, bcl, ")
     assert refused("ce+gsa_of_another_world", "unknown method 'gsa_of_another_world'")
 
 

@@ -58,5 +58,5 @@ def test_tables_figures_and_files_are_completed(offered, home):
     assert offered("check", "ideas/m") == ["ideas/mine.py"]
     assert offered("check", "./ideas/m") == ["./ideas/mine.py"]
     assert offered("figure", "per_class_") == ["per_class_digits"]
-    assert offered("show", "digits") == ["digits_lt"]
+    assert offered("show", "digits") == ["digits_lt", "digits_mosaic"]
     assert offered("table", "nowhere/") == []

@@ -120,7 +120,7 @@ def test_a_run_in_json_prints_json_lines_only(ltbench, home):
             assert [e["event"] for e in mine] == ["started", "epoch", "epoch", "finished"]
             assert [e["epoch"] for e in mine[1:3]] == [1, 2]
             (record,) = mine[3]["records"]
-            assert record["last"]["top1"] == mine[2]["top1"]
+            assert record["last"]["top1"] == mine[2]["headline"]
     assert sorted(records(home / "results")) == ["ce 0", "ce 4", "ldam_drw 0", "ldam_drw 4"]
     again = ltbench(*call)
     assert again.code == 0
@@ -133,7 +133,7 @@ def test_lines_say_what_begins_and_what_came_of_it(ltbench, home):
     assert answer.code == 0
     assert answer.err == ""
     lines = answer.out.splitlines()
-    assert lines[0].startswith("1 cells, 0 finished; 1 trainings to do, about ")
+    assert lines[0].startswith("1 cell, 0 finished; 1 training to do, about ")
     assert lines[1] == "[1/1] ce on digits_lt(imbalance=20), seed 0"
     assert "ce on digits_lt(imbalance=20), seed 0: top-1 " in lines[2]
     assert [path.name for path in home.iterdir()] == ["elsewhere"]

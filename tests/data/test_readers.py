@@ -282,7 +282,7 @@ def test_a_damaged_cifar_file_is_never_read(tmp_path, monkeypatch, damage, victi
     said = one_sentence(caught.value, "cifar10_lt", victim)
     if damage == "gone":
         assert said
-        assert f"there is no {victim}" in str(caught.value)
+        assert f"there is no file {victim}" in str(caught.value)
         assert "delete" not in str(caught.value)
     else:
         assert said

@@ -97,7 +97,7 @@ def test_no_cell_of_the_exported_table_begins_a_formula(make_record, text):
     assert cells["method"] == f"'{text}"
 
 
-def test_a_broken_plug_in_is_listed_as_that_and_hides_no_other(monkeypatch, capsys):
+def test_a_broken_plug_in_is_listed_as_that_and_hides_no_other(monkeypatch, capsys, no_cache):
     from ltbench.api import registry
     from ltbench.cli.inspect import list_
 

@@ -192,7 +192,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
     assert {f.name: f.default for f in fields(Recipe) if f.default is not MISSING} == {
         "momentum": 0.9, "nesterov": False, "warmup_epochs": 0, "schedule": "step",
         "milestones": (0.8, 0.9), "decay": 0.01, "drop_last": False,
-        "family": "cifar",
+        "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
     }  # fmt: skip
     known = Protocol.model_fields.items()
     assert {name: f.default for name, f in known if not f.is_required()} == {
