@@ -88,5 +88,5 @@ def test_clean_and_status_say_how_much(jobs_of, workspace, store, capsys):
     assert "checkpoint.pt" in capsys.readouterr().out
     assert store.checkpoint_path(job.fingerprint).exists()
     clean(results=workspace.results)
-    assert "1 files removed, " in capsys.readouterr().out
+    assert "1 file removed, " in capsys.readouterr().out
     assert not store.checkpoint_path(job.fingerprint).exists()

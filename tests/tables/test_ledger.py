@@ -294,11 +294,11 @@ def test_csv_and_json_say_the_same(table, store, make_record):
 def test_console_counts_and_shows(table, store, make_record):
     write(store, make_record, "ce", [38.0, 38.2, 38.4])
     text = screen(build([table], [Claim(**CLAIM)], store))
-    assert "4 reported cells and 1 claims about gains" in text
+    assert "4 reported cells and 1 claim about gains" in text
     assert "38.2 ± 0.5" in text
     assert "holds" in text
     assert "SAM adds 2" not in text
-    assert "1 claims without runs of both methods: --format csv names them." in text
+    assert "1 claim without runs of both methods: --format csv names them." in text
 
 
 def test_console_shows_claims_with_runs_of_both_methods(table, store, make_record):
