@@ -138,7 +138,7 @@ def test_lines_say_what_begins_and_what_came_of_it(ltbench, home):
     assert "ce on digits_lt(imbalance=20), seed 0: top-1 " in lines[2]
     assert [path.name for path in home.iterdir()] == ["elsewhere"]
     again = ltbench(*call)
-    assert again.out.splitlines()[0] == "1 cells, 1 finished; nothing to train"
+    assert again.out.splitlines()[0] == "1 cell, 1 finished; nothing to train"
     quiet = ltbench(*call, "--force", "--quiet")
     assert quiet.code == 0
     assert "top-1 " not in quiet.out.splitlines()[0] or "method" in quiet.out

@@ -298,7 +298,7 @@ def test_console_counts_and_shows(table, store, make_record):
     assert "38.2 ± 0.5" in text
     assert "holds" in text
     assert "SAM adds 2" not in text
-    assert "1 claims without runs of both methods: --format csv names them." in text
+    assert "1 claim without runs of both methods: --format csv names them." in text
 
 
 def test_console_shows_claims_with_runs_of_both_methods(table, store, make_record):
