@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
+from ltbench.api.kinds import kinds_of
 from ltbench.api.registry import baseline, build, find, names, role
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import class_counts
@@ -33,11 +34,12 @@ COSTS = ROOT / "results" / "costs.csv"
 
 
 def specifications() -> list[str]:
-    """Return plain training, then every method there is or that has records."""
+    """Return plain training, then every method of one label that there is or that has records."""
     every = {name: role(find(name)) for name in names()}
     single = [name if kind == "method" else f"{baseline()}+{name}" for name, kind in every.items()]
     recorded = sorted({record.method for record in Store(ROOT / "results").records()})
-    return list(dict.fromkeys([baseline(), *single, *recorded]))
+    chosen = dict.fromkeys([baseline(), *single, *recorded])
+    return [each for each in chosen if "single" in kinds_of(build(each))]
 
 
 def seconds(specification: str) -> float:

@@ -84,7 +84,7 @@ def test_the_page_of_python_prints_what_it_shows(rebuild, store, tmp_path, monke
 
 def test_every_recorded_method_has_a_measured_cost(rebuild, store):
     costs = rebuild.measured_costs(store.root / "costs.csv")
-    assert {record.method for record in store.records()} <= costs.keys()
+    assert {each.method for each in store.records() if each.metric == "top1"} <= costs.keys()
 
 
 def test_committed_tables_are_what_the_records_give(rebuild, store, tmp_path):

@@ -199,7 +199,8 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "warmup_epochs": 5, "schedule": "step", "milestones": "0.8,0.9", "decay": 0.01,
         "momentum": 0.9, "nesterov": False, "drop_last": False, "precision": "bfloat16",
         "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0,
-        "side": None, "family": "cifar",
+        "side": None, "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
+        "pretrained": False,
     }  # fmt: skip
 
 
