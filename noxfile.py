@@ -182,14 +182,19 @@ def smoke(session: nox.Session) -> None:
     """Train every registered method and a few compositions for two epochs on tiny real subsets."""
     programs = shared(session)
     script = (
-        "from ltbench.api.registry import baseline, find, names, role;"
-        "single = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
-        "print(*single, 'ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment', sep=',')"
+        "from ltbench.api.kinds import kinds_of;"
+        "from ltbench.api.registry import baseline, build, find, names, role;"
+        "every = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
+        "own = {k: [n for n in every if k in kinds_of(build(n))] for k in ('single', 'multi')};"
+        "own['single'] += ['ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment'];"
+        "own['multi'] += ['bce+more', 'bce+sam', 'bce+mixup'];"
+        "print(*(','.join(own[k]) for k in ('single', 'multi')), sep='\\n')"
     )
-    methods = str(session.run(str(programs / "python"), "-c", script, silent=True)).strip()
-    datasets = ["digits_lt", "cifar100_lt"] if os.environ.get("LTBENCH_DATA") else ["digits_lt"]
-    for dataset in datasets:
-        smoke_of(session, programs, methods, dataset, "smoke", "--network", "resnet8")
+    said = str(session.run(str(programs / "python"), "-c", script, silent=True))
+    single, multi = said.strip().splitlines()
+    for dataset in ["digits_lt", *(["cifar100_lt"] if os.environ.get("LTBENCH_DATA") else [])]:
+        smoke_of(session, programs, single, dataset, "smoke", "--network", "resnet8")
+    smoke_of(session, programs, multi, "digits_mosaic", "smoke")
 
 
 def smoke_of(
