@@ -45,6 +45,7 @@ def test_it_gives_what_the_command_gives(train, tmp_path, monkeypatch, capsys):
     assert pairs[0].values.tolist() == pairs[1].values.tolist()
 
 
+@pytest.mark.slow
 def test_a_method_of_ones_own_is_read_anew_at_each_call(train, method_file):
     body = "def loss_weight(self, clock):\n    return {}\n"
     path = method_file("changing", body.format("1.0"))
@@ -54,6 +55,7 @@ def test_a_method_of_ones_own_is_read_anew_at_each_call(train, method_file):
     assert first["sources"][0] != second["sources"][0]
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_at_the_end_with_its_reason(train, method_file, results):
     path = method_file("broken", "def after_epoch(self, network, data, clock):\n    1 / 0\n")
     with pytest.raises(LtbenchError, match=r"1 of 2 trainings failed: broken on .*division by"):

@@ -267,6 +267,7 @@ def test_doctor_names_a_torchvision_that_does_not_fit(ltbench, monkeypatch):
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.slow
 def test_check_passes_a_method_of_ones_own_and_names_the_rules_another_breaks(ltbench, method_file):
     good = method_file("calm", "strength: float = 1.0")
     answer = ltbench("check", good)

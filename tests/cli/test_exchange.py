@@ -157,6 +157,7 @@ def trained(ltbench, home):
     return change
 
 
+@pytest.mark.slow
 def test_predictions_are_written_after_every_post_hoc_part(ltbench, home, trained):
     part = "posthoc_logit_adjustment(tau=9.0)"
     words = ("evaluate", "--confusion", "seen", "--posthoc", part, "--temperature", "test-halves")

@@ -4,6 +4,7 @@ import pytest
 
 
 @pytest.mark.parametrize("name", ["my_loss", "my_loss.py", "ideas/my_loss"])
+@pytest.mark.slow
 def test_a_new_method_holds_to_the_protocol(ltbench, home, name):
     (home / "ideas").mkdir()
     path = f"{name.removesuffix('.py')}.py"

@@ -100,6 +100,7 @@ def test_single_seeds_are_named_by_seed(ltbench, home):
         assert [row["seed"] for row in planned["to_train"]] == seeds
 
 
+@pytest.mark.slow
 def test_the_first_method_that_fails_leaves_nothing_to_compare_with(ltbench, home, method_file):
     path = method_file("fails", "def penalty(self, network, clock):\n    return 1 / 0\n")
     call = ("run", "--methods", "fails,ce", *SMOKE, "--seed", "0", "--load", path)
@@ -154,6 +155,7 @@ def losses(self, outputs, batch, clock):
 """
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_with_epoch_and_step_and_does_not_stop_the_rest(
     ltbench, home, method_file
 ):
@@ -184,6 +186,7 @@ def test_a_failure_is_told_with_epoch_and_step_and_does_not_stop_the_rest(
     assert not list(home.rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_a_method_that_raises_at_its_first_step_does_not_stop_the_rest(ltbench, home, method_file):
     mine = method_file("breaks", "def losses(self, *given):\n    raise RuntimeError('it broke')")
     call = ("run", "--methods", "breaks,ce", *SMOKE, "--seeds", "1", "--load", mine)
@@ -339,6 +342,7 @@ EDITED = (
 )
 
 
+@pytest.mark.slow
 def test_an_edited_method_is_trained_again_by_name_and_its_old_run_is_kept_apart(
     ltbench, home, method_file
 ):

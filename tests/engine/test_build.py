@@ -64,6 +64,7 @@ def test_a_changed_head_and_a_changed_part_of_the_encoder_are_not_another(make_t
     assert len(work.progress.curves) == 1
 
 
+@pytest.mark.slow
 def test_the_command_says_it_before_anything_is_trained(results, method_file):
     import ltbench
 

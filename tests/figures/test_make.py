@@ -99,6 +99,7 @@ def test_classes_are_drawn_a_panel_a_method(store, make_record):
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(hash_seed, store, tmp_path):
     call = "from ltbench.cli import main; import sys; sys.argv[1:] = ['figure', '8']; main()"
     environment = {"PYTHONHASHSEED": hash_seed, "SOURCE_DATE_EPOCH": "0", "PATH": "/usr/bin"}

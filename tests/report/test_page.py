@@ -122,6 +122,7 @@ def test_figures_are_told_in_words_and_take_the_colours_of_the_page(text, page):
     assert "<style" not in drawn
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(filled, text, tmp_path):
     elsewhere = shutil.copytree(filled.root, tmp_path / "other" / "place")
     code = (

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 WITHOUT = """
 import sys
 sys.modules["resource"] = None  # importing it now raises ImportError, as on Windows
@@ -16,6 +18,7 @@ ltbench.cli.main()
 """
 
 
+@pytest.mark.slow
 def test_a_run_needs_no_module_that_windows_lacks(tmp_path):
     words = ["run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke"]
     call = [sys.executable, "-c", WITHOUT, *words, "--seeds", "1", "--quiet"]

@@ -29,7 +29,7 @@ SIZES = {
     "1": (22, 135), "2": (17, 31), "3": (13, 43), "4": (7, 28), "5": (3, 12), "6": (5, 5),
     "7": (3, 3), "cc_sam/1": (12, 61), "cc_sam/2": (5, 5), "cc_sam/3": (12, 108),
     "cc_sam/4": (9, 72), "gala/1": (4, 22),
-    "labels/1": (4, 0), "cc_sam/figure2": (25, 0),  # ours; bars without values
+    "labels/1": (5, 0), "cc_sam/figure2": (25, 0),  # ours; bars without values
     "figure5": (10, 20), "figure7": (5, 10), "figure8": (5, 5),
 }  # fmt: skip
 

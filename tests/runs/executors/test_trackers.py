@@ -114,6 +114,7 @@ def test_a_run_says_what_it_is_of(told, tmp_path):
     assert flow["fingerprint"] == record["fingerprint"]
 
 
+@pytest.mark.slow
 def test_a_failed_training_ends_its_run_as_failed(told, tmp_path, method_file):
     body = """
     def after_epoch(self, network, data, clock):
