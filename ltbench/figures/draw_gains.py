@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ltbench.figures.gains import Drawn, Gained
-from ltbench.figures.style import COLOURS, canvas, tier
+from ltbench.figures.style import COLOURS, canvas, seeds_in_words, tier
 
 
 def draw_gains(found: Drawn) -> Figure:
@@ -13,14 +13,14 @@ def draw_gains(found: Drawn) -> Figure:
     grid = found.grid
     parts = [each for panel in found.panels.values() for each in panel]
     every = [gain for each in parts for gain in each.gains.values()]
-    most = max(gain.n for gain in every)
+    seeds = seeds_in_words(gain.n for gain in every)
     band = " and 95 % t-interval" if any(gain.half_width for gain in every) else ""
     paper = grid.table.definition.paper
     printed = f" {paper} prints bars without values." if paper else ""
     exact = all(each.exact for each in grid.columns)
     warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
     caption = (
-        f"Gain over the same base and seed, in points: mean{band} over n = {most} seeds. A gap has "
+        f"Gain over the same base and seed, in points: mean{band} over {seeds}. A gap has "
         f"no bar: the two cannot be combined, or were not run.{printed}{warning}"
     )
     under = tier(", ".join(grid.protocols), exact)

@@ -6,19 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ltbench.errors import counted
 from ltbench.figures.analysed import Found
 from ltbench.figures.inside import Drawn, Panel
-from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, tier
+from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, seeds_in_words, tier
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
 def draw_inside(found: Drawn) -> Figure:
     """Return the panels side by side, on one scale where they are of shot groups."""
-    counts = [len(curve.seeds) for panel in found.panels for curve in panel.curves]
-    least, most = min(counts), max(counts)
-    n = counted(most, "seed") if least == most else f"{least} to {most} seeds"
+    n = seeds_in_words(len(curve.seeds) for panel in found.panels for curve in panel.curves)
     every = [p for panel in found.panels for curve in panel.curves for _, p in curve.points]
     band = ", bars: 95 % t-interval" if any(each.half_width for each in every) else ""
     printed = any(panel.printed for panel in found.panels)

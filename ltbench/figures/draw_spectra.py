@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from ltbench.figures.draw_inside import framed
 from ltbench.figures.spectra import Drawn, Panel
-from ltbench.figures.style import COLOURS, GREY, MARKERS
+from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
 
 _FLOOR = 1e-7  # of the axis, as in PyHessian's pictures
 _LINES = {
@@ -18,8 +18,7 @@ _APART = 0.11  # of a line, between methods
 
 def draw_spectra(found: Drawn) -> Figure:
     """Return a panel a shot group: density over eigenvalues, then eigenvalue and traces."""
-    counts = [len(each.seeds) for panel in found.panels for each in panel.spectra]
-    seeds = f"{max(counts)} seed{'s' * (max(counts) > 1)}"
+    seeds = seeds_in_words(len(each.seeds) for panel in found.panels for each in panel.spectra)
     numbers = [n for panel in found.panels for each in panel.spectra for n in each.numbers.values()]
     bars = ", bars: 95 % t-interval" if any(each.half_width for each in numbers) else ""
     caption = (

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from ltbench.errors import counted
 from ltbench.runs.files import write_file
 
 GREY = "0.55"
@@ -94,3 +95,10 @@ def _wrapped(text: str, width: float, size: float, letter: float) -> str:
     """Return text in lines of a width in inches; a letter's is relative to the size in points."""
     kept = text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
     return textwrap.fill(kept, int(width * 72 / (size * letter)))
+
+
+def seeds_in_words(counts: Iterable[int]) -> str:
+    """Return how many seeds the parts of a figure are over: `3 seeds`, `2 to 3 seeds`."""
+    found = sorted(counts)
+    least, most = found[0], found[-1]
+    return counted(most, "seed") if least == most else f"{least} to {most} seeds"

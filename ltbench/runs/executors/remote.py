@@ -66,7 +66,7 @@ class Order:
             record_failure(error, job.cells, device_of("cpu"), store)
             return
         if self.first_stage_only:
-            callbacks = Callbacks(_unheard, lambda: None, lambda *said: None)
+            callbacks = Callbacks(_unheard)
             train_first_stage(job, 1, self.workspace, callbacks)
             return
         try:
