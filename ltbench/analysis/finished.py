@@ -18,7 +18,6 @@ from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.feed import Feed
 from ltbench.data.info import DatasetInfo
-from ltbench.data.profile import shot_groups
 from ltbench.data.readers import Split, Subset, load, read
 from ltbench.engine.evaluate import finalised
 from ltbench.engine.fit import Settings, Training
@@ -77,11 +76,7 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
         method.setup(last.told)
     run = Run(
         name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
-        shots=tuple(
-            shot_groups(split.class_counts, record.settings.get("validation", 0),
-                        record.data.many_above, record.data.few_below)
-        ),
-        epochs=epochs_in(path), predict=method.predict,
+        shots=record.shots(), epochs=epochs_in(path), predict=method.predict,
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
     )  # fmt: skip

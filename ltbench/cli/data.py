@@ -124,7 +124,7 @@ def _visit(
     from ltbench.data.catalog import CATALOG
     from ltbench.data.listed import READER, compare
     from ltbench.data.loading import load
-    from ltbench.data.profile import SHOTS, shot_groups
+    from ltbench.data.profile import SHOTS
     from ltbench.data.readers import pixels_sha256, unverified_files
     from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, MissingDataError, UsageError
@@ -146,8 +146,8 @@ def _visit(
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
             continue
-        counts, info = split.class_counts, dataset.info
-        groups = shot_groups(counts, 0, info.many_above, info.few_below)
+        counts = split.class_counts
+        groups = dataset.shots()
         grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
             f"  ok  {dataset}: {len(split.train.labels)} training images in "

@@ -152,13 +152,13 @@ def run(
     from ltbench.planning.table_runs import missing_plan
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.interface import Options, executor_of
     from ltbench.runs.executors.places import places_of, sharing_notes
     from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
+    from ltbench.runs.workspace import Workspace
 
     with said(results):
         load_files(load)

@@ -106,6 +106,12 @@ class Dataset:
             )
         return tuple(count - validation for count in kept)
 
+    def shots(self, *, fraction: float = 1.0, validation: int = 0) -> tuple[str, ...]:
+        """Return the shot group of each class; held-out images count as training images."""
+        counts = self.class_counts(fraction=fraction, validation=validation)
+        bounds = self.info.many_above, self.info.few_below
+        return tuple(profiles.shot_groups(counts, validation, *bounds))
+
     def training_images(self, fraction: float = 1.0, subset_seed: int = 0) -> int | None:
         """Return the training images with several labels each; None where they have one."""
         if self.info.kind == "single":

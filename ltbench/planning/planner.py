@@ -13,10 +13,10 @@ from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
 from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.commands import run_command
 from ltbench.runs.cost import CostModel, PaidTrainings
-from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
+from ltbench.runs.workspace import Workspace
 from ltbench.statistics.pooling import Deviation
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric

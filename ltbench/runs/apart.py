@@ -35,14 +35,8 @@ from ltbench.runs.record import Record
 from ltbench.runs.recording import Evaluated
 from ltbench.runs.signals import interrupt_on_signals
 from ltbench.runs.store import Cell
-from ltbench.runs.training import (
-    Callbacks,
-    Workspace,
-    evaluated,
-    split_of,
-    throttled,
-    train_first_stage,
-)
+from ltbench.runs.training import Callbacks, evaluated, split_of, throttled, train_first_stage
+from ltbench.runs.workspace import Workspace
 
 Ask = Callable[..., Any]
 """Calls one of the asking process's functions, by name, with arguments; returns what it returns."""

@@ -10,13 +10,13 @@ from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
-from ltbench.runs.execute import Workspace
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job, with_method
 from ltbench.runs.record import Record
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
 from ltbench.runs.timing import CostKey, StepTimer
+from ltbench.runs.workspace import Workspace
 
 Basis = Literal["records", "steps of records", "scaled steps", "timed steps", "unknown"]
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from ltbench.api.recipe import Recipe
+from ltbench.data.catalog import Dataset
 from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol_file import named_in
@@ -159,6 +160,12 @@ def protocol_of(
             f"protocol {term.name}: {first['loc'][0]} = {first['input']!r} is not allowed "
             f"({first['msg'].lower()})."
         ) from None
+
+
+def shots_under(protocol: str, data: Dataset) -> tuple[str, ...]:
+    """Return the shot group of each class in runs on a data set under a protocol."""
+    used = protocol_of(protocol, data.info)
+    return data.shots(fraction=used.fraction, validation=used.validation)
 
 
 def shortened(protocol: Protocol, info: DatasetInfo) -> str:

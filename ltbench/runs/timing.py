@@ -17,11 +17,11 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.cache import cache_folder
 from ltbench.runs.code import code_of
 from ltbench.runs.environment import device_name
-from ltbench.runs.execute import Workspace
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job
 from ltbench.runs.record import fingerprint_of
 from ltbench.runs.step_time import StepTime, measure_step_time
+from ltbench.runs.workspace import Workspace
 
 
 @dataclass(frozen=True)

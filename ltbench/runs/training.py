@@ -27,21 +27,9 @@ from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import pretrained_of
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.workspace import Workspace
 
 REPORTS_PER_SECOND = 4  # that go from one process to another
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where trainings happen and where their records go."""
-
-    results: Path
-    data: Path
-    device: str = "auto"
-    checkpoint_every: float = 30.0  # seconds
-    download: bool = True  # data that are missing
-    keep: Keep | None = None  # weights, beside the record
-    pretrained: Path | None = None  # weights that encoders begin from, where a protocol says so
 
 
 @dataclass(frozen=True)

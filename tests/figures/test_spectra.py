@@ -13,9 +13,10 @@ from ltbench.runs.files import write_text
 from ltbench.runs.store import Cell, Store
 
 
-def place(store, figure, rows, seed, method="ce"):
+def place(store, figure, rows, seed, method="ce", protocol=None):
     definition = figure.definition
-    cell = Cell(definition.dataset, definition.protocol, definition.network, method, seed)
+    protocol = protocol or definition.protocol
+    cell = Cell(definition.dataset, protocol, definition.network, method, seed)
     result = Result({"analysis": definition.analysis}, rows)
     write_text(path_of(store, cell, definition.analysis), as_csv(result))
 
@@ -70,6 +71,15 @@ def test_hessians_of_a_group_are_its_classes_and_intervals_are_over_seeds(store)
     assert [(each.name, each.lambda_max, each.trace) for each in medium.printed] == [
         ("CE", 74.99, 402.52), ("CE+SAM", 35.19, 251.15), ("CE+GKP+GSA", 30.93, 221.97),
     ]  # fmt: skip
+
+
+def test_groups_are_of_the_images_that_a_protocol_leaves(store):
+    (figure,) = figures("9")
+    place(store, figure, hessian(), 0, protocol="fast(fraction=0.1)")
+    panels = spectra.spectra(figure, store, "fast(fraction=0.1)").panels
+    assert {each.title: each.classes for each in panels} == {
+        "many": (0, 1, 2, 3), "medium": (4, 5, 6), "few": (7, 8, 9),
+    }  # fmt: skip
 
 
 def test_a_curve_keeps_every_peak_of_the_density(store):

@@ -11,8 +11,8 @@ from ltbench.planning.planner import commands
 from ltbench.planning.schedule import order, seed_counts
 from ltbench.runs import plan as runs_plan
 from ltbench.runs.cost import CostEstimate, PaidTrainings
-from ltbench.runs.execute import Workspace
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 SEEDS = (0, 1, 2)
 

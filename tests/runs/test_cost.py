@@ -9,10 +9,10 @@ from ltbench.errors import LtbenchError
 from ltbench.runs import plan, timing
 from ltbench.runs.cost import CostModel
 from ltbench.runs.environment import device_name
-from ltbench.runs.execute import Workspace
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
+from ltbench.runs.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
     from ltbench.data.own import noticed
 
     info, counts = dataset.info, split.class_counts
-    groups = shot_groups(counts, 0, info.many_above, info.few_below)
+    groups = dataset.shots()
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
     several = info.kind == "multi"
     labels = split.test.labels

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ltbench.errors import UsageError
 from ltbench.runs.cost import CostModel
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import Options
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
 from ltbench.runs.under_way import note_of
+from ltbench.runs.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import Executor, Outcome, RunListener
 from ltbench.runs.executors.trackers import Tracked, trackers_of
 from ltbench.runs.interruption import TimeLimitError, interrupted
@@ -11,6 +10,7 @@ from ltbench.runs.plan import Plan
 from ltbench.runs.record import Record
 from ltbench.runs.signals import OutOfTimeError
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.workspace import Workspace
 
 
 def run_plan(
