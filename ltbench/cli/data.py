@@ -15,6 +15,7 @@ from ltbench.cli.options import DataRoot, Output, Results, path_of
 from ltbench.cli.views.data_set import facts_of, pack_images
 from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import counted, first_line
+from ltbench.specification import names_file
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
@@ -113,7 +114,7 @@ def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
     """Return a data set by its name or by the file that describes it."""
     from ltbench.data.catalog import dataset
 
-    if name.endswith((".yaml", ".yml")):
+    if names_file(name):
         (name,) = load_data([path_of(name)], root)
     return dataset(name, imbalance)
 
@@ -146,8 +147,7 @@ def _visit(
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
             continue
-        counts = split.class_counts
-        groups = dataset.shots()
+        counts, groups = split.class_counts, dataset.shots()
         grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
             f"  ok  {dataset}: {len(split.train.labels)} training images in "

@@ -129,7 +129,7 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.interruption import said
+    from ltbench.runs.interruption import interruptible
     from ltbench.runs.request import check_methods, check_protocols
     from ltbench.runs.store import Store
 
@@ -160,7 +160,7 @@ def run(
     from ltbench.runs.preflight import prepare
     from ltbench.runs.workspace import Workspace
 
-    with said(results):
+    with interruptible(results):
         load_files(load)
         plan = (
             missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
-from ltbench.errors import UsageError, first_line, unknown
+from ltbench.errors import UsageError, unknown
+from ltbench.yaml_file import read_keys
 
 Part = Literal["train", "test", "val"]
 PARTS: tuple[Part, ...] = ("train", "test", "val")
@@ -70,18 +70,9 @@ class Description(BaseModel):
 
 def read_description(path: Path) -> Description:
     """Return the description in a file; raises UsageError, in one sentence, for what is wrong."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} does not read ({error.strerror}); correct --data.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no YAML in UTF-8 ({first_line(error)}); correct it.") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} describes no data set; docs/datasets.md shows such a file.")
+    content = read_keys(path, "data set", "datasets.md")
     try:
         found = Description(**_tupled(content))
-    except TypeError:
-        raise UsageError(f"{path} has a key that is no text; correct it.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][0]) if first["loc"] else "it"

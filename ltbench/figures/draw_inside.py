@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ltbench.figures.analysed import Found
+from ltbench.figures.analysed import framed
 from ltbench.figures.inside import Drawn, Panel
-from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, seeds_in_words, tier
+from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
@@ -29,15 +29,6 @@ def draw_inside(found: Drawn) -> Figure:
     axes[0].set_ylabel(found.look.axes[1])
     figure.legend(handles=_handles(found), loc="outside right center")
     return figure
-
-
-def framed(found: Found, width: float, height: float, caption: str) -> Figure:
-    """Return the canvas of a figure of analyses, which says what the networks are."""
-    if not found.exact:
-        caption += " A proxy can neither confirm nor contradict the paper."
-    cell = found.cell
-    under = f"{cell.dataset}, {cell.network}, {tier(cell.protocol, found.exact)}"
-    return canvas(width, height, found.figure.title, under, caption)
 
 
 def _panel(ax: Axes, panel: Panel, found: Drawn) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ltbench.analysis.density import Array
-from ltbench.figures.draw_inside import framed
+from ltbench.figures.analysed import framed
 from ltbench.figures.planes import Drawn, Plane
 from ltbench.figures.style import COLOURS
 

@@ -23,6 +23,9 @@ PAPER = "paper"
 EXACT = frozenset({PAPER, f"{PAPER}(precision='float32')"})
 """A paper's own protocol; float32 is the papers' precision, bfloat16 ours."""
 
+# What is said of records under any protocol but a paper's own, unchanged
+PROXY = "can neither confirm nor contradict the paper"
+
 
 class Protocol(BaseModel):
     """One protocol, resolved; `specification` is its canonical name."""

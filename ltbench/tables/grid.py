@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ltbench.errors import counted
 from ltbench.evaluation.selection import Selection
+from ltbench.runs.protocol import PROXY
 from ltbench.runs.store import Store, slug
 from ltbench.statistics.estimates import (
     LEAST,
@@ -100,11 +101,7 @@ class Grid:
     def caption(self) -> str:
         """Return the caption's sentence on protocol, seeds and epoch of the reproduced values."""
         names = list(dict.fromkeys(each.protocol for each in self.columns if not each.exact))
-        warning = (
-            f" Proxy: protocol {', '.join(names)} can neither confirm nor contradict the paper."
-            if names
-            else ""
-        )
+        warning = f" Proxy: protocol {', '.join(names)} {PROXY}." if names else ""
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."

@@ -1,4 +1,4 @@
-"""The wall of time: until when a run may train, and which trainings are worth beginning before."""
+"""A time limit: until when a command may train, and which trainings it still begins."""
 
 import time
 from collections.abc import Callable
@@ -56,5 +56,4 @@ def epoch_seconds(job: Job, store: Store, prices: CostModel) -> float | None:
     if begun is not None and begun.epoch:
         return begun.seconds / begun.epoch
     price = prices.price(job).seconds
-    epochs = (job.size.evaluations - 1) * job.protocol.evaluate_every
-    return None if price is None else price / epochs
+    return None if price is None else price / job.size.epochs
