@@ -84,8 +84,8 @@ def run(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    begun = None if pretrained is None else Path(pretrained).expanduser()
-    workspace = Workspace(store.root, root, places[0], pretrained=begun)
+    weights = None if pretrained is None else Path(pretrained).expanduser()
+    workspace = Workspace(store.root, root, places[0], pretrained=weights)
     prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),

@@ -73,7 +73,7 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
     last = restored(record.last.epoch)
     method = completed(last.method, record.method)
     if method is not last.method:
-        method.setup(last.told)
+        method.setup(last.method_task)
     run = Run(
         name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
         shots=record.shots(), epochs=epochs_in(path), predict=method.predict,

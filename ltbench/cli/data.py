@@ -148,11 +148,11 @@ def _visit(
             print(f"FAIL  {error}", file=sys.stderr)
             continue
         counts, groups = split.class_counts, dataset.shots()
-        grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
+        shots = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
             f"  ok  {dataset}: {len(split.train.labels)} training images in "
             f"{counted(len(counts), 'class')} "
-            f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
+            f"({max(counts)} to {min(counts)}; {shots}), {len(split.test.labels)} test images, "
             f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )
         if found := unverified_files(dataset.info, data_root(given)):

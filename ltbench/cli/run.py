@@ -1,4 +1,4 @@
-"""`ltbench run`: plan, price, train, compare."""
+"""`ltbench run`: plan, estimate, train, compare."""
 
 import dataclasses
 import json
@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.asked import forced, table_of
 from ltbench.cli.options import (
     AsJson,
     Data,
@@ -30,6 +29,7 @@ from ltbench.cli.options import (
     Track,
     times_of,
 )
+from ltbench.cli.run_options import forced, table_of
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import plan_row, print_plan

@@ -137,8 +137,8 @@ def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
     first, files = record.first_stage, record.files.items()
     if first is not None and not _FINGERPRINT.fullmatch(first.fingerprint):
         raise ValueError("its first stage has no fingerprint")
-    begun = bool(_SHA256.fullmatch(record.pretrained_sha256))
-    if begun != protocol.pretrained or begun != bool(record.pretrained_sha256):
+    pretrained = bool(_SHA256.fullmatch(record.pretrained_sha256))
+    if pretrained != protocol.pretrained or pretrained != bool(record.pretrained_sha256):
         raise ValueError("pretrained_sha256 is not what its protocol asks for")
     if not all(map(_SHA256.fullmatch, record.sources.values())):
         raise ValueError("its sources are no SHA-256")

@@ -110,7 +110,7 @@ class Spectra(Analysed):
 
 
 class Planes(Analysed):
-    """The loss on the plane of each training's way, by shot group."""
+    """The loss on the plane of each training's trajectory, by shot group."""
 
 
 Definition = Sweep | Imbalance | Classes | Gains | Inside | Spectra | Planes

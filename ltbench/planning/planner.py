@@ -57,7 +57,7 @@ class TablePlan:
     candidates: tuple[Candidate, ...]
     undecidable: int  # reported values that no run here can decide
     chosen: tuple[PlannedRun, ...]  # in order
-    beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
+    beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no known cost
     seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
     timed: int  # trainings whose steps were timed now
     remembered: int  # and by earlier commands
@@ -93,7 +93,7 @@ def plan(
     workspace = timer.workspace
     store = Store(workspace.results)
     records = list(store.records())
-    deviations, prices = DatasetDeviations(records), CostModel(records, timer)
+    deviations, costs = DatasetDeviations(records), CostModel(records, timer)
     candidates_for = partial(
         candidates, table, store, protocol=protocol, methods=names(), deviations=deviations
     )
@@ -101,9 +101,9 @@ def plan(
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
     wide, _ = candidates_for(more, wanted=0)
-    prices.expect([*_jobs(made), *_jobs(wide)])
-    chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
-    worth = seed_counts(wide, PaidTrainings.of(_jobs(wide), prices, store))
+    costs.expect([*_jobs(made), *_jobs(wide)])
+    chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), costs, store), budget)
+    worth = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
     return TablePlan(
         table=table,
         seeds=tuple(seeds),

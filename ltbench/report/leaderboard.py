@@ -65,8 +65,8 @@ def render(store: Store) -> Page:
         (_board(setting, filled.cells) for setting in runs.settings),
         key=lambda board: (not board.exact, board.key),
     )
-    told = dict.fromkeys([*runs.problems, *filled.problems])
-    problems = tuple(without_paths(each, store.root) for each in told)
+    sentences = dict.fromkeys([*runs.problems, *filled.problems])
+    problems = tuple(without_paths(each, store.root) for each in sentences)
     records = sum(len(each.records) for each in runs.methods)
     text = environment().get_template("leaderboard.html").render(
         boards=boards, records=records, palette=PALETTE, first=order_of(tables)[:1],

@@ -129,7 +129,7 @@ class StepTimer:
             try:
                 with threads_for(job.dataset.info.shape):
                     self._now[key] = measure_step_time(job, self.workspace)
-            except Exception as error:  # a training that cannot begin has no price, and says why
+            except Exception as error:  # where a training cannot begin, why is said
                 self._now[key] = str(error) or type(error).__name__
         return self._now[key]
 

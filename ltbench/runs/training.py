@@ -48,7 +48,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
 
     Raises LtbenchError where the method is not, or no longer, the one that was planned.
     """
-    protocol, begun = job.protocol, pretrained_of(job, workspace.pretrained)
+    protocol, pretrained = job.protocol, pretrained_of(job, workspace.pretrained)
     settings = Settings(
         info=protocol.sized(job.dataset.info),
         network=job.network,
@@ -57,7 +57,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
         evaluate_every=protocol.evaluate_every,
         seed=job.seed,
         device=device_of(workspace.device),
-        pretrained=begun,
+        pretrained=pretrained,
     )
     method = build(job.trained)
     own = Identity.of(method, protocol)
@@ -73,7 +73,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
     training = Training(method, split_of(job, workspace), settings, checkpoint, score)
-    sha256 = begun.sha256 if begun else ""
+    sha256 = pretrained.sha256 if pretrained else ""
     training.progress.pretrained_sha256 = sha256
     if training.resume() and training.progress.pretrained_sha256 != sha256:
         raise LtbenchError(

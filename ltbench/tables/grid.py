@@ -106,13 +106,13 @@ class Grid:
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."
         reads_all = f" {MARK}: transductive, its predictions depend on all test images at once."
-        told = any(entry.transductive for entries in self.lines for entry in entries)
+        transductive = any(entry.transductive for entries in self.lines for entry in entries)
         means = "mean ± half-width of the 95 % t-interval" if n >= LEAST else "mean"
         return (
             f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
             f"protocol {', '.join(self.protocols)}.{marks if marked else ''}"
-            f"{reads_all if told else ''}{warning}"
+            f"{reads_all if transductive else ''}{warning}"
         )
 
 

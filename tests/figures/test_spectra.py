@@ -115,11 +115,11 @@ def test_planes_are_means_over_a_groups_classes_with_the_way_on_them(store):
     assert drawn.explained["ce"] == (0.7, 0.2)
     np.testing.assert_allclose(many.losses, [[3, 2, 1], [4, 3, 2]])
     np.testing.assert_allclose(medium.losses, 2 * many.losses)
-    assert [(each.epoch, each.x, each.y) for each in medium.way] == [
+    assert [(each.epoch, each.x, each.y) for each in medium.trajectory] == [
         (1, -2, 1), (2, -1, 0.5), (3, 0, 0),
     ]  # fmt: skip
-    assert medium.way[0].off_plane == pytest.approx(0.2)
-    assert medium.way[0].loss == 2.0
+    assert medium.trajectory[0].off_plane == pytest.approx(0.2)
+    assert medium.trajectory[0].loss == 2.0
 
 
 @pytest.mark.parametrize(("name", "rows"), [("9", hessian), ("1", trajectory)])

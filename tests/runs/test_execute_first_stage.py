@@ -303,5 +303,5 @@ def test_the_estimate_counts_nothing_for_a_first_stage_at_hand(workspace, jobs):
     Store(workspace.results).path(two_stage.cells[0]).unlink()
     assert estimate([two_stage], workspace) == 0  # its network is there still
     Store(workspace.results).checkpoint_path(two_stage.fingerprint).unlink()
-    Store(workspace.results).write(crt)  # of the price
+    Store(workspace.results).write(crt)  # of the cost
     assert estimate([two_stage], workspace) == pytest.approx(max(whole - took, 0))

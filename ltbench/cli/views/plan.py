@@ -77,15 +77,15 @@ def print_plan(planned: TablePlan) -> None:
     if planned.chosen:
         within = "" if planned.budget is None else f" within {duration(planned.budget)}"
         console.print(Text(f"Run in this order{within}, on {planned.machine.name}", style="bold"))
-        console.print(_steps(planned.chosen, priced=True))
+        console.print(_steps(planned.chosen, costed=True))
         for command in commands(planned.chosen, planned.workspace):
             console.print(Text(f"  {command}"), soft_wrap=True)
     if planned.beyond:
         console.print()
-        console.print(Text("Beyond the budget, or without a price", style="bold"))
-        console.print(_steps(planned.beyond, priced=False))
+        console.print(Text("Beyond the budget, or without a known cost", style="bold"))
+        console.print(_steps(planned.beyond, costed=False))
         for reason in dict.fromkeys(step.reason for step in planned.beyond if step.reason):
-            console.print(Text(f"No price: {reason}"), soft_wrap=True)
+            console.print(Text(f"No known cost: {reason}"), soft_wrap=True)
     if planned.targets:
         console.print()
         console.print(Text("What each number of seeds is worth, all of these run", style="bold"))
@@ -93,8 +93,8 @@ def print_plan(planned: TablePlan) -> None:
     _explain(planned, console)
 
 
-def _steps(steps: tuple[PlannedRun, ...], *, priced: bool) -> Table:
-    headers = ["method", "on", "seeds", "takes", *(["in all"] if priced else []), "from", "decides"]
+def _steps(steps: tuple[PlannedRun, ...], *, costed: bool) -> Table:
+    headers = ["method", "on", "seeds", "takes", *(["in all"] if costed else []), "from", "decides"]
     table = _table(*headers, right=("takes", "in all", "decides"))
     spent = 0.0
     for step in steps:
@@ -102,7 +102,7 @@ def _steps(steps: tuple[PlannedRun, ...], *, priced: bool) -> Table:
         takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
         table.add_row(
             Text(step.candidate.method), Text(step.candidate.data.title), _listed(step.seeds),
-            takes, *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
+            takes, *([duration(spent)] if costed else []), step.basis, f"{step.decided:.1f}",
         )  # fmt: skip
     return table
 
@@ -146,7 +146,7 @@ def _explain(planned: TablePlan, console: Console) -> None:
             "other work take longer, and steps timed beside it seem to"
         )
     if any(each.more for each in planned.seed_counts):
-        lines.append("+ ?: and the trainings that have no price")
+        lines.append("+ ?: and the trainings that have no known cost")
     if planned.targets:
         measured, assumed = (
             "; ".join(

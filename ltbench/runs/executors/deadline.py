@@ -37,8 +37,8 @@ class Deadline:
                 "--time-limit, or less with --signal-before."
             )
         store = Store(workspace.results)
-        prices = CostModel(store.records(), StepTimer(workspace, lambda words: None))
-        return cls(options.begun + seconds, lambda job: epoch_seconds(job, store, prices))
+        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+        return cls(options.begun + seconds, lambda job: epoch_seconds(job, store, costs))
 
     @property
     def left(self) -> float:
@@ -50,10 +50,10 @@ class Deadline:
         return self.left > (self.epoch_seconds(job) or 0.0)
 
 
-def epoch_seconds(job: Job, store: Store, prices: CostModel) -> float | None:
-    """Return the seconds of an epoch: by its own so far, else by its price, None if unknown."""
+def epoch_seconds(job: Job, store: Store, costs: CostModel) -> float | None:
+    """Return the seconds of an epoch: by its own so far, else as estimated, else None."""
     begun = note_of(store, job.fingerprint)
     if begun is not None and begun.epoch:
         return begun.seconds / begun.epoch
-    price = prices.price(job).seconds
-    return None if price is None else price / job.size.epochs
+    cost = costs.cost(job).seconds
+    return None if cost is None else cost / job.size.epochs

@@ -154,8 +154,8 @@ class Slurm:
         if self.profile.minutes is not None:
             return self.profile.minutes
         store = Store(workspace.results)
-        prices = CostModel(store.records(), StepTimer(workspace, lambda words: None))
-        seconds = [prices.price(order.job).seconds or 3600.0 for order in orders]
+        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+        seconds = [costs.cost(order.job).seconds or 3600.0 for order in orders]
         return 10 + round(2 * max(seconds) / 60)
 
 
