@@ -54,7 +54,10 @@ def evaluated_apart(
     callbacks: Callbacks,
     files: Sequence[Path],
 ) -> list[Evaluated]:
-    """Do what `evaluated` does in a process of its own; `files` have methods of one's own."""
+    """Train a job of a foreign method in a process of its own; score its logits in this one.
+
+    Returns the results of cells, as `evaluated` yields them. `files` are those that `--load` names.
+    """
     score = _scorer_of(job, split_of(job, workspace))
     answers: dict[str, Callable[..., Any]] = {
         "observe": callbacks.observe,

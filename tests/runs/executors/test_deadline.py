@@ -1,4 +1,4 @@
-"""Walls of time: what is begun before one, and what is saved at it."""
+"""Time limits: what is begun before one, and what is saved at it."""
 
 import signal
 import time
