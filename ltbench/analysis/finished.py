@@ -13,7 +13,6 @@ from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
 from ltbench.api.method import Step
 from ltbench.api.registry import build, completed
 from ltbench.api.task import Clock
-from ltbench.data import listed
 from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.feed import Feed
@@ -61,7 +60,7 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
     Raises LtbenchError for a data set that does not fit the memory, where the run kept no weights,
     where they do not fit or are no numbers, and where they predict otherwise than the record says.
     """
-    if dataset(record.dataset).info.reader == listed.READER:
+    if dataset(record.dataset).info.streamed:
         raise LtbenchError(
             f"{Cell.of(record)} cannot be analysed: {record.dataset} is streamed from its file and "
             "analyses hold all images in memory; choose runs on another data set."

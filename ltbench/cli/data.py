@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
-from ltbench.cli.views.data_set import facts_of, pack_images
+from ltbench.cli.views.data_set import facts_of, pack_described, pack_images
 from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import counted, first_line
 from ltbench.specification import names_file
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
-
 
 app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
 Names = Annotated[
@@ -64,6 +63,7 @@ def prepare(
     data_root: DataRoot = None,
 ) -> None:
     """Download what is missing, or pack a large set's images; then do as `check` does."""
+    pack_described([path_of(name) for name in names or [] if names_file(name)], data_root)
     if images is not None or lists is not None:
         pack_images(names or [], images, lists, data_root, verify=not other_lists)
     _visit(names, imbalance, data_root, download=True)
@@ -123,7 +123,7 @@ def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.listed import READER, compare
+    from ltbench.data.listed import compare
     from ltbench.data.loading import load
     from ltbench.data.profile import SHOTS
     from ltbench.data.readers import pixels_sha256, unverified_files
@@ -135,7 +135,7 @@ def _visit(
     for name in names or others:
         dataset = _named(name, imbalance, given)
         try:
-            if dataset.info.reader == READER and not download:
+            if dataset.info.streamed and not download:
                 compare(dataset.info, data_root(given))
             split = load(dataset, data_root(given), download=download)
         except UsageError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.data import profile as profiles
 from ltbench.data.info import SHIPPED, DatasetInfo
+from ltbench.data.offered import offered, offered_names
 from ltbench.data.profile import PROFILES, Profile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
@@ -151,9 +152,11 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
         title, others = KNOWN[term.name].title, ", ".join(CATALOG)
         raise UsageError(f"{title} cannot be read by this version of ltbench; it has {others}.")
     if term.name not in CATALOG:
-        raise unknown(
-            "data set", term.name, CATALOG, "Images of your own come with --data mine.yaml."
-        )
+        if (info := offered(term.name)) is None:
+            known = [*CATALOG, *offered_names()]
+            hint = "Images of your own come with --data mine.yaml."
+            raise unknown("data set", term.name, known, hint)
+        register(info)
     return _at(CATALOG[term.name], term, imbalance)
 
 

@@ -43,6 +43,7 @@ class Description(BaseModel):
     unreadable: Literal["stop", "skip"] = "stop"
     imbalance: float | None = Field(default=None, ge=1, lt=1e6)  # None: the images as they are
     head: int | None = Field(default=None, ge=1)  # of the largest class, of a drawn tail
+    stream: bool | None = None  # from a packed file; None: where images do not fit the memory
     size: int = Field(default=32, ge=8, le=512)
     channels: Literal[1, 3] = 3
     mean: tuple[float, ...] | None = None  # None: measured
@@ -51,7 +52,7 @@ class Description(BaseModel):
     flip: bool = True
     many_above: int = Field(default=MANY_ABOVE, ge=1)
     few_below: int = Field(default=FEW_BELOW, ge=1)
-    network: str = "resnet32"
+    network: str | None = None  # None: resnet32, or resnet50 of streamed images
     protocol: str = "fast"
 
     @property

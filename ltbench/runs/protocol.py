@@ -143,7 +143,7 @@ def protocol_of(
         raise UsageError(f"a protocol of your own cannot be called {term.name}; name it otherwise.")
     changeable = {**_defaults(), **known[name]}
     del changeable["family"]
-    if info.reader != "lists":
+    if not info.streamed:
         del changeable["side"]
     for field in term.parameters:
         if field not in changeable:

@@ -40,6 +40,10 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_IMAGENET, **_TINY},
     },
+    "own_streamed": {
+        "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
+        "smoke": {**_IMAGENET, **_TINY},
+    },
     "inaturalist2018": {
         "paper": {**_INATURALIST, "epochs": 100},
         "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
