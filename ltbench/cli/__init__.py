@@ -20,6 +20,7 @@ from ltbench.cli import (
     ledger,
     merge,
     new,
+    pack,
     plan,
     report,
     run,
@@ -41,6 +42,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("run")(run.run)
+app.command("pack")(pack.pack)
 app.command("table")(table.table)
 app.command("figure")(figure.figure)
 app.command("ledger")(ledger.ledger)

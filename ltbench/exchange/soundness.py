@@ -221,10 +221,12 @@ def _check_cost(record: Record) -> None:
         raise ValueError(f"it trained for {cost.train_seconds:g} seconds, which no run does")
     if cost.first_stage_seconds > cost.train_seconds:
         raise ValueError("its first stage took longer than all its training")
-    memory = 0.0 if cost.peak_memory_mib is None else cost.peak_memory_mib
-    numbers = (memory, cost.parameters, cost.images_per_second, record.environment.threads)
+    measured = (cost.peak_memory_mib or 0.0, cost.joules or 0.0)
+    numbers = (*measured, cost.parameters, cost.images_per_second, record.environment.threads)
     if not all(0 <= number < 1e12 and math.isfinite(number) for number in numbers):
-        raise ValueError("its memory, parameters, speed or threads are below 0 or beyond reason")
+        raise ValueError(
+            "its memory, energy, parameters, speed or threads are below 0 or beyond reason"
+        )
 
 
 def _check_training(record: Record, expected: Expected) -> None:

@@ -56,6 +56,9 @@ class Cost(Model):
     images_per_second: float = Field(ge=0)  # training images, all views of one image counted once
     # of the device, or of the whole process on a CPU; null where the system does not count it
     peak_memory_mib: float | None
+    # of training and evaluations, all that the GPU or the processors did meanwhile; null where they
+    # cannot be read, and in records from before
+    joules: float | None = Field(default=None, ge=0)
     parameters: int  # of the network that predicts
 
 

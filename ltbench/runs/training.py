@@ -18,6 +18,7 @@ from ltbench.engine.precision import device_of
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
+from ltbench.runs.energy import metered
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file
 from ltbench.runs.identity import Identity
@@ -153,7 +154,8 @@ def _train(training: Training, observe: Observer) -> None:
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib
-    training.run(observe, lambda: max(before, peak_memory_mib(device) or 0.0))
+    heard = metered(observe, training)
+    training.run(heard, lambda: max(before, peak_memory_mib(device) or 0.0))
 
 
 def throttled(send: Observer) -> Observer:
