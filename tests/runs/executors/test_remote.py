@@ -66,6 +66,12 @@ def test_slurm_without_a_profile_or_without_its_package_says_what_to_do(profile,
         executor_of(f"slurm:{profile('')}", Options())
 
 
+def test_ray_without_its_package_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(LtbenchError, match=r"pip install ltbench\[ray\]"):
+        executor_of("ray", Options())
+
+
 def test_what_shares_an_untrained_first_stage_waits_for_it(workspace, jobs_of):
     jobs = jobs_of(workspace.results, ["ce", "crt", "lws", "sam"])
     ce, crt, lws, sam = jobs
