@@ -69,11 +69,11 @@ def pack(
 
     # Only now what imports torch, which takes seconds.
     from ltbench.data.root import data_root as root_of
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.files import write_file
     from ltbench.runs.job_archive import write_job
     from ltbench.runs.plan import make
     from ltbench.runs.store import Store
+    from ltbench.runs.workspace import Workspace
 
     load_files(load)
     with tempfile.TemporaryDirectory() as empty:

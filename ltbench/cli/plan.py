@@ -54,8 +54,8 @@ def table(
     from ltbench.data.root import data_root as root_of
     from ltbench.planning.planner import plan
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.timing import StepTimer
+    from ltbench.runs.workspace import Workspace
     from ltbench.tables.definition import load as table_of
 
     load_data(data, data_root)

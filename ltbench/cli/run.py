@@ -1,4 +1,4 @@
-"""`ltbench run`: plan, price, train, compare."""
+"""`ltbench run`: plan, estimate, train, compare."""
 
 import dataclasses
 import json
@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.asked import forced, packed_plan, table_of
 from ltbench.cli.options import (
     AsJson,
     Data,
@@ -31,6 +30,7 @@ from ltbench.cli.options import (
     path_of,
     times_of,
 )
+from ltbench.cli.run_options import forced, packed_plan, table_of
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import show_plan
@@ -140,7 +140,7 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.interruption import said
+    from ltbench.runs.interruption import interruptible
     from ltbench.runs.request import check_methods, check_protocols
     from ltbench.runs.store import Store
 
@@ -166,15 +166,15 @@ def run(
     # Only now what imports torch, which takes seconds.
     from ltbench.data.root import data_root as root_of
     from ltbench.planning.table_runs import missing_plan
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.interface import Options, executor_of
     from ltbench.runs.executors.places import places_of, sharing_notes
     from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
+    from ltbench.runs.workspace import Workspace
 
-    with said(results):
+    with interruptible(results):
         load_files(load)
         plan = (
             missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())

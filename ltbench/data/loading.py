@@ -31,7 +31,7 @@ def load(
     if dataset.info.kind == "multi":
         dataset.class_counts(fraction=fraction, validation=validation)  # raises for the latter
         return multilabel.load_multilabel(dataset, root, subset_seed=subset_seed, fraction=fraction)
-    if dataset.info.reader == listed.READER:
+    if dataset.info.streamed:
         return listed.load_listed(
             dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction
         )
@@ -45,7 +45,7 @@ def check_there(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError where a data set cannot be read as it lies here; nothing is fetched."""
     if root.is_file():
         Archive.open(root)
-    elif info.reader == listed.READER:
+    elif info.streamed:
         listed.check(info, root)
     elif info.kind == "single":
         readers.read(info, root, download=False)

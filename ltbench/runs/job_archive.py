@@ -17,7 +17,8 @@ from ltbench.runs.plan import Plan
 from ltbench.runs.protocol_file import named_in
 from ltbench.runs.record import fingerprint_of
 from ltbench.runs.store import Cell
-from ltbench.runs.training import Workspace, split_of
+from ltbench.runs.training import split_of
+from ltbench.runs.workspace import Workspace
 
 
 class PackedPlan(Model):

@@ -57,7 +57,7 @@ def evaluate_cell(
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
-        method.setup(training.told)  # the post-hoc parts only; what was trained keeps its state
+        method.setup(training.method_task)  # the post-hoc parts only; others keep theirs
     progress, network = training.progress, finalised(method, training.network)
     logits = {
         name: logits_of(method, network, feed, training.autocast)

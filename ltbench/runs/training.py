@@ -28,21 +28,9 @@ from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import pretrained_of
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.workspace import Workspace
 
 REPORTS_PER_SECOND = 4  # that go from one process to another
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where trainings happen and where their records go."""
-
-    results: Path
-    data: Path
-    device: str = "auto"
-    checkpoint_every: float = 30.0  # seconds
-    download: bool = True  # data that are missing
-    keep: Keep | None = None  # weights, beside the record
-    pretrained: Path | None = None  # weights that encoders begin from, where a protocol says so
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
 
     Raises LtbenchError where the method is not, or no longer, the one that was planned.
     """
-    protocol, begun = job.protocol, pretrained_of(job, workspace.pretrained)
+    protocol, pretrained = job.protocol, pretrained_of(job, workspace.pretrained)
     settings = Settings(
         info=protocol.sized(job.dataset.info),
         network=job.network,
@@ -70,7 +58,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
         evaluate_every=protocol.evaluate_every,
         seed=job.seed,
         device=device_of(workspace.device),
-        pretrained=begun,
+        pretrained=pretrained,
     )
     method = build(job.trained)
     own = Identity.of(method, protocol)
@@ -86,7 +74,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
     training = Training(method, split_of(job, workspace), settings, checkpoint, score)
-    sha256 = begun.sha256 if begun else ""
+    sha256 = pretrained.sha256 if pretrained else ""
     training.progress.pretrained_sha256 = sha256
     if training.resume() and training.progress.pretrained_sha256 != sha256:
         raise LtbenchError(

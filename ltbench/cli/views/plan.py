@@ -82,7 +82,7 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     if planned.chosen:
         within = "" if planned.budget is None else f" within {duration(planned.budget)}"
         console.print(Text(f"Run in this order{within}, on {planned.machine.name}", style="bold"))
-        console.print(_steps(planned.chosen, price_per_hour, priced=True))
+        console.print(_steps(planned.chosen, price_per_hour, costed=True))
         if price_per_hour is not None:
             hours = sum(step.seconds or 0.0 for step in planned.chosen) / 3600
             console.print(
@@ -92,10 +92,10 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
             console.print(Text(f"  {command}"), soft_wrap=True)
     if planned.beyond:
         console.print()
-        console.print(Text("Beyond the budget, or without a price", style="bold"))
-        console.print(_steps(planned.beyond, price_per_hour, priced=False))
+        console.print(Text("Beyond the budget, or without a known cost", style="bold"))
+        console.print(_steps(planned.beyond, price_per_hour, costed=False))
         for reason in dict.fromkeys(step.reason for step in planned.beyond if step.reason):
-            console.print(Text(f"No price: {reason}"), soft_wrap=True)
+            console.print(Text(f"No known cost: {reason}"), soft_wrap=True)
     if planned.targets:
         console.print()
         console.print(Text("What each number of seeds is worth, all of these run", style="bold"))
@@ -103,8 +103,8 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     _explain(planned, console)
 
 
-def _steps(steps: tuple[PlannedRun, ...], price_per_hour: float | None, *, priced: bool) -> Table:
-    spending = [*(["costs"] if price_per_hour is not None else []), *(["in all"] if priced else [])]
+def _steps(steps: tuple[PlannedRun, ...], price_per_hour: float | None, *, costed: bool) -> Table:
+    spending = [*(["costs"] if price_per_hour is not None else []), *(["in all"] if costed else [])]
     headers = ["method", "on", "seeds", "takes", *spending, "from", "decides"]
     table = _table(*headers, right=("takes", "costs", "in all", "decides"))
     spent = 0.0
@@ -114,7 +114,7 @@ def _steps(steps: tuple[PlannedRun, ...], price_per_hour: float | None, *, price
         table.add_row(
             Text(step.candidate.method), Text(step.candidate.data.title), _listed(step.seeds),
             takes, *_costs(step.seconds, price_per_hour),
-            *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
+            *([duration(spent)] if costed else []), step.basis, f"{step.decided:.1f}",
         )  # fmt: skip
     return table
 
@@ -173,7 +173,7 @@ def _explain(planned: TablePlan, console: Console) -> None:
             "other work take longer, and steps timed beside it seem to"
         )
     if any(each.more for each in planned.seed_counts):
-        lines.append("+ ?: and the trainings that have no price")
+        lines.append("+ ?: and the trainings that have no known cost")
     if planned.targets:
         measured, assumed = (
             "; ".join(

@@ -8,9 +8,9 @@ from ltbench.cli.views.duration import duration
 from ltbench.errors import counted
 
 if TYPE_CHECKING:
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.plan import Plan
     from ltbench.runs.store import Store
+    from ltbench.runs.workspace import Workspace
 
 FIRST_STAGE = {
     "kept": "taken up, for it is trained already",

@@ -10,7 +10,6 @@ from typing import Any
 
 from ltbench.errors import LtbenchError, first_line
 from ltbench.runs.apart import LostError
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.deadline import Deadline
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
 from ltbench.runs.executors.outcome import give_up, reason_of
@@ -18,6 +17,7 @@ from ltbench.runs.executors.remote import Followed, Order, by_first_stage
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import alarm
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 SECONDS_BETWEEN = 1.0  # two looks at the results folder
 SECONDS_TO_SAVE = 60.0

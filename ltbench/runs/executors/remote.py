@@ -18,13 +18,14 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.apart import LostError, evaluated_apart
 from ltbench.runs.cost import is_kept
 from ltbench.runs.environment import in_words, source_state
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import run_job
 from ltbench.runs.executors.interface import Outcome, RunListener
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import record_failure
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.training import Callbacks, train_first_stage
 from ltbench.runs.under_way import note_of
+from ltbench.runs.workspace import Workspace
 
 
 @dataclass(frozen=True)
