@@ -1,6 +1,7 @@
 """Ray as an executor: tasks with fractions of a GPU, on this machine or a cluster's."""
 
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from ltbench.runs.workspace import Workspace
 
 SECONDS_BETWEEN = 1.0  # two looks at the results folder
 SECONDS_TO_SAVE = 60.0
+SECONDS_TO_ANSWER = 10.0
 SMALL_STORE = 2**27  # bytes of a cluster here for objects, and only orders go through it
 SECONDS_TO_NOTICE = 5.0  # that Ray may take to give a dead machine no more tasks
 SECONDS_TO_SHOW = 10.0  # that a shared file system may take to show a new file
@@ -120,6 +122,7 @@ class Ray:
         before = signal.getsignal(signal.SIGTERM)  # Ray sets one that ends without saving
         own = {"include_dashboard": False, "object_store_memory": SMALL_STORE}
         try:
+            _check_answers(self.address)
             self.ray.init(
                 address=self.address, log_to_driver=False, logging_level="ERROR",
                 **(own if self.address == "local" else {}),
@@ -131,6 +134,13 @@ class Ray:
             ) from error
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def _check_answers(address: str) -> None:
+    """Raise OSError where nothing answers at an address: Ray itself would ask for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
 
 
 def _settles(followed: Followed, seconds: float) -> bool:
