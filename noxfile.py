@@ -231,7 +231,8 @@ def attack(session: nox.Session) -> None:
     counts = Path(session.create_tmp()).resolve() / "attacks.json"
     session.run(
         python, "-m", "pytest", "tests/attacks", "tests/runs/test_killed_runs.py",
-        "tests/runs/test_unit.py", "tests/exchange/test_merge.py", *session.posargs,
+        "tests/runs/test_unit.py", "tests/exchange/test_merge.py",
+        "tests/runs/executors/test_local_killed.py", *session.posargs,
         env={"LTBENCH_ATTACKS": "60", "LTBENCH_ATTACK_COUNTS": str(counts)},
     )  # fmt: skip
     for each in (counts, counts.with_suffix(".kills.json")):
