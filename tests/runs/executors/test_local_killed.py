@@ -43,6 +43,13 @@ class Command:
                 return True
         return False
 
+    def end(self) -> int:
+        """Wait for its end, not for that of its workers, and return its exit code."""
+        assert self.process.stdout is not None
+        code = self.process.wait()
+        self.process.stdout.close()
+        return code
+
     def workers(self) -> list[int]:
         """Return the process numbers of its workers, as Linux's /proc has them."""
         own = self.process.pid
@@ -65,16 +72,16 @@ def test_workers_and_commands_killed_at_random_leave_every_record_once(tmp_path,
     while kills < KILLS and command.progress():
         time.sleep(dice.uniform(0, 0.5))
         workers = command.workers()
-        if dice.random() < 0.2 or not workers:
+        if kills % 5 == 2 or not workers:
             command.process.kill()
-            command.process.wait()
+            command.end()
             command, killed_commands = Command(results), killed_commands + 1
         else:
             os.kill(dice.choice(workers), signal.SIGKILL)
         kills += 1
     while command.progress():
         pass
-    assert command.process.wait() == 0
+    assert command.end() == 0
     assert kills == KILLS
     assert killed_commands > 0
     assert subprocess.run([*RUN, "--results", str(tmp_path / "whole")], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """Ray as an executor, on a made-up Ray whose tasks run when they are waited for."""
 
 import sys
+import time
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 from ltbench.errors import LtbenchError
 from ltbench.runs.executors import ray as module
 from ltbench.runs.executors.interface import Options, executor_of
+from ltbench.runs.signals import OutOfTimeError
 from ltbench.runs.store import Store
 
 
@@ -159,6 +161,19 @@ def test_an_interruption_asks_every_task_to_save_and_waits_for_them(
     assert [force for _, force in cluster.cancelled] == [False, False]
     assert waited == [(2, None), (2, 2)]
     assert cluster.asked[-1] == "shutdown"
+
+
+def test_at_the_time_limit_every_task_saves(cluster, workspace, jobs_of, listener):
+    def wait(references, timeout, num_returns=None):
+        if num_returns is None:
+            time.sleep(30)
+        return references, []
+
+    cluster.fake.wait = wait
+    options = Options(("cpu",), time_limit=60.5, signal_before=60.0)
+    with pytest.raises(OutOfTimeError):
+        executor_of("ray", options).run(jobs_of(workspace.results), workspace, listener)
+    assert [force for _, force in cluster.cancelled] == [False]
 
 
 def test_an_address_where_nothing_answers_is_one_sentence_at_once(

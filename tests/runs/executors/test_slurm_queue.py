@@ -26,8 +26,13 @@ def test_what_slurm_says_of_jobs_is_read(monkeypatch):
     )
     answers(monkeypatch, "", 1, "slurm_load_jobs error: Invalid job id specified\n")
     assert end_of("12_3") == "its Slurm job 12_3 is gone."
-    with pytest.raises(LtbenchError, match="Slurm does not answer: squeue says 'slurm_load_jobs"):
+    answers(monkeypatch, "", 1, "squeue: error: unknown host\nsqueue: fatal: no configuration.\n")
+    with pytest.raises(LtbenchError) as caught:
         queued()
+    assert str(caught.value) == (
+        "Slurm does not answer (squeue: fatal: no configuration); "
+        "give the command where squeue works."
+    )
 
 
 def test_a_machine_without_slurm_says_so(monkeypatch):
