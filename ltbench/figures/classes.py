@@ -1,12 +1,17 @@
-"""The accuracy of every class from records, beside how many training images it has."""
+"""The accuracy of every class from records, beside how many training images it has.
+
+The first method of a figure is shown as it is, the others by what they gain over it, class by
+class on the seeds that both have.
+"""
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from ltbench.data.catalog import dataset
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 from ltbench.figures.definition import Classes, Figure
@@ -16,24 +21,33 @@ from ltbench.runs.protocol import protocol_of as resolved
 from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store, slug
-from ltbench.statistics.estimates import Estimate, mean_interval
+from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
 from ltbench.tables.cells import Reader
 from ltbench.tables.metrics import scores_at
 
 FIELDS = (
     "method", "class", "training_images", "shots", "dataset", "network", "protocol", "select",
-    "accuracy", "ci95", "n", "seeds",
+    "accuracy", "ci95", "n", "seeds", "gain", "gain_ci95", "gain_n",
 )  # fmt: skip
+
+
+_BySeed = dict[int, dict[int | str, float]]  # accuracies by seed, then by class or shot group
 
 
 @dataclass(frozen=True)
 class Bars:
-    """One method: its accuracy in percent by class, and by shot group, over its seeds."""
+    """One method: its accuracy in percent by class, and by shot group, over its seeds.
+
+    Gains are those over the figure's first method, on shared seeds: none of the first itself, nor
+    where no seed is shared.
+    """
 
     method: str
     seeds: tuple[int, ...]
     accuracy: tuple[Estimate, ...]  # by class
     groups: dict[str, float]  # mean over the classes of each group there is
+    gains: tuple[Estimate, ...] = ()  # by class
+    group_gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,44 +99,58 @@ def per_class(
             f"figure {figure.name} is drawn from records and there are none yet; "
             f"`{_command(definition, key)}` makes them."
         )
-    drawn = [record.data for records in found.values() for record in records.values()]
-    if len({each.indices_sha256 for each in drawn}) > 1:
+    drawn = [record for records in found.values() for record in records.values()]
+    if len({each.data.indices_sha256 for each in drawn}) > 1:
         raise LtbenchError(
             f"figure {figure.name}: the records are of different training images; run them anew."
         )
-    counts = drawn[0].class_counts
-    groups = shot_groups(counts, used.validation, drawn[0].many_above, drawn[0].few_below)
+    counts, groups = drawn[0].data.class_counts, drawn[0].shots()
     seen = [s.last.total for records in found.values() for s in records.values()]
     tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
     order = tuple(sorted(tested, key=lambda label: -counts[label]))
+    first = definition.methods[0]
+    by_seed = {method: _by_seed(records, order, select) for method, records in found.items()}
     named = "" if select is Selection.LAST else f"_{select}"
     own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(
         definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
-        Cell(*key, definition.methods[0], 0), used.exact, select, order,
+        Cell(*key, first, 0), used.exact, select, order,
         tuple(counts[label] for label in order),
         tuple(groups[label] for label in order),
-        tuple(_bars(method, records, order, select) for method, records in found.items()),
+        tuple(
+            _bars(method, own, {} if method == first else by_seed.get(first, {}), order)
+            for method, own in by_seed.items()
+        ),
         tuple(method for method in definition.methods if method not in found),
         tuple(reader.problems), tuple(reader.remarks),
     )  # fmt: skip
 
 
-def _bars(
-    method: str, records: dict[int, Record], order: tuple[int, ...], select: Selection
-) -> Bars:
-    found = (scores_at(record, select) for record in records.values())
-    scores = [each for each in found if each is not None]
-    accuracy = tuple(
-        mean_interval([value for each in scores if (value := each.per_class[label]) is not None])
-        for label in order
-    )
-    groups = {}
-    for group in SHOTS:
-        values = [value for each in scores if (value := getattr(each, group)) is not None]
-        if values:
-            groups[group] = mean_interval(values).mean
-    return Bars(method, tuple(records), accuracy, groups)
+def _by_seed(records: dict[int, Record], order: tuple[int, ...], select: Selection) -> _BySeed:
+    found = {}
+    for seed, record in records.items():
+        scores = scores_at(record, select)
+        assert scores is not None
+        values = {label: scores.per_class[label] for label in order}
+        every = values | {group: getattr(scores, group) for group in SHOTS}
+        found[seed] = {key: value for key, value in every.items() if value is not None}
+    return found
+
+
+def _bars(method: str, own: _BySeed, base: _BySeed, order: tuple[int, ...]) -> Bars:
+    def over_seeds(of: _BySeed, key: int | str) -> dict[int, float]:
+        return {seed: values[key] for seed, values in of.items() if key in values}
+
+    accuracy = tuple(mean_interval([*over_seeds(own, label).values()]) for label in order)
+    groups = {group: fmean(each) for group in SHOTS if (each := over_seeds(own, group).values())}
+    keys: list[int | str] = [*order, *groups]
+    found = {key: paired_difference(over_seeds(own, key), over_seeds(base, key)) for key in keys}
+    gains = {key: gain for key, gain in found.items() if gain is not None}
+    return Bars(
+        method, tuple(own), accuracy, groups,
+        tuple(gains[label] for label in order if label in gains),
+        {group: gains[group].mean for group in groups if group in gains},
+    )  # fmt: skip
 
 
 def _command(definition: Classes, key: tuple[str, str, str]) -> str:
@@ -139,11 +167,14 @@ def as_csv(found: PerClass) -> str:
 
 def _rows(found: PerClass) -> Iterator[tuple[Any, ...]]:
     for bars in found.bars:
-        for label, count, shots, each in zip(
-            found.order, found.counts, found.shots, bars.accuracy, strict=True
+        gains: Sequence[Estimate | None] = bars.gains or [None] * len(bars.accuracy)
+        for label, count, shots, each, gain in zip(
+            found.order, found.counts, found.shots, bars.accuracy, gains, strict=True
         ):
             yield (
                 bars.method, label, count, shots, found.cell.dataset, found.cell.network,
                 found.cell.protocol, found.select, four_decimals(each.mean),
                 four_decimals(each.half_width), each.n, " ".join(map(str, bars.seeds)),
+                *(("", "", "") if gain is None else
+                  (four_decimals(gain.mean), four_decimals(gain.half_width), gain.n)),
             )  # fmt: skip

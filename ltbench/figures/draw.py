@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 from ltbench.data.profile import SHOTS
 from ltbench.figures.classes import Bars, PerClass
 from ltbench.figures.line_chart import LineChart, Point, Series
-from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, tier
+from ltbench.figures.style import COLOURS, GREY, MARKERS, SHOT_COLOURS, canvas, caveat, tier
 from ltbench.statistics.estimates import LEAST, Estimate
 from ltbench.tables.grid import EPOCH
 
@@ -50,9 +50,10 @@ def _caption(found: LineChart, exact: bool) -> str:
     least, most = min(counts), max(counts)
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
-    warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
     interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
-    return f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{warning}"
+    return (
+        f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{caveat(exact)}"
+    )
 
 
 def _handle(found: LineChart, index: int) -> Line2D:

@@ -12,6 +12,7 @@ from ltbench.runs.files import csv_text, four_decimals
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
+from ltbench.tables.metrics import METRICS
 
 FIELDS = (
     "panel", "series", "x", "method", "dataset", "imbalance", "network", "metric", "protocol",
@@ -36,6 +37,13 @@ class Series:
 
     label: str
     points: tuple[Point, ...]
+
+    @property
+    def tolerance(self) -> float | None:
+        """Return within how many points a reported value holds; None where none is judged."""
+        if not all(point.resolved.exact for point in self.points):
+            return None
+        return METRICS[self.points[0].resolved.column.metric].tolerance
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from ltbench.api.signatures import names
 from ltbench.evaluation.selection import Selection
 from ltbench.figures import classes, gains, inside, line_chart, planes, spectra
 from ltbench.figures.definition import Analysed, Figure, Gains, Planes, Spectra
-from ltbench.figures.draw import draw_classes, draw_lines
+from ltbench.figures.draw_classes import draw_classes
 from ltbench.figures.draw_gains import draw_gains
 from ltbench.figures.draw_inside import draw_inside
+from ltbench.figures.draw_lines import draw_lines
 from ltbench.figures.draw_planes import draw_planes
 from ltbench.figures.draw_spectra import draw_spectra
 from ltbench.figures.style import save, style

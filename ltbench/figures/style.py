@@ -2,9 +2,10 @@
 
 import io
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import matplotlib as mpl
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 
 from ltbench.errors import counted
 from ltbench.runs.files import write_file
+from ltbench.runs.protocol import PROXY
+from ltbench.statistics.estimates import Estimate
 
 GREY = "0.55"
 # Okabe and Ito's, told apart by the colour-blind; in an order whose luminance differs in print.
@@ -91,10 +94,40 @@ def tier(protocol: str, exact: bool) -> str:
     return f"protocol {protocol}" if exact else f"proxy: protocol {protocol}"
 
 
+def caveat(exact: bool) -> str:
+    """Return a caption's sentence, with a space before it, on records of a proxy; else nothing."""
+    return "" if exact else f" A proxy {PROXY}."
+
+
 def _wrapped(text: str, width: float, size: float, letter: float) -> str:
     """Return text in lines of a width in inches; a letter's is relative to the size in points."""
     kept = text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
     return textwrap.fill(kept, int(width * 72 / (size * letter)))
+
+
+def error_bars(estimates: Sequence[Estimate], low: float = 0) -> tuple[list[float], list[float]]:
+    """Return the lengths of the error bars below and above, kept within `low` and 100."""
+    ends = [each.ends(low, 100) for each in estimates]
+    down = [each.mean - end for each, (end, _) in zip(estimates, ends, strict=True)]
+    up = [end - each.mean for each, (_, end) in zip(estimates, ends, strict=True)]
+    return down, up
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Return heights at least a gap apart, in the same order, moved as little as that takes.
+
+    The least squares of the movements: heights less their rank times the gap, made not to fall,
+    by pooling neighbours that do.
+    """
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    pools: list[list[float]] = []
+    for rank, index in enumerate(order):
+        pools.append([heights[index] - rank * gap])
+        while len(pools) > 1 and fmean(pools[-2]) > fmean(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    levels = [fmean(pool) for pool in pools for _ in pool]
+    moved = {index: levels[rank] + rank * gap for rank, index in enumerate(order)}
+    return [moved[index] for index in range(len(heights))]
 
 
 def seeds_in_words(counts: Iterable[int]) -> str:

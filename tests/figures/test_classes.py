@@ -54,6 +54,31 @@ def test_classes_stand_in_the_order_of_their_images(figure, store, make_record):
     assert first == ["1", "500", "many", "90.0000", "2"]
 
 
+def test_other_methods_have_their_gain_over_the_first_on_shared_seeds(figure, store, make_record):
+    hits = {
+        "ce": {0: (1, 9, 5), 1: (3, 9, 7)},
+        "ldam_drw": {1: (6, 8, 8), 2: (9, 9, 9)},
+        "bcl": {2: (1, 1, 1)},
+    }
+    for method, seeds in hits.items():
+        for seed, correct in seeds.items():
+            shots = (60.0, 40.0, 10.0) if method == "ce" else (70.0, 40.0, 40.0)
+            made = make_record(method, seed, 50.0, shots=shots)
+            store.write(with_classes(made, correct))
+    found = per_class(figure, store)
+    first, second, third = found.bars
+    assert found.cell.method == first.method == "ce"
+    assert (first.gains, first.group_gains) == ((), {})
+    # Seed 1 alone is shared: 8 - 9, 8 - 7 and 6 - 3 of ten images, classes by their counts.
+    assert second.gains == tuple(mean_interval([gain]) for gain in (-10.0, 10.0, 30.0))
+    assert second.group_gains == {"many": 10.0, "medium": 0.0, "few": 30.0}
+    assert (third.method, third.gains, third.group_gains) == ("bcl", (), {})
+    lines = list(csv.DictReader(io.StringIO(as_csv(found))))
+    shown = {(line["method"], line["class"]): (line["gain"], line["gain_n"]) for line in lines}
+    assert shown["ce", "1"] == shown["bcl", "1"] == ("", "")
+    assert shown["ldam_drw", "2"] == ("10.0000", "1")
+
+
 def test_seeds_that_other_code_or_files_made_are_told_or_left_out(figure, store, make_record):
     made = [with_classes(make_record("ce", seed, 50.0), (1, 9, 5)) for seed in (0, 1)]
     for seed, each in enumerate(made):
@@ -88,7 +113,9 @@ def test_shot_groups_are_those_of_the_record_under_a_protocol_that_holds_images_
     hits, total = (10,) * 30 + (4,) * 70, (20,) * 100
     last = scores_of(hits, total, counts, held_out=2)
     data = record.data.model_copy(update={"class_counts": counts})
-    store.write(record.model_copy(update={"data": data, "last": last}))
+    store.write(
+        record.model_copy(update={"settings": {"validation": 2}, "data": data, "last": last})
+    )
     found = per_class(figure, store, protocol)
     shots = dict(zip(found.order, found.shots, strict=True))
     assert [shots[34], shots[35], shots[68], shots[69], shots[70]] == [

@@ -3,16 +3,21 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.text import Text
 from PIL import Image
 
 from ltbench.errors import LtbenchError
 from ltbench.figures import style
 from ltbench.figures.definition import figures
-from ltbench.figures.draw import draw_classes, draw_lines
+from ltbench.figures.draw_classes import draw_classes
+from ltbench.figures.draw_lines import draw_lines
 from ltbench.figures.line_chart import line_chart
 from ltbench.figures.make import make
 from ltbench.tables.grid import build
@@ -22,8 +27,6 @@ FROM_TABLES = [figure.name for figure in figures() if figure.table and figure.ta
 
 def texts(drawn):
     """Return every text in a figure."""
-    from matplotlib.text import Text
-
     return " ".join(each.get_text() for each in drawn.findobj(Text)).replace("\u00a0", " ")
 
 
@@ -94,8 +97,48 @@ def test_classes_are_drawn_a_panel_a_method(store, make_record):
         found = draw_classes(per_class(figure, store))
     assert len(found.axes) == 3
     words = texts(found)
-    for word in ("ce  (n = 1)", "bcl  (n = 1)", "many", "few", "protocol paper"):
+    for word in ("ce  (n = 1)", "bcl \u2212 ce  (n = 1)", "many", "few", "protocol paper"):
         assert word in words
+    accuracies, gains = found.axes[1:]
+    assert accuracies.get_ylim() == (0, 112)
+    assert [*gains.get_ylim()] == [-5, 5]
+    assert {bar.get_height() for bar in gains.patches} == {0}  # both have the same record
+    assert "Others: gain over ce on the seeds of both" in words.replace("\n", " ")
+
+
+def bands_of(axes):
+    return [each for each in axes.collections if isinstance(each, PolyCollection)]
+
+
+def test_a_band_around_what_is_reported_is_the_tolerance_of_exact_protocols_alone(store):
+    (axes,) = drawn("table6", store).axes
+    (band,) = bands_of(axes)
+    (outline,) = band.get_paths()
+    ends = {}
+    for x, y in outline.vertices:
+        ends.setdefault(x, set()).add(round(float(y), 6))
+    reported = dict(zip(*axes.lines[0].get_data(), strict=True))
+    assert {x: (min(each), max(each)) for x, each in ends.items()} == {
+        x: (round(y - 1, 6), round(y + 1, 6)) for x, y in reported.items()
+    }
+    assert "band: \u00b1 1, within which a value holds" in texts(drawn("table6", store)).replace(
+        "\n", " "
+    )
+    proxy = drawn("table6", store, "fast")
+    assert bands_of(proxy.axes[0]) == []
+    assert "band" not in texts(proxy)
+
+
+def test_lines_are_labelled_at_their_ends_and_no_label_is_on_another(store):
+    figure = drawn("imbalance", store)
+    FigureCanvasAgg(figure).draw()
+    assert not figure.legends
+    for axes in figure.axes:
+        names = [each.get_text() for each in axes.texts]
+        assert names == ["CE (Baseline)", "LDAM-DRW", "BBN", "BCL", "GKP+GSA (Ours)"]
+        boxes = sorted(Text.get_window_extent(each).extents[[1, 3]].tolist() for each in axes.texts)
+        for (_, top), (bottom, _) in pairwise(boxes):
+            assert bottom >= top
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
