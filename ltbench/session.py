@@ -11,13 +11,13 @@ from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import RETRIES, Options, executor_of
 from ltbench.runs.executors.places import places_of
 from ltbench.runs.executors.whole_plan import run_plan
 from ltbench.runs.plan import make
 from ltbench.runs.preflight import prepare
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def run(
         sets, names, _seeds(seeds), store,
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
-    begun = None if pretrained is None else Path(pretrained).expanduser()
-    workspace = Workspace(store.root, root, places[0], pretrained=begun)
+    weights = None if pretrained is None else Path(pretrained).expanduser()
+    workspace = Workspace(store.root, root, places[0], pretrained=weights)
     prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),

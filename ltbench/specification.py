@@ -62,6 +62,11 @@ def parse_one(text: str, kind: str) -> Term:
     return terms[0]
 
 
+def names_file(text: str) -> bool:
+    """Return whether a text is the path of a YAML file, where a name may stand too."""
+    return text.endswith((".yaml", ".yml"))
+
+
 def network_name(text: str) -> str:
     """Return a network's name, such as resnet32 or torchvision:resnet18; it may be one unknown."""
     if not re.fullmatch(r"([a-z]+:)?\w[\w.\-]*", text.strip()):

@@ -13,8 +13,8 @@ from ltbench.blocks.label_loss import (
     LabelLoss,
     focused,
     logit_prevalence,
+    negative_tolerant,
     rebalancing,
-    tolerant,
 )
 
 
@@ -51,6 +51,6 @@ class DistributionBalanced(LabelLoss):
 
     def label_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the distribution-balanced loss of each label, [B, C]."""
-        losses, slope = tolerant(logits - self.shift, targets, self.scale)
+        losses, scales = negative_tolerant(logits - self.shift, targets, self.scale)
         factors = rebalancing(self.task.class_counts, targets, self.alpha, self.beta, self.mu)
-        return factors * self.focal * focused(losses, self.gamma) / slope
+        return factors * self.focal * focused(losses, self.gamma) / scales

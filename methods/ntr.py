@@ -9,7 +9,7 @@ from annotated_types import Gt
 from torch import Tensor
 
 from ltbench import Task
-from ltbench.blocks.label_loss import LabelLoss, logit_prevalence, tolerant
+from ltbench.blocks.label_loss import LabelLoss, logit_prevalence, negative_tolerant
 
 
 @dataclass
@@ -30,5 +30,5 @@ class NegativeTolerant(LabelLoss):
 
     def label_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the tolerant loss of each label, [B, C]."""
-        losses, slope = tolerant(logits - self.shift, targets, self.scale)
-        return losses / slope
+        losses, scales = negative_tolerant(logits - self.shift, targets, self.scale)
+        return losses / scales

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # docs/tree.md shows the same order.
 LEVELS = (
     ("errors", "data.augment", "statistics"),
-    ("specification", "networks"),
+    ("specification", "yaml_file", "networks"),
     ("data",),
     ("api",),
     ("blocks", "evaluation"),

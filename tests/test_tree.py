@@ -94,6 +94,10 @@ def test_no_file_of_harness_or_methods_has_more_than_250_lines():
     assert {name: count for name, count in lines.items() if count > 250} == {}
 
 
+def test_tables_is_a_folder_that_can_be_surveyed():
+    assert len(list((ROOT / "ltbench" / "tables").glob("[!_]*.py"))) <= 17
+
+
 @pytest.mark.parametrize("folder", ["tables", "results"])
 def test_data_folders_hold_no_python(folder):
     assert [name_of(path) for path in (ROOT / folder).rglob("*.py")] == []

@@ -13,12 +13,10 @@ from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
 from ltbench.api.method import Step
 from ltbench.api.registry import build, completed
 from ltbench.api.task import Clock
-from ltbench.data import listed
 from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.feed import Feed
 from ltbench.data.info import DatasetInfo
-from ltbench.data.profile import shot_groups
 from ltbench.data.readers import Split, Subset, load, read
 from ltbench.engine.evaluate import finalised
 from ltbench.engine.fit import Settings, Training
@@ -62,7 +60,7 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
     Raises LtbenchError for a data set that does not fit the memory, where the run kept no weights,
     where they do not fit or are no numbers, and where they predict otherwise than the record says.
     """
-    if dataset(record.dataset).info.reader == listed.READER:
+    if dataset(record.dataset).info.streamed:
         raise LtbenchError(
             f"{Cell.of(record)} cannot be analysed: {record.dataset} is streamed from its file and "
             "analyses hold all images in memory; choose runs on another data set."
@@ -74,14 +72,10 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
     last = restored(record.last.epoch)
     method = completed(last.method, record.method)
     if method is not last.method:
-        method.setup(last.told)
+        method.setup(last.method_task)
     run = Run(
         name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
-        shots=tuple(
-            shot_groups(split.class_counts, record.settings.get("validation", 0),
-                        record.data.many_above, record.data.few_below)
-        ),
-        epochs=epochs_in(path), predict=method.predict,
+        shots=record.shots(), epochs=epochs_in(path), predict=method.predict,
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
     )  # fmt: skip

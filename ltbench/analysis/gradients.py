@@ -69,8 +69,8 @@ class Gradients:
             raise LtbenchError(
                 f"{run.name} has weights but no training to take steps of; choose a run."
             )
-        price = self.batches * self.batch_size * (1 + 2 * min(run.classes, self.batch_size))
-        return [Part(f"epoch{epoch}", epoch, price) for epoch in run.epochs]
+        cost = self.batches * self.batch_size * (1 + 2 * min(run.classes, self.batch_size))
+        return [Part(f"epoch{epoch}", epoch, cost) for epoch in run.epochs]
 
     def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
         """Return the mean cosine, its deviation, batches and images a batch of every class."""

@@ -54,8 +54,8 @@ class Hessian:
             for group, members in run.groups.items():
                 images = len(equal.of(members).labels)
                 products = max(1, self.probes) * self.steps + 2 * self.traces
-                price = images * _FORWARDS * products
-                found.append(Part(f"{sample.view}/{group}", run.epochs[-1], price))
+                cost = images * _FORWARDS * products
+                found.append(Part(f"{sample.view}/{group}", run.epochs[-1], cost))
         return found
 
     def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:

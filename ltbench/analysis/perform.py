@@ -1,4 +1,4 @@
-"""An analysis of finished runs, part by part: priced first, within a budget, taken up again."""
+"""An analysis of finished runs, part by part: its cost first, within a budget, taken up again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from ltbench.runs.environment import device_name, source_state
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 
-_TIMED = 200  # images of the pass that the price is made from
+_TIMED = 200  # images of the pass that the cost is made from
 
 
 @dataclass

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
-from ltbench.data.profile import shot_groups
 from ltbench.evaluation.metrics import reliability
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, slug
@@ -49,13 +48,11 @@ def by_class(
     import pandas as pd  # noqa: PLC0415  (takes a third of a second)
 
     hits, images, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    trained, held_out = record.data.class_counts, record.settings.get("validation", 0)
-    thresholds = thresholds or (record.data.many_above, record.data.few_below)
     return pd.DataFrame(
         {
             "class": np.arange(len(counts)),
-            "training_images": trained,
-            "shots": shot_groups(trained, held_out, *thresholds),
+            "training_images": record.data.class_counts,
+            "shots": record.shots(thresholds),
             "test_images": images,
             "predicted": predicted,
             "precision": _percent(hits, predicted),

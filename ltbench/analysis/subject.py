@@ -106,7 +106,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of an analysis that is computed whole: its name, its epoch, its price."""
+    """A piece of an analysis that is computed whole: its name, its epoch, its cost."""
 
     name: str
     epoch: int

@@ -5,8 +5,9 @@ import sys
 
 from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
-from ltbench.api.papers import Paper, papers_in
+from ltbench.api.papers import Paper, papers_in, papers_of
 from ltbench.api.registry import parts
+from ltbench.api.signatures import own
 
 
 def papers(specification: str) -> dict[str, list[Paper]]:
@@ -19,4 +20,6 @@ def papers(specification: str) -> dict[str, list[Paper]]:
 
 
 def _of(part: Method) -> list[Paper]:
+    if name_of(part) in own():
+        return papers_of(name_of(part))
     return papers_in(inspect.getdoc(sys.modules[type(part).__module__]) or "")

@@ -80,8 +80,8 @@ class Compose(Method):
                     + self._turned(part)
                 )
         if not (taken := set.intersection(*(set(part.kinds) for part in self.parts))):
-            told = " and ".join(f"{name_of(p)} takes {LABELS[p.kinds[0]]}" for p in self.parts)
-            raise TypeError(f"{told}, so no data suit both")
+            kinds = " and ".join(f"{name_of(p)} takes {LABELS[p.kinds[0]]}" for p in self.parts)
+            raise TypeError(f"{kinds}, so no data suit both")
         self.kinds = tuple(sorted(taken))  # type: ignore[misc]  # per instance, as the views
         self.rule = self._only("backward")
         self.mixer = self._only("mix")

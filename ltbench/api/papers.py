@@ -1,7 +1,11 @@
 """Papers as docstrings name them, and their BibTeX; no method is imported."""
 
+import ast
 import re
 from dataclasses import dataclass
+
+from ltbench.api.reading import source_of
+from ltbench.api.signatures import GROUP
 
 # Cao et al., "Title", NeurIPS 2019, arXiv 1906.07413; authors and the arXiv number may be missing.
 _PAPER = re.compile(
@@ -53,3 +57,9 @@ def papers_in(docstring: str) -> list[Paper]:
     """Return the papers that a text names as `Authors, "Title", Venue Year`, in order."""
     text = " ".join(docstring.split())
     return [Paper(**match.groupdict(default="")) for match in _PAPER.finditer(text)]
+
+
+def papers_of(name: str) -> list[Paper]:
+    """Return the papers that the file of one of ltbench's own methods names; imports nothing."""
+    source = source_of(f"{GROUP}.{name}")
+    return papers_in(ast.get_docstring(source.tree) or "") if source else []

@@ -69,10 +69,11 @@ def rebalancing(counts: Tensor, targets: Tensor, alpha: float, beta: float, mu: 
     return alpha + (beta * (drawn - mu)).sigmoid()
 
 
-def tolerant(logits: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Return l(z, 1) where y = 1 and l(lambda z, 0) where y = 0, and by what to divide it, [B, C].
+def negative_tolerant(logits: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Return the parts of the negative-tolerant loss (Wu et al. 2020, Eq. 8), losses and scales.
 
-    Divided, 1 and lambda, it is the negative-tolerant loss of shifted logits z (Wu et al. 2020).
+    Both are [B, C]; the loss is their quotient, l(z, 1) where y = 1 and l(lambda z, 0) / lambda
+    where y = 0, of shifted logits z. Apart, for a focal factor is of the undivided loss.
     """
-    slope = 1 + (scale - 1) * (1 - targets)
-    return surprise(slope * logits, targets), slope
+    scales = 1 + (scale - 1) * (1 - targets)
+    return surprise(scales * logits, targets), scales

@@ -9,7 +9,6 @@ import typer
 from ltbench import __version__
 from ltbench.cli import (
     analyse,
-    asked,
     check,
     cite,
     clean,
@@ -21,9 +20,11 @@ from ltbench.cli import (
     ledger,
     merge,
     new,
+    pack,
     plan,
     report,
     run,
+    run_options,
     show,
     status,
     table,
@@ -41,6 +42,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("run")(run.run)
+app.command("pack")(pack.pack)
 app.command("table")(table.table)
 app.command("figure")(figure.figure)
 app.command("ledger")(ledger.ledger)
@@ -110,7 +112,7 @@ def _with_force(words: list[str]) -> list[str]:
     """Let `--force` stand alone, for all, or before names."""
     after = [*words[1:], "-"]
     return [
-        f"--force={asked.ALL}" if word == "--force" and following.startswith("-") else word
+        f"--force={run_options.ALL}" if word == "--force" and following.startswith("-") else word
         for word, following in zip(words, after, strict=False)
     ]
 

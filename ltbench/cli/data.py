@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
-from ltbench.cli.views.data_set import facts_of, pack_images
+from ltbench.cli.views.data_set import facts_of, pack_described, pack_images
 from ltbench.cli.views.rows import load_data, size
 from ltbench.errors import counted, first_line
+from ltbench.specification import names_file
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
-
 
 app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
 Names = Annotated[
@@ -63,6 +63,7 @@ def prepare(
     data_root: DataRoot = None,
 ) -> None:
     """Download what is missing, or pack a large set's images; then do as `check` does."""
+    pack_described([path_of(name) for name in names or [] if names_file(name)], data_root)
     if images is not None or lists is not None:
         pack_images(names or [], images, lists, data_root, verify=not other_lists)
     _visit(names, imbalance, data_root, download=True)
@@ -113,7 +114,7 @@ def _named(name: str, imbalance: float | None, root: Path | None) -> "Dataset":
     """Return a data set by its name or by the file that describes it."""
     from ltbench.data.catalog import dataset
 
-    if name.endswith((".yaml", ".yml")):
+    if names_file(name):
         (name,) = load_data([path_of(name)], root)
     return dataset(name, imbalance)
 
@@ -122,9 +123,9 @@ def _visit(
     names: list[str] | None, imbalance: float | None, given: Path | None, *, download: bool
 ) -> None:
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.listed import READER, compare
+    from ltbench.data.listed import compare
     from ltbench.data.loading import load
-    from ltbench.data.profile import SHOTS, shot_groups
+    from ltbench.data.profile import SHOTS
     from ltbench.data.readers import pixels_sha256, unverified_files
     from ltbench.data.root import data_root
     from ltbench.errors import LtbenchError, MissingDataError, UsageError
@@ -134,7 +135,7 @@ def _visit(
     for name in names or others:
         dataset = _named(name, imbalance, given)
         try:
-            if dataset.info.reader == READER and not download:
+            if dataset.info.streamed and not download:
                 compare(dataset.info, data_root(given))
             split = load(dataset, data_root(given), download=download)
         except UsageError:
@@ -146,13 +147,12 @@ def _visit(
             failed = True
             print(f"FAIL  {error}", file=sys.stderr)
             continue
-        counts, info = split.class_counts, dataset.info
-        groups = shot_groups(counts, 0, info.many_above, info.few_below)
-        grouped = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
+        counts, groups = split.class_counts, dataset.shots()
+        shots = ", ".join(f"{groups.count(each)} {each}" for each in SHOTS)
         print(
             f"  ok  {dataset}: {len(split.train.labels)} training images in "
             f"{counted(len(counts), 'class')} "
-            f"({max(counts)} to {min(counts)}; {grouped}), {len(split.test.labels)} test images, "
+            f"({max(counts)} to {min(counts)}; {shots}), {len(split.test.labels)} test images, "
             f"indices SHA-256 {split.indices_sha256[:16]}, pixels {pixels_sha256(split)[:16]}"
         )
         if found := unverified_files(dataset.info, data_root(given)):

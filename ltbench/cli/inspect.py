@@ -80,8 +80,13 @@ def _read_methods() -> list[Row]:
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
+    from ltbench.data.offered import offered_names
     from ltbench.runs.protocols import PROTOCOLS
 
+    offered = [
+        {"name": name, "source": f"another package; `ltbench data describe {name}` reads it"}
+        for name in offered_names()
+    ]
     return [
         {
             "name": info.name,
@@ -96,7 +101,7 @@ def _datasets() -> list[Row]:
             "source": info.source,
         }
         for info in CATALOG.values()
-    ]
+    ] + offered
 
 
 def _networks() -> list[Row]:

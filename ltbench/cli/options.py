@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.specification import split
+from ltbench.specification import names_file, split
 
 if TYPE_CHECKING:
     from ltbench.runs.record import Record
@@ -111,7 +111,7 @@ def folder_for(name: str, usual: Path, output: Path | None) -> Path:
     """
     if output is not None:
         return output
-    if not name.endswith((".yaml", ".yml")):
+    if not names_file(name):
         return usual
     from hashlib import sha256
 

@@ -39,6 +39,10 @@ def table(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     data: Data = None,
     load: Load = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-hour", min=0, help="What an hour costs; adds what runs cost."),
+    ] = None,
     measure_again: Annotated[
         bool,
         typer.Option("--measure-again", help="Time steps anew that earlier commands timed here."),
@@ -50,8 +54,8 @@ def table(
     from ltbench.data.root import data_root as root_of
     from ltbench.planning.planner import plan
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.timing import StepTimer
+    from ltbench.runs.workspace import Workspace
     from ltbench.tables.definition import load as table_of
 
     load_data(data, data_root)
@@ -66,7 +70,7 @@ def table(
         at_least=_AT_LEAST, timer=timer,
     )  # fmt: skip
     if as_json:
-        content: dict[str, Any] = as_data(planned)
+        content: dict[str, Any] = as_data(planned, price_per_hour)
         print(json.dumps(content, indent=1, ensure_ascii=False))
     else:
-        print_plan(planned)
+        print_plan(planned, price_per_hour)

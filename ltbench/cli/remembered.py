@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.cache import cache_folder
+from ltbench.runs.cache import cache_folder, keep, recalled
 
 
 def remembered(question: str, answer: Callable[[], Any]) -> Any:
@@ -21,34 +21,16 @@ def remembered(question: str, answer: Callable[[], Any]) -> Any:
 
     The answer may depend on nothing but the files of ltbench and of its own methods.
     """
-    known = _known()
+    name = f"answers-{digest()}.json"
+    known = recalled(name)
     if question not in known:
         known[question] = json.loads(json.dumps(answer()))
-        _keep(known)
+        with suppress(OSError, LtbenchError):  # then the next command asks again
+            keep(name, known)
+            for other in cache_folder().glob("answers-*.json"):
+                if other.name != name:
+                    other.unlink(missing_ok=True)
     return known[question]
-
-
-def _known() -> dict[str, Any]:
-    with suppress(OSError, RuntimeError, ValueError):  # none yet, no home, not ours
-        found = json.loads(_path().read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _keep(known: dict[str, Any]) -> None:
-    from ltbench.runs.files import write_text
-
-    with suppress(OSError, RuntimeError, LtbenchError):  # then the next command asks again
-        path = _path()
-        write_text(path, json.dumps(known))
-        for other in path.parent.glob("answers-*.json"):
-            if other != path:
-                other.unlink(missing_ok=True)
-
-
-def _path() -> Path:
-    return cache_folder() / f"answers-{digest()}.json"
 
 
 @cache

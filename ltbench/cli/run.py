@@ -1,4 +1,4 @@
-"""`ltbench run`: plan, price, train, compare."""
+"""`ltbench run`: plan, estimate, train, compare."""
 
 import dataclasses
 import json
@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
-from ltbench.cli.asked import forced, table_of
 from ltbench.cli.options import (
     AsJson,
     Data,
@@ -28,11 +27,13 @@ from ltbench.cli.options import (
     SignalBefore,
     TimeLimit,
     Track,
+    path_of,
     times_of,
 )
+from ltbench.cli.run_options import forced, packed_plan, table_of
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
-from ltbench.cli.views.run import plan_row, print_plan
+from ltbench.cli.views.run import show_plan
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 
@@ -40,10 +41,20 @@ if TYPE_CHECKING:
     from ltbench.runs.executors.interface import Outcome
     from ltbench.runs.record import Record
 
+SEEDS = "3"
 debug = False  # set by `main`: an unforeseen error in a training then keeps its traceback
 
 
 def run(
+    job: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=path_of,
+            metavar="[JOB]",
+            help="An archive that `ltbench pack` made.",
+            show_default=False,
+        ),
+    ] = None,
     methods: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +84,7 @@ def run(
     ] = None,
     seeds: Annotated[
         str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed.")
-    ] = "3",
+    ] = SEEDS,
     seed: Annotated[
         list[int] | None,
         typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
@@ -129,11 +140,17 @@ def run(
     """Train methods on data sets over seeds; finished cells are skipped, interrupted ones go on."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.runs.commands import seeds_of
-    from ltbench.runs.interruption import said
+    from ltbench.runs.interruption import interruptible
     from ltbench.runs.request import check_methods, check_protocols
     from ltbench.runs.store import Store
 
     times = *times_of(time_limit, signal_before), time.monotonic()
+    packed = None
+    if job is not None:
+        beside = (methods, dataset, data, table, imbalance, seed, protocol, network, validation)
+        packed = packed_plan(job, any((*beside, data_root, seeds != SEEDS)))
+        methods, dataset, seeds, protocol, network, validation = packed.options()
+        data_root = job
     read_files(load)
     store, names = Store(results), split(methods or "")
     own = load_data(data, data_root)
@@ -148,19 +165,16 @@ def run(
 
     # Only now what imports torch, which takes seconds.
     from ltbench.data.root import data_root as root_of
-    from ltbench.engine.precision import device_of
     from ltbench.planning.table_runs import missing_plan
-    from ltbench.runs.cost import estimate
-    from ltbench.runs.environment import device_name
-    from ltbench.runs.execute import Workspace
     from ltbench.runs.executors.interface import Options, executor_of
     from ltbench.runs.executors.places import places_of, sharing_notes
     from ltbench.runs.executors.whole_plan import run_plan
     from ltbench.runs.kept import Keep
     from ltbench.runs.plan import make
     from ltbench.runs.preflight import prepare
+    from ltbench.runs.workspace import Workspace
 
-    with said(results):
+    with interruptible(results):
         load_files(load)
         plan = (
             missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())
@@ -170,6 +184,8 @@ def run(
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
+        if packed is not None and job is not None:
+            packed.check(plan, job)
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug
@@ -182,11 +198,7 @@ def run(
         )
         _say([*sharing_notes(places), *prepared.broken])
         if dry_run or not (quiet or as_json):
-            seconds = estimate(plan.jobs, workspace, len(places))
-            if as_json:
-                print(json.dumps(plan_row(plan, store, seconds)))
-            else:
-                print_plan(plan, store, seconds, device_name(device_of(places[0])), in_full=dry_run)
+            show_plan(plan, workspace, places, as_json=as_json, in_full=dry_run)
         if dry_run:
             _say(f"not in that time: {reason}" for reason in prepared.missing)
             return

@@ -92,11 +92,11 @@ def _print_parts(parts: list[Row], console: Console) -> None:
 
 def _dataset_facts(name: str) -> Row:
     from ltbench.data.catalog import dataset
-    from ltbench.data.profile import SHOTS, shot_groups
+    from ltbench.data.profile import SHOTS
 
     data = dataset(name)
     counts, info = data.class_counts(), data.info
-    groups = shot_groups(counts, 0, info.many_above, info.few_below)
+    groups = data.shots()
     images = data.training_images() or sum(counts)
     facts: Row = {"data set": str(data), "training images": images, "class counts": counts}
     facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}

@@ -41,12 +41,19 @@ class Collected:
     strangers: int = 0
 
 
-def check_size(images: int, side: int, channels: int) -> None:
-    """Raise UsageError for images that would not fit the memory."""
-    if images * side * side * channels > LARGEST:
+def fits_memory(images: int, side: int, channels: int) -> bool:
+    """Return whether images are few and small enough to be held in memory."""
+    return images * side * side * channels <= LARGEST
+
+
+def check_size(
+    images: int, side: int, channels: int, remedy: str = "give a smaller `size`"
+) -> None:
+    """Raise UsageError, with the remedy, for images that would not fit the memory."""
+    if not fits_memory(images, side, channels):
         raise UsageError(
             f"{images} images of {side} pixels need {images * side * side * channels / 1e9:.0f} GB "
-            f"of memory, and {LARGEST / 1e9:.0f} are the most; give a smaller `size`."
+            f"of memory, and {LARGEST / 1e9:.0f} are the most; {remedy}."
         )
 
 

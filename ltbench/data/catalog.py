@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.data import profile as profiles
 from ltbench.data.info import SHIPPED, DatasetInfo
+from ltbench.data.offered import offered, offered_names
 from ltbench.data.profile import PROFILES, Profile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
@@ -106,6 +107,12 @@ class Dataset:
             )
         return tuple(count - validation for count in kept)
 
+    def shots(self, *, fraction: float = 1.0, validation: int = 0) -> tuple[str, ...]:
+        """Return the shot group of each class; held-out images count as training images."""
+        counts = self.class_counts(fraction=fraction, validation=validation)
+        bounds = self.info.many_above, self.info.few_below
+        return tuple(profiles.shot_groups(counts, validation, *bounds))
+
     def training_images(self, fraction: float = 1.0, subset_seed: int = 0) -> int | None:
         """Return the training images with several labels each; None where they have one."""
         if self.info.kind == "single":
@@ -145,9 +152,11 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
         title, others = KNOWN[term.name].title, ", ".join(CATALOG)
         raise UsageError(f"{title} cannot be read by this version of ltbench; it has {others}.")
     if term.name not in CATALOG:
-        raise unknown(
-            "data set", term.name, CATALOG, "Images of your own come with --data mine.yaml."
-        )
+        if (info := offered(term.name)) is None:
+            known = [*CATALOG, *offered_names()]
+            hint = "Images of your own come with --data mine.yaml."
+            raise unknown("data set", term.name, known, hint)
+        register(info)
     return _at(CATALOG[term.name], term, imbalance)
 
 

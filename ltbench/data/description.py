@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
-from ltbench.errors import UsageError, first_line, unknown
+from ltbench.errors import UsageError, unknown
+from ltbench.yaml_file import read_keys
 
 Part = Literal["train", "test", "val"]
 PARTS: tuple[Part, ...] = ("train", "test", "val")
@@ -43,6 +43,7 @@ class Description(BaseModel):
     unreadable: Literal["stop", "skip"] = "stop"
     imbalance: float | None = Field(default=None, ge=1, lt=1e6)  # None: the images as they are
     head: int | None = Field(default=None, ge=1)  # of the largest class, of a drawn tail
+    stream: bool | None = None  # from a packed file; None: where images do not fit the memory
     size: int = Field(default=32, ge=8, le=512)
     channels: Literal[1, 3] = 3
     mean: tuple[float, ...] | None = None  # None: measured
@@ -51,7 +52,7 @@ class Description(BaseModel):
     flip: bool = True
     many_above: int = Field(default=MANY_ABOVE, ge=1)
     few_below: int = Field(default=FEW_BELOW, ge=1)
-    network: str = "resnet32"
+    network: str | None = None  # None: resnet32, or resnet50 of streamed images
     protocol: str = "fast"
 
     @property
@@ -70,18 +71,9 @@ class Description(BaseModel):
 
 def read_description(path: Path) -> Description:
     """Return the description in a file; raises UsageError, in one sentence, for what is wrong."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} does not read ({error.strerror}); correct --data.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no YAML in UTF-8 ({first_line(error)}); correct it.") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} describes no data set; docs/datasets.md shows such a file.")
+    content = read_keys(path, "data set", "datasets.md")
     try:
         found = Description(**_tupled(content))
-    except TypeError:
-        raise UsageError(f"{path} has a key that is no text; correct it.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][0]) if first["loc"] else "it"

@@ -1,5 +1,6 @@
 """Why a data set that torchvision reads cannot be read: one cause, one sentence, its remedy."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
     if isinstance(problem, MemoryError):
         return LtbenchError(f"{name} needs more memory than is free here; close other programs.")
     if isinstance(problem, PermissionError):
-        path = problem.filename or root
+        path = _closed(Path(problem.filename or root))
         return LtbenchError(
             f"{name}: {path} may not be read; change its permissions, or {elsewhere}."
         )
@@ -46,6 +47,12 @@ def diagnosed(info: DatasetInfo, root: Path, reader: Any, problem: Exception) ->
                 f"{prepare} where there is a network, or {elsewhere}."
             )
     return LtbenchError(f"{name} under {root} does not read ({reason}); {elsewhere}.")
+
+
+def _closed(path: Path) -> Path:
+    """Return the outermost folder above a path that may not be entered; the path if all may."""
+    above = reversed(path.parents)
+    return next((f for f in above if f.exists() and not os.access(f, os.X_OK)), path)
 
 
 def _said(problem: Exception) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 from ltbench.data.kind import Kind
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 
+LISTS = "lists"  # the reader of packed images, which are streamed
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
@@ -36,6 +38,11 @@ class DatasetInfo:
     kind: Kind = "single"  # whether an image has one label or several
     variant: str = ""  # of a set of one's own: h and the first digits of its hash
     file: Path | None = None  # that describes it
+
+    @property
+    def streamed(self) -> bool:
+        """Return whether its images stay in a packed file, and are decoded as they are needed."""
+        return self.reader == LISTS
 
 
 # Both CIFARs are normalised by CIFAR-10's constants, as every LDAM-DRW descendant does.
@@ -81,18 +88,18 @@ SHIPPED = (
         name="imagenet_lt", title="ImageNet-LT", classes=1000, head_count=1280, test_count=50,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=256,
         network="resnet50", protocol="paper", family="imagenet_lt", source=_PREPARED,
-        reader="lists", listed=True, validated=True,
+        reader=LISTS, listed=True, validated=True,
     ),
     DatasetInfo(
         name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=996,
         network="resnet152", protocol="paper", family="places_lt", source=_PREPARED,
-        reader="lists", listed=True, validated=True,
+        reader=LISTS, listed=True, validated=True,
     ),
     DatasetInfo(
         name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,
         test_count=3, shape=(3, 224, 224), mean=(0.466, 0.471, 0.380),
         std=(0.195, 0.194, 0.192), imbalance=500, network="resnet50", protocol="paper",
-        family="inaturalist2018", source=_PREPARED, reader="lists", listed=True,
+        family="inaturalist2018", source=_PREPARED, reader=LISTS, listed=True,
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,12 @@ import torch
 from ltbench.data.catalog import Dataset
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
-from ltbench.data.lists import ListedImage
-from ltbench.data.packed import Packed, check_bytes, open_packed, pack
+from ltbench.data.packed import LISTS, Packed, check_bytes, open_packed, pack
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
 from ltbench.data.stream import Stored
 from ltbench.errors import UsageError
-
-READER = "lists"
-_LISTS = "lists.json"  # SHA-256 of each part's sorted list, beside the packed images
 
 
 def prepare(
@@ -37,22 +33,7 @@ def prepare(
     Raises UsageError for other lists, LtbenchError for missing or damaged images.
     """
     parts = read_published(info.name, lists, images, verify=verify)
-    folder = root / info.name
-    folder.mkdir(parents=True, exist_ok=True)
-    hashes = {part: list_sha256(entries) for part, entries in parts.items()}
-    record = folder / _LISTS
-    if record.exists() and json.loads(record.read_text()) != hashes:
-        raise UsageError(
-            f"{folder} holds images of other lists; delete it, or choose another root."
-        )
-    record.write_text(json.dumps(hashes, indent=1) + "\n")
-    pack(parts, folder, say)
-
-
-def list_sha256(entries: Sequence[ListedImage]) -> str:
-    """Return the SHA-256 of a list, sorted: of lines `name label`."""
-    lines = sorted(f"{entry.name} {entry.label}" for entry in entries)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    pack(parts, root / info.name, say)
 
 
 def check(info: DatasetInfo, root: Path) -> None:
@@ -89,12 +70,13 @@ def load_listed(
         held = _stored(parts["train"], np.flatnonzero(apart))
     elif "val" in parts:
         own = _index_in_class(parts["val"])
-        most = max(1, round(fraction * (int(own.max()) + 1)))
+        there = own < np.iinfo(np.int64).max
+        most = max(1, round(fraction * (int(own[there].max()) + 1)))
         held = _stored(parts["val"], np.flatnonzero(own < most))
     tested = np.asarray(dataset.test_counts(fraction))
     test = parts["test"]
     chosen = _index_in_class(test) < tested[np.asarray(test.index["label"])]
-    whole = json.loads((root / info.name / _LISTS).read_text())["train"]
+    whole = json.loads((root / info.name / LISTS).read_text())["train"]
     if len(train) < len(labels):
         whole = hashlib.sha256(f"{whole}/{fingerprint(train)}".encode()).hexdigest()
     return Split(
@@ -108,12 +90,16 @@ def load_listed(
 
 
 def _index_in_class(packed: Packed) -> Indices:
-    """Return the index of every image among those of its class, from 0 on, in the list's order."""
-    labels = np.asarray(packed.index["label"])
+    """Return the index of every image among those of its class, from 0 on, in the list's order.
+
+    Of an image that was left out when it was packed it is the largest number there is.
+    """
+    there = np.flatnonzero(packed.index["length"] > 0)
+    labels = np.asarray(packed.index["label"][there])
     order = np.argsort(labels, kind="stable")
     first = np.searchsorted(labels[order], np.arange(labels.max() + 1))
-    index = np.empty(len(labels), np.int64)
-    index[order] = np.arange(len(labels)) - first[labels[order]]
+    index = np.full(len(packed.index), np.iinfo(np.int64).max)
+    index[there[order]] = np.arange(len(labels)) - first[labels[order]]
     return index
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ltbench.data import listed, multilabel, readers
+from ltbench.data.archive import Archive
 from ltbench.data.catalog import Dataset
 from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
@@ -19,13 +20,18 @@ def load(
 ) -> Split:
     """Return the split of a data set; missing files are downloaded where `download` allows.
 
-    `fraction` keeps that share of each class's training and test images, at least one.
+    `fraction` keeps that share of each class's training and test images, at least one. Where the
+    root is an archive that `ltbench pack` made, the split comes from there.
     Raises LtbenchError for missing or damaged files, UsageError for an impossible split.
     """
+    if root.is_file():
+        return Archive.open(root).split(
+            dataset, subset_seed=subset_seed, validation=validation, fraction=fraction
+        )
     if dataset.info.kind == "multi":
         dataset.class_counts(fraction=fraction, validation=validation)  # raises for the latter
         return multilabel.load_multilabel(dataset, root, subset_seed=subset_seed, fraction=fraction)
-    if dataset.info.reader == listed.READER:
+    if dataset.info.streamed:
         return listed.load_listed(
             dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction
         )
@@ -37,7 +43,9 @@ def load(
 
 def check_there(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError where a data set cannot be read as it lies here; nothing is fetched."""
-    if info.reader == listed.READER:
+    if root.is_file():
+        Archive.open(root)
+    elif info.streamed:
         listed.check(info, root)
     elif info.kind == "single":
         readers.read(info, root, download=False)

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from ltbench.data.arrays import Arrays, Collected, normalisation
 from ltbench.data.description import Description, Part, read_description
-from ltbench.data.info import DatasetInfo
+from ltbench.data.info import LISTS, DatasetInfo
 from ltbench.data.libraries import from_library
 from ltbench.data.own_files import from_files
-from ltbench.data.splits import Indices, draw
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.data.own_packed import PackedOwn, packed_own
+from ltbench.data.splits import SPLIT_SEED, Indices, draw
+from ltbench.errors import LtbenchError, MissingDataError, UsageError
 
-READER = "own"
-SPLIT_SEED = 0  # which images `test: N` draws, at any imbalance
+READER = "own"  # of images in memory
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Own:
     """A data set of one's own, read: its facts, arrays, and what was noticed."""
 
     info: DatasetInfo
-    arrays: Arrays
+    arrays: Arrays | None  # None: they are streamed
     classes: tuple[str, ...]
     sha256: str  # of description and images
     skipped: tuple[str, ...] = ()  # images that do not read, where the description allows it
@@ -36,18 +36,26 @@ _kept: dict[Path, Own] = {}  # what was read last of each file
 
 
 def read_own(path: Path, root: Path, download: bool = True) -> Own:
-    """Return the data set that a YAML file describes; torchvision's files lie under `root`.
+    """Return the data set that a YAML file describes.
 
-    Raises UsageError for a description or list that is wrong, LtbenchError for images that do not
-    read: one sentence each.
+    What is packed of it, and torchvision's files, lie under `root`. Raises UsageError for a
+    description or list that is wrong, LtbenchError for images that do not read: one sentence each.
     """
     description = read_description(path)
     try:
-        if description.source in ("images", "list"):
-            raw = from_files(description, path.parent)
+        packed = packed_own(description, root)
+        if packed is not None:
+            _kept[path] = _streamed(description, path, packed)
+        elif description.stream:
+            raise MissingDataError(
+                f"nothing is packed of it under {root}; `ltbench data prepare {path}` does so, or "
+                "name the folder that has it with --data-root or LTBENCH_DATA."
+            )
+        elif description.source in ("images", "list"):
+            _kept[path] = _finished(description, path, from_files(description, path))
         else:
             raw = from_library(description, root, download)
-        _kept[path] = _finished(description, path, raw)
+            _kept[path] = _finished(description, path, raw)
     except LtbenchError as error:
         raise type(error)(f"{description.name}: {error}") from None
     return _kept[path]
@@ -66,6 +74,7 @@ def arrays_of(info: DatasetInfo, root: Path, download: bool) -> Arrays:
             f"{info.name} is {own.info.name}@{own.info.variant} now, for its images or description "
             "have changed since this command began; give it again."
         )
+    assert own.arrays is not None
     return own.arrays
 
 
@@ -86,6 +95,25 @@ def noticed(info: DatasetInfo) -> dict[str, object]:
     if kept.strangers:
         found["files that are no images"] = kept.strangers
     return found
+
+
+def _streamed(description: Description, path: Path, packed: PackedOwn) -> Own:
+    """Return the set that is packed: its facts, with all counts."""
+    counts = {part: packed.counts(part) for part in packed.parts}
+    sha256 = _identity(description, packed.classes, packed.sha256, streamed=True)
+    normal = packed.mean, packed.std
+    info = _info(description, path, normal, counts, f"h{sha256[:8]}", streamed=True)
+    return Own(info, None, packed.classes, sha256, packed.skipped, packed.strangers)
+
+
+def _identity(
+    description: Description, classes: tuple[str, ...], images: str, *, streamed: bool = False
+) -> str:
+    """Return the SHA-256 of a set: of its description and the hash of its images."""
+    facts: dict[str, object] = {"facts": description.facts(), "classes": classes, "images": images}
+    if streamed:
+        facts["streamed"] = True
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _finished(description: Description, path: Path, raw: Collected) -> Own:
@@ -110,12 +138,14 @@ def _finished(description: Description, path: Path, raw: Collected) -> Own:
         if count.min() == 0:
             left = " that reads" if raw.skipped else ""
             raise UsageError(f"class {int(count.argmin())} has no {part} image{left}.")
-    facts = {"facts": description.facts(), "classes": raw.classes, "images": raw.sha256}
-    sha256 = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    sha256 = _identity(description, raw.classes, raw.sha256)
     train, test_ = parts["train"], parts["test"]
     held = parts.get("val", (None, None))
     arrays = Arrays(*train, *test_, *held)
-    info = _info(description, path, arrays, counts, f"h{sha256[:8]}")
+    mean, std = description.mean, description.std
+    if mean is None or std is None:
+        mean, std = normalisation(arrays.train_images)
+    info = _info(description, path, (mean, std), counts, f"h{sha256[:8]}")
     return Own(info, arrays, raw.classes, sha256, raw.skipped, raw.strangers)
 
 
@@ -132,9 +162,11 @@ def _check_left(labels: Indices, raw: Collected, test: int) -> None:
 def _info(
     description: Description,
     path: Path,
-    arrays: Arrays,
+    normal: tuple[tuple[float, ...], tuple[float, ...]],
     counts: dict[Part, npt.NDArray[np.int64]],
     variant: str,
+    *,
+    streamed: bool = False,
 ) -> DatasetInfo:
     drawn = description.imbalance is not None
     least = int(counts["train"].min())
@@ -143,9 +175,6 @@ def _info(
             f"head: {description.head} is more than the {least} training images of class "
             f"{int(counts['train'].argmin())}; a tail is drawn from as many of every class."
         )
-    mean, std = description.mean, description.std
-    if mean is None or std is None:
-        mean, std = normalisation(arrays.train_images)
     side = description.size
     padding = description.padding if description.padding is not None else side // 8
     whole = tuple(map(int, counts["train"]))
@@ -156,16 +185,16 @@ def _info(
         head_count=(description.head or least) if drawn else max(whole),
         test_count=int(counts["test"].max()),
         shape=(description.channels, side, side),
-        mean=mean,
-        std=std,
+        mean=normal[0],
+        std=normal[1],
         imbalance=description.imbalance or max(whole) / min(whole),
-        network=description.network,
+        network=description.network or ("resnet50" if streamed else "resnet32"),
         protocol=description.protocol,
-        family="own",
-        padding=padding,
+        family="own_streamed" if streamed else "own",
+        padding=0 if streamed else padding,
         flip=description.flip,
         source=f"described by {path.name}",
-        reader=READER,
+        reader=LISTS if streamed else READER,
         listed=not drawn,
         counts=None if drawn else whole,
         test_counts=tuple(map(int, counts["test"])),

@@ -17,14 +17,15 @@ from ltbench.data.pictures import BadImageError, picture
 from ltbench.errors import LtbenchError, UsageError
 
 
-def from_files(description: Description, folder: Path) -> Collected:
-    """Return the images that a description names; `folder` is that of its file.
+def from_files(description: Description, path: Path) -> Collected:
+    """Return the images that a description names; `path` is its file's.
 
     Raises UsageError for a listing that is wrong, LtbenchError for images that do not read.
     """
-    found = listing(description, folder)
+    found = listing(description, path.parent)
     side, channels = description.size, description.channels
-    check_size(len(found.entries), side, channels)
+    packs = f"`ltbench data prepare {path}` packs them to be streamed, or give a smaller `size`"
+    check_size(len(found.entries), side, channels, packs)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         read = list(pool.map(lambda each: _read(each.path, side, channels), found.entries))
     bad = [

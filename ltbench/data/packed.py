@@ -25,12 +25,13 @@ from PIL import Image
 
 from ltbench.data.description import Part
 from ltbench.data.lists import ListedImage
-from ltbench.errors import LtbenchError, first_line
+from ltbench.errors import LtbenchError, UsageError, first_line
 
 INDEX = np.dtype(
     [("offset", "<i8"), ("length", "<i8"), ("width", "<i4"), ("height", "<i4"), ("label", "<i8")]
 )
 MANIFEST = "manifest.json"
+LISTS = "lists.json"  # SHA-256 of each part's sorted list
 AT_ONCE = 512  # images that are read and tried at a time
 _VERSION = 1
 
@@ -114,22 +115,58 @@ def check_bytes(folder: Path, name: str) -> None:
                 )
 
 
+Row = tuple[bytes, int, int, int]
+"""Content, width, height and label of an image."""
+
+
+def list_sha256(entries: Sequence[ListedImage]) -> str:
+    """Return the SHA-256 of a list, sorted: of lines `name label`."""
+    lines = sorted(f"{entry.name} {entry.label}" for entry in entries)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def decoded(entry: ListedImage) -> Row:
+    """Return an image's row, its file decoded to see that it does; raises LtbenchError if not."""
+    try:
+        content = entry.path.read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            return content, *image.size, int(entry.label)
+    except MemoryError:
+        raise
+    except Exception as error:  # damage breaks Pillow's decoders in many ways
+        raise bad_image(entry, error, "unpack it again from its archive") from None
+
+
+def bad_image(entry: ListedImage, error: Exception, remedy: str) -> LtbenchError:
+    """Return the error of an image that does not read."""
+    reason = first_line(error).partition("<_io")[0].strip() or "no image"
+    return LtbenchError(f"{entry.path} does not read as an image ({reason}); {remedy}.")
+
+
 def pack(
     parts: dict[Part, list[ListedImage]],
     folder: Path,
     say: Callable[[Part, int, int], None] = lambda part, images, done: None,
+    read: Callable[[ListedImage], Row] = decoded,
 ) -> None:
     """Pack the images of every part into a folder, going on where an earlier call stopped.
 
-    `say` hears the part, how many images it has, and how many are done. Every image is decoded
-    once, so that one that does not read is named now. Raises LtbenchError for such an image, or a
-    full disk; what was packed stays.
+    `say` hears the part, how many images it has, and how many are done. `read` gives an image's
+    row; no bytes leave it out. Raises LtbenchError for an image that does not read, or a full
+    disk, where what was packed stays, and UsageError for a folder of other lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    hashes = {part: list_sha256(entries) for part, entries in parts.items()}
+    if (folder / LISTS).exists() and json.loads((folder / LISTS).read_text()) != hashes:
+        raise UsageError(
+            f"{folder} holds images of other lists; delete it, or choose another root."
+        )
+    (folder / LISTS).write_text(json.dumps(hashes, indent=1) + "\n")
     facts = {}
     for part, entries in parts.items():
         try:
-            _pack_part(entries, folder / part, partial(say, part, len(entries)))
+            _pack_part(entries, folder / part, partial(say, part, len(entries)), read)
         except OSError as error:
             raise LtbenchError(
                 f"{folder} cannot be written ({error.strerror}); the same command goes on from "
@@ -146,7 +183,12 @@ def pack(
     temporary.replace(folder / MANIFEST)
 
 
-def _pack_part(entries: Sequence[ListedImage], stem: Path, say: Callable[[int], None]) -> None:
+def _pack_part(
+    entries: Sequence[ListedImage],
+    stem: Path,
+    say: Callable[[int], None],
+    read: Callable[[ListedImage], Row],
+) -> None:
     """Write `stem.bin` and `stem.npy`; `stem.rows` is the index of what is whole so far."""
     rows, images = stem.with_suffix(".rows"), stem.with_suffix(".bin")
     if stem.with_suffix(".npy").exists():
@@ -160,7 +202,7 @@ def _pack_part(entries: Sequence[ListedImage], stem: Path, say: Callable[[int], 
         pixels.truncate(whole)
         table.truncate(done * INDEX.itemsize)
         for first in range(done, len(entries), AT_ONCE):
-            for content, width, height, label in _read(entries[first : first + AT_ONCE]):
+            for content, width, height, label in _rows(entries[first : first + AT_ONCE], read):
                 pixels.write(content)
                 row = np.array([(whole, len(content), width, height, label)], INDEX)
                 table.write(row.tobytes())
@@ -175,25 +217,10 @@ def _pack_part(entries: Sequence[ListedImage], stem: Path, say: Callable[[int], 
     return None
 
 
-def _read(entries: Sequence[ListedImage]) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield content, width, height and label of images, decoded to see that they do."""
+def _rows(entries: Sequence[ListedImage], read: Callable[[ListedImage], Row]) -> Iterator[Row]:
+    """Yield the rows of images, in order."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.map(_tried, entries)
-
-
-def _tried(entry: ListedImage) -> tuple[bytes, int, int, int]:
-    try:
-        content = entry.path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            return content, *image.size, int(entry.label)
-    except MemoryError:
-        raise
-    except Exception as error:  # damage breaks Pillow's decoders in many ways
-        reason = first_line(error).partition("<_io")[0].strip() or "no image"
-        raise LtbenchError(
-            f"{entry.path} does not read as an image ({reason}); unpack it again from its archive."
-        ) from None
+        yield from pool.map(read, entries)
 
 
 def _digest(path: Path) -> str:

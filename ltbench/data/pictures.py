@@ -36,14 +36,14 @@ def picture(content: bytes, side: int, channels: int) -> npt.NDArray[np.uint8]:
 
 def square(image: Image.Image, side: int, channels: int) -> npt.NDArray[np.uint8]:
     """Return a Pillow image as uint8 [side, side, channels]; see `picture`."""
-    flat = _opaque(image)
+    flat = opaque(image)
     mode = "L" if channels == 1 else "RGB"
     flat = flat if flat.mode == mode else flat.convert(mode)
     fitted = ImageOps.fit(flat, (side, side), Image.Resampling.BILINEAR)
     return np.asarray(fitted).reshape(side, side, channels)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def opaque(image: Image.Image) -> Image.Image:
     """Return an image of 8 bits a channel without transparency."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

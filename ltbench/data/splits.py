@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from ltbench.errors import UsageError
 
+SPLIT_SEED = 0  # which images of one's own `test: N` draws, at any imbalance
+
 Indices = npt.NDArray[np.int64]
 
 

@@ -62,22 +62,22 @@ class Training:
         checkpoint: Checkpoint | None = None, score: Score | None = None,
     ) -> None:  # fmt: skip
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
-        device, info, begun = settings.device, settings.info, settings.pretrained
+        device, info, weights = settings.device, settings.info, settings.pretrained
         self.task = Task.of(info, split, device)
         self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.feeds = evaluated_feeds(info, split, device)
         self.train, self.test = feed_of(info, split.train.to(device)), self.feeds["test"]
         self.score = score or Scorer(self.task, {k: f.labels for k, f in self.feeds.items()})
         self.autocast = autocast_of(settings.precision, device)
-        self.told = copy.deepcopy(self.task)  # what methods get, who may write into it
+        self.method_task = copy.deepcopy(self.task)  # what methods get, who may write into it
         with seeded(settings.seed, "setup"):
-            method.setup(self.told)
+            method.setup(self.method_task)
             self.stages = method.stages(settings.recipe)
             for other in self._methods():
-                if getattr(other, "task", None) is not self.told:
-                    other.setup(self.told)
+                if getattr(other, "task", None) is not self.method_task:
+                    other.setup(self.method_task)
         with seeded(settings.seed, "init"):
-            network = build(method, settings.network, info.shape[0], self.task.num_classes, begun)
+            network = build(method, settings.network, info.shape[0], self.task.num_classes, weights)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.epochs = sum(stage.recipe.epochs for stage in self.stages)
         self.progress = Progress()

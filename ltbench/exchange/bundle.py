@@ -15,14 +15,14 @@ from typing import BinaryIO, Literal
 from pydantic import Field
 
 import ltbench
+from ltbench.data.zipped import add
 from ltbench.errors import LtbenchError
 from ltbench.runs.record import SCHEMA_VERSION, Model, Record
 from ltbench.runs.store import Cell, Store
-from ltbench.runs.unit import find, sha256
+from ltbench.runs.unit import find
 
 MANIFEST = "manifest.json"
 FORMAT: Literal["ltbench bundle 1"] = "ltbench bundle 1"
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip archive can hold
 
 
 class Manifest(Model):
@@ -43,26 +43,17 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
         for record in records:
             path = store.path(Cell.of(record))
             name = PurePosixPath(path.relative_to(store.root)).with_suffix
-            sums[str(name(".json"))] = _add(archive, str(name(".json")), path.read_bytes())
+            sums[str(name(".json"))] = add(archive, str(name(".json")), path.read_bytes())
             try:
                 curves = find(store, record, "curves")
             except LtbenchError as error:
                 store.problems.append(str(error))
                 curves = None
             if curves is not None:  # a record may have lost them
-                sums[str(name(".csv"))] = _add(archive, str(name(".csv")), curves.read_bytes())
+                sums[str(name(".csv"))] = add(archive, str(name(".csv")), curves.read_bytes())
             count += 1
         manifest = Manifest(
             schema_version=SCHEMA_VERSION, ltbench=ltbench.__version__, records=count, files=sums
         )
-        _add(archive, MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode())
+        add(archive, MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode())
     return count
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> str:
-    entry = zipfile.ZipInfo(name, _LONG_AGO)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.create_system = 3  # Unix, wherever it is made
-    entry.external_attr = 0o100644 << 16
-    archive.writestr(entry, content)
-    return sha256(content)

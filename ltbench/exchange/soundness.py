@@ -10,7 +10,7 @@ from typing import Any
 
 from ltbench.data.catalog import Dataset
 from ltbench.data.kind import LABELS
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError
 from ltbench.evaluation.scores import HEADLINES, AnyScores, LabelScores
 from ltbench.evaluation.selection import Selection
@@ -48,7 +48,7 @@ def check(record: Record, known: Known) -> str:
     _check_cell(record, data, protocol)
     own = _fingerprint(record)
     _check_images(record, data, protocol)
-    _check_shots(record, protocol)
+    _check_shots(record)
     _check_epochs(record, data, protocol)
     _check_cost(record)
     same = Protocol(**record.settings) == protocol
@@ -137,8 +137,8 @@ def _check_cell(record: Record, data: Dataset, protocol: Protocol) -> None:
     first, files = record.first_stage, record.files.items()
     if first is not None and not _FINGERPRINT.fullmatch(first.fingerprint):
         raise ValueError("its first stage has no fingerprint")
-    begun = bool(_SHA256.fullmatch(record.pretrained_sha256))
-    if begun != protocol.pretrained or begun != bool(record.pretrained_sha256):
+    pretrained = bool(_SHA256.fullmatch(record.pretrained_sha256))
+    if pretrained != protocol.pretrained or pretrained != bool(record.pretrained_sha256):
         raise ValueError("pretrained_sha256 is not what its protocol asks for")
     if not all(map(_SHA256.fullmatch, record.sources.values())):
         raise ValueError("its sources are no SHA-256")
@@ -183,10 +183,9 @@ def _scores(record: Record) -> list[AnyScores]:
     return [each for each in (record.last, record.best, record.selected) if each is not None]
 
 
-def _check_shots(record: Record, protocol: Protocol) -> None:
+def _check_shots(record: Record) -> None:
     """Raise ValueError unless the shot groups' accuracies follow from the classes'."""
-    thresholds = record.data.many_above, record.data.few_below
-    groups = shot_groups(record.data.class_counts, protocol.validation, *thresholds)
+    groups = record.shots()
     for scores in _scores(record):
         for group in SHOTS:
             each = zip(groups, scores.per_class, strict=True)
@@ -222,10 +221,12 @@ def _check_cost(record: Record) -> None:
         raise ValueError(f"it trained for {cost.train_seconds:g} seconds, which no run does")
     if cost.first_stage_seconds > cost.train_seconds:
         raise ValueError("its first stage took longer than all its training")
-    memory = 0.0 if cost.peak_memory_mib is None else cost.peak_memory_mib
-    numbers = (memory, cost.parameters, cost.images_per_second, record.environment.threads)
+    measured = (cost.peak_memory_mib or 0.0, cost.joules or 0.0)
+    numbers = (*measured, cost.parameters, cost.images_per_second, record.environment.threads)
     if not all(0 <= number < 1e12 and math.isfinite(number) for number in numbers):
-        raise ValueError("its memory, parameters, speed or threads are below 0 or beyond reason")
+        raise ValueError(
+            "its memory, energy, parameters, speed or threads are below 0 or beyond reason"
+        )
 
 
 def _check_training(record: Record, expected: Expected) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
+from ltbench.data.zipped import unpack
 from ltbench.errors import LtbenchError, UsageError, first_line
 from ltbench.exchange.bundle import MANIFEST, Manifest
 from ltbench.runs.files import LARGEST, content_of, is_record
@@ -23,7 +24,6 @@ from ltbench.runs.unit import sha256
 LARGEST_MANIFEST = 2**26  # bytes; a file is named by some 150
 LARGEST_WHOLE = 2**31  # bytes of all files unpacked
 MOST = 200_000  # files
-RATIO, PLAIN = 100, 2**16  # a file above so many bytes never unpacks to so many times its size
 Read = Callable[[], bytes]  # raises ValueError with the reason in words
 
 
@@ -199,17 +199,7 @@ def _check_number(path: Path, count: int) -> None:
 def _unpack(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, largest: int
 ) -> bytes:
-    try:
-        with archive.open(entry) as file:
-            content = file.read(largest + 1)  # its size as stated may be a lie
-    except Exception as error:  # a damaged archive breaks its reader in many ways
-        raise ValueError(f"{entry.filename} does not unpack ({first_line(error)})") from None
-    if len(content) > largest:
-        raise ValueError(
-            f"{entry.filename} has more than {largest >> 20} MiB, which none of ltbench's has"
-        )
-    if len(content) > max(RATIO * entry.compress_size, PLAIN):
-        raise ValueError(f"{entry.filename} unpacks to more than {RATIO} times its size")
+    content = unpack(archive, entry, largest)
     budget.spend(len(content))
     return content
 

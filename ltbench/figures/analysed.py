@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure as Canvas
+
 from ltbench.analysis.results import Result, find
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Analysed, Figure
+from ltbench.figures.style import canvas, caveat, tier
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Cell, Store, slug
 
@@ -51,3 +54,10 @@ def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None
         Cell(*where, definition.methods[0], 0), used.exact, found,
         tuple(method for method in definition.methods if method not in found),
     )  # fmt: skip
+
+
+def framed(found: Found, width: float, height: float, caption: str) -> Canvas:
+    """Return the canvas of a figure of analyses, which says what the networks are."""
+    cell = found.cell
+    under = f"{cell.dataset}, {cell.network}, {tier(cell.protocol, found.exact)}"
+    return canvas(width, height, found.figure.title, under, caption + caveat(found.exact))

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from ltbench.data.catalog import dataset
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 from ltbench.figures.definition import Classes, Figure
@@ -99,13 +99,12 @@ def per_class(
             f"figure {figure.name} is drawn from records and there are none yet; "
             f"`{_command(definition, key)}` makes them."
         )
-    drawn = [record.data for records in found.values() for record in records.values()]
-    if len({each.indices_sha256 for each in drawn}) > 1:
+    drawn = [record for records in found.values() for record in records.values()]
+    if len({each.data.indices_sha256 for each in drawn}) > 1:
         raise LtbenchError(
             f"figure {figure.name}: the records are of different training images; run them anew."
         )
-    counts = drawn[0].class_counts
-    groups = shot_groups(counts, used.validation, drawn[0].many_above, drawn[0].few_below)
+    counts, groups = drawn[0].data.class_counts, drawn[0].shots()
     seen = [s.last.total for records in found.values() for s in records.values()]
     tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
     order = tuple(sorted(tested, key=lambda label: -counts[label]))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.figures.style import canvas, tier
 from ltbench.runs.protocol import PAPER
 from ltbench.runs.record import Record
@@ -36,8 +36,7 @@ def draw_confusion(
     """
     first, counts = records[0], records[0].data.class_counts
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    thresholds = thresholds or (first.data.many_above, first.data.few_below)
-    groups = shot_groups(counts, first.settings.get("validation", 0), *thresholds)
+    groups = first.shots(thresholds)
     seeds = ", ".join(str(record.seed) for record in records)
     figure = canvas(
         4.6, 3.9, f"{'+'.join(filter(None, (first.method, post_hoc)))} on {first.dataset}",

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ltbench.data.catalog import Dataset
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.data.samplers import members
 from ltbench.data.source import Source
 from ltbench.errors import counted
@@ -22,7 +22,7 @@ def draw_counts(data: Dataset, classes: tuple[str, ...]) -> Figure:
     """Return the training images of every class as bars, largest class first, by shot group."""
     counts, info = data.class_counts(), data.info
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    groups = shot_groups(counts, 0, info.many_above, info.few_below)
+    groups = data.shots()
     figure = canvas(
         5.0, 2.8, f"{data.title}: {sum(counts)} training images", str(data),
         f"From {_drawn(order[0], classes)} with {max(counts)} training images to "

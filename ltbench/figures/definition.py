@@ -10,9 +10,11 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import unknown
 from ltbench.runs.record import Model
+from ltbench.specification import names_file
 from ltbench.tables.definition import Table, load
 from ltbench.tables.shipped import folder
-from ltbench.tables.validation import Network, Seed, Specification, Text, explain, read_yaml
+from ltbench.tables.validation import Network, Seed, Specification, Text, explain
+from ltbench.yaml_file import read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print
 
@@ -108,7 +110,7 @@ class Spectra(Analysed):
 
 
 class Planes(Analysed):
-    """The loss on the plane of each training's way, by shot group."""
+    """The loss on the plane of each training's trajectory, by shot group."""
 
 
 Definition = Sweep | Imbalance | Classes | Gains | Inside | Spectra | Planes
@@ -159,7 +161,7 @@ class Figure:
         if isinstance(self.definition, Classes | Analysed):
             return None
         named = self.definition.table
-        own = named.endswith((".yaml", ".yml"))
+        own = names_file(named)
         return load(str(self.path.parent / named) if own else named)
 
     @property
@@ -181,7 +183,7 @@ def figures(name: str | None = None) -> list[Figure]:
 
     Raises UsageError naming the file, the key and the remedy.
     """
-    if name is not None and name.endswith((".yaml", ".yml")):
+    if name is not None and names_file(name):
         return _read(Path(name).expanduser())
     shipped = {figure.name: figure for figure in _read(folder() / "figures.yaml")}
     if name is None:

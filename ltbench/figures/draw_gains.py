@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ltbench.figures.gains import Drawn, Gained
-from ltbench.figures.style import COLOURS, canvas, seeds_in_words, tier
+from ltbench.figures.style import COLOURS, canvas, caveat, seeds_in_words, tier
 
 
 def draw_gains(found: Drawn) -> Figure:
@@ -18,10 +18,9 @@ def draw_gains(found: Drawn) -> Figure:
     paper = grid.table.definition.paper
     printed = f" {paper} prints bars without values." if paper else ""
     exact = all(each.exact for each in grid.columns)
-    warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
     caption = (
         f"Gain over the same base and seed, in points: mean{band} over {seeds}. A gap has "
-        f"no bar: the two cannot be combined, or were not run.{printed}{warning}"
+        f"no bar: the two cannot be combined, or were not run.{printed}{caveat(exact)}"
     )
     under = tier(", ".join(grid.protocols), exact)
     names = list(found.panels)

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ltbench.figures.analysed import Found
+from ltbench.figures.analysed import framed
 from ltbench.figures.inside import Drawn, Panel
-from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, seeds_in_words, tier
+from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
@@ -19,43 +19,34 @@ def draw_inside(found: Drawn) -> Figure:
     every = [p for panel in found.panels for curve in panel.curves for _, p in curve.points]
     band = ", bars: 95 % t-interval" if any(each.half_width for each in every) else ""
     printed = any(panel.printed for panel in found.panels)
-    caption = f"Ours: mean over {n}{band}. {found.look.note}"
+    caption = f"Ours: mean over {n}{band}. {found.quantity.note}"
     caption += " Grey: read off the printed figure." if printed else ""
     columns = len(found.panels)
     figure = framed(found.found, max(2.5 * columns, 4.6) + 1.5, 2.7, caption)
     axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
     for panel, ax in zip(found.panels, axes, strict=True):
         _panel(ax, panel, found)
-    axes[0].set_ylabel(found.look.axes[1])
+    axes[0].set_ylabel(found.quantity.axes[1])
     figure.legend(handles=_handles(found), loc="outside right center")
     return figure
 
 
-def framed(found: Found, width: float, height: float, caption: str) -> Figure:
-    """Return the canvas of a figure of analyses, which says what the networks are."""
-    if not found.exact:
-        caption += " A proxy can neither confirm nor contradict the paper."
-    cell = found.cell
-    under = f"{cell.dataset}, {cell.network}, {tier(cell.protocol, found.exact)}"
-    return canvas(width, height, found.figure.title, under, caption)
-
-
 def _panel(ax: Axes, panel: Panel, found: Drawn) -> None:
     ax.set_title(panel.title)
-    ax.set_xlabel(found.look.axes[0])
-    if found.look.log:
+    ax.set_xlabel(found.quantity.axes[0])
+    if found.quantity.log:
         ax.set_xscale("log")
     for (_, points), dash in zip(panel.printed, _DASHES, strict=False):
         ax.plot(*zip(*points, strict=True), color=GREY, linestyle=dash, linewidth=1)
     for index, curve in enumerate(panel.curves):
         x = [place for place, _ in curve.points]
-        labels = x if found.look.by_shot else list(range(len(x)))
+        labels = x if found.quantity.by_shot else list(range(len(x)))
         half = [each.half_width or 0.0 for _, each in curve.points]
         ax.errorbar(
             labels, [each.mean for _, each in curve.points], half if any(half) else None,
             color=COLOURS[index], marker=MARKERS[index], markersize=4, linewidth=1.2, capsize=2,
         )  # fmt: skip
-        if not found.look.by_shot and len(x) <= 20:
+        if not found.quantity.by_shot and len(x) <= 20:
             ax.set_xticks(labels, [f"{place:g}" for place in x])
 
 

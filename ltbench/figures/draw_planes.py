@@ -8,16 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ltbench.analysis.density import Array
-from ltbench.figures.draw_inside import framed
+from ltbench.figures.analysed import framed
 from ltbench.figures.planes import Drawn, Plane
 from ltbench.figures.style import COLOURS
 
 _LEVELS, _LINES = 17, 14  # of the colours, which methods share; of the lines, a plane's own
-_WAY = COLOURS[1]
+_TRAJECTORY = COLOURS[1]
 
 
 def draw_planes(found: Drawn) -> Figure:
-    """Return the losses around each training's way, with its kept epochs on them."""
+    """Return the losses around each training's trajectory, with its kept epochs on them."""
     shots = found.shots
     seeds = ", ".join(sorted({str(seed) for seed in found.seeds.values()}))
     caption = (
@@ -37,7 +37,7 @@ def draw_planes(found: Drawn) -> Figure:
     for (method, made), line in zip(found.planes.items(), axes, strict=True):
         for ax, plane in zip(line, made, strict=True):
             shown[plane.shots] = _plane(ax, plane, scales[plane.shots])
-        off, (along, across) = made[0].way[0].off_plane, found.explained[method]
+        off, (along, across) = made[0].trajectory[0].off_plane, found.explained[method]
         line[0].set_title(
             f"{method}  ({100 * off:.0f} % off; explained: {100 * along:.0f} + "
             f"{100 * across:.0f} %)", loc="left", size=8,
@@ -76,9 +76,9 @@ def _plane(ax: Axes, plane: Plane, levels: Array) -> ContourSet:
     shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
     own = _between(plane.losses.min(), plane.losses.max(), _LINES)
     ax.contour(plane.xs, plane.ys, plane.losses, own, colors="white", linewidths=0.3)
-    x, y = [each.x for each in plane.way], [each.y for each in plane.way]
-    ax.plot(x, y, color=_WAY, marker="o", markersize=3, linewidth=1.2)
-    ax.plot(x[-1], y[-1], color=_WAY, marker="*", markersize=9, markeredgecolor="white")
+    x, y = [each.x for each in plane.trajectory], [each.y for each in plane.trajectory]
+    ax.plot(x, y, color=_TRAJECTORY, marker="o", markersize=3, linewidth=1.2)
+    ax.plot(x[-1], y[-1], color=_TRAJECTORY, marker="*", markersize=9, markeredgecolor="white")
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.yaxis.set_major_locator(MaxNLocator(4))
     return shown

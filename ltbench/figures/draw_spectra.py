@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ltbench.figures.draw_inside import framed
+from ltbench.figures.analysed import framed
 from ltbench.figures.spectra import Drawn, Panel
 from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
 

@@ -20,7 +20,7 @@ ALL = "all classes"
 
 
 @dataclass(frozen=True)
-class Look:
+class Quantity:
     """How an analysis becomes curves: which rows, over what, in which panels."""
 
     analysis: str
@@ -32,30 +32,30 @@ class Look:
     note: str = ""
 
 
-LOOKS = {
-    "features": Look(
+QUANTITIES = {
+    "features": Quantity(
         "features", {"view": "test", "form": "release", "corrected": 0, "quantity": "quality"},
         "epoch", ("share of the training", "feature quality -1 / Dis - log Var"),
         note="Test images, raw features, the released code's formula. Its scale moves with that "
         "of the features; the CSV of the analysis has a form that does not.",
     ),
-    "gradients": Look(
+    "gradients": Quantity(
         "gradients", {"whole": "sample mean"}, "epoch",
         ("share of the training", "cosine with the batch's gradient"),
         note="Train mode, backbone. Printed ones are of a definition that is not known, so shapes "
         "compare, not heights.",
     ),
-    "noise": Look(
+    "noise": Quantity(
         "line", {"view": "test", "of": "classifier"}, "ratio",
         ("noise norm / norm of the classifier", "rise of the test loss"), log=True,
         note="Uniform directions, weight and bias together; to second order a trace.",
     ),
-    "positives": Look(
+    "positives": Quantity(
         "predictions", {"quantity": "relative_positives"}, "class",
         ("class, most training images first", "predictions / (N / C)"), by_shot=False,
         note="1 is the share that every class has of the balanced test set.",
     ),
-    "weight_norms": Look(
+    "weight_norms": Quantity(
         "predictions", {"quantity": "weight_norm"}, "class",
         ("class, most training images first", "norm of the class's weights"), by_shot=False,
         note="Norms of a cosine head change no prediction.",
@@ -86,7 +86,7 @@ class Drawn:
     """A figure's panels, and what they are of."""
 
     found: Found
-    look: Look
+    quantity: Quantity
     panels: tuple[Panel, ...]
 
 
@@ -94,25 +94,28 @@ def inside(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
     """Return a figure's curves; raises NothingToDrawError, with the commands, for none."""
     definition = figure.definition
     assert isinstance(definition, Inside)
-    look = LOOKS[definition.shows]
-    found = results_of(figure, store, look.analysis, protocol)
-    panels = tuple(_panels(definition, look, found.results))
+    quantity = QUANTITIES[definition.shows]
+    found = results_of(figure, store, quantity.analysis, protocol)
+    panels = tuple(_panels(definition, quantity, found.results))
     if not any(panel.curves for panel in panels):
         raise NothingToDrawError(
-            f"figure {figure.name}: what `ltbench analyse '{look.analysis}'` wrote has no "
+            f"figure {figure.name}: what `ltbench analyse '{quantity.analysis}'` wrote has no "
             f"{definition.shows}; analyse the runs again."
         )
-    return Drawn(found, look, tuple(each for each in panels if each.curves or each.printed))
+    return Drawn(found, quantity, tuple(each for each in panels if each.curves or each.printed))
 
 
-def _panels(definition: Inside, look: Look, found: dict[str, dict[int, Result]]) -> Iterator[Panel]:
-    for title in SHOTS if look.by_shot else (ALL,):
+def _panels(
+    definition: Inside, quantity: Quantity, found: dict[str, dict[int, Result]]
+) -> Iterator[Panel]:
+    for title in SHOTS if quantity.by_shot else (ALL,):
         curves = []
         for method, results in found.items():
-            values = {seed: _values(result, look, title) for seed, result in results.items()}
-            xs = sorted({x for each in values.values() for x in each}, key=_order(results, look))
+            values = {seed: _values(result, quantity, title) for seed, result in results.items()}
+            order = _order(results, quantity)
+            xs = sorted({x for each in values.values() for x in each}, key=order)
             points = tuple(
-                (x / _last(look, xs), mean_interval([v[x] for v in values.values() if x in v]))
+                (x / _last(quantity, xs), mean_interval([v[x] for v in values.values() if x in v]))
                 for x in xs
             )
             if points:
@@ -120,31 +123,33 @@ def _panels(definition: Inside, look: Look, found: dict[str, dict[int, Result]])
         printed = tuple(
             (
                 each.name,
-                tuple((x / _last(look, each.values), y) for x, y in sorted(each.values.items())),
+                tuple(
+                    (x / _last(quantity, each.values), y) for x, y in sorted(each.values.items())
+                ),
             )
             for each in definition.printed if each.panel == title
         )  # fmt: skip
         yield Panel(title, tuple(curves), printed)
 
 
-def _last(look: Look, xs: Iterable[float]) -> float:
+def _last(quantity: Quantity, xs: Iterable[float]) -> float:
     """Return what places are divided by: the last epoch, for trainings of other lengths to fit."""
-    return max(xs) if look.x == "epoch" else 1
+    return max(xs) if quantity.x == "epoch" else 1
 
 
-def _values(result: Result, look: Look, title: str) -> dict[float, float]:
+def _values(result: Result, quantity: Quantity, title: str) -> dict[float, float]:
     """Return one run's values by x: means over a shot group's classes, or those of each class."""
-    rows = result.where(**look.rows, **({"shots": title} if look.by_shot else {}))
+    rows = result.where(**quantity.rows, **({"shots": title} if quantity.by_shot else {}))
     by_x: dict[float, list[float]] = {}
     for row in rows:
-        by_x.setdefault(row[look.x], []).append(row["value"])
+        by_x.setdefault(row[quantity.x], []).append(row["value"])
     return {x: sum(values) / len(values) for x, values in by_x.items()}
 
 
-def _order(results: dict[int, Result], look: Look) -> Callable[[float], Any]:
-    if look.by_shot:
+def _order(results: dict[int, Result], quantity: Quantity) -> Callable[[float], Any]:
+    if quantity.by_shot:
         return lambda x: x
-    first = next(iter(results.values())).where(**look.rows)
+    first = next(iter(results.values())).where(**quantity.rows)
     images = {row["class"]: row["training_images"] for row in first}
     return lambda label: (-images.get(label, 0), label)
 

@@ -1,4 +1,4 @@
-"""Losses of shot groups on the plane of each training's way, and the kept epochs on it."""
+"""Losses of shot groups on the plane of each training's trajectory, and the kept epochs on it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +29,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Plane:
-    """A group's mean loss [ys, xs] on the plane of one training, and the way there."""
+    """A group's mean loss [ys, xs] on the plane of one training's trajectory."""
 
     shots: str
     xs: Array
     ys: Array
     losses: Array
-    way: tuple[Epoch, ...]
+    trajectory: tuple[Epoch, ...]
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ def _plane(result: Result, shots: str) -> Plane | None:
         return None
     ys, xs = (sorted({place[axis] for place in grid}) for axis in (0, 1))
     losses = np.array([[np.mean(grid[y, x]) for x in xs] for y in ys])
-    way: dict[int, list[dict[str, Any]]] = {}
+    trajectory: dict[int, list[dict[str, Any]]] = {}
     for row in result.where(kind="epoch", shots=shots):
-        way.setdefault(row["epoch"], []).append(row)
+        trajectory.setdefault(row["epoch"], []).append(row)
     return Plane(shots, np.array(xs), np.array(ys), losses, tuple(
         Epoch(epoch, rows[0]["x"], rows[0]["y"], float(np.mean([row["value"] for row in rows])),
               rows[0]["off_plane"])
-        for epoch, rows in sorted(way.items())
+        for epoch, rows in sorted(trajectory.items())
     ))  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def as_csv(drawn: Drawn) -> str:
     for method, made in drawn.planes.items():
         for plane in made:
             fixed = (method, drawn.seeds[method], plane.shots)
-            for e in plane.way:
+            for e in plane.trajectory:
                 rows.append((*fixed, "epoch", e.epoch, *_short(e.x, e.y, e.loss, e.off_plane)))
             for y, line in zip(plane.ys, plane.losses, strict=True):
                 rows += [

@@ -13,10 +13,11 @@ import numpy as np
 from ltbench.analysis.density import Array, density, usual_width
 from ltbench.analysis.results import Result
 from ltbench.data.catalog import dataset
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.figures.analysed import Found, results_of
 from ltbench.figures.definition import Figure, PrintedSpectrum, Spectra
 from ltbench.runs.files import csv_text
+from ltbench.runs.protocol import shots_under
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval
 
@@ -60,8 +61,7 @@ def spectra(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
     definition = figure.definition
     assert isinstance(definition, Spectra)
     found = results_of(figure, store, "hessian", protocol)
-    data = dataset(definition.dataset)
-    shots = shot_groups(data.class_counts(), 0, data.info.many_above, data.info.few_below)
+    shots = shots_under(found.cell.protocol, dataset(definition.dataset))
     panels = []
     for title in SHOTS:
         classes = tuple(label for label, shot in enumerate(shots) if shot == title)

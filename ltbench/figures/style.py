@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from ltbench.errors import counted
 from ltbench.runs.files import write_file
+from ltbench.runs.protocol import PROXY
 from ltbench.statistics.estimates import Estimate
 
 GREY = "0.55"
@@ -91,6 +92,11 @@ def save(figure: Figure, data: str, name: str, folder: Path) -> list[Path]:
 def tier(protocol: str, exact: bool) -> str:
     """Return what a protocol's records are worth, in a few words."""
     return f"protocol {protocol}" if exact else f"proxy: protocol {protocol}"
+
+
+def caveat(exact: bool) -> str:
+    """Return a caption's sentence, with a space before it, on records of a proxy; else nothing."""
+    return "" if exact else f" A proxy {PROXY}."
 
 
 def _wrapped(text: str, width: float, size: float, letter: float) -> str:

@@ -13,10 +13,10 @@ from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
 from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.commands import run_command
 from ltbench.runs.cost import CostModel, PaidTrainings
-from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
+from ltbench.runs.workspace import Workspace
 from ltbench.statistics.pooling import Deviation
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
@@ -57,7 +57,7 @@ class TablePlan:
     candidates: tuple[Candidate, ...]
     undecidable: int  # reported values that no run here can decide
     chosen: tuple[PlannedRun, ...]  # in order
-    beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no price
+    beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no known cost
     seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
     timed: int  # trainings whose steps were timed now
     remembered: int  # and by earlier commands
@@ -93,7 +93,7 @@ def plan(
     workspace = timer.workspace
     store = Store(workspace.results)
     records = list(store.records())
-    deviations, prices = DatasetDeviations(records), CostModel(records, timer)
+    deviations, costs = DatasetDeviations(records), CostModel(records, timer)
     candidates_for = partial(
         candidates, table, store, protocol=protocol, methods=names(), deviations=deviations
     )
@@ -101,9 +101,9 @@ def plan(
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
     wide, _ = candidates_for(more, wanted=0)
-    prices.expect([*_jobs(made), *_jobs(wide)])
-    chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), prices, store), budget)
-    worth = seed_counts(wide, PaidTrainings.of(_jobs(wide), prices, store))
+    costs.expect([*_jobs(made), *_jobs(wide)])
+    chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), costs, store), budget)
+    worth = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
     return TablePlan(
         table=table,
         seeds=tuple(seeds),

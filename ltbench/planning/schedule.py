@@ -16,7 +16,7 @@ class PlannedRun:
     seeds: tuple[int, ...]
     seconds: float | None
     basis: Basis
-    reason: str  # why there is no price
+    reason: str  # why there is no known cost
     decided: float  # values more that are then decided, in the mean
 
 
@@ -26,7 +26,7 @@ def order(
     """Return the steps to take within a budget in seconds, and those beyond it, in order.
 
     First what decides most values a second. A step takes a candidate to the number of seeds that is
-    best value; what decides nothing goes by cost, and what has no price is beyond every budget.
+    best value; what decides nothing goes by cost; one without a known cost is beyond every budget.
     """
     have = {index: 0 for index, candidate in enumerate(made) if candidate.missing()}
     left = math.inf if budget is None else budget
@@ -75,11 +75,11 @@ def _options(
     missing = candidate.missing()
     for upto in range(added + 1, len(missing) + 1):
         indices = missing[added:upto]
-        price = paid.cost([job for index in indices for job in candidate.jobs[index]])
+        cost = paid.cost([job for index in indices for job in candidate.jobs[index]])
         gain = candidate.chance(upto) - candidate.chance(added)
         if gain > 0 or upto == len(missing):
             named = tuple(seeds[index] for index in indices)
-            yield PlannedRun(candidate, named, price.seconds, price.basis, price.reason, gain)
+            yield PlannedRun(candidate, named, cost.seconds, cost.basis, cost.reason, gain)
 
 
 def _rank(step: PlannedRun) -> tuple[bool, float, float]:
@@ -94,7 +94,7 @@ class SeedCount:
 
     n: int
     seconds: float  # beyond what is there
-    more: bool  # whether there are trainings besides that have no price
+    more: bool  # whether there are trainings besides that have no known cost
     decided: float
 
 
@@ -105,8 +105,8 @@ def seed_counts(made: Sequence[Candidate], paid: PaidTrainings) -> list[SeedCoun
     for n in range(1, max((len(candidate.jobs) for candidate in made), default=0) + 1):
         for candidate in made:
             jobs = candidate.jobs[n - 1]
-            price = paid.cost(jobs).seconds
-            spent, more = spent + (price or 0.0), more or price is None
+            cost = paid.cost(jobs).seconds
+            spent, more = spent + (cost or 0.0), more or cost is None
             paid.buy(jobs)
         decided = sum(
             target.chance(max(n, candidate.finished))

@@ -1,12 +1,10 @@
 """The leaderboard: the methods of every setting in order of accuracy, on a page to be published."""
 
-import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ltbench.api.papers import Paper, papers_in
-from ltbench.api.reading import source_of
-from ltbench.api.signatures import GROUP, names, own
+from ltbench.api.papers import Paper, papers_of
+from ltbench.api.signatures import names, own
 from ltbench.report.page import Page, environment, order_of, without_paths
 from ltbench.report.settings import MethodRuns, Setting, gather
 from ltbench.report.svg import PALETTE
@@ -33,7 +31,7 @@ class Standing:
 
     @property
     def key(self) -> str:
-        """Return its id, which stays the same whatever else the page holds."""
+        """Return the anchor of its line on the page, for links that last: a hash of its cell."""
         first = self.runs.records[0]
         cell = first.dataset, first.network, first.protocol, first.method
         return f"m-{fingerprint_of({'cell': cell})[:10]}"
@@ -48,7 +46,7 @@ class Board:
 
     @property
     def key(self) -> str:
-        """Return its id, which stays the same whatever else the page holds."""
+        """Return the anchor of its part of the page, for links that last: data set to protocol."""
         first = self.setting.comparison
         return "-".join([slug(first.dataset), first.network, slug(first.protocol)])
 
@@ -67,8 +65,8 @@ def render(store: Store) -> Page:
         (_board(setting, filled.cells) for setting in runs.settings),
         key=lambda board: (not board.exact, board.key),
     )
-    told = dict.fromkeys([*runs.problems, *filled.problems])
-    problems = tuple(without_paths(each, store.root) for each in told)
+    sentences = dict.fromkeys([*runs.problems, *filled.problems])
+    problems = tuple(without_paths(each, store.root) for each in sentences)
     records = sum(len(each.records) for each in runs.methods)
     text = environment().get_template("leaderboard.html").render(
         boards=boards, records=records, palette=PALETTE, first=order_of(tables)[:1],
@@ -86,7 +84,7 @@ def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
             reported.setdefault(line.specification, []).append(line)
     standings = [
         Standing(
-            runs, setting.line(runs), setting.time(runs), papers_of(runs.method),
+            runs, setting.line(runs), setting.time(runs), papers_of_parts(runs.method),
             tuple(reported.get(runs.method, ())),
         )
         for runs in setting.methods
@@ -94,11 +92,7 @@ def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
     return Board(setting, tuple(standings))
 
 
-def papers_of(specification: str) -> tuple[Paper, ...]:
-    """Return the papers that the files of a specification's parts name; of a foreign part none."""
-    found: dict[Paper, None] = {}
-    for term in parse(specification):
-        source = source_of(f"{GROUP}.{term.name}") if term.name in own() else None
-        docstring = None if source is None else ast.get_docstring(source.tree)
-        found.update(dict.fromkeys(papers_in(docstring or "")[:1]))
-    return tuple(found)
+def papers_of_parts(specification: str) -> tuple[Paper, ...]:
+    """Return the first paper of each of a specification's parts; of a foreign part none."""
+    terms = [term for term in parse(specification) if term.name in own()]
+    return tuple(dict.fromkeys(paper for term in terms for paper in papers_of(term.name)[:1]))

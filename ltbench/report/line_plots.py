@@ -49,7 +49,7 @@ def classes(setting: Setting) -> Plot:
     _upright(axes)
     every = len(setting.base.records[0].data.class_counts)
     binned = f"{every} classes in {len(counts)} bins of neighbours"
-    told = [
+    values = [
         f"{method} from {points[0][1]:.0f} to {points[-1][1]:.0f}"
         for method, points in curves.items()
     ]
@@ -59,7 +59,7 @@ def classes(setting: Setting) -> Plot:
         f"left.{_which(setting)}",
         inline(
             figure, f"{setting.key}-classes",
-            f"Accuracy from the most to the least frequent classes, percent: {'; '.join(told)}.",
+            f"Accuracy from the most to the least frequent classes, percent: {'; '.join(values)}.",
         ),
         tuple(curves),
     )  # fmt: skip
@@ -72,7 +72,7 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     figure = Figure(figsize=(WIDTH, 3.9))
     upper = figure.add_axes((0.15, 0.58, 0.82, 0.4))
     lower = figure.add_axes((0.15, 0.13, 0.82, 0.4), sharex=upper)
-    told = []
+    values = []
     for index, curve in enumerate(found):
         for axes, points in ((upper, curve.loss), (lower, curve.score)):
             if points:
@@ -80,7 +80,7 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, color=COLOURS[index], marker=marker, alpha=0.9)
         if curve.score:
-            told.append(f"{curve.method} ends at {curve.score[-1][1]:.1f}")
+            values.append(f"{curve.method} ends at {curve.score[-1][1]:.1f}")
     losses = [loss for curve in found for _, loss in curve.loss]
     if losses and min(losses) > 0:
         upper.set_yscale("log")
@@ -95,7 +95,7 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
         "Training curves",
         "Means over seeds. Losses of different methods are different quantities: compare their "
         f"course, not their height.{_which(setting)}",
-        inline(figure, f"{setting.key}-curves", f"{setting.metric} by epoch: {'; '.join(told)}."),
+        inline(figure, f"{setting.key}-curves", f"{setting.metric} by epoch: {'; '.join(values)}."),
         tuple(curve.method for curve in found),
     )
 

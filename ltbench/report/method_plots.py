@@ -25,13 +25,13 @@ def seeds(setting: Setting) -> Plot:
             markeredgecolor=INK, markeredgewidth=0.7, alpha=0.75,
         )  # fmt: skip
     axes.set_xlabel(f"{setting.metric}, percent")
-    told = [
+    values = [
         f"{runs.method} {setting.line(runs).headline} (n = {len(runs.records)})" for runs in methods
     ]
     return Plot(
         "Seeds and intervals",
         f"A ring is a seed, a bar the mean, a line its 95 % t-interval.{_cut(setting)}",
-        inline(figure, f"{setting.key}-seeds", f"{setting.metric} by method: {'; '.join(told)}."),
+        inline(figure, f"{setting.key}-seeds", f"{setting.metric} by method: {'; '.join(values)}."),
     )
 
 
@@ -39,21 +39,21 @@ def shots(setting: Setting) -> Plot:
     """Return the accuracies on classes with many, medium and few training images."""
     methods = setting.methods[:MOST]
     figure, axes = _rows(methods)
-    told = []
+    values = []
     for row, runs in enumerate(methods):
         means = []
         for index, name in enumerate(SHOTS):
             if (found := runs.shot(name)) is not None:
                 axes.plot(found.mean, row, MARKERS[index], color=COLOURS[index], alpha=0.9)
                 means.append(f"{name} {found.mean:.1f}")
-        told.append(f"{runs.method} {', '.join(means)}")
+        values.append(f"{runs.method} {', '.join(means)}")
     axes.set_xlabel("accuracy, percent")
     data = setting.base.records[0].data
     return Plot(
         "Accuracy by shot group",
         f"Means over seeds; many is more than {data.many_above} training images, few less than "
         f"{data.few_below}.{_cut(setting)}",
-        inline(figure, f"{setting.key}-shots", f"Accuracy by shot group: {'; '.join(told)}."),
+        inline(figure, f"{setting.key}-shots", f"Accuracy by shot group: {'; '.join(values)}."),
         tuple(name for name in SHOTS if any(runs.shot(name) for runs in methods)),
     )
 
@@ -70,12 +70,12 @@ def calibration(setting: Setting) -> Plot | None:
         axes.plot(error.mean, row, "o", color=COLOURS[1])
     axes.set_xlim(left=0)
     axes.set_xlabel("expected calibration error, percent")
-    told = [f"{runs.method} {error}" for runs, error in zip(methods, errors, strict=True)]
+    values = [f"{runs.method} {error}" for runs, error in zip(methods, errors, strict=True)]
     return Plot(
         "Calibration",
         "How far confidence and accuracy lie apart (15 bins of equal width); less is better. "
         f"Mean and 95 % t-interval; methods in the order of their accuracy.{_cut(setting)}",
-        inline(figure, f"{setting.key}-ece", f"Calibration error by method: {'; '.join(told)}."),
+        inline(figure, f"{setting.key}-ece", f"Calibration error by method: {'; '.join(values)}."),
     )
 
 

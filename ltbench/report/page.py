@@ -53,8 +53,8 @@ def render(store: Store) -> Page:
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
     pictures, unread = inside.pictures(store)
-    told = [*runs.problems, *filled.problems, *unread]
-    problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in told))
+    sentences = [*runs.problems, *filled.problems, *unread]
+    problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in sentences))
     lacking = [
         (table, commands(replace(grid(table, Store(store.root)), results=RESULTS), methods))
         for table in tables

@@ -128,9 +128,9 @@ class ReportRuns:
 
 def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     """Read a store; the first method of `order` that ran in a setting is its base."""
-    told = joined_cells(records := list(sharing(store.records())))
+    joined = joined_cells(records := list(sharing(store.records())))
     found = by_setting(
-        record for record in records if not told[replace(Cell.of(record), seed=0)].refusal
+        record for record in records if not joined[replace(Cell.of(record), seed=0)].refusal
     )
     settings = [
         _setting(store, f"s{index}", found[key], order) for index, key in enumerate(sorted(found))
@@ -143,7 +143,7 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     remarks = tuple(
         f"{where}: {line.mixed_code}." for where, line in lines if line.mixed_code and line.headline
     )
-    apart = (said.refusal for said in told.values() if said.refusal)
+    apart = (each.refusal for each in joined.values() if each.refusal)
     problems = tuple(dict.fromkeys([*store.problems, *apart]))
     return ReportRuns(tuple(settings), failures, problems, remarks)
 

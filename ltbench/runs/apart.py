@@ -35,14 +35,8 @@ from ltbench.runs.record import Record
 from ltbench.runs.recording import Evaluated
 from ltbench.runs.signals import interrupt_on_signals
 from ltbench.runs.store import Cell
-from ltbench.runs.training import (
-    Callbacks,
-    Workspace,
-    evaluated,
-    split_of,
-    throttled,
-    train_first_stage,
-)
+from ltbench.runs.training import Callbacks, evaluated, split_of, throttled, train_first_stage
+from ltbench.runs.workspace import Workspace
 
 Ask = Callable[..., Any]
 """Calls one of the asking process's functions, by name, with arguments; returns what it returns."""
@@ -60,7 +54,10 @@ def evaluated_apart(
     callbacks: Callbacks,
     files: Sequence[Path],
 ) -> list[Evaluated]:
-    """Do what `evaluated` does in a process of its own; `files` have methods of one's own."""
+    """Train a job of a foreign method in a process of its own; score its logits in this one.
+
+    Returns the results of cells, as `evaluated` yields them. `files` are those that `--load` names.
+    """
     score = _scorer_of(job, split_of(job, workspace))
     answers: dict[str, Callable[..., Any]] = {
         "observe": callbacks.observe,

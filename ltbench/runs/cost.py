@@ -10,13 +10,13 @@ from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
-from ltbench.runs.execute import Workspace
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job, with_method
 from ltbench.runs.record import Record
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
 from ltbench.runs.timing import CostKey, StepTimer
+from ltbench.runs.workspace import Workspace
 
 Basis = Literal["records", "steps of records", "scaled steps", "timed steps", "unknown"]
 
@@ -44,7 +44,7 @@ class CostModel:
                 self._learn(record)
 
     def expect(self, jobs: Iterable[Job]) -> None:
-        """Tell the timer how many trainings the prices of jobs will make it time."""
+        """Tell the timer how many trainings the costs of jobs will make it time."""
         asked = {CostKey.of(job): job for job in jobs if self._recorded(job) is None}
         self.timer.expected = sum(
             not self._lacking(job.dataset.info)
@@ -52,13 +52,13 @@ class CostModel:
             for job in asked.values()
         )
 
-    def price(self, job: Job) -> CostEstimate:
+    def cost(self, job: Job) -> CostEstimate:
         """Return the cost of a whole job: as if nothing of it were done or shared."""
         if job.fingerprint not in self._known:
-            self._known[job.fingerprint] = self._price(job)
+            self._known[job.fingerprint] = self._cost(job)
         return self._known[job.fingerprint]
 
-    def _price(self, job: Job) -> CostEstimate:
+    def _cost(self, job: Job) -> CostEstimate:
         if (recorded := self._recorded(job)) is not None:
             return recorded
         if lacking := self._lacking(job.dataset.info):
@@ -103,7 +103,7 @@ class CostModel:
         self._step_times.setdefault(kind, []).append(found)
 
     def _lacking(self, info: DatasetInfo) -> str:
-        """Return why a data set cannot be read, or nothing; a price is no reason to download."""
+        """Return why a data set cannot be read, or nothing; a cost is no reason to download."""
         if info.name not in self._data:
             try:
                 check_there(info, self.timer.workspace.data)
@@ -134,29 +134,29 @@ def _cell(job: Job) -> tuple[str, ...]:
 class PaidTrainings:
     """Trainings whose cost is counted already: each, and each first stage, counts once."""
 
-    prices: CostModel
+    costs: CostModel
     trained: set[str]  # fingerprints
 
     @classmethod
-    def of(cls, jobs: Iterable[Job], prices: CostModel, store: Store) -> "PaidTrainings":
+    def of(cls, jobs: Iterable[Job], costs: CostModel, store: Store) -> "PaidTrainings":
         """Return the trainings whose finished checkpoints are in the store, which cost nothing."""
         wanted = {fingerprint for job in jobs for fingerprint in _fingerprints(job)}
-        return cls(prices, {each for each in wanted if is_kept(each, store)})
+        return cls(costs, {each for each in wanted if is_kept(each, store)})
 
     def cost(self, jobs: Sequence[Job]) -> CostEstimate:
         """Return the seconds of jobs beyond what is paid for; None if one has no estimate."""
         total, seen, worst = 0.0, set(self.trained), CostEstimate(0.0, "records")
         for job in jobs:
-            price = self.prices.price(job)
-            if price.seconds is None:
-                return price
-            worst = max(worst, price, key=lambda each: _TRUST.index(each.basis))
+            cost = self.costs.cost(job)
+            if cost.seconds is None:
+                return cost
+            worst = max(worst, cost, key=lambda each: _TRUST.index(each.basis))
             if job.fingerprint in seen:
                 continue
-            total += price.seconds
+            total += cost.seconds
             first = job.first_stage
             if first is not None and first.fingerprint in seen:
-                total -= min(self.prices.price(first).seconds or 0.0, price.seconds)
+                total -= min(self.costs.cost(first).seconds or 0.0, cost.seconds)
             seen |= _fingerprints(job)
         return CostEstimate(total, worst.basis)
 
@@ -204,14 +204,14 @@ def is_kept(fingerprint: str, store: Store) -> bool:
 def estimate(jobs: Sequence[Job], workspace: Workspace, workers: int = 1) -> float:
     """Return the seconds that jobs will take on this machine, by records or by timed steps.
 
-    A training that has no price, as one that cannot take its first steps, counts nothing here: it
+    A training without a known cost, as one that cannot take its first steps, counts nothing: it
     fails when its turn comes, and does not stop the rest.
     """
     store = Store(workspace.results)
     names = sorted({job.dataset.info.name for job in jobs})
     records = (record for name in names for record in store.records(name))
-    prices = CostModel(records, StepTimer(workspace, lambda words: None))
-    paid, total = PaidTrainings.of(jobs, prices, store), 0.0
+    costs = CostModel(records, StepTimer(workspace, lambda words: None))
+    paid, total = PaidTrainings.of(jobs, costs, store), 0.0
     paid.trained -= {job.fingerprint for job in jobs if job.anew}
     for job in jobs:
         total += paid.cost([job]).seconds or 0.0

@@ -40,6 +40,13 @@ def source_state() -> tuple[str, str | None, bool | None]:
     return (ltbench.__version__, *_source())
 
 
+def in_words(state: tuple[str, str | None, bool | None]) -> str:
+    """Return a source state as people write it."""
+    version_there, commit, changed = state
+    at = "" if commit is None else f" at {commit[:10]}"
+    return f"{version_there}{at}{', changed since' if changed else ''}"
+
+
 def device_name(device: torch.device) -> str:
     """Return the model name of a device."""
     if device.type == "cuda":

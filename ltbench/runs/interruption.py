@@ -34,12 +34,20 @@ class TimeLimitError(LtbenchError):
 
 
 @contextmanager
-def said(results: Path) -> Iterator[None]:
-    """Let what ends a run early be one of these errors, which say how far its trainings are."""
+def time_limited(results: Path) -> Iterator[None]:
+    """Raise TimeLimitError, with how far trainings are, where the time is over in this block."""
     try:
         yield
     except OutOfTimeError:
         raise TimeLimitError(interrupted(Store(results))) from None
+
+
+@contextmanager
+def interruptible(results: Path) -> Iterator[None]:
+    """Raise TimeLimitError or InterruptedRunError where this block is ended early."""
+    try:
+        with time_limited(results):
+            yield
     except KeyboardInterrupt:
         raise InterruptedRunError(interrupted(Store(results))) from None
 

@@ -22,7 +22,8 @@ from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import check_pretrained
 from ltbench.runs.recording import stated_deviations
-from ltbench.runs.training import Workspace, split_of
+from ltbench.runs.training import split_of
+from ltbench.runs.workspace import Workspace
 
 EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
 

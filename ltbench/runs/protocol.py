@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from ltbench.api.recipe import Recipe
+from ltbench.data.catalog import Dataset
 from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.protocol_file import named_in
@@ -21,6 +22,9 @@ from ltbench.specification import Term, parse_one
 PAPER = "paper"
 EXACT = frozenset({PAPER, f"{PAPER}(precision='float32')"})
 """A paper's own protocol; float32 is the papers' precision, bfloat16 ours."""
+
+# What is said of records under any protocol but a paper's own, unchanged
+PROXY = "can neither confirm nor contradict the paper"
 
 
 class Protocol(BaseModel):
@@ -139,7 +143,7 @@ def protocol_of(
         raise UsageError(f"a protocol of your own cannot be called {term.name}; name it otherwise.")
     changeable = {**_defaults(), **known[name]}
     del changeable["family"]
-    if info.reader != "lists":
+    if not info.streamed:
         del changeable["side"]
     for field in term.parameters:
         if field not in changeable:
@@ -159,6 +163,12 @@ def protocol_of(
             f"protocol {term.name}: {first['loc'][0]} = {first['input']!r} is not allowed "
             f"({first['msg'].lower()})."
         ) from None
+
+
+def shots_under(protocol: str, data: Dataset) -> tuple[str, ...]:
+    """Return the shot group of each class in runs on a data set under a protocol."""
+    used = protocol_of(protocol, data.info)
+    return data.shots(fraction=used.fraction, validation=used.validation)
 
 
 def shortened(protocol: Protocol, info: DatasetInfo) -> str:

@@ -13,13 +13,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ltbench.errors import UsageError, first_line
+from ltbench.errors import UsageError
 from ltbench.runs.protocols import PROTOCOLS
-from ltbench.specification import Term
-
-SUFFIXES = (".yaml", ".yml")
+from ltbench.specification import Term, names_file
+from ltbench.yaml_file import read_keys
 
 
 def named_in(text: str | None) -> str | None:
@@ -27,7 +24,7 @@ def named_in(text: str | None) -> str | None:
 
     Raises UsageError, in one sentence, for a file that does not read or names none.
     """
-    return read_protocol(Path(text).expanduser()) if text and text.endswith(SUFFIXES) else text
+    return read_protocol(Path(text)) if text and names_file(text) else text
 
 
 def read_protocol(path: Path) -> str:
@@ -35,15 +32,7 @@ def read_protocol(path: Path) -> str:
 
     Raises UsageError for a file that does not read or names no protocol of its own.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} does not read ({error.strerror}); correct --protocol.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no YAML in UTF-8 ({first_line(error)}); correct it.") from None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise UsageError(f"{path} describes no protocol; docs/protocol.md shows such a file.")
-    fields = dict(content)
+    fields = read_keys(path, "protocol", "protocol.md")
     name, base = fields.pop("name", None), fields.pop("base", "fast")
     taken = {each for family in PROTOCOLS.values() for each in family}
     if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name) or name in taken:

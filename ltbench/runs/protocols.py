@@ -5,12 +5,16 @@ from typing import Any
 # The LDAM-DRW protocol that the field's CIFAR-LT tables share: 200 epochs, two decades at epochs
 # 160 and 180. bfloat16 autocast with float32 weights is ltbench's one departure from it.
 _CIFAR: dict[str, Any] = {"batch_size": 128, "learning_rate": 0.1, "weight_decay": 2e-4}
+_SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
+_SMALL: dict[str, dict[str, Any]] = {
+    "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
+    "smoke": {**_CIFAR, **_SMOKE},
+}
 _DIGITS: dict[str, Any] = {
     "batch_size": 32, "learning_rate": 0.1, "weight_decay": 2e-4, "precision": "float32",
 }  # fmt: skip
 # A mean over ten labels has a tenth of the gradient of their sum, so the rate is larger.
 _MOSAIC: dict[str, Any] = {**_DIGITS, "learning_rate": 0.4}
-_SMOKE: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "fraction": 0.05}
 # BCL's and GKP+GSA's on large images: a cosine without warm-up, from the first epoch on.
 _IMAGENET: dict[str, Any] = {
     "batch_size": 256, "learning_rate": 0.1, "weight_decay": 5e-4, "warmup_epochs": 0,
@@ -28,21 +32,15 @@ _PLACES: dict[str, Any] = {
 _TINY: dict[str, Any] = {"epochs": 2, "fraction": 0.005, "side": 32}
 
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
-    "cifar": {
-        "paper": {**_CIFAR, "epochs": 200},
-        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
-        "smoke": {**_CIFAR, **_SMOKE},
-    },
-    "fashion": {
-        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
-        "smoke": {**_CIFAR, **_SMOKE},
-    },
-    "own": {
-        "fast": {**_CIFAR, "epochs": 30, "warmup_epochs": 2, "evaluate_every": 5},
-        "smoke": {**_CIFAR, **_SMOKE},
-    },
+    "cifar": {"paper": {**_CIFAR, "epochs": 200}, **_SMALL},
+    "fashion": _SMALL,
+    "own": _SMALL,
     "imagenet_lt": {
         "paper": {**_IMAGENET, "epochs": 90},
+        "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
+        "smoke": {**_IMAGENET, **_TINY},
+    },
+    "own_streamed": {
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_IMAGENET, **_TINY},
     },

@@ -105,8 +105,8 @@ def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
     seeds_by = _seeds_by({seed: (each.pixels,) for seed, each in by_seed.items() if each.pixels})
     if len(seeds_by) > 1:
         return f"{' and '.join(map(_seeds, seeds_by.values()))} on other images"
-    begun = {s: (each.pretrained,) for s, each in by_seed.items() if each.pretrained}
-    seeds_by = _seeds_by(begun)
+    pretrained = {s: (each.pretrained,) for s, each in by_seed.items() if each.pretrained}
+    seeds_by = _seeds_by(pretrained)
     words = " and ".join(map(_seeds, seeds_by.values()))
     return f"{words} from other pretrained weights" * (len(seeds_by) > 1)
 

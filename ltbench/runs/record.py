@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from ltbench.data.profile import shot_groups
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.scores import AnyScores, Headline, Model, Scores
 
@@ -55,6 +56,9 @@ class Cost(Model):
     images_per_second: float = Field(ge=0)  # training images, all views of one image counted once
     # of the device, or of the whole process on a CPU; null where the system does not count it
     peak_memory_mib: float | None
+    # of training and evaluations, all that the GPU or the processors did meanwhile; null where they
+    # cannot be read, and in records from before
+    joules: float | None = Field(default=None, ge=0)
     parameters: int  # of the network that predicts
 
 
@@ -129,6 +133,15 @@ class Record(Model):
     def headline(self) -> float:
         """Return that metric at the last epoch, in percent."""
         return self.last.headline
+
+    def shots(self, thresholds: tuple[int, int] | None = None) -> tuple[str, ...]:
+        """Return the shot group of each class, as the run's own scores have them.
+
+        By other `thresholds`, many above and few below, where some are given.
+        """
+        bounds = thresholds or (self.data.many_above, self.data.few_below)
+        held_out = self.settings.get("validation", 0)
+        return tuple(shot_groups(self.data.class_counts, held_out, *bounds))
 
 
 def one_label(record: Record) -> Scores:

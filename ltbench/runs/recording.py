@@ -20,6 +20,7 @@ from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.artifacts import curves_csv, logits_npz
+from ltbench.runs.energy import joules_of
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
@@ -56,7 +57,7 @@ def evaluate_cell(
     method = completed(training.method, cell.method)
     post_hoc = method is not training.method
     if post_hoc:
-        method.setup(training.told)  # the post-hoc parts only; what was trained keeps its state
+        method.setup(training.method_task)  # the post-hoc parts only; others keep theirs
     progress, network = training.progress, finalised(method, training.network)
     logits = {
         name: logits_of(method, network, feed, training.autocast)
@@ -180,6 +181,7 @@ def _cost(training: Training, network: torch.nn.Module) -> Cost:
         steps=progress.steps,
         images_per_second=progress.images / progress.train_seconds,
         peak_memory_mib=progress.peak_memory_mib or None,
+        joules=joules_of(progress.curves),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 

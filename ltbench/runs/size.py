@@ -12,8 +12,9 @@ from ltbench.runs.protocol import Protocol
 
 @dataclass(frozen=True)
 class TrainingSize:
-    """Steps, images seen in training and evaluations on the test set, over all stages."""
+    """Epochs, steps, images seen in training and evaluations on the test set, of all stages."""
 
+    epochs: int
     steps: int
     images: int
     evaluations: float
@@ -29,4 +30,4 @@ class TrainingSize:
             steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
             seen += stage.recipe.epochs * drawn
             epochs += stage.recipe.epochs
-        return cls(steps, seen, epochs / protocol.evaluate_every + 1)
+        return cls(epochs, steps, seen, epochs / protocol.evaluate_every + 1)

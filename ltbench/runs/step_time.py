@@ -15,9 +15,10 @@ from ltbench.data.stream import feed_of
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
-from ltbench.runs.execute import Workspace, training_of
 from ltbench.runs.plan import Job
 from ltbench.runs.size import TrainingSize
+from ltbench.runs.training import training_of
+from ltbench.runs.workspace import Workspace
 
 TIMED_STEPS = 3
 

@@ -3,10 +3,8 @@
 The times lie in the user's cache folder, a file a timing, named by the hash of all they depend on.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,14 +12,13 @@ import torch
 from ltbench.api.registry import build, sources
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
-from ltbench.runs.cache import cache_folder
+from ltbench.runs.cache import keep, recalled
 from ltbench.runs.code import code_of
 from ltbench.runs.environment import device_name
-from ltbench.runs.execute import Workspace
-from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job
 from ltbench.runs.record import fingerprint_of
 from ltbench.runs.step_time import StepTime, measure_step_time
+from ltbench.runs.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,12 @@ class StepTimer:
         if self.again:
             return None
         try:
-            kept = json.loads(self._path(job).read_text(encoding="utf-8"))["timing"]
+            kept = recalled(self._name(job))["timing"]
             beside = kept["beside"]
             timing = Timing(
                 StepTime(**kept["own"]), kept["reference"], beside and StepTime(**beside)
             )
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # none, or damaged
+        except (KeyError, TypeError):  # none, or damaged
             return None
         fits = timing.reference in references if references else timing.reference is None
         return timing if fits else None
@@ -120,12 +117,8 @@ class StepTimer:
                 break
         content = {"of": self._described(job), "timing": asdict(timing)}
         try:
-            write_file(
-                self._path(job),
-                lambda file: file.write(json.dumps(content, indent=1).encode()),
-                "LTBENCH_CACHE",
-            )
-        except (RuntimeError, LtbenchError) as error:  # the next command times it once more
+            keep(self._name(job), content)
+        except LtbenchError as error:  # the next command times it once more
             self.say(f"step times are not kept: {error}")
         return timing
 
@@ -136,7 +129,7 @@ class StepTimer:
             try:
                 with threads_for(job.dataset.info.shape):
                     self._now[key] = measure_step_time(job, self.workspace)
-            except Exception as error:  # a training that cannot begin has no price, and says why
+            except Exception as error:  # where a training cannot begin, why is said
                 self._now[key] = str(error) or type(error).__name__
         return self._now[key]
 
@@ -146,6 +139,5 @@ class StepTimer:
         versions = {"torch": torch.__version__, "code": code_of(method), "sources": sources(method)}
         return {"machine": self.machine, **asdict(CostKey.of(job)), **versions}
 
-    def _path(self, job: Job) -> Path:
-        name = fingerprint_of(self._described(job))[:16]
-        return cache_folder() / "step_times" / f"{name}.json"
+    def _name(self, job: Job) -> str:
+        return f"step_times/{fingerprint_of(self._described(job))[:16]}.json"

@@ -18,6 +18,7 @@ from ltbench.engine.precision import device_of
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
+from ltbench.runs.energy import metered
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file
 from ltbench.runs.identity import Identity
@@ -27,21 +28,9 @@ from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import pretrained_of
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.workspace import Workspace
 
 REPORTS_PER_SECOND = 4  # that go from one process to another
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where trainings happen and where their records go."""
-
-    results: Path
-    data: Path
-    device: str = "auto"
-    checkpoint_every: float = 30.0  # seconds
-    download: bool = True  # data that are missing
-    keep: Keep | None = None  # weights, beside the record
-    pretrained: Path | None = None  # weights that encoders begin from, where a protocol says so
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
 
     Raises LtbenchError where the method is not, or no longer, the one that was planned.
     """
-    protocol, begun = job.protocol, pretrained_of(job, workspace.pretrained)
+    protocol, pretrained = job.protocol, pretrained_of(job, workspace.pretrained)
     settings = Settings(
         info=protocol.sized(job.dataset.info),
         network=job.network,
@@ -69,7 +58,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
         evaluate_every=protocol.evaluate_every,
         seed=job.seed,
         device=device_of(workspace.device),
-        pretrained=begun,
+        pretrained=pretrained,
     )
     method = build(job.trained)
     own = Identity.of(method, protocol)
@@ -85,7 +74,7 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
     if settings.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(settings.device)
     training = Training(method, split_of(job, workspace), settings, checkpoint, score)
-    sha256 = begun.sha256 if begun else ""
+    sha256 = pretrained.sha256 if pretrained else ""
     training.progress.pretrained_sha256 = sha256
     if training.resume() and training.progress.pretrained_sha256 != sha256:
         raise LtbenchError(
@@ -165,7 +154,8 @@ def _train(training: Training, observe: Observer) -> None:
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib
-    training.run(observe, lambda: max(before, peak_memory_mib(device) or 0.0))
+    heard = metered(observe, training)
+    training.run(heard, lambda: max(before, peak_memory_mib(device) or 0.0))
 
 
 def throttled(send: Observer) -> Observer:

@@ -12,7 +12,8 @@ from ltbench.errors import UsageError, unknown
 from ltbench.runs.record import Model
 from ltbench.tables.definition import Column, Row, Table
 from ltbench.tables.shipped import folder
-from ltbench.tables.validation import Specification, Text, explain, read_yaml
+from ltbench.tables.validation import Specification, Text, explain
+from ltbench.yaml_file import read_yaml
 
 
 def _not_zero(gain: float) -> float:

@@ -43,12 +43,12 @@ class Comparison:
         """Return the caption: what the columns hold, and why there are no differences if so."""
         measured = any(line.headline.half_width is not None for line in self.lines)
         means = "95 % t-interval over seeds" if measured else "mean over seeds"
-        told = (
+        words = (
             f"{CAPTIONS[self.metric]} in percent: last epoch, {means}; "
             "difference to the first method over the seeds both have"
         )
         lacking = f"; no difference and no time, for {self.reference} has no record"
-        return told + (lacking if self.reference else "")
+        return words + (lacking if self.reference else "")
 
 
 def compare(records: Iterable[Record], reference: str | None = None) -> list[Comparison]:

@@ -27,8 +27,8 @@ from ltbench.tables.validation import (
     canonical_text,
     distinct,
     explain,
-    read_yaml,
 )
+from ltbench.yaml_file import read_yaml
 
 
 class Column(Model):

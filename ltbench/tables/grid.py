@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ltbench.errors import counted
 from ltbench.evaluation.selection import Selection
+from ltbench.runs.protocol import PROXY
 from ltbench.runs.store import Store, slug
 from ltbench.statistics.estimates import (
     LEAST,
@@ -100,22 +101,18 @@ class Grid:
     def caption(self) -> str:
         """Return the caption's sentence on protocol, seeds and epoch of the reproduced values."""
         names = list(dict.fromkeys(each.protocol for each in self.columns if not each.exact))
-        warning = (
-            f" Proxy: protocol {', '.join(names)} can neither confirm nor contradict the paper."
-            if names
-            else ""
-        )
+        warning = f" Proxy: protocol {', '.join(names)} {PROXY}." if names else ""
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."
         reads_all = f" {MARK}: transductive, its predictions depend on all test images at once."
-        told = any(entry.transductive for entries in self.lines for entry in entries)
+        transductive = any(entry.transductive for entries in self.lines for entry in entries)
         means = "mean ± half-width of the 95 % t-interval" if n >= LEAST else "mean"
         return (
             f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
             f"protocol {', '.join(self.protocols)}.{marks if marked else ''}"
-            f"{reads_all if told else ''}{warning}"
+            f"{reads_all if transductive else ''}{warning}"
         )
 
 

@@ -58,12 +58,12 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
     """
     every = list(records)
     scores: dict[Setting, dict[str, list[float]]] = {}
-    told = joined_cells(chosen := [each for each in every if each.protocol == protocol])
+    joined = joined_cells(chosen := [each for each in every if each.protocol == protocol])
     for record in chosen:
-        if not told[replace(Cell.of(record), seed=0)].refusal:
+        if not joined[replace(Cell.of(record), seed=0)].refusal:
             methods = scores.setdefault((record.dataset, record.network), {})
             methods.setdefault(record.method, []).append(record.headline)
-    problems = tuple(said.refusal for said in told.values() if said.refusal)
+    problems = tuple(each.refusal for each in joined.values() if each.refusal)
     if not scores:
         there = ", ".join(sorted({each.protocol for each in every})) or "none"
         why = " ".join(problems) or f"protocols that have records: {there}."
@@ -80,7 +80,7 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
         left_out=tuple(method for method in ran if method not in common),
         others=tuple(setting for setting in scores if setting not in settings),
         problems=problems,
-        remarks=tuple(said.remark for said in told.values() if said.remark),
+        remarks=tuple(each.remark for each in joined.values() if each.remark),
     )
 
 

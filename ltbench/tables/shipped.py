@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ltbench.errors import unknown
+from ltbench.specification import names_file
 
 _NAME = re.compile(r"(?:(\w+)_)?(?:table(\d+)|(figure\d+))")  # cc_sam_table1, figure5
 
@@ -35,7 +36,7 @@ def path_of(name: str) -> Path:
     tables = shipped()
     if name in tables:
         return tables[name]
-    if name.endswith((".yaml", ".yml")):
+    if names_file(name):
         return Path(name).expanduser()
     hint = "A table of your own is given by the path of its .yaml file."
     raise unknown("table", name, tables, hint)

@@ -1,12 +1,9 @@
-"""YAML as plain data, the types of its values, every mistake one sentence."""
+"""The types of values in tables' and figures' YAML, every mistake one sentence."""
 
-import codecs
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -44,45 +41,6 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 Network = Annotated[str, canonical_text(network_name)]
 Specification = Annotated[str, canonical_text(canonical)]  # as its records are filed
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key given twice, of which PyYAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        for key, count in keys.items():
-            if count > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} is given twice", problem_mark=node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file; raises UsageError naming the file and the line."""
-    try:
-        content = path.read_bytes()
-        if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            content.decode()
-        return yaml.load(content, _Loader)
-    except OSError as error:
-        raise UsageError(f"cannot read {path} ({error.strerror or error}); check the path.") from (
-            None
-        )
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not in UTF-8; save it as text in UTF-8.") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(
-            f"{path}{line}: {error.problem}; check the indentation and the quotes there."
-        ) from None
-    # PyYAML lets its helpers' errors through: KeyError for `!!bool x`, IndexError for `!!int ""` …
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        raise UsageError(f"{path}: a value in it is not YAML; put texts in quotes.") from None
-    except RecursionError:
-        raise UsageError(f"{path}: it is nested too deeply; write lists and keys only.") from None
 
 
 _REMEDIES = {

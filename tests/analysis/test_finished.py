@@ -12,9 +12,10 @@ from ltbench.analysis.results import Parts, Result, as_csv, find, path_of, read
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs import plan
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import run_job
 from ltbench.runs.kept import Keep
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.workspace import Workspace
 
 CPU = torch.device("cpu")
 SMALL = {

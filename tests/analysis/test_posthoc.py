@@ -21,8 +21,9 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.label_shift import prior
 from ltbench.runs import plan
 from ltbench.runs.artifacts import logits_npz, read_logits
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import run_job
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 UNIFORM = (prior("uniform"),)
 PLAIN = EvaluationGrid(((100, 20),), UNIFORM)

@@ -20,7 +20,7 @@ USAGE = [
     (words(methods="gkp_gsb"), "unknown method 'gkp_gsb'; did you mean gkp_gsa"),
     (words(methods="cee"), "unknown method 'cee'; did you mean ce or bce? A method of your"),
     (words(executor="kubernetes"), "unknown executor 'kubernetes'; known: local,"),
-    (words(executor="slurm:absent.yaml"), "the profile absent.yaml does not read"),
+    (words(executor="slurm:absent.yaml"), "cannot read absent.yaml (No such file"),
     (words(executor="slurm:p.yaml", gpus="all"), "what runs where is up to slurm:p.yaml."),
     ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
     (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),

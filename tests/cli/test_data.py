@@ -105,4 +105,4 @@ def test_a_missing_description_is_one_sentence(ltbench, home):
     answer = ltbench(*RUN, "--data", "nowhere.yaml")
     assert answer.code == 2
     assert answer.err.count("\n") == 1
-    assert "nowhere.yaml does not read" in answer.err
+    assert "cannot read nowhere.yaml (No such file" in answer.err

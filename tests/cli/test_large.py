@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import made_images
 import pytest
 from made_images import encoded, pixels
 from PIL import Image
@@ -95,3 +96,26 @@ def test_images_and_lists_go_together_with_one_name(ltbench, lists, words):
     answer = ltbench(*words)
     assert answer.code == 2
     assert "--images and --lists go together" in answer.err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("known_again")
+def test_images_of_ones_own_are_streamed_by_the_commands_that_the_page_shows(ltbench, home):
+    made_images.folders(home / "photos", {"amsel": 9, "bussard": 6, "eule": 4})
+    fields = {"name": "birds", "images": "photos", "test": 2, "stream": True, "size": 32}
+    made_images.describe(home / "birds.yaml", **fields, network="resnet8")
+    early = ltbench("run", "--data", "birds.yaml", "--methods", "ce", "--protocol", "smoke")
+    assert early.code == 1
+    assert "`ltbench data prepare birds.yaml`" in early.err
+    packing = ltbench("data", "prepare", "birds.yaml")
+    assert packing.code == 0, packing.err
+    assert "train 13 of 13 images" in packing.err
+    assert "13 training images in 3 classes (7 to 2" in packing.out
+    assert ltbench("data", "check", "birds.yaml").code == 0
+    shown = ltbench("data", "describe", "birds.yaml")
+    assert "augmentation: random boxes, flip" in shown.out
+    done = ltbench("run", "--data", "birds.yaml", "--methods", "ce", "--seeds", "1", "--quiet",
+                   "--protocol", "smoke(fraction=1.0)")  # fmt: skip
+    assert done.code == 0, done.err
+    (record,) = (home / "results" / "runs").rglob("seed0.json")
+    assert '"family":"imagenet_lt"' in record.read_text().replace(" ", "")

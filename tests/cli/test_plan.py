@@ -55,3 +55,22 @@ def test_measure_again_times_all_anew(plan):
 
 def test_a_proxy_has_runs_though_it_decides_nothing(plan):
     assert "Nothing of it can be run" not in plan().out
+
+
+def test_an_hour_that_has_a_price_prices_runs(plan):
+    plain = json.loads(plan("--json").out)
+    assert plain["price_per_hour"] is None
+    assert [each["price"] for each in plain["run"]] == [None] * len(plain["run"])
+    found = json.loads(plan("--json", "--price-per-hour", "36").out)  # a hundredth a second
+    assert found["price_per_hour"] == 36
+    assert [each["price"] for each in found["run"]] == [
+        pytest.approx(each["seconds"] / 100, abs=0.006) for each in found["run"]
+    ]
+    assert found["seeds_are_worth"][1]["price"] == pytest.approx(
+        found["seeds_are_worth"][1]["seconds"] / 100, abs=0.006
+    )
+    hours = sum(each["seconds"] for each in found["run"]) / 3600
+    text = plan("--price-per-hour", "36").out
+    assert "costs" in text
+    assert f"{hours:.2f} hours at 36 cost {hours * 36:.2f}." in text
+    assert "costs" not in plan().out

@@ -10,10 +10,11 @@ import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import run_job
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import make
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 SMOKE = ("--dataset", "digits_lt", "--protocol", "smoke")
 GO_ON = "ltbench: interrupted; the same command goes on from the last finished epoch"

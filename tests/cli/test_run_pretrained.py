@@ -73,9 +73,10 @@ def test_what_cannot_be_begun_from_is_said_before_training(ltbench, home, words,
 def test_another_file_does_not_go_on_from_a_checkpoint(tmp_path, weights, home):
     from ltbench.data.catalog import dataset
     from ltbench.errors import LtbenchError
-    from ltbench.runs.execute import Workspace, training_of
     from ltbench.runs.plan import make
     from ltbench.runs.store import Store
+    from ltbench.runs.training import training_of
+    from ltbench.runs.workspace import Workspace
 
     (job,) = make([dataset("digits_lt")], ["ce"], [0], Store(home), protocol_name=RUN[4]).jobs
     workspace = Workspace(home, home, pretrained=weights[0])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.data import listed, mosaic
+from ltbench.data import mosaic
 from ltbench.data.catalog import CATALOG, KNOWN, Dataset, dataset, known
-from ltbench.data.info import DatasetInfo
+from ltbench.data.info import LISTS, DatasetInfo
 from ltbench.data.readers import readers
 from ltbench.errors import UsageError
 
@@ -22,7 +22,7 @@ def test_the_data_sets_of_the_first_release_are_known():
 
 
 def test_every_data_set_that_runs_has_a_reader():
-    assert {info.reader for info in CATALOG.values()} <= {*readers(), listed.READER, mosaic.READER}
+    assert {info.reader for info in CATALOG.values()} <= {*readers(), LISTS, mosaic.READER}
 
 
 @pytest.mark.parametrize("info", KNOWN.values(), ids=lambda info: info.name)

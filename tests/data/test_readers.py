@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
 from ltbench.data.catalog import CATALOG, Dataset, dataset
+from ltbench.data.diagnosis import diagnosed
 from ltbench.data.profile import class_counts
 from ltbench.data.readers import load, pixels_sha256, read, unverified_files
 from ltbench.data.root import data_root
@@ -325,6 +326,18 @@ def test_whole_files_are_never_called_damaged(tmp_path, monkeypatch, problem, wo
     assert one_sentence(caught.value, words)
     assert "damaged" not in str(caught.value)
     assert "delete" not in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_entered_is_named_and_not_a_file_in_it(tmp_path, monkeypatch):
+    closed = tmp_path / "sets"
+    path = closed / CIFAR10.base_folder / "data_batch_1"
+    path.parent.mkdir(parents=True)
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda each, mode: each != closed and allowed(each, mode))
+    found = diagnosed(
+        CATALOG["cifar10_lt"].info, closed, CIFAR10, PermissionError(13, "Denied", str(path))
+    )
+    assert one_sentence(found, f"{closed} may not be read; change its permissions")
 
 
 def test_a_tilde_in_the_folder_of_the_data_is_the_home_folder(monkeypatch, tmp_path):

@@ -113,7 +113,9 @@ def test_shot_groups_are_those_of_the_record_under_a_protocol_that_holds_images_
     hits, total = (10,) * 30 + (4,) * 70, (20,) * 100
     last = scores_of(hits, total, counts, held_out=2)
     data = record.data.model_copy(update={"class_counts": counts})
-    store.write(record.model_copy(update={"data": data, "last": last}))
+    store.write(
+        record.model_copy(update={"settings": {"validation": 2}, "data": data, "last": last})
+    )
     found = per_class(figure, store, protocol)
     shots = dict(zip(found.order, found.shots, strict=True))
     assert [shots[34], shots[35], shots[68], shots[69], shots[70]] == [

@@ -17,21 +17,21 @@ COUNTS = (500, 200, 50)
 def place(store, figure, rows, seed, method="ce"):
     definition = figure.definition
     cell = Cell(definition.dataset, definition.protocol, definition.network, method, seed)
-    analysis = definition.analysis or inside.LOOKS[definition.shows].analysis
+    analysis = definition.analysis or inside.QUANTITIES[definition.shows].analysis
     write_text(path_of(store, cell, analysis), as_csv(Result({"analysis": analysis}, rows)))
 
 
 def rows_of(shows, shift):
     """Three classes whose value is 10 c + x + shift, at each x, with rows of other kinds beside."""
-    look = inside.LOOKS[shows]
+    quantity = inside.QUANTITIES[shows]
     found = []
-    for x in (1, 2) if look.by_shot else (0,):
+    for x in (1, 2) if quantity.by_shot else (0,):
         for label in range(3):
-            row = {**look.rows, "class": label, "training_images": COUNTS[label],
+            row = {**quantity.rows, "class": label, "training_images": COUNTS[label],
                    "shots": SHOTS[label], "value": 10.0 * label + x + shift}  # fmt: skip
-            if look.by_shot:
-                row[look.x] = x
-            found += [row, {**row, **dict.fromkeys(look.rows, "other"), "value": 1e6}]
+            if quantity.by_shot:
+                row[quantity.x] = x
+            found += [row, {**row, **dict.fromkeys(quantity.rows, "other"), "value": 1e6}]
     return found
 
 

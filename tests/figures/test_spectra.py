@@ -1,23 +1,13 @@
-"""Figures of Hessians and of planes: numbers from the CSVs of analyses, printed ones beside."""
+"""Figures of Hessians: numbers and densities from the CSVs of analyses, printed ones beside."""
 
 import numpy as np
 import pytest
 
 from ltbench.analysis.density import density, usual_width
-from ltbench.analysis.results import Result, as_csv, path_of
 from ltbench.errors import LtbenchError
-from ltbench.figures import planes, spectra
+from ltbench.figures import spectra
 from ltbench.figures.definition import figures
 from ltbench.figures.make import make
-from ltbench.runs.files import write_text
-from ltbench.runs.store import Cell, Store
-
-
-def place(store, figure, rows, seed, method="ce"):
-    definition = figure.definition
-    cell = Cell(definition.dataset, definition.protocol, definition.network, method, seed)
-    result = Result({"analysis": definition.analysis}, rows)
-    write_text(path_of(store, cell, definition.analysis), as_csv(result))
 
 
 def hessian(shift=0.0):
@@ -34,32 +24,10 @@ def hessian(shift=0.0):
     return found
 
 
-def trajectory():
-    """A loss of 1 + |x| + |y| for many classes and twice that for medium ones."""
-    found = []
-    for label in range(10):
-        shots, factor = ("many", 1.0) if label < 8 else ("medium", 2.0)
-        fixed = {"class": label, "training_images": 10, "shots": shots}
-        for epoch, x, y in ((1, -2.0, 1.0), (2, -1.0, 0.5), (3, 0.0, 0.0)):
-            found.append({**fixed, "kind": "epoch", "epoch": epoch, "x": x, "y": y,
-                          "off_plane": 0.1 * (3 - epoch), "explained_x": 0.7, "explained_y": 0.2,
-                          "value": factor})  # fmt: skip
-        for x in (-2.0, -1.0, 0.0):
-            for y in (0.0, 1.0):
-                found.append({**fixed, "kind": "grid", "x": x, "y": y,
-                              "value": factor * (1 + abs(x) + abs(y))})  # fmt: skip
-    return found
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
-
-
-def test_hessians_of_a_group_are_its_classes_and_intervals_are_over_seeds(store):
+def test_hessians_of_a_group_are_its_classes_and_intervals_are_over_seeds(store, place):
     (figure,) = figures("9")
     for seed in range(3):
-        place(store, figure, hessian(shift=2.0 * seed), seed)
+        place(figure, hessian(shift=2.0 * seed), seed)
     many, medium = spectra.spectra(figure, store).panels
     assert many.classes == tuple(range(8))
     assert medium.classes == (8, 9)
@@ -72,10 +40,19 @@ def test_hessians_of_a_group_are_its_classes_and_intervals_are_over_seeds(store)
     ]  # fmt: skip
 
 
-def test_a_curve_keeps_every_peak_of_the_density(store):
+def test_groups_are_of_the_images_that_a_protocol_leaves(store, place):
+    (figure,) = figures("9")
+    place(figure, hessian(), 0, protocol="fast(fraction=0.1)")
+    panels = spectra.spectra(figure, store, "fast(fraction=0.1)").panels
+    assert {each.title: each.classes for each in panels} == {
+        "many": (0, 1, 2, 3), "medium": (4, 5, 6), "few": (7, 8, 9),
+    }  # fmt: skip
+
+
+def test_a_curve_keeps_every_peak_of_the_density(store, place):
     """Two nodes a start: 3/4 of the mass at zero, and 1/4 at the largest eigenvalue."""
     (figure,) = figures("9")
-    place(store, figure, hessian(), 0)
+    place(figure, hessian(), 0)
     _, medium = spectra.spectra(figure, store).panels
     (ours,) = medium.spectra
     width = usual_width(0, 19)
@@ -96,27 +73,10 @@ def test_the_density_of_several_starts_is_their_mean_and_integrates_to_one():
     assert found[2500] == pytest.approx(0.5 / (0.1 * (2 * np.pi) ** 0.5))
 
 
-def test_planes_are_means_over_a_groups_classes_with_the_way_on_them(store):
-    (figure,) = figures("1")
-    place(store, figure, trajectory(), 1)
-    drawn = planes.planes(figure, store)
-    many, medium = drawn.planes["ce"]
-    assert drawn.seeds == {"ce": 1}
-    assert drawn.explained["ce"] == (0.7, 0.2)
-    np.testing.assert_allclose(many.losses, [[3, 2, 1], [4, 3, 2]])
-    np.testing.assert_allclose(medium.losses, 2 * many.losses)
-    assert [(each.epoch, each.x, each.y) for each in medium.way] == [
-        (1, -2, 1), (2, -1, 0.5), (3, 0, 0),
-    ]  # fmt: skip
-    assert medium.way[0].off_plane == pytest.approx(0.2)
-    assert medium.way[0].loss == 2.0
-
-
-@pytest.mark.parametrize(("name", "rows"), [("9", hessian), ("1", trajectory)])
-def test_they_are_drawn_with_their_data_beside_them_and_name_what_is_missing(name, rows, store):
-    (figure,) = figures(name)
+def test_it_is_drawn_with_its_data_beside_it_and_names_what_is_missing(store, place):
+    (figure,) = figures("9")
     for method in ("ce", "bcl"):
-        place(store, figure, rows(), 0, method)
+        place(figure, hessian(), 0, method)
     made = make(figure, store)
     assert {path.suffix for path in made.files} == {".pdf", ".svg", ".png", ".csv"}
     assert made.remarks == ("Without records, hence left out: ce+sam, gkp_gsa, cc_sam.",)
@@ -124,8 +84,7 @@ def test_they_are_drawn_with_their_data_beside_them_and_name_what_is_missing(nam
     assert data.count("\nce,") + data.count(",ce,") > 10
 
 
-@pytest.mark.parametrize("name", ["figure1", "figure9"])
-def test_without_analyses_the_commands_are_told(name, store):
-    (figure,) = figures(name)
+def test_without_analyses_the_commands_are_told(store):
+    (figure,) = figures("9")
     with pytest.raises(LtbenchError, match=r"--keep snapshots:1` and then `ltbench analyse"):
         make(figure, store)

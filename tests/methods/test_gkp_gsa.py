@@ -92,9 +92,10 @@ def test_post_hoc_parts_share_its_training():
 
 def test_records_name_it(tmp_path):
     from ltbench.data.catalog import dataset
-    from ltbench.runs.execute import Workspace, run_job
+    from ltbench.runs.execute import run_job
     from ltbench.runs.plan import make
     from ltbench.runs.store import Store
+    from ltbench.runs.workspace import Workspace
 
     plan = make([dataset("digits_lt")], ["gkp_gsa"], [0], Store(tmp_path), protocol_name="smoke")
     (record,) = run_job(

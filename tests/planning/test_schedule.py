@@ -11,8 +11,8 @@ from ltbench.planning.planner import commands
 from ltbench.planning.schedule import order, seed_counts
 from ltbench.runs import plan as runs_plan
 from ltbench.runs.cost import CostEstimate, PaidTrainings
-from ltbench.runs.execute import Workspace
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 SEEDS = (0, 1, 2)
 
@@ -32,19 +32,19 @@ def candidate(store, method, *, values=1, deviation=0.3, scores=(), seeds=SEEDS,
     return Candidate(method, sets[0], "resnet8", "fast", (method,), targets, jobs)
 
 
-def priced(**by_method):
-    """Prices by the trained method; None is no price."""
+def costed(**by_method):
+    """Costs by the trained method; None is no known cost."""
 
-    def price(job):
+    def cost(job):
         seconds = by_method[job.trained]
         basis = "unknown" if seconds is None else "timed steps"
         return CostEstimate(seconds, basis, "no data" if seconds is None else "")
 
-    return SimpleNamespace(price=price)
+    return SimpleNamespace(cost=cost)
 
 
-def steps(made, prices, budget=None, seeds=SEEDS):
-    chosen, beyond = order(made, seeds, PaidTrainings(prices, set()), budget)
+def steps(made, costs, budget=None, seeds=SEEDS):
+    chosen, beyond = order(made, seeds, PaidTrainings(costs, set()), budget)
     return [[(step.candidate.method, step.seeds, step.seconds) for step in part]
             for part in (chosen, beyond)]  # fmt: skip
 
@@ -56,8 +56,8 @@ def test_the_cheap_and_the_telling_come_first(empty):
         candidate(empty, "ldam_drw", values=4),
         candidate(empty, "balanced_softmax", values=0),
     ]
-    prices = priced(ce=10.0, focal=5.0, ldam_drw=15.0, balanced_softmax=0.1)
-    chosen, beyond = steps(made, prices)
+    costs = costed(ce=10.0, focal=5.0, ldam_drw=15.0, balanced_softmax=0.1)
+    chosen, beyond = steps(made, costs)
     assert [step[0] for step in chosen] == ["ldam_drw", "focal", "ce", "balanced_softmax"]
     assert all(step[1] == SEEDS for step in chosen)
     assert [step[2] for step in chosen] == pytest.approx([45.0, 15.0, 30.0, 0.3])
@@ -70,21 +70,21 @@ def test_a_budget_is_kept_and_what_still_fits_is_taken(empty):
         candidate(empty, "focal", values=9),
         candidate(empty, "ldam_drw"),
     ]
-    prices = priced(ce=10.0, focal=50.0, ldam_drw=11.0)
-    chosen, beyond = steps(made, prices, budget=65.0)
+    costs = costed(ce=10.0, focal=50.0, ldam_drw=11.0)
+    chosen, beyond = steps(made, costs, budget=65.0)
     assert [step[0] for step in chosen] == ["ce", "ldam_drw"]
     assert [step[0] for step in beyond] == ["focal"]
     assert sum(step[2] for step in chosen) <= 65.0
 
 
 def test_a_budget_for_nothing_buys_nothing(empty):
-    chosen, beyond = steps([candidate(empty, "ce")], priced(ce=10.0), budget=1.0)
+    chosen, beyond = steps([candidate(empty, "ce")], costed(ce=10.0), budget=1.0)
     assert chosen == []
     assert len(beyond) == 1
 
 
 def test_what_has_no_price_fits_no_budget(empty):
-    chosen, beyond = steps([candidate(empty, "ce", values=9)], priced(ce=None))
+    chosen, beyond = steps([candidate(empty, "ce", values=9)], costed(ce=None))
     assert chosen == []
     assert beyond == [("ce", SEEDS, None)]
 
@@ -92,20 +92,20 @@ def test_what_has_no_price_fits_no_budget(empty):
 def test_the_number_of_seeds_is_chosen_where_more_are_worth_less(empty):
     seeds = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     made = [candidate(empty, "ce", deviation=0.2, seeds=seeds)]
-    chosen, _ = steps(made, priced(ce=1.0), seeds=seeds)
+    chosen, _ = steps(made, costed(ce=1.0), seeds=seeds)
     assert chosen[0][1] == (0, 1, 2)
     assert [seed for step in chosen for seed in step[1]] == list(seeds)
 
 
 def test_a_post_hoc_part_costs_nothing_once_its_training_is_bought(empty):
     made = [candidate(empty, "ce+posthoc_logit_adjustment"), candidate(empty, "ce")]
-    chosen, _ = steps(made, priced(ce=10.0))
+    chosen, _ = steps(made, costed(ce=10.0))
     assert sorted(step[2] for step in chosen) == [0.0, 30.0]
 
 
 def test_a_first_stage_is_paid_for_once(empty):
     made = [candidate(empty, "crt", values=2), candidate(empty, "ce")]
-    chosen, _ = steps(made, priced(ce=10.0, crt=11.0))
+    chosen, _ = steps(made, costed(ce=10.0, crt=11.0))
     costs = {step[0]: step[2] for step in chosen}
     assert costs["ce"] + costs["crt"] == pytest.approx(33.0)
 
@@ -113,7 +113,7 @@ def test_a_first_stage_is_paid_for_once(empty):
 def test_two_finished_seeds_say_whether_a_third_decides(empty):
     sure = candidate(empty, "ce", scores=(50.0, 50.1))
     open_ = candidate(empty, "focal", scores=(51.0, 51.4))
-    chosen, _ = order([open_, sure], SEEDS, PaidTrainings(priced(ce=10.0, focal=1.0), set()), None)
+    chosen, _ = order([open_, sure], SEEDS, PaidTrainings(costed(ce=10.0, focal=1.0), set()), None)
     assert [(step.candidate.method, step.seeds) for step in chosen] == [
         ("ce", (2,)),
         ("focal", (2,)),
@@ -135,11 +135,11 @@ def test_with_fewer_seeds_than_the_table_names_nothing_is_decided(empty):
 def test_worth_counts_what_is_decided_already_and_adds_up(empty):
     done = candidate(empty, "ce", scores=(50.0, 50.1, 49.9))
     made = [done, candidate(empty, "focal")]
-    one, two, three = seed_counts(made, PaidTrainings(priced(ce=10.0, focal=4.0), set()))
+    one, two, three = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=4.0), set()))
     assert (one.seconds, two.seconds, three.seconds) == (4.0, 8.0, 12.0)
     assert (one.decided, two.decided) == (1.0, 1.0)
     assert 1.5 < three.decided < 2.0
-    (*_, without) = seed_counts(made, PaidTrainings(priced(ce=10.0, focal=None), set()))
+    (*_, without) = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=None), set()))
     assert without.more
     assert without.seconds == 0.0
 
@@ -150,7 +150,7 @@ def test_neighbours_that_differ_in_method_share_a_command(empty, tmp_path):
         candidate(empty, "focal"),
         candidate(empty, "ce", imbalance=10.0),
     ]
-    chosen, _ = order(made, SEEDS, PaidTrainings(priced(ce=10.0, focal=10.0), set()), None)
+    chosen, _ = order(made, SEEDS, PaidTrainings(costed(ce=10.0, focal=10.0), set()), None)
     chosen.sort(
         key=lambda step: (step.candidate.data.imbalance, step.candidate.method), reverse=True
     )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ltbench.report.leaderboard import papers_of, render
+from ltbench.report.leaderboard import papers_of_parts, render
 from ltbench.report.page import render as report
 from ltbench.runs.record import fingerprint_of
 from ltbench.runs.store import Cell
@@ -69,10 +69,10 @@ def test_papers_are_named_and_linked_without_importing_a_method(board):
     _, page = board
     assert "https://arxiv.org/abs/" in page.text
     assert "Cao et al., NeurIPS 2019" in page.text
-    assert [paper.short for paper in papers_of("ldam_drw+sam(rho=0.8)")] == [
-        "Cao et al., NeurIPS 2019", papers_of("sam")[0].short,
+    assert [paper.short for paper in papers_of_parts("ldam_drw+sam(rho=0.8)")] == [
+        "Cao et al., NeurIPS 2019", papers_of_parts("sam")[0].short,
     ]  # fmt: skip
-    assert papers_of("mine+nobody") == ()
+    assert papers_of_parts("mine+nobody") == ()
 
 
 def test_it_loads_no_other_file_and_names_no_path_of_this_machine(board, tmp_path, tags_of):

@@ -8,9 +8,9 @@ import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.runs import plan
-from ltbench.runs.execute import Workspace
 from ltbench.runs.record import Cost, Data, Environment, Failure, Record, Scores
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 ENVIRONMENT = Environment(
     ltbench="0.1.0", commit=None, dirty=None, python="3.11", torch="2", torchvision="0",

@@ -22,9 +22,10 @@ from pathlib import Path
 import torch
 
 from ltbench.data.catalog import dataset
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import run_job
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 MANY = int(os.environ.get("LTBENCH_ATTACKS", "1")) > 1  # as `nox -s attack` asks for
 KILLS, EPOCHS = (92, 120) if MANY else (22, 30)

@@ -9,10 +9,10 @@ from ltbench.errors import LtbenchError
 from ltbench.runs import plan, timing
 from ltbench.runs.cost import CostModel
 from ltbench.runs.environment import device_name
-from ltbench.runs.execute import Workspace
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
+from ltbench.runs.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 
@@ -75,19 +75,19 @@ def test_sizes_of_the_committed_records(tmp_path):
 
 
 def test_other_seeds_of_the_cell_tell_first(tmp_path, workspace, made_here):
-    prices = CostModel([made_here(seed=0), made_here(seed=1)], StepTimer(workspace, never))
-    found = prices.price(job_of(tmp_path))
+    costs = CostModel([made_here(seed=0), made_here(seed=1)], StepTimer(workspace, never))
+    found = costs.cost(job_of(tmp_path))
     assert found.basis == "records"
     assert found.seconds == pytest.approx(9.1)
 
 
 def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
-    prices = CostModel([made_here()], StepTimer(workspace, never))
-    longer = prices.price(job_of(tmp_path, protocol="fast(epochs=120)"))
+    costs = CostModel([made_here()], StepTimer(workspace, never))
+    longer = costs.cost(job_of(tmp_path, protocol="fast(epochs=120)"))
     assert longer.basis == "steps of records"
     assert longer.seconds == pytest.approx(2 * 7.8 + 0.1 * 25)
     flatter = job_of(tmp_path, imbalance=10.0)
-    assert prices.price(flatter).seconds == pytest.approx(0.01 * flatter.size.steps + 1.3)
+    assert costs.cost(flatter).seconds == pytest.approx(0.01 * flatter.size.steps + 1.3)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
 )
 def test_other_batches_and_networks_tell_nothing(tmp_path, workspace, made_here, other):
     said = []
-    prices = CostModel([made_here()], StepTimer(workspace, said.append))
-    found = prices.price(job_of(tmp_path, **other))
+    costs = CostModel([made_here()], StepTimer(workspace, said.append))
+    found = costs.cost(job_of(tmp_path, **other))
     assert found.basis == "timed steps"
     assert found.seconds > 0
     assert len(said) == 1
@@ -110,11 +110,11 @@ def test_another_methods_records_say_how_much_slower_the_machine_is_now(
     busy = {"ce": StepTime(0.04, 0.0, 0.4), "focal": StepTime(0.08, 0.0, 0.4)}
     said = []
     monkeypatch.setattr(timing, "measure_step_time", lambda job, workspace: busy[job.trained])
-    prices = CostModel([made_here()], StepTimer(workspace, said.append))
-    found = prices.price(job_of(tmp_path, "focal"))
+    costs = CostModel([made_here()], StepTimer(workspace, said.append))
+    found = costs.cost(job_of(tmp_path, "focal"))
     assert found.basis == "scaled steps"
     assert found.seconds == pytest.approx(0.02 * 780 + 0.1 * 13)
-    longer = prices.price(job_of(tmp_path, "focal", protocol="fast(epochs=120)"))
+    longer = costs.cost(job_of(tmp_path, "focal", protocol="fast(epochs=120)"))
     assert longer.seconds == pytest.approx(0.02 * 1560 + 0.1 * 25)
     assert len(said) == 1  # of both protocols, and of the reference beside
 
@@ -128,7 +128,7 @@ def test_a_reference_that_cannot_be_timed_scales_nothing(
         return StepTime(1.0, 0.0, 0.0)
 
     monkeypatch.setattr(timing, "measure_step_time", some)
-    found = CostModel([made_here()], StepTimer(workspace, lambda _: None)).price(
+    found = CostModel([made_here()], StepTimer(workspace, lambda _: None)).cost(
         job_of(tmp_path, "focal")
     )
     assert (found.basis, found.seconds) == ("timed steps", 780.0)
@@ -136,10 +136,10 @@ def test_a_reference_that_cannot_be_timed_scales_nothing(
 
 def test_records_of_another_machine_tell_nothing(tmp_path, workspace, make_record, monkeypatch):
     monkeypatch.setattr(timing, "measure_step_time", lambda job, workspace: StepTime(1.0, 0.0, 0.0))
-    prices = CostModel(
+    costs = CostModel(
         [make_record(protocol="fast", settings=SETTINGS)], StepTimer(workspace, lambda _: None)
     )
-    assert prices.price(job_of(tmp_path)).basis == "timed steps"
+    assert costs.cost(job_of(tmp_path)).basis == "timed steps"
 
 
 def test_one_probe_serves_all_ratios_and_seeds(tmp_path, workspace, monkeypatch):
@@ -149,11 +149,11 @@ def test_one_probe_serves_all_ratios_and_seeds(tmp_path, workspace, monkeypatch)
         "measure_step_time",
         lambda job, workspace: timed.append(job) or StepTime(1.0, 0.0, 2.0),
     )
-    prices = CostModel([], StepTimer(workspace, lambda _: None))
-    first = prices.price(job_of(tmp_path))
+    costs = CostModel([], StepTimer(workspace, lambda _: None))
+    first = costs.cost(job_of(tmp_path))
     assert first.seconds == 780 + 2 * 13
     other = job_of(tmp_path, imbalance=10.0)
-    assert prices.price(other).seconds == other.size.steps + 2 * 13
+    assert costs.cost(other).seconds == other.size.steps + 2 * 13
     assert len(timed) == 1
 
 
@@ -162,14 +162,14 @@ def test_what_cannot_be_timed_has_no_price_but_a_reason(tmp_path, workspace, mon
         raise LtbenchError("it cannot begin.")
 
     monkeypatch.setattr(timing, "measure_step_time", fails)
-    found = CostModel([], StepTimer(workspace, lambda _: None)).price(job_of(tmp_path))
+    found = CostModel([], StepTimer(workspace, lambda _: None)).cost(job_of(tmp_path))
     assert (found.seconds, found.basis, found.reason) == (None, "unknown", "it cannot begin.")
 
 
 def test_a_price_downloads_nothing(tmp_path, workspace):
     sets = [dataset("cifar10_lt")]
     (job,) = plan.make(sets, ["ce"], [0], Store(tmp_path / "none")).jobs
-    found = CostModel([], StepTimer(workspace, never)).price(job)
+    found = CostModel([], StepTimer(workspace, never)).cost(job)
     assert found.seconds is None
     assert "cifar10_lt is missing" in found.reason
     assert not workspace.data.exists()

@@ -18,11 +18,13 @@ from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
 from ltbench.runs import identity, timing
 from ltbench.runs.cost import estimate
-from ltbench.runs.execute import Workspace, run_job, split_of, training_of
+from ltbench.runs.execute import run_job
 from ltbench.runs.executors.local import run_here
 from ltbench.runs.files import read_failure, write_file
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.training import split_of, training_of
+from ltbench.runs.workspace import Workspace
 from ltbench.testing.conformance import equal
 
 POST_HOC = "ce+posthoc_logit_adjustment"

@@ -10,13 +10,14 @@ from ltbench.api.registry import build, describe, load_file
 from ltbench.errors import LtbenchError
 from ltbench.runs import timing
 from ltbench.runs.cost import estimate, first_stage_sources, is_kept
-from ltbench.runs.execute import run_job, training_of
+from ltbench.runs.execute import run_job
 from ltbench.runs.executors.local import run_here
 from ltbench.runs.plan import shared_first_stage
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
+from ltbench.runs.training import training_of
 
 PROTOCOL = "fast(epochs=4, evaluate_every=3)"
 EPOCHS = 4 + 1  # 0.15 of four rounds to one
@@ -302,5 +303,5 @@ def test_the_estimate_counts_nothing_for_a_first_stage_at_hand(workspace, jobs):
     Store(workspace.results).path(two_stage.cells[0]).unlink()
     assert estimate([two_stage], workspace) == 0  # its network is there still
     Store(workspace.results).checkpoint_path(two_stage.fingerprint).unlink()
-    Store(workspace.results).write(crt)  # of the price
+    Store(workspace.results).write(crt)  # of the cost
     assert estimate([two_stage], workspace) == pytest.approx(max(whole - took, 0))

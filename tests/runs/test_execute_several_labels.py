@@ -15,12 +15,14 @@ from ltbench.evaluation.scores import LabelScores
 from ltbench.exchange.soundness import check
 from ltbench.report.page import render
 from ltbench.runs.artifacts import read_logits
-from ltbench.runs.execute import Workspace, run_job, training_of
+from ltbench.runs.execute import run_job
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.preflight import rehearse
 from ltbench.runs.status import status
 from ltbench.runs.store import Store
+from ltbench.runs.training import training_of
 from ltbench.runs.unit import find
+from ltbench.runs.workspace import Workspace
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build as grid_of

@@ -8,10 +8,11 @@ from safetensors.torch import load_file, save_file
 from ltbench import build
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.execute import run_job
 from ltbench.runs.kept import Keep, epochs_in, keep_epoch, kept_file, restore
 from ltbench.runs.store import Store
 from ltbench.runs.unit import find
+from ltbench.runs.workspace import Workspace
 
 
 def test_what_may_be_kept():

@@ -7,7 +7,7 @@ import pytest
 from ltbench.engine.train import DivergedError
 from ltbench.errors import UsageError
 from ltbench.runs import preflight
-from ltbench.runs.execute import Workspace
+from ltbench.runs.workspace import Workspace
 
 
 @pytest.mark.parametrize(

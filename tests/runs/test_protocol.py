@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ltbench.api.recipe import Recipe
-from ltbench.data.catalog import CATALOG
+from ltbench.data.catalog import CATALOG, dataset
 from ltbench.errors import UsageError
-from ltbench.runs.protocol import Protocol, protocol_of, shortened
+from ltbench.runs.protocol import Protocol, protocol_of, shortened, shots_under
 from ltbench.runs.protocols import PROTOCOLS
 
 DIGITS, CIFAR = CATALOG["digits_lt"], CATALOG["cifar100_lt"]
@@ -188,3 +188,13 @@ def test_parts_of_a_batch_must_divide_it():
     assert protocol_of("fast(norm_batch=8)", DIGITS).recipe().norm_batch == 8
     with pytest.raises(UsageError, match="norm_batch=7 does not divide batch_size=32; choose"):
         protocol_of("fast(norm_batch=7)", DIGITS)
+
+
+def test_shot_groups_under_a_protocol_are_of_the_images_it_leaves():
+    """Images of CIFAR-10-LT: 5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50; or a tenth."""
+    data = dataset("cifar10_lt")
+    assert shots_under("paper", data) == ("many",) * 8 + ("medium",) * 2
+    assert shots_under("fast(fraction=0.1)", data) == (
+        *["many"] * 4, *["medium"] * 3, *["few"] * 3
+    )  # fmt: skip
+    assert shots_under("paper(validation=10)", data) == shots_under("paper", data)

@@ -7,9 +7,9 @@ from made_runs import job_of
 
 from ltbench.errors import LtbenchError
 from ltbench.runs import timing
-from ltbench.runs.execute import Workspace
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.timing import StepTimer, Timing
+from ltbench.runs.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 

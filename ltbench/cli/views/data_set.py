@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
     from ltbench.data.own import noticed
 
     info, counts = dataset.info, split.class_counts
-    groups = shot_groups(counts, 0, info.many_above, info.few_below)
+    groups = dataset.shots()
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
     several = info.kind == "multi"
     labels = split.test.labels
@@ -47,7 +47,8 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
         facts["validation images"] = len(split.validation.labels)
     facts["size"] = " x ".join(map(str, info.shape))
     facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
-    facts["augmentation"] = f"crop with padding {info.padding}{', flip' * info.flip}"
+    crop = "random boxes" if info.streamed else f"crop with padding {info.padding}"
+    facts["augmentation"] = f"{crop}{', flip' * info.flip}"
     facts["network, protocol"] = f"{info.network}, {info.protocol}"
     if max(tested) != min(tested) and not several:
         facts["note"] = (
@@ -74,17 +75,27 @@ def pack_images(
 ) -> None:
     """Pack the images of one data set that comes as lists, saying how far it is."""
     from ltbench.data.catalog import dataset
-    from ltbench.data.listed import READER, prepare
+    from ltbench.data.listed import prepare
     from ltbench.data.root import data_root
 
     info = dataset(names[0]).info if len(names) == 1 else None
-    if info is None or info.reader != READER or images is None or lists is None:
+    if info is None or not info.streamed or info.file or images is None or lists is None:
         raise UsageError(
             "--images and --lists go together, with the name of one data set that comes as lists, "
             "such as imagenet_lt."
         )
 
-    def say(part: str, count: int, done: int) -> None:
-        print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)
+    prepare(info, data_root(given), images, lists, _seldom(_say_packed), verify=verify)
 
-    prepare(info, data_root(given), images, lists, _seldom(say), verify=verify)
+
+def pack_described(paths: list[Path], given: Path | None) -> None:
+    """Pack the images that files describe, if they are to be streamed, saying how far it is."""
+    from ltbench.data.own_packed import pack_own
+    from ltbench.data.root import data_root
+
+    for path in paths:
+        pack_own(path, data_root(given), _seldom(_say_packed))
+
+
+def _say_packed(part: str, count: int, done: int) -> None:
+    print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)

@@ -25,8 +25,11 @@ BASES = {
 }
 
 
-def as_data(planned: TablePlan) -> dict[str, Any]:
-    """Return a plan as JSON has it; seconds are estimates, and `decided` is a mean."""
+def as_data(planned: TablePlan, price_per_hour: float | None = None) -> dict[str, Any]:
+    """Return a plan as JSON has it; seconds are estimates, and `decided` is a mean.
+
+    Where an hour has a price, runs have one, too; it is in whatever money that is in.
+    """
     return {
         "table": planned.table.short,
         "machine": planned.machine.name,
@@ -40,12 +43,14 @@ def as_data(planned: TablePlan) -> dict[str, Any]:
             "decided_now": round(planned.decided, 2),
             "cannot": planned.undecidable,
         },
-        "run": [_step_data(step) for step in planned.chosen],
+        "price_per_hour": price_per_hour,
+        "run": [_step_data(step, price_per_hour) for step in planned.chosen],
         "commands": commands(planned.chosen, planned.workspace),
-        "beyond": [_step_data(step) for step in planned.beyond],
+        "beyond": [_step_data(step, price_per_hour) for step in planned.beyond],
         "seeds_are_worth": [
             {
                 "seeds": each.n, "seconds": round(each.seconds, 1), "all_priced": not each.more,
+                "price": _price(each.seconds, price_per_hour),
                 "decided": round(each.decided, 2),
             }
             for each in planned.seed_counts
@@ -62,7 +67,7 @@ def as_data(planned: TablePlan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def print_plan(planned: TablePlan) -> None:
+def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     """Print what to run in which order, what does not fit, what seeds are worth, and from what."""
     console = Console(highlight=False)
     console.print(Text(planned.table.definition.title, style="bold"))
@@ -77,37 +82,57 @@ def print_plan(planned: TablePlan) -> None:
     if planned.chosen:
         within = "" if planned.budget is None else f" within {duration(planned.budget)}"
         console.print(Text(f"Run in this order{within}, on {planned.machine.name}", style="bold"))
-        console.print(_steps(planned.chosen, priced=True))
+        console.print(_steps(planned.chosen, price_per_hour, costed=True))
+        if price_per_hour is not None:
+            hours = sum(step.seconds or 0.0 for step in planned.chosen) / 3600
+            console.print(
+                f"{hours:.2f} hours at {price_per_hour:g} cost {hours * price_per_hour:.2f}."
+            )
         for command in commands(planned.chosen, planned.workspace):
             console.print(Text(f"  {command}"), soft_wrap=True)
     if planned.beyond:
         console.print()
-        console.print(Text("Beyond the budget, or without a price", style="bold"))
-        console.print(_steps(planned.beyond, priced=False))
+        console.print(Text("Beyond the budget, or without a known cost", style="bold"))
+        console.print(_steps(planned.beyond, price_per_hour, costed=False))
         for reason in dict.fromkeys(step.reason for step in planned.beyond if step.reason):
-            console.print(Text(f"No price: {reason}"), soft_wrap=True)
+            console.print(Text(f"No known cost: {reason}"), soft_wrap=True)
     if planned.targets:
         console.print()
         console.print(Text("What each number of seeds is worth, all of these run", style="bold"))
-        console.print(_seed_counts(planned))
+        console.print(_seed_counts(planned, price_per_hour))
     _explain(planned, console)
 
 
-def _steps(steps: tuple[PlannedRun, ...], *, priced: bool) -> Table:
-    headers = ["method", "on", "seeds", "takes", *(["in all"] if priced else []), "from", "decides"]
-    table = _table(*headers, right=("takes", "in all", "decides"))
+def _steps(steps: tuple[PlannedRun, ...], price_per_hour: float | None, *, costed: bool) -> Table:
+    spending = [*(["costs"] if price_per_hour is not None else []), *(["in all"] if costed else [])]
+    headers = ["method", "on", "seeds", "takes", *spending, "from", "decides"]
+    table = _table(*headers, right=("takes", "costs", "in all", "decides"))
     spent = 0.0
     for step in steps:
         spent += step.seconds or 0.0
         takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
         table.add_row(
             Text(step.candidate.method), Text(step.candidate.data.title), _listed(step.seeds),
-            takes, *([duration(spent)] if priced else []), step.basis, f"{step.decided:.1f}",
+            takes, *_costs(step.seconds, price_per_hour),
+            *([duration(spent)] if costed else []), step.basis, f"{step.decided:.1f}",
         )  # fmt: skip
     return table
 
 
-def _seed_counts(planned: TablePlan) -> Table:
+def _price(seconds: float | None, price_per_hour: float | None) -> float | None:
+    if seconds is None or price_per_hour is None:
+        return None
+    return round(seconds / 3600 * price_per_hour, 2)
+
+
+def _costs(seconds: float | None, price_per_hour: float | None) -> list[str]:
+    """Return the cell of a column of prices, or none where there is no such column."""
+    if price_per_hour is None:
+        return []
+    return ["?" if seconds is None else f"{seconds / 3600 * price_per_hour:.2f}"]
+
+
+def _seed_counts(planned: TablePlan, price_per_hour: float | None) -> Table:
     """Return a line for each n; data sets and metrics that are taken alike share a column."""
     alike: dict[tuple[float, float, int], list[str]] = {}
     for (title, metric), found in planned.spread.items():
@@ -116,13 +141,15 @@ def _seed_counts(planned: TablePlan) -> Table:
         taken = found.deviation.points, tolerance, found.family
         alike.setdefault(taken, []).append(f"{metric} on {title}")
     table = _table(
-        "seeds", "takes", "decided", *(f"finds in {', '.join(names)}" for names in alike.values()),
-        right=("seeds", "takes", "decided"),
+        "seeds", "takes", *(["costs"] if price_per_hour is not None else []), "decided",
+        *(f"finds in {', '.join(names)}" for names in alike.values()),
+        right=("seeds", "takes", "costs", "decided"),
     )  # fmt: skip
     for each in planned.seed_counts:
         least = [detectable(points, within, each.n, many) for points, within, many in alike]
         table.add_row(
             str(each.n), duration(each.seconds) + " + ?" * each.more,
+            *(cost + " + ?" * each.more for cost in _costs(each.seconds, price_per_hour)),
             f"{each.decided:.1f} of {planned.targets}",
             *("--" if points is None else f"{points:.1f} points" for points in least),
         )  # fmt: skip
@@ -146,7 +173,7 @@ def _explain(planned: TablePlan, console: Console) -> None:
             "other work take longer, and steps timed beside it seem to"
         )
     if any(each.more for each in planned.seed_counts):
-        lines.append("+ ?: and the trainings that have no price")
+        lines.append("+ ?: and the trainings that have no known cost")
     if planned.targets:
         measured, assumed = (
             "; ".join(
@@ -179,12 +206,13 @@ def _explain(planned: TablePlan, console: Console) -> None:
         console.print(Text(f"Left out: {problem}"), soft_wrap=True)
 
 
-def _step_data(step: PlannedRun) -> dict[str, Any]:
+def _step_data(step: PlannedRun, price_per_hour: float | None) -> dict[str, Any]:
     candidate = step.candidate
     return {
         "method": candidate.method, "dataset": str(candidate.data), "network": candidate.network,
         "protocol": candidate.protocol, "rows": list(candidate.rows), "seeds": list(step.seeds),
         "seconds": None if step.seconds is None else round(step.seconds, 1),
+        "price": _price(step.seconds, price_per_hour),
         "from": step.basis, "reason": step.reason, "decided": round(step.decided, 3),
     }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What a run will do, before it starts."""
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 from ltbench.cli.views.duration import duration
@@ -9,6 +10,7 @@ from ltbench.errors import counted
 if TYPE_CHECKING:
     from ltbench.runs.plan import Plan
     from ltbench.runs.store import Store
+    from ltbench.runs.workspace import Workspace
 
 FIRST_STAGE = {
     "kept": "taken up, for it is trained already",
@@ -66,3 +68,19 @@ def print_plan(plan: "Plan", store: "Store", seconds: float, where: str, *, in_f
         for cell in job.cells:
             if cell.method != job.trained:
                 print(f"    and read {cell.method} off it")
+
+
+def show_plan(
+    plan: "Plan", workspace: "Workspace", places: list[str], *, as_json: bool, in_full: bool
+) -> None:
+    """Show what is to be done and how long it takes here."""
+    from ltbench.engine.precision import device_of
+    from ltbench.runs.cost import estimate
+    from ltbench.runs.environment import device_name
+    from ltbench.runs.store import Store
+
+    store, seconds = Store(workspace.results), estimate(plan.jobs, workspace, len(places))
+    if as_json:
+        print(json.dumps(plan_row(plan, store, seconds)))
+    else:
+        print_plan(plan, store, seconds, device_name(device_of(places[0])), in_full=in_full)

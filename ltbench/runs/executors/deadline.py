@@ -1,4 +1,4 @@
-"""The wall of time: until when a run may train, and which trainings are worth beginning before."""
+"""A time limit: until when a command may train, and which trainings it still begins."""
 
 import time
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ltbench.errors import UsageError
 from ltbench.runs.cost import CostModel
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import Options
 from ltbench.runs.plan import Job
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
 from ltbench.runs.under_way import note_of
+from ltbench.runs.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Deadline:
                 "--time-limit, or less with --signal-before."
             )
         store = Store(workspace.results)
-        prices = CostModel(store.records(), StepTimer(workspace, lambda words: None))
-        return cls(options.begun + seconds, lambda job: epoch_seconds(job, store, prices))
+        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+        return cls(options.begun + seconds, lambda job: epoch_seconds(job, store, costs))
 
     @property
     def left(self) -> float:
@@ -50,11 +50,10 @@ class Deadline:
         return self.left > (self.epoch_seconds(job) or 0.0)
 
 
-def epoch_seconds(job: Job, store: Store, prices: CostModel) -> float | None:
-    """Return the seconds of an epoch: by its own so far, else by its price, None if unknown."""
+def epoch_seconds(job: Job, store: Store, costs: CostModel) -> float | None:
+    """Return the seconds of an epoch: by its own so far, else as estimated, else None."""
     begun = note_of(store, job.fingerprint)
     if begun is not None and begun.epoch:
         return begun.seconds / begun.epoch
-    price = prices.price(job).seconds
-    epochs = (job.size.evaluations - 1) * job.protocol.evaluate_every
-    return None if price is None else price / epochs
+    cost = costs.cost(job).seconds
+    return None if cost is None else cost / job.size.epochs

@@ -10,9 +10,9 @@ from typing import Protocol, cast
 
 from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError, first_line, unknown
-from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
+from ltbench.runs.workspace import Workspace
 
 GROUP = "ltbench.executors"  # of entry points
 SIGNAL_BEFORE = 60.0  # seconds before a time limit

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from ltbench.runs.apart import LostError, death, evaluated_apart, start_alone
-from ltbench.runs.execute import BusyError, Workspace, run_job
+from ltbench.runs.execute import BusyError, run_job
 from ltbench.runs.executors.interface import Outcome, RunListener
 from ltbench.runs.executors.outcome import give_up, reason_of
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import interrupt_on_signals
 from ltbench.runs.training import throttled
+from ltbench.runs.workspace import Workspace
 
 Queue = deque[tuple[Job, bool]]  # whether to wait where another process is at the job
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from ltbench.api.signatures import is_foreign
 from ltbench.errors import UsageError
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.deadline import Deadline
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import alarm
+from ltbench.runs.workspace import Workspace
 
 
 class Local:

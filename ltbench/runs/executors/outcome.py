@@ -2,10 +2,10 @@
 
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, located
-from ltbench.runs.execute import Workspace
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import record_failure
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 
 def give_up(job: Job, reason: str, workspace: Workspace) -> None:

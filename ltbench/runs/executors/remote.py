@@ -17,14 +17,15 @@ from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.runs.apart import LostError, evaluated_apart
 from ltbench.runs.cost import is_kept
-from ltbench.runs.environment import source_state
-from ltbench.runs.execute import Workspace, run_job
+from ltbench.runs.environment import in_words, source_state
+from ltbench.runs.execute import run_job
 from ltbench.runs.executors.interface import Outcome, RunListener
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import record_failure
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.training import Callbacks, train_first_stage
 from ltbench.runs.under_way import note_of
+from ltbench.runs.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Order:
         here = source_state()
         if here != self.source:
             raise LtbenchError(
-                f"{platform.node()} has ltbench {_code(here)}, and the command was given with "
-                f"{_code(self.source)}; install the same on both."
+                f"{platform.node()} has ltbench {in_words(here)}, and the command was given with "
+                f"{in_words(self.source)}; install the same on both."
             )
 
 
@@ -181,9 +182,3 @@ class Followed:
 
 def _unheard(report: ProgressEvent) -> None:
     """Progress is read from the note beside the checkpoint."""
-
-
-def _code(state: tuple[str, str | None, bool | None]) -> str:
-    version, commit, changed = state
-    at = "" if commit is None else f" at {commit[:10]}"
-    return f"{version}{at}{', changed since' if changed else ''}"

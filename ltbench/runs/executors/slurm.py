@@ -17,7 +17,6 @@ from typing import Any
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, UsageError, first_line
 from ltbench.runs.cost import CostModel
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
 from ltbench.runs.executors.outcome import give_up
 from ltbench.runs.executors.remote import Followed, Order, by_first_stage
@@ -29,6 +28,7 @@ from ltbench.runs.signals import OutOfTimeError, interrupt_on_signals
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
 from ltbench.runs.under_way import note_of
+from ltbench.runs.workspace import Workspace
 
 SECONDS_BETWEEN = 2.0  # two looks at the cluster
 ARRAY = 500  # jobs; clusters allow 1,000 unless told otherwise
@@ -154,8 +154,8 @@ class Slurm:
         if self.profile.minutes is not None:
             return self.profile.minutes
         store = Store(workspace.results)
-        prices = CostModel(store.records(), StepTimer(workspace, lambda words: None))
-        seconds = [prices.price(order.job).seconds or 3600.0 for order in orders]
+        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+        seconds = [costs.cost(order.job).seconds or 3600.0 for order in orders]
         return 10 + round(2 * max(seconds) / 60)
 
 

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from annotated_types import Ge, Gt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ltbench.errors import UsageError, first_line
+from ltbench.errors import UsageError
 from ltbench.runs.executors.interface import Options
+from ltbench.yaml_file import read_keys
 
 
 class Profile(BaseModel):
@@ -33,12 +33,9 @@ class Profile(BaseModel):
     @classmethod
     def read(cls, path: Path) -> "Profile":
         """Return the profile in a file; raises UsageError in one sentence."""
+        content = read_keys(path, "profile", "clusters.md")
         try:
-            content = yaml.safe_load(path.expanduser().read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"the profile {path} does not read ({first_line(error)}).") from None
-        try:
-            return cls.model_validate_json(json.dumps(content or {}, default=str))
+            return cls.model_validate_json(json.dumps(content, default=str))
         except ValidationError as error:
             first = error.errors()[0]
             key = first["loc"][0] if first["loc"] else "the file"

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from ltbench.runs.execute import Workspace
 from ltbench.runs.executors.interface import Executor, Outcome, RunListener
 from ltbench.runs.executors.trackers import Tracked, trackers_of
-from ltbench.runs.interruption import TimeLimitError, interrupted
+from ltbench.runs.interruption import time_limited
 from ltbench.runs.plan import Plan
 from ltbench.runs.record import Record
 from ltbench.runs.signals import OutOfTimeError
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.workspace import Workspace
 
 
 def run_plan(
@@ -31,13 +31,11 @@ def run_plan(
     store = Store(workspace.results)
     store.check_writable()
     tracking = trackers_of(trackers, store)
-    with listening as heard:
-        try:
+    with time_limited(workspace.results):
+        with listening as heard:
             outcome = executor.run(plan.jobs, workspace, Tracked(heard, tracking))
-        except OutOfTimeError:
-            raise TimeLimitError(interrupted(store)) from None
-    if outcome.left:
-        raise TimeLimitError(interrupted(store))
+        if outcome.left:
+            raise OutOfTimeError
     index = {cell: number for number, cell in enumerate(plan.cells)}
     records = [*plan.finished, *outcome.records]
     return sorted(records, key=lambda record: index[Cell.of(record)]), outcome

@@ -10,8 +10,9 @@ from typing import Any
 
 from ltbench.analysis.results import Result, every
 from ltbench.data.catalog import dataset
-from ltbench.data.profile import SHOTS, shot_groups
+from ltbench.data.profile import SHOTS
 from ltbench.runs.files import csv_text
+from ltbench.runs.protocol import shots_under
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval
 from ltbench.tables.definition import Table
@@ -75,8 +76,7 @@ def _lines(
 
 
 def _flat(result: Result) -> dict[str, Values]:
-    data = dataset(result.header["dataset"])
-    shots = shot_groups(data.class_counts(), 0, data.info.many_above, data.info.few_below)
+    shots = shots_under(result.header["protocol"], dataset(result.header["dataset"]))
     found: dict[str, dict[str, list[float]]] = {}
     for row in result.rows:
         if row["quantity"] in FLATNESS:

@@ -1,4 +1,4 @@
-"""Walls of time: what is begun before one, and what is saved at it."""
+"""Time limits: what is begun before one, and what is saved at it."""
 
 import signal
 import time
@@ -24,7 +24,7 @@ LONG = "fast(epochs=5000, evaluate_every=5000)"
 class Prices:
     """Every training takes a minute and a half."""
 
-    def price(self, job):
+    def cost(self, job):
         return CostEstimate(90.0, "records")
 
 

@@ -46,8 +46,9 @@ def test_a_profile_is_what_sbatch_is_asked_for(profile):
         ("partitions: gpu", "unknown key 'partitions'; known: partition, account,"),
         ("gpus: many", "gpus: Input should be a valid integer"),
         ("cpus: 0", "cpus: Input should be greater than 0"),
-        ("- a list", "the file: "),
-        ("a: [", "does not read"),
+        ("- a list", "describes no profile"),
+        ("cpus: 2\ncpus: 4", "line 1: the key 'cpus' is given twice"),
+        ("a: [", "line 1: "),
     ],
 )
 def test_a_profile_that_does_not_do_is_one_sentence(profile, text, words):

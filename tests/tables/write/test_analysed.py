@@ -12,10 +12,10 @@ from ltbench.tables.write.analysed import flatness, markdown, open_set
 DATA, PROTOCOL = "cifar10_lt(imbalance=100)", "fast(epochs=5, warmup_epochs=1)"
 
 
-def place(store, analysis, rows, method, seed, data=DATA):
-    cell = Cell(data, PROTOCOL, "resnet8", method, seed)
+def place(store, analysis, rows, method, seed, data=DATA, protocol=PROTOCOL):
+    cell = Cell(data, protocol, "resnet8", method, seed)
     header = {"analysis": analysis, "settings": "made up", "dataset": data, "method": method,
-              "protocol": PROTOCOL, "network": "resnet8", "seed": str(seed)}  # fmt: skip
+              "protocol": protocol, "network": "resnet8", "seed": str(seed)}  # fmt: skip
     write_text(path_of(store, cell, analysis), as_csv(Result(header, rows)))
 
 
@@ -61,6 +61,13 @@ def test_flatness_is_the_mean_over_a_groups_classes_with_intervals_over_seeds(st
     assert medium.values["lambda_max"].mean == pytest.approx(18.5 + 2)
     assert medium.values["lambda_max"].half_width == pytest.approx(4.303 * 2 / 3**0.5, abs=1e-3)
     assert set(medium.values) == {"lambda_max", "trace"}
+
+
+def test_shot_groups_are_of_the_images_that_a_protocol_leaves(store):
+    """Of a tenth of CIFAR-10-LT, classes 4 to 6 are medium and 7 to 9 few."""
+    place(store, "hessian(probes=1)", hessian(0.0), "ce", 0, protocol="fast(fraction=0.1)")
+    found = {each.group: each.values["lambda_max"].mean for each in flatness(load("1"), store)}
+    assert found == {"many": 11.5, "medium": 15.0, "few": 18.0}
 
 
 def test_methods_stand_in_the_order_of_the_table(store):

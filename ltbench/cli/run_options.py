@@ -1,11 +1,13 @@
 """What the options of `ltbench run` mean together."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.errors import UsageError
 from ltbench.specification import parse, split
 
 if TYPE_CHECKING:
+    from ltbench.runs.job_archive import PackedPlan
     from ltbench.tables.definition import Table
 
 ALL = "*"  # what a bare --force names
@@ -27,6 +29,18 @@ def table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
             "nothing to run; give --methods and --dataset at least one name each, or --table."
         )
     return None if table is None else load(table)
+
+
+def packed_plan(path: Path, beside: bool) -> "PackedPlan":
+    """Return the plan in an archive; raises UsageError where options say, too, what to run."""
+    from ltbench.runs.job_archive import PackedPlan
+
+    if beside:
+        raise UsageError(
+            f"{path} says what to run, and has the images; beside it give --results, and where "
+            "and how."
+        )
+    return PackedPlan.read(path)
 
 
 def forced(force: str | None, methods: list[str]) -> bool | list[str]:

@@ -1,0 +1,26 @@
+"""A store, and results of analyses placed in it."""
+
+import pytest
+
+from ltbench.analysis.results import Result, as_csv, path_of
+from ltbench.runs.files import write_text
+from ltbench.runs.store import Cell, Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def place(store):
+    """Returns a function that writes the rows of a figure's analysis of one run."""
+
+    def place(figure, rows, seed, method="ce", protocol=None):
+        definition = figure.definition
+        protocol = protocol or definition.protocol
+        cell = Cell(definition.dataset, protocol, definition.network, method, seed)
+        result = Result({"analysis": definition.analysis}, rows)
+        write_text(path_of(store, cell, definition.analysis), as_csv(result))
+
+    return place

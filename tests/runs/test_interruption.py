@@ -1,0 +1,43 @@
+"""What ends a command early is one sentence, with an exit code of its own."""
+
+import pytest
+
+from ltbench.runs.interruption import (
+    InterruptedRunError,
+    TimeLimitError,
+    interruptible,
+    time_limited,
+)
+from ltbench.runs.signals import OutOfTimeError
+
+
+@pytest.mark.parametrize(
+    ("raised", "error", "code"),
+    [(KeyboardInterrupt, InterruptedRunError, 130), (OutOfTimeError, TimeLimitError, 75)],
+)
+def test_a_command_says_why_it_ended(tmp_path, raised, error, code):
+    with pytest.raises(error, match="the same command goes on") as caught, interruptible(tmp_path):
+        raise raised
+    assert caught.value.exit_code == code
+
+
+def test_within_a_plan_only_time_is_said_so_that_a_notebooks_interrupt_stays_one(tmp_path):
+    with pytest.raises(TimeLimitError), time_limited(tmp_path):
+        raise OutOfTimeError
+    with pytest.raises(KeyboardInterrupt), time_limited(tmp_path):
+        raise KeyboardInterrupt
+
+
+def test_other_errors_and_none_pass(tmp_path):
+    with pytest.raises(ValueError, match="other"), interruptible(tmp_path):
+        raise ValueError("other")
+    with interruptible(tmp_path):
+        pass
+
+
+def test_three_trainings_are_named_and_more_are_hinted_at():
+    names = [f"ce, seed {seed}: 1 of 9" for seed in range(4)]
+    assert str(TimeLimitError(names[:1])).endswith("goes on (ce, seed 0: 1 of 9).")
+    assert "seed 2: 1 of 9; …)" in str(InterruptedRunError(names))
+    assert "seed 3" not in str(InterruptedRunError(names))
+    assert str(InterruptedRunError()).endswith("from the last finished epoch.")
