@@ -21,7 +21,7 @@ ANALYSES = {
     "plane": Named("plane", "Plane", "the loss of every class over a plane of weights"),
     "line": Named("line", "Line", "the loss of every class over the size of random displacements"),
     "trajectory": Named(
-        "trajectory", "Trajectory", "the trajectory of the weights on its own plane"
+        "trajectory", "Trajectory", "the trajectory of the weights on its plane"
     ),
     "hessian": Named("hessian", "Hessian", "eigenvalues, trace and density, by class or group"),
     "gradients": Named("gradients", "Gradients", "each class's gradient against the batch's"),
