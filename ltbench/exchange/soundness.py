@@ -19,10 +19,10 @@ from ltbench.networks import check_network
 from ltbench.runs.files import texts_of
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import Record
+from ltbench.runs.record import SHORTEST, Record
 
 LARGEST_SEED = 2**32 - 1
-SHORTEST, LONGEST = 1e-3, 1e9  # seconds of a training
+LONGEST = 1e9  # seconds of a training
 LONGEST_TEXT = 2000  # characters of any text in a record
 DEVIATIONS, VALUES = 100, 2000  # values in a record beside the counts of its classes
 CURVES = 500  # columns that curves may have

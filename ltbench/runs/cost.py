@@ -94,7 +94,8 @@ class CostModel:
         threads = record.environment.threads
         cell = (record.dataset, record.protocol, record.network, record.trained, str(threads))
         self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
-        evaluations = (record.last.epoch / settings["evaluate_every"] + 1) * settings["fraction"]
+        fraction = settings.get("fraction", 1.0)
+        evaluations = (record.last.epoch / settings["evaluate_every"] + 1) * fraction
         found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / evaluations)
         self._step_times.setdefault(CostKey.of_record(record), []).append(found)
 

@@ -115,7 +115,7 @@ def _remembered(method: str, job: Job, workspace: Workspace) -> str:
         "method": method, "network": job.network, "dataset": str(job.dataset),
         "protocol": job.protocol.specification, "counts": split_of(job, workspace).class_counts,
         "rehearsal": [EPOCHS, SIDE, NETWORK], "torch": torch.__version__,
-        "code": code_of(build(method)),
+        "code": job.identity.code if method == job.trained else code_of(build(method)),
     }  # fmt: skip
     name = f"rehearsals/{fingerprint_of(of)[:16]}.json"
     if recalled(name):
