@@ -146,12 +146,12 @@ def _costs(method: str, results: Path) -> list[str]:
     wanted = {baseline: 0, method: 1}
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
-        f"{line.cost:.2f}x the time of {baseline} on {found.dataset}, {found.network}, "
+        f"{line.time:.2f}x the time of {baseline} on {found.dataset}, {found.network}, "
         f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each on one "
         "machine; a busy one makes them longer)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
-        if line.method == method != found.lines[0].method and line.cost is not None
+        if line.method == method != found.lines[0].method and line.time is not None
     ]
 
 

@@ -25,7 +25,7 @@ class Standing:
 
     runs: MethodRuns
     line: MethodRow
-    cost: float | None
+    time: float | None
     papers: tuple[Paper, ...]
     reported: tuple[LedgerRow, ...]  # the headline metric on this data set and network
 
@@ -84,7 +84,7 @@ def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
             reported.setdefault(line.specification, []).append(line)
     standings = [
         Standing(
-            runs, setting.line(runs), setting.cost(runs), papers_of_parts(runs.method),
+            runs, setting.line(runs), setting.time(runs), papers_of_parts(runs.method),
             tuple(reported.get(runs.method, ())),
         )
         for runs in setting.methods

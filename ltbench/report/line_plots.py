@@ -100,12 +100,12 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
     )
 
 
-def cost(setting: Setting) -> Plot | None:
+def time(setting: Setting) -> Plot | None:
     """Return accuracy against training time; None where there is nothing to compare."""
     points = [
         (value, setting.line(runs).headline.mean, rank, runs.method)
         for rank, runs in enumerate(setting.methods, 1)
-        if (value := setting.cost(runs)) is not None
+        if (value := setting.time(runs)) is not None
     ]
     if len(points) < 2:
         return None
@@ -130,12 +130,12 @@ def cost(setting: Setting) -> Plot | None:
     _numbers(axes, [*front, *others])
     named = ", ".join(f"{method} ({rank}, {value:.2f}x)" for value, _, rank, method in front)
     return Plot(
-        "Cost against accuracy",
-        "Shortest training time on the same machine; numbers, where there is room, are "
+        "Training time against accuracy",
+        "Shortest training on the clock, of one machine; numbers, where there is room, are "
         f"places in the table above. No other method is "
         f"both faster and better than {named}.",
         inline(
-            figure, f"{setting.key}-cost", f"Accuracy against training time; the front: {named}."
+            figure, f"{setting.key}-time", f"Accuracy against training time; the front: {named}."
         ),
     )
 

@@ -99,7 +99,7 @@ def _plots(store: Store, setting: Setting) -> list[Plot]:
             method_plots.calibration(setting),
             line_plots.classes(setting),
             line_plots.training(setting, found),
-            line_plots.cost(setting),
+            line_plots.time(setting),
         ]
     return [plot for plot in made if plot is not None]
 

@@ -106,9 +106,9 @@ class Setting:
             return runs is not self.base
         return abs(difference.mean) <= difference.half_width
 
-    def cost(self, runs: MethodRuns) -> float | None:
+    def time(self, runs: MethodRuns) -> float | None:
         """Return the training time relative to the base's, on one machine."""
-        return self.line(runs).cost
+        return self.line(runs).time
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class MethodRow:
     medium: float | None
     few: float | None
     difference: Estimate | None  # null for the first method, and without common seeds
-    cost: float | None  # training time relative to the first method's, on one machine
+    time: float | None  # wall time of training, time relative to the first method's, on one machine
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Comparison:
             f"{CAPTIONS[self.metric]} in percent: last epoch, {means}; "
             "difference to the first method over the seeds both have"
         )
-        lacking = f"; no difference and no cost, for {self.reference} has no record"
+        lacking = f"; no difference and no time, for {self.reference} has no record"
         return words + (lacking if self.reference else "")
 
 
@@ -61,22 +61,22 @@ def compare(records: Iterable[Record], reference: str | None = None) -> list[Com
 
 def headers(comparison: Comparison) -> tuple[str, ...]:
     """Return the titles of the columns."""
-    return ("method", "n", TITLES[comparison.metric], *SHOTS, "difference", "cost")
+    return ("method", "n", TITLES[comparison.metric], *SHOTS, "difference", "time")
 
 
 def cells(line: MethodRow) -> tuple[str, ...]:
     """Return a line as text, in the order of `headers`."""
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
-    cost = "--" if line.cost is None else f"{line.cost:.2f}x"
-    return (line.method, str(line.n), str(line.headline), *shots, _difference(line), cost)
+    time = "--" if line.time is None else f"{line.time:.2f}x"
+    return (line.method, str(line.n), str(line.headline), *shots, _difference(line), time)
 
 
 def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> str:
     """Return the accuracies of a comparison as a Markdown table with its caption.
 
-    Costs are those given, by method; the records' own are of the machine and its load at the time,
-    so they do not last. With costs come ranks by mean accuracy, among methods with as many seeds as
-    the first.
+    Costs are those given, by method; the records' own times are of a machine and its load, so they
+    do not last. With costs come ranks by mean accuracy, among methods with as many seeds as the
+    first.
     """
     rows = [headers(comparison), *map(cells, comparison.lines)]
     lines = [list(row[:-1]) for row in rows]
@@ -114,7 +114,7 @@ def _line(method: str, records: list[Record], first: list[Record] | None) -> Met
         medium=_mean([record.last.medium for record in records]),
         few=_mean([record.last.few for record in records]),
         difference=None if alone else paired_difference(scores, _by_seed(first or [])),
-        cost=relative_cost(map(timing_of, records), map(timing_of, first or [])),
+        time=relative_cost(map(timing_of, records), map(timing_of, first or [])),
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ltbench.runs.record import Record
 
 MEANING = (
-    "cost is the shortest training time relative to the first method's, of runs on one machine"
+    "time is the shortest training on the clock relative to the first method's, on one machine"
 )
 
 SHORTEST = 1e-3  # seconds; nothing trains faster

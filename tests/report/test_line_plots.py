@@ -3,7 +3,7 @@
 import pytest
 
 from ltbench.figures.style import COLOURS
-from ltbench.report.line_plots import cost, overlaid, round_ticks, training
+from ltbench.report.line_plots import overlaid, round_ticks, time, training
 from ltbench.report.method_plots import seeds
 from ltbench.report.svg import canvas, drawing
 from ltbench.report.training_curves import curves
@@ -20,16 +20,16 @@ def test_a_curve_of_one_evaluation_is_a_mark(store, keep, setting):
         assert ("<use" in plot.image) == marks
 
 
-def test_cost_is_of_one_machine(store, keep, make_record, setting):
+def test_time_is_of_one_machine(store, keep, make_record, setting):
     keep("ce", 0, 10)
     keep("sam", 0, 30)
     other = make_record("bcl").environment.model_copy(update={"threads": 8})
     keep("bcl", 0, 5, environment=other)
     found = setting(store)
-    named = {runs.method: found.cost(runs) for runs in found.methods}
+    named = {runs.method: found.time(runs) for runs in found.methods}
     assert named == {"ce": 1.0, "sam": 2.0, "bcl": None}
     with drawing():
-        caption = cost(found).caption
+        caption = time(found).caption
     assert "ce (2, 1.00x), sam (1, 2.00x)" in caption
 
 
@@ -38,7 +38,7 @@ def test_a_method_that_is_slower_and_worse_is_not_at_the_front(store, keep, make
     slow = make_record("sam").cost.model_copy(update={"train_seconds": 99.0})
     keep("sam", 0, 20, cost=slow)
     with drawing():
-        assert cost(setting(store)).caption.endswith("better than ce (1, 1.00x).")
+        assert time(setting(store)).caption.endswith("better than ce (1, 1.00x).")
 
 
 def test_large_settings_are_cut_and_say_so(store, keep, setting):

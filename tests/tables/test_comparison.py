@@ -17,10 +17,10 @@ def test_lines_keep_the_order_and_compare_with_the_first(make_record):
     (comparison,) = compare(records)
     assert comparison.protocol == "paper"
     first, second = comparison.lines
-    assert (first.method, first.n, first.difference, first.cost) == ("zz", 3, None, 1.0)
+    assert (first.method, first.n, first.difference, first.time) == ("zz", 3, None, 1.0)
     assert first.headline == mean_interval([38.0, 39.0, 40.0])
     assert (first.many, first.medium, first.few) == (60.0, 40.0, 10.0)
-    assert (second.method, second.n, second.cost) == ("aa", 3, 2.5)
+    assert (second.method, second.n, second.time) == ("aa", 3, 2.5)
     assert second.difference.n == 2
     assert second.difference.mean == pytest.approx(4.25)
     assert second.difference.half_width is None  # of two seeds an interval says nothing
@@ -45,9 +45,9 @@ def test_a_difference_over_fewer_seeds_than_the_method_has_says_over_how_many(ma
 def test_nothing_is_compared_with_the_next_where_the_first_has_no_record(make_record):
     records = [make_record("sam", 0, 40.0), make_record("focal", 0, 38.0)]
     (comparison,) = compare(records, "ce")
-    assert [(line.difference, line.cost) for line in comparison.lines] == [(None, None)] * 2
+    assert [(line.difference, line.time) for line in comparison.lines] == [(None, None)] * 2
     said = " ".join(screen(comparison, 80).split())
-    assert "no difference and no cost, for ce has no record" in said
+    assert "no difference and no time, for ce has no record" in said
     assert "for ce has no record" in markdown(comparison)
     (whole,) = compare([*records, make_record("ce", 0, 30.0)], "ce")
     assert [line.difference and line.difference.mean for line in whole.lines] == [10.0, 8.0, None]
@@ -68,7 +68,7 @@ def test_groups_without_classes_and_without_common_seeds(make_record):
     ]
     (comparison,) = compare(records)
     line = comparison.lines[1]
-    assert (line.few, line.difference, line.cost) == (None, None, None)
+    assert (line.few, line.difference, line.time) == (None, None, None)
     assert screen(comparison, 80).count("--") == 2 + 1 + 1 + 2 + 1 + 1
 
 
@@ -83,10 +83,10 @@ def test_times_of_two_machines_are_never_compared(make_record):
     other = on("slow", "sam", 0, 40.0, seconds=400.0)
     threads = on("fast", "bcl", 0, 40.0, seconds=5.0, threads=2)
     (comparison,) = compare([first, other, threads])
-    assert [line.cost for line in comparison.lines] == [1.0, None, None]
+    assert [line.time for line in comparison.lines] == [1.0, None, None]
     shared = [on("slow", "ce", 1, 38.0, seconds=200.0), on("slow", "ce", 2, 38.0, seconds=160.0)]
     (comparison,) = compare([first, *shared, other, threads])
-    assert [line.cost for line in comparison.lines] == [1.0, 2.5, None]
+    assert [line.time for line in comparison.lines] == [1.0, 2.5, None]
 
 
 def test_every_data_set_network_and_protocol_apart(make_record):
