@@ -112,6 +112,21 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def ray(session: nox.Session) -> None:
+    """Run the contract of executors, and what Ray adds, on clusters of this machine."""
+    python = str(shared(session) / "python")
+    session.run(
+        python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt",
+        "--editable", ".[ray]",
+    )  # fmt: skip
+    session.run(
+        python, "-m", "pytest", "-v", "tests/runs/executors/test_contract.py",
+        "tests/runs/executors/ray_tests.py", *session.posargs,
+        env={"LTBENCH_EXECUTORS": "ray", "RAY_AUTH_MODE": "disabled"},
+    )  # fmt: skip
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     ruff = str(shared(session) / "ruff")
@@ -216,7 +231,8 @@ def attack(session: nox.Session) -> None:
     counts = Path(session.create_tmp()).resolve() / "attacks.json"
     session.run(
         python, "-m", "pytest", "tests/attacks", "tests/runs/test_killed_runs.py",
-        "tests/runs/test_unit.py", "tests/exchange/test_merge.py", *session.posargs,
+        "tests/runs/test_unit.py", "tests/exchange/test_merge.py",
+        "tests/runs/executors/test_local_killed.py", *session.posargs,
         env={"LTBENCH_ATTACKS": "60", "LTBENCH_ATTACK_COUNTS": str(counts)},
     )  # fmt: skip
     for each in (counts, counts.with_suffix(".kills.json")):

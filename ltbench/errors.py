@@ -45,17 +45,24 @@ def printable(text: str) -> str:
 
 
 def located(error: BaseException) -> str:
-    """Return an unforeseen error in one line: its type, what it says, and file and line.
+    """Return an unforeseen error in one line: its type, what it says, and file and line."""
+    said, where = str(error).strip(), place_of(error)
+    text = f"{type(error).__name__}: {first_line(error)}" if said else type(error).__name__
+    return f"{text} ({where})" if where else text
 
-    The line is the innermost one of a method's file, else of any.
+
+def place_of(error: BaseException) -> str:
+    """Return file and line of an error: the innermost line of a method's file, else of any.
+
+    An error of another process has its own as `place`.
     """
+    if place := getattr(error, "place", ""):
+        return str(place)
     frames = traceback.extract_tb(error.__traceback__)
     harness = Path(__file__).parent
     own = [f for f in frames if not Path(f.filename).is_relative_to(harness)]
     own = [f for f in own if "site-packages" not in f.filename] or list(frames)
-    said = str(error).strip()
-    text = f"{type(error).__name__}: {first_line(error)}" if said else type(error).__name__
-    return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:

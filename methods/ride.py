@@ -97,20 +97,20 @@ class RIDE(Method):
         own = replace(recipe.times(cifar=(1, 1, 2.5)), nesterov=True)
         found = [Stage(name="train", recipe=own)]
         if self.teacher:
-            own_parts = ("backbone.", "classifier.")
             slow = replace(own, warmup_epochs=round(0.1 * own.epochs))
             found = [
-                Stage(name=TEACHER, recipe=own, trainable=("teacher.",)),
-                Stage(name="train", recipe=slow, trainable=own_parts, evaluating=(TEACHER,)),
-            ]
+                Stage(name=TEACHER, recipe=own, trainable=("teacher.",), evaluating=("backbone",)),
+                Stage(
+                    name="train", recipe=slow, trainable=("backbone.", "classifier."),
+                    evaluating=(TEACHER,),
+                ),
+            ]  # fmt: skip
         if self.router:
             last = replace(recipe.times(cifar=(4, 0.1, 2.5)).second(0.025), nesterov=True)
-            found.append(
-                Stage(
-                    name=ROUTER, recipe=last, sampler="class_balanced", trainable=("router.",),
-                    evaluating=("backbone",),
-                )
-            )  # fmt: skip
+            found += [
+                Stage(name=ROUTER, recipe=last, sampler="class_balanced", trainable=("router.",),
+                      evaluating=("backbone",))
+            ]  # fmt: skip
         return tuple(found)
 
     def begin_stage(self, network: Network, stage: str) -> Network:

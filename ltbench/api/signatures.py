@@ -111,6 +111,11 @@ def load_file(path: Path) -> str:
     return name
 
 
+def loaded_files() -> tuple[Path, ...]:
+    """Return the files that `load_file` was given, in order."""
+    return tuple(_loaded.values())
+
+
 def checked_name(path: Path) -> str:
     """Return the name of the method in a file.
 

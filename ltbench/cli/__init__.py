@@ -13,6 +13,7 @@ from ltbench.cli import (
     cite,
     clean,
     data,
+    doctor,
     evaluate,
     export,
     figure,
@@ -59,7 +60,7 @@ app.command("cite")(cite.cite)
 app.command("status")(status.status)
 app.command("clean")(clean.clean)
 app.add_typer(data.app, name="data")
-app.command("doctor")(data.doctor)
+app.command("doctor")(doctor.doctor)
 app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 

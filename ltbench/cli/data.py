@@ -1,10 +1,6 @@
-"""`ltbench data` and `ltbench doctor`: are the data and the machine in order?"""
+"""`ltbench data`: what there is to train on, and is it in order?"""
 
-import importlib
 import json
-import os
-import platform
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli.options import DataRoot, Output, Results, path_of
-from ltbench.cli.views.data_set import facts_of, pack_described, pack_images
-from ltbench.cli.views.rows import load_data, size
-from ltbench.errors import counted, first_line
+from ltbench.cli.views.data_set import facts_of, pack_described, pack_images, shrink_images
+from ltbench.cli.views.rows import load_data
+from ltbench.errors import counted
 from ltbench.specification import names_file
 
 if TYPE_CHECKING:
@@ -60,12 +56,23 @@ def prepare(
         bool,
         typer.Option("--other-lists", help="Take lists of other images, if counts are published."),
     ] = False,
+    short: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            max=1024,
+            help="Pack a large set once more, with a shorter side of so many pixels, for "
+            "protocols such as fast(stored_side=256).",
+        ),
+    ] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Download what is missing, or pack a large set's images; then do as `check` does."""
     pack_described([path_of(name) for name in names or [] if names_file(name)], data_root)
     if images is not None or lists is not None:
         pack_images(names or [], images, lists, data_root, verify=not other_lists)
+    if short is not None:
+        shrink_images([_named(name, None, data_root) for name in names or []], short, data_root)
     _visit(names, imbalance, data_root, download=True)
 
 
@@ -162,89 +169,3 @@ def _visit(
             )
     if failed:
         sys.exit(1)
-
-
-def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> None:
-    """Say whether this machine can run ltbench, and how to mend what cannot."""
-    problems = [*_packages(), *_writable(results)]
-    if not problems:
-        from ltbench.data.root import data_root as root_of
-
-        _devices()
-        _room(results)
-        root = root_of(data_root)
-        state = "exists" if root.is_dir() else "does not exist yet; `ltbench data prepare` fills it"
-        print(f"  ok  data folder {root} {state}")
-    for problem in problems:
-        print(f"FAIL  {problem}", file=sys.stderr)
-    if problems:
-        sys.exit(1)
-
-
-def _packages() -> list[str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    print(f"  ok  Python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    problems = []
-    for name in ("torch", "torchvision"):
-        try:
-            importlib.import_module(name)
-            print(f"  ok  {name} {version(name)}")
-        except (ImportError, OSError, RuntimeError, PackageNotFoundError) as error:
-            problems.append(explain(name, error))
-    return problems
-
-
-def explain(name: str, error: Exception) -> str:
-    """Return in words why a package does not import."""
-    from importlib.metadata import version
-
-    if "torchvision::nms" in str(error):
-        return (
-            f"torchvision {version('torchvision')} does not fit torch {version('torch')}: its "
-            "published wheels need the matching CUDA build of torch, not a CPU-only one; "
-            "install both together from one source: "
-            "python -m pip install --force-reinstall torch torchvision"
-        )
-    reason = first_line(error)
-    return f"{name} does not import ({reason}); reinstall torch and torchvision together."
-
-
-def _writable(results: Path) -> list[str]:
-    from ltbench.errors import LtbenchError
-    from ltbench.runs.store import Store
-
-    try:
-        Store(results).check_writable()
-    except LtbenchError as error:
-        return [str(error)]
-    print(f"  ok  results folder {results} can be written")
-    return []
-
-
-def _room(results: Path) -> None:
-    """Say how much memory there is, and how much of the results' disk is free."""
-    there = next(
-        each for each in (results.absolute(), *results.absolute().parents) if each.exists()
-    )
-    free = size(shutil.disk_usage(there).free)
-    print(f"  ok  disk {free} free for results; a CIFAR run keeps 5 MB, and 10 MB while it runs")
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        bytes_ = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        print(f"  ok  memory {size(bytes_)}, {os.cpu_count()} cores")
-
-
-def _devices() -> None:
-    import torch
-
-    from ltbench.engine.precision import device_of
-    from ltbench.runs.environment import device_name
-
-    device = device_of("auto")
-    threads = counted(torch.get_num_threads(), "thread")
-    print(f"  ok  device {device.type}: {device_name(device)}, {threads}")
-    for index in range(torch.cuda.device_count()):
-        found = torch.cuda.get_device_properties(index)
-        print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
-    if device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
-        print("note  no AVX-512 here: bfloat16 may be slow; fast(precision='float32') avoids it")

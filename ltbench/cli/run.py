@@ -189,7 +189,7 @@ def run(
         _say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug
-        runner = executor_of(executor, Options(*given, *times))
+        runner = executor_of(executor, Options(*given, *times, per_gpu=per_gpu or 1))
         workspace = Workspace(
             results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import platform
 import sys
 import time
 from pathlib import Path
@@ -121,7 +122,8 @@ def _progress(one: "Unfinished") -> str:
     if not one.running:
         return f"seed {one.seed} was interrupted, and goes on from epoch {one.epoch + 1}"
     left = "" if one.left is None else f", about {duration(one.left)} left"
-    return f"seed {one.seed} is running, {one.epoch} of {one.epochs} epochs done{left}"
+    where = "" if one.node in ("", platform.node()) else f" on {one.node}"
+    return f"seed {one.seed} is running{where}, {one.epoch} of {one.epochs} epochs done{left}"
 
 
 def _name_problems(store: "Store") -> None:

@@ -11,7 +11,8 @@ import torch
 from ltbench.data.catalog import Dataset
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
-from ltbench.data.packed import LISTS, Packed, check_bytes, open_packed, pack
+from ltbench.data.packed import LISTS, Packed, check_bytes, open_packed, shrunk
+from ltbench.data.packing import pack
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
@@ -47,19 +48,26 @@ def compare(info: DatasetInfo, root: Path) -> None:
 
 
 def load_listed(
-    dataset: Dataset, root: Path, *, subset_seed: int, validation: int, fraction: float
+    dataset: Dataset,
+    root: Path,
+    *,
+    subset_seed: int,
+    validation: int,
+    fraction: float,
+    stored_side: int | None = None,
 ) -> Split:
     """Return the split of a data set that comes as a list; its images stay in their file.
 
     The list is taken in its order; `fraction` keeps the first images of each class, and
-    `validation` holds out the next. Raises LtbenchError where nothing is packed, UsageError for an
-    impossible split.
+    `validation` holds out the next; `stored_side` takes the images that `shrink` made. Raises
+    LtbenchError where nothing is packed, UsageError for an impossible split.
     """
     info = dataset.info
     if subset_seed:
         raise UsageError(f"{info.name} comes as a list, so there is no subset to draw by a seed.")
     counts = dataset.class_counts(fraction=fraction, validation=validation)
-    parts = open_packed(root / info.name, info.name)
+    folder = shrunk(root / info.name, stored_side)
+    parts = open_packed(folder, info.name)
     index = _index_in_class(parts["train"])
     kept = np.asarray(counts)
     labels = np.asarray(parts["train"].index["label"])
@@ -76,7 +84,7 @@ def load_listed(
     tested = np.asarray(dataset.test_counts(fraction))
     test = parts["test"]
     chosen = _index_in_class(test) < tested[np.asarray(test.index["label"])]
-    whole = json.loads((root / info.name / LISTS).read_text())["train"]
+    whole = json.loads((folder / LISTS).read_text())["train"]
     if len(train) < len(labels):
         whole = hashlib.sha256(f"{whole}/{fingerprint(train)}".encode()).hexdigest()
     return Split(

@@ -16,11 +16,13 @@ def load(
     subset_seed: int = 0,
     validation: int = 0,
     fraction: float = 1.0,
+    stored_side: int | None = None,
     download: bool = True,
 ) -> Split:
     """Return the split of a data set; missing files are downloaded where `download` allows.
 
-    `fraction` keeps that share of each class's training and test images, at least one. Where the
+    `fraction` keeps that share of each class's training and test images, at least one;
+    `stored_side` takes streamed images as they were packed with that shorter side. Where the
     root is an archive that `ltbench pack` made, the split comes from there.
     Raises LtbenchError for missing or damaged files, UsageError for an impossible split.
     """
@@ -33,8 +35,9 @@ def load(
         return multilabel.load_multilabel(dataset, root, subset_seed=subset_seed, fraction=fraction)
     if dataset.info.streamed:
         return listed.load_listed(
-            dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction
-        )
+            dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction,
+            stored_side=stored_side,
+        )  # fmt: skip
     return readers.load(
         dataset, root,
         subset_seed=subset_seed, validation=validation, fraction=fraction, download=download,

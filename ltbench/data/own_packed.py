@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from ltbench.data.decoding import cut
 from ltbench.data.description import PARTS, Description, Part, read_description
 from ltbench.data.listing import Listing, listing
 from ltbench.data.lists import ListedImage
-from ltbench.data.packed import Packed, Row, bad_image, open_packed, pack
+from ltbench.data.packed import Packed, open_packed
+from ltbench.data.packing import Row, Say, bad_image, pack
 from ltbench.data.pictures import opaque
 from ltbench.data.splits import SPLIT_SEED, draw
 from ltbench.errors import LtbenchError, UsageError
@@ -51,7 +52,7 @@ class PackedOwn:
         return np.bincount(index["label"][index["length"] > 0], minlength=len(self.classes))
 
 
-def pack_own(path: Path, root: Path, say: Callable[[Part, int, int], None]) -> None:
+def pack_own(path: Path, root: Path, say: Say) -> None:
     """Pack the images that a description names, under `root`, if they are to be streamed.
 
     That is where it says `stream: true`, or they do not fit the memory. Raises UsageError for a
@@ -85,9 +86,7 @@ def packed_own(description: Description, root: Path) -> PackedOwn | None:
     return PackedOwn(parts, **listed)
 
 
-def _pack(
-    description: Description, found: Listing, folder: Path, say: Callable[[Part, int, int], None]
-) -> None:
+def _pack(description: Description, found: Listing, folder: Path, say: Say) -> None:
     if description.channels == 1 or description.imbalance is not None:
         field = "channels: 1" if description.channels == 1 else "imbalance"
         raise UsageError(

@@ -27,7 +27,7 @@ from ltbench.data.readers import Split
 from ltbench.data.stream import evaluated_feeds
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError, UsageError, place_of
 from ltbench.evaluation.metrics import Scorer
 from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
@@ -149,8 +149,9 @@ def _error_of(kind: str, content: tuple[Any, ...]) -> BaseException:
     if kind == "refused":
         is_usage, words = content
         return UsageError(words) if is_usage else LtbenchError(words)
-    name, words = content
-    error: Exception = type(name, (Exception,), {})(words)  # its class is code of the method's
+    name, words, place = content
+    # Its class is code of the method's.
+    error: Exception = type(name, (Exception,), {"place": place})(words)
     return error
 
 
@@ -185,7 +186,7 @@ def _serve(
     except LtbenchError as error:
         told = ("refused", (isinstance(error, UsageError), str(error)))
     except Exception as error:
-        told = ("broke", (type(error).__name__, str(error)))
+        told = ("broke", (type(error).__name__, str(error), place_of(error)))
     except BaseException as error:
         told = ("refused", (False, str(ends_the_program(method, error))))
     with suppress(OSError):

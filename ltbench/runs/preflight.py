@@ -1,6 +1,7 @@
 """What a method cannot do on a data set, found on a few made-up images before a run begins."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +19,12 @@ from ltbench.engine.train import DivergedError, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
 from ltbench.runs.apart import Ask, LostError, call_apart
+from ltbench.runs.cache import keep, recalled
+from ltbench.runs.code import code_of
 from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import check_pretrained
+from ltbench.runs.record import fingerprint_of
 from ltbench.runs.recording import stated_deviations
 from ltbench.runs.training import split_of
 from ltbench.runs.workspace import Workspace
@@ -85,7 +89,7 @@ def rehearse(
                 if files is not None and is_foreign(cell.method):
                     reason = _rehearse_apart(cell.method, job, workspace, files)
                 else:
-                    reason = _rehearse_all(None, cell.method, job, workspace)
+                    reason = _remembered(cell.method, job, workspace)
                 if reason:
                     broken.append(f"{cell.method} broke on made-up images: {reason}.")
     return list(dict.fromkeys(broken))
@@ -97,6 +101,29 @@ def _rehearse_apart(method: str, job: Job, workspace: Workspace, files: Sequence
         reason: str = call_apart(_rehearse_all, (method, job, workspace), files, method, {})
     except LostError as error:
         raise UsageError(f"{method} cannot be rehearsed on {job.dataset}: {error}") from None
+    return reason
+
+
+def _remembered(method: str, job: Job, workspace: Workspace) -> str:
+    """Rehearse a method, unless an earlier command rehearsed the same by the same code.
+
+    Only one that went well is remembered, by a file in the user's cache folder.
+    """
+    if is_foreign(method):
+        return _rehearse_all(None, method, job, workspace)
+    of = {
+        "method": method, "network": job.network, "dataset": str(job.dataset),
+        "protocol": job.protocol.specification, "counts": split_of(job, workspace).class_counts,
+        "rehearsal": [EPOCHS, SIDE, NETWORK], "torch": torch.__version__,
+        "code": code_of(build(method)),
+    }  # fmt: skip
+    name = f"rehearsals/{fingerprint_of(of)[:16]}.json"
+    if recalled(name):
+        return ""
+    reason = _rehearse_all(None, method, job, workspace)
+    if not reason:
+        with suppress(LtbenchError):  # then the next command rehearses once more
+            keep(name, of)
     return reason
 
 

@@ -54,6 +54,7 @@ class Protocol(BaseModel):
     )  # training images per class held out for selection
     fraction: float = Field(default=1.0, gt=0, le=1)  # of each class kept, train and test
     side: int | None = Field(default=None, ge=8, le=512)  # of streamed images; None: the set's
+    stored_side: int | None = Field(default=None, ge=32, le=1024)  # shorter; None: as they came
     family: str = "cifar"  # of data sets that papers train alike
     pretrained: bool = False  # whether the encoder begins from weights that the user names
     backbone_rate: float = Field(default=1.0, gt=0, le=1)  # of the learning rate, of the encoder
@@ -144,7 +145,7 @@ def protocol_of(
     changeable = {**_defaults(), **known[name]}
     del changeable["family"]
     if not info.streamed:
-        del changeable["side"]
+        del changeable["side"], changeable["stored_side"]
     for field in term.parameters:
         if field not in changeable:
             raise unknown(f"field of protocol {term.name}", field, changeable)

@@ -19,6 +19,7 @@ class Unfinished:
     epoch: int  # finished
     epochs: int
     left: float | None  # seconds
+    node: str  # name of the machine that it is, or was, on
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def status(store: Store) -> list[StatusRow]:
         for cell in found.cells:
             if running or not (cell in records or cell in failures):
                 unfinished[cell] = Unfinished(
-                    cell.seed, running, found.epoch, found.epochs, found.left
+                    cell.seed, running, found.epoch, found.epochs, found.left, found.node
                 )
     for cell in sorted({*records, *failures, *unfinished}):
         key = (cell.dataset, cell.protocol, cell.network, cell.method)

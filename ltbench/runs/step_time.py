@@ -9,12 +9,14 @@ from tempfile import TemporaryDirectory
 import torch
 
 from ltbench.api.method import Step
+from ltbench.api.signatures import is_foreign, loaded_files
 from ltbench.api.task import Clock
 from ltbench.data.feed import CLEAN_BATCH
 from ltbench.data.stream import feed_of
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import optimiser_for
+from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.plan import Job
 from ltbench.runs.size import TrainingSize
 from ltbench.runs.training import training_of
@@ -37,7 +39,18 @@ class StepTime:
 
 
 def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
-    """Return the step time of a job's first steps; its own checkpoint and files are not touched."""
+    """Return the step time of a job's first steps; its own checkpoint and files are not touched.
+
+    A method that is not ltbench's own takes them in another process.
+    """
+    if not is_foreign(job.trained):
+        return _measured(None, job, workspace)
+    arguments, files = (job, workspace), loaded_files()
+    found: StepTime = call_apart(_measured, arguments, files, job.trained, {})
+    return found
+
+
+def _measured(ask: Ask | None, job: Job, workspace: Workspace) -> StepTime:
     with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
         training = training_of(job, replace(workspace, results=Path(scratch)))
     stage = training.stages[0]

@@ -4,12 +4,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
 from ltbench.api.registry import build
-from ltbench.data.catalog import Dataset
 from ltbench.data.loading import load
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
@@ -29,6 +27,8 @@ from ltbench.runs.pretrained import pretrained_of
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.workspace import Workspace
+
+_load = lru_cache(maxsize=2)(load)  # once for consecutive jobs on the same split
 
 REPORTS_PER_SECOND = 4  # that go from one process to another
 
@@ -87,12 +87,13 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
 def split_of(job: Job, workspace: Workspace) -> Split:
     """Return the job's data, read once a process for consecutive jobs on the same split."""
     protocol = job.protocol
-    return _split(
+    return _load(
         job.dataset,
         workspace.data,
-        protocol.subset_seed,
-        protocol.validation,
-        protocol.fraction,
+        subset_seed=protocol.subset_seed,
+        validation=protocol.validation,
+        fraction=protocol.fraction,
+        stored_side=protocol.stored_side,
         download=workspace.download,
     )
 
@@ -170,23 +171,3 @@ def throttled(send: Observer) -> Observer:
             send(report)
 
     return observe
-
-
-@lru_cache(maxsize=2)
-def _split(
-    dataset: Dataset,
-    root: Path,
-    subset_seed: int,
-    validation: int,
-    fraction: float,
-    *,
-    download: bool,
-) -> Split:
-    return load(
-        dataset,
-        root,
-        subset_seed=subset_seed,
-        validation=validation,
-        fraction=fraction,
-        download=download,
-    )

@@ -1,5 +1,6 @@
 """Trainings that began and are not over: told by a small file beside their checkpoint."""
 
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,6 +28,7 @@ class UnderWay(BaseModel):
     epochs: int = Field(ge=0)
     seconds: float = Field(ge=0)  # of training and evaluation so far
     first_stage: str = ""  # fingerprint of the training that is its first stage
+    node: str = ""  # name of the machine that it is, or was, on
 
     @property
     def left(self) -> float | None:
@@ -47,7 +49,10 @@ class Note:
         cls, store: Store, fingerprint: str, cells: tuple[Cell, ...], first_stage: str = ""
     ) -> "Note":
         """Return the note of a training."""
-        said = UnderWay(cells=cells, epoch=0, epochs=0, seconds=0.0, first_stage=first_stage)
+        said = UnderWay(
+            cells=cells, epoch=0, epochs=0, seconds=0.0, first_stage=first_stage,
+            node=platform.node(),
+        )  # fmt: skip
         return cls(store.work(fingerprint) / NAME, said)
 
     def say(self, epoch: int, epochs: int, seconds: float) -> None:

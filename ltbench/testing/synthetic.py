@@ -103,6 +103,8 @@ def first_step(work: Training, epoch: int = 0) -> Step:
     recipe = stage.recipe
     batch = next(work.train.epoch(method.views, stage.sampler, recipe.batch_size, False, seed=7))
     work.network.train()
+    for name in stage.evaluating:
+        work.network.get_submodule(name).eval()
     optimiser_for(work.network, stage).zero_grad()
     return Step(
         method, work.network, batch, Clock(stage.name, epoch, recipe.epochs, 0, 3, 0, recipe)

@@ -68,7 +68,7 @@ class PreparedFeed:
 def trainer(specification, task=CIFAR100):
     """Return a function that trains some steps, with groups where the method has groups."""
     method = build(specification)
-    network = network_for(method, task)
+    network = network_for(method, task=task)
     stage = replace(method.stages(RECIPE)[0], recipe=RECIPE)
     optimiser = optimiser_for(network, stage)
     for part in leaves(method):
@@ -125,7 +125,7 @@ def test_owned_groups_cost_the_same_whatever_their_number(benchmark, measured):
 def test_preserved_groups_cost_little_over_an_epoch(benchmark, measured):
     """A step with the penalty, the quality after every epoch, new anchors every tenth."""
     method = build("ce+gkp")
-    network = network_for(method, CIFAR100).eval()
+    network = network_for(method, task=CIFAR100).eval()
     gkp, feed = method.parts[-1], PreparedFeed(1, 1)
 
     def seconds(epoch):
@@ -158,7 +158,7 @@ def test_preserved_groups_cost_little_over_an_epoch(benchmark, measured):
 def test_a_curriculum_of_augmentation_costs_little_at_low_levels(benchmark, measured, level, limit):
     """A changed view and trials at every level, none failed, in plain epochs of CIFAR-100-LT."""
     method, counts = build("ce+cuda"), CIFAR100.class_counts
-    network = network_for(method, CIFAR100).eval()
+    network = network_for(method, task=CIFAR100).eval()
     labels = torch.arange(100).repeat_interleave(counts)
     images = torch.randint(256, (len(labels), 3, 32, 32), dtype=torch.uint8)
     feed = Feed(CATALOG["cifar100_lt"], Subset(images, labels))

@@ -24,7 +24,8 @@ from ltbench.data.catalog import CATALOG
 from ltbench.data.decoding import Requests, cut
 from ltbench.data.feed import generator_of
 from ltbench.data.lists import ListedImage
-from ltbench.data.packed import INDEX, open_packed, pack
+from ltbench.data.packed import INDEX, open_packed
+from ltbench.data.packing import pack
 from ltbench.data.samplers import order
 from ltbench.data.stream import Stored, StreamFeed
 

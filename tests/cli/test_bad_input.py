@@ -21,7 +21,7 @@ USAGE = [
     (words(methods="cee"), "unknown method 'cee'; did you mean ce or bce? A method of your"),
     (words(executor="kubernetes"), "unknown executor 'kubernetes'; known: local,"),
     (words(executor="slurm:absent.yaml"), "cannot read absent.yaml (No such file"),
-    (words(executor="slurm:p.yaml", gpus="all"), "what runs where is up to slurm:p.yaml."),
+    (words(executor="ray", gpus="all"), "what runs where is up to ray."),
     ([*words(), "--time-limit", "soon"], "--time-limit soon: give a time such as 8h"),
     (words(methods="ldam_dr"), "unknown method 'ldam_dr'; did you mean ldam_drw"),
     (words(methods="ce,focall"), "unknown method 'focall'; did you mean focal or ml_focal?"),

@@ -335,7 +335,7 @@ def test_a_folder_that_may_not_be_entered_is_named_and_not_a_file_in_it(tmp_path
     allowed = os.access
     monkeypatch.setattr(os, "access", lambda each, mode: each != closed and allowed(each, mode))
     found = diagnosed(
-        CATALOG["cifar10_lt"].info, closed, CIFAR10, PermissionError(13, "Denied", str(path))
+        CATALOG["cifar10_lt"], closed, CIFAR10, PermissionError(13, "Denied", str(path))
     )
     assert one_sentence(found, f"{closed} may not be read; change its permissions")
 

@@ -154,7 +154,7 @@ def test_packed_images_are_the_files_bytes(info, made):
 
 
 def test_packing_goes_on_after_the_last_whole_image(info, made, monkeypatch):
-    monkeypatch.setattr("ltbench.data.packed.AT_ONCE", 4)
+    monkeypatch.setattr("ltbench.data.packing.AT_ONCE", 4)
     bad = made / "images" / "train" / "n1" / "9.JPEG"
     content = bad.read_bytes()
     bad.write_bytes(content[: len(content) // 2])

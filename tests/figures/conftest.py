@@ -1,15 +1,10 @@
-"""A store, and results of analyses placed in it."""
+"""Results of analyses placed in the store."""
 
 import pytest
 
 from ltbench.analysis.results import Result, as_csv, path_of
 from ltbench.runs.files import write_text
-from ltbench.runs.store import Cell, Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
+from ltbench.runs.store import Cell
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_stages_of_the_options_are_the_release_s():
     teacher, student, router = build("ride@distilled(router=True)").stages(PAPER)
     (plain,) = build("ride").stages(PAPER)
     assert teacher.recipe == plain.recipe
-    assert teacher.trainable == ("teacher.",)
+    assert (teacher.trainable, teacher.evaluating) == (("teacher.",), ("backbone",))
     assert student.recipe == Recipe(200, 128, 0.1, 5e-4, nesterov=True, warmup_epochs=20)
     assert (student.trainable, student.evaluating) == (("backbone.", "classifier."), ("teacher",))
     assert router.recipe == Recipe(5, 512, 0.1 * 0.1, 5e-4, nesterov=True, schedule="cosine")

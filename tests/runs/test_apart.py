@@ -17,6 +17,7 @@ from ltbench.errors import UsageError
 from ltbench.runs import preflight
 from ltbench.runs.executors.local import run_here, run_in_workers
 from ltbench.runs.files import write_file
+from ltbench.runs.step_time import measure_step_time
 from ltbench.runs.store import Store
 
 pytestmark = pytest.mark.slow
@@ -155,6 +156,32 @@ def test_a_foreign_method_is_rehearsed_in_a_process_of_its_own(
     assert "LTBENCH_TEST_LEAK" not in os.environ
     assert preflight.prepare(jobs, workspace).broken == []
     assert os.environ["LTBENCH_TEST_LEAK"] == "1"
+
+
+def test_the_first_steps_of_a_foreign_method_are_timed_in_a_process_of_their_own(
+    workspace, jobs_of, method_file, monkeypatch
+):
+    leak = "    os.environ['LTBENCH_TEST_LEAK'] = '1'\n"
+    body = f"def losses(self, outputs, batch, clock):\n{leak}    return outputs['logits'].sum(1)\n"
+    load_file(method_file("mine", body))
+    (job,) = jobs_of(workspace.results, "mine", protocol_name=PROTOCOL)
+    monkeypatch.delenv("LTBENCH_TEST_LEAK", raising=False)
+    assert measure_step_time(job, workspace).step > 0
+    assert "LTBENCH_TEST_LEAK" not in os.environ
+
+
+def test_a_foreign_training_that_breaks_says_where_in_its_own_file(
+    workspace, jobs_of, method_file, listener
+):
+    path = method_file(
+        "mine", "def losses(self, outputs, batch, clock):\n    raise KeyError('x')\n"
+    )
+    load_file(path)
+    jobs = jobs_of(workspace.results, "mine", protocol_name=PROTOCOL)
+    (reason,) = run_here(jobs, workspace, listener, debug=False).failures.values()
+    lines = [each.strip() for each in path.read_text().splitlines()]
+    line = 1 + lines.index("raise KeyError('x')")
+    assert f"(mine.py, line {line})" in reason
 
 
 @pytest.mark.parametrize(

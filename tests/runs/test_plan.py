@@ -200,7 +200,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "momentum": 0.9, "nesterov": False, "drop_last": False, "precision": "bfloat16",
         "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0,
         "side": None, "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
-        "pretrained": False,
+        "pretrained": False, "stored_side": None,
     }  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from ltbench.errors import UsageError
 from ltbench.runs import preflight
 from ltbench.runs.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("no_cache")
+
 
 @pytest.mark.parametrize(
     ("method", "words"),
@@ -36,6 +38,34 @@ def test_every_cell_is_rehearsed_and_only_once_for_all_seeds(jobs_of, tmp_path, 
     preflight.rehearse(jobs_of(tmp_path, methods, seeds=[0, 1]), Workspace(tmp_path, tmp_path))
     assert len(trained) == 3
     assert all(work.progress.finished for work in trained)
+
+
+def test_what_went_well_by_the_same_code_is_not_rehearsed_again(jobs_of, tmp_path, monkeypatch):
+    workspace, trained = Workspace(tmp_path, tmp_path), []
+    run = preflight.Training.run
+    monkeypatch.setattr(
+        preflight.Training, "run", lambda self, observe: (trained.append(self), run(self, observe))
+    )
+    for seed in (0, 3):
+        preflight.rehearse(jobs_of(tmp_path, ["ce", "focal"], seeds=[seed]), workspace)
+    assert len(trained) == 2
+    preflight.rehearse(jobs_of(tmp_path, "ce", protocol_name="fast"), workspace)
+    assert len(trained) == 3
+    monkeypatch.setattr(preflight, "code_of", lambda method: {"engine": "other"})
+    preflight.rehearse(jobs_of(tmp_path, "ce"), workspace)
+    assert len(trained) == 4
+
+
+def test_what_broke_is_rehearsed_again(jobs_of, tmp_path, monkeypatch):
+    def broken(self, observe):
+        raise RuntimeError("broke")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preflight.Training, "run", broken)
+        for _ in range(2):
+            (said,) = preflight.rehearse(jobs_of(tmp_path), Workspace(tmp_path, tmp_path))
+            assert "broke" in said
+    assert preflight.rehearse(jobs_of(tmp_path), Workspace(tmp_path, tmp_path)) == []
 
 
 def test_classes_and_their_counts_are_the_real_ones(jobs_of, tmp_path, monkeypatch):

@@ -1,8 +1,11 @@
 """Scratch: what no unfinished run needs goes, and nothing else."""
 
+import time
+
 import pytest
 from filelock import FileLock
 
+from ltbench.runs import scratch
 from ltbench.runs.execute import run_job
 from ltbench.runs.scratch import removable, remove
 
@@ -90,3 +93,12 @@ def test_clean_and_status_say_how_much(jobs_of, workspace, store, capsys):
     clean(results=workspace.results)
     assert "1 file removed, " in capsys.readouterr().out
     assert not store.checkpoint_path(job.fingerprint).exists()
+
+
+def test_a_clock_that_is_hours_ahead_of_the_files_takes_nothing_away(store, monkeypatch):
+    half = store.root / "report.html.0a1b2c3d.tmp"
+    half.parent.mkdir()
+    half.write_text("half")
+    now = time.time()
+    monkeypatch.setattr(scratch.time, "time", lambda: now + 7200)
+    assert list(removable(store)) == []  # another machine is writing it

@@ -84,6 +84,22 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     assert "holds no runs" not in said
 
 
+def test_status_names_the_machine_that_a_training_is_on_if_it_is_another(
+    store, make_record, capsys, monkeypatch
+):
+    from ltbench.cli.status import status as show_status
+
+    cell = Cell.of(make_record())
+    with monkeypatch.context() as patch:
+        patch.setattr("platform.node", lambda: "node7")
+        Note.of(store, "0" * 16, (cell,)).say(**HALF)
+    with FileLock(store.work("0" * 16) / "lock"):
+        (row,) = status(store)
+        show_status(store.root)
+    assert row.unfinished[0].node == "node7"
+    assert "seed 0 is running on node7, 2 of 6 epochs done" in capsys.readouterr().out
+
+
 def test_status_does_not_call_a_folder_empty_whose_records_a_newer_version_made(
     store, make_record, capsys
 ):

@@ -97,5 +97,20 @@ def pack_described(paths: list[Path], given: Path | None) -> None:
         pack_own(path, data_root(given), _seldom(_say_packed))
 
 
+def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> None:
+    """Pack the images of large sets once more with a shorter side, saying how far it is."""
+    from ltbench.data.packing import shrink
+    from ltbench.data.root import data_root
+
+    resident = [each.info.name for each in datasets if not each.info.streamed]
+    if resident or not datasets:
+        raise UsageError(
+            f"--short is for data sets that are streamed, such as imagenet_lt; "
+            f"{resident[0] + ' is not' if resident else 'name one'}."
+        )
+    for each in datasets:
+        shrink(data_root(given) / each.info.name, each.info.name, side, _seldom(_say_packed))
+
+
 def _say_packed(part: str, count: int, done: int) -> None:
     print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)

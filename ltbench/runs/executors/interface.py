@@ -61,6 +61,7 @@ class Options:
     one's own come from; `retries` counts for each job whose worker is lost; `debug` lets
     unforeseen errors through where jobs run in this process. `time_limit` is in seconds from
     `begun` (of `time.monotonic`); `signal_before` as many seconds before it trainings save.
+    `per_gpu` trainings share a GPU where the executor, not `places`, says which.
     """
 
     places: tuple[str, ...] = ("auto",)
@@ -70,6 +71,7 @@ class Options:
     time_limit: float | None = None
     signal_before: float = SIGNAL_BEFORE
     begun: float = field(default_factory=time.monotonic)
+    per_gpu: int = 1
 
 
 class Executor(Protocol):
@@ -92,6 +94,7 @@ Factory = Callable[[str, Options], Executor]  # of what follows the colon in an 
 _BUILT_IN = {
     "local": "ltbench.runs.executors.machine:Local",
     "slurm": "ltbench.runs.executors.slurm:Slurm",
+    "ray": "ltbench.runs.executors.ray:Ray",
 }
 
 

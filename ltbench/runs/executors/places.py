@@ -22,10 +22,9 @@ def places_of(
     Raises UsageError for options that do not go together and for devices that are not here.
     """
     if executor.partition(":")[0] != "local":
-        if (gpus, per_gpu, jobs) != (None, None, None):
+        if (gpus, jobs) != (None, None):
             raise UsageError(
-                "--gpus, --per-gpu and --jobs are for this machine; "
-                f"what runs where is up to {executor}."
+                f"--gpus and --jobs are for this machine; what runs where is up to {executor}."
             )
         return [device]
     if gpus is not None and device != "auto":

@@ -44,6 +44,10 @@ class Slurm:
                 "--executor slurm needs a profile, as in slurm:profile.yaml; "
                 "docs/clusters.md shows one."
             )
+        if options.per_gpu > 1:
+            raise UsageError(
+                "--per-gpu is for this machine and Ray; a Slurm job has the GPUs of its profile."
+            )
         self.profile, self.options = Profile.read(Path(argument)), options
         self.submitit = _submitit()
 

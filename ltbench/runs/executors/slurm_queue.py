@@ -47,5 +47,8 @@ def _ask(*command: str) -> str:
             f"{command[0]} is not found; --executor slurm works where Slurm's commands do."
         ) from None
     if done.returncode:
-        raise LtbenchError(f"Slurm does not answer: {command[0]} says {done.stderr.strip()!r}.")
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1].rstrip(".")
+        raise LtbenchError(
+            f"Slurm does not answer ({said}); give the command where {command[0]} works."
+        )
     return done.stdout

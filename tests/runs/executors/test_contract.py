@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -45,6 +46,9 @@ def executor(request):
     name = request.param
     if name == "slurm":
         name = f"slurm:{request.getfixturevalue('slurm_profile')}"
+    if name == "ray":  # before what `method_file` forgets after a test
+        import_module("ray")
+        import_module("psutil")  # Ray's own
 
     def make(*loaded, retries=2):
         return executor_of(name, Options(("cpu", "cpu"), tuple(loaded), retries))

@@ -1,0 +1,166 @@
+"""Ray as an executor: tasks with fractions of a GPU, on this machine or a cluster's."""
+
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from ltbench.errors import LtbenchError, first_line
+from ltbench.runs.apart import LostError
+from ltbench.runs.executors.deadline import Deadline
+from ltbench.runs.executors.interface import Options, Outcome, RunListener
+from ltbench.runs.executors.outcome import give_up, reason_of
+from ltbench.runs.executors.remote import Followed, Order, by_first_stage
+from ltbench.runs.plan import Job
+from ltbench.runs.signals import alarm
+from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
+
+SECONDS_BETWEEN = 1.0  # two looks at the results folder
+SECONDS_TO_SAVE = 60.0
+SECONDS_TO_ANSWER = 10.0
+SMALL_STORE = 2**27  # bytes of a cluster here for objects, and only orders go through it
+SECONDS_TO_NOTICE = 5.0  # that Ray may take to give a dead machine no more tasks
+SECONDS_TO_SHOW = 10.0  # that a shared file system may take to show a new file
+
+
+class Ray:
+    """Tasks of the Ray cluster at an address, as `ray:auto`; `ray` alone starts one here."""
+
+    def __init__(self, argument: str, options: Options) -> None:
+        self.address, self.options, self.ray = argument or "local", options, _imported()
+
+    def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+        """Run jobs as tasks; on KeyboardInterrupt, and at the time limit, each saves first."""
+        deadline = Deadline.of(self.options, replace(workspace, device="cpu"))
+        begun = not self.ray.is_initialized()
+        if begun:
+            self.connect()
+        try:
+            with alarm(deadline.left if deadline else None):
+                return self._run(jobs, workspace, listener)
+        finally:
+            if begun:
+                self.ray.shutdown()
+
+    def _run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+        store, outcome = Store(workspace.results), Outcome()
+        followed = {job.fingerprint: Followed(job, store) for job in jobs}
+        lives = Counter({job.fingerprint: self.options.retries for job in jobs})
+        task = self.task(workspace, _work)
+        under_way = self._begin(jobs, workspace, task)
+        try:
+            while under_way:
+                ready, _ = self.ray.wait([*under_way], timeout=SECONDS_BETWEEN)
+                for each in followed.values():
+                    each.look(listener)
+                for reference in ready:
+                    fingerprint = under_way.pop(reference)
+                    each = followed[fingerprint]
+                    reason, is_lost = self._end_of(reference)
+                    settled = _settles(each, 0 if reason else SECONDS_TO_SHOW)
+                    if not settled and is_lost and lives[fingerprint]:
+                        lives[fingerprint] -= 1
+                        each.lost(reason, listener)
+                        time.sleep(SECONDS_TO_NOTICE)
+                        order = Order.of(each.job, workspace, self.options.loaded)
+                        under_way[task.remote(order)] = fingerprint
+                        continue
+                    if not settled:
+                        said = reason or "its Ray task left no record in the results folder."
+                        give_up(each.job, said, replace(workspace, device="cpu"))
+                    each.close(outcome, listener)
+                    del followed[fingerprint]
+        except KeyboardInterrupt:
+            for reference in under_way:
+                self.ray.cancel(reference, force=False)
+            self.ray.wait([*under_way], num_returns=len(under_way), timeout=SECONDS_TO_SAVE)
+            raise
+        return outcome
+
+    def _begin(self, jobs: Sequence[Job], workspace: Workspace, task: Any) -> dict[Any, str]:
+        """Begin a task a job; those that share a first stage begin when it has ended."""
+        loaded, found = self.options.loaded, {}
+        alone, after = by_first_stage(jobs, Store(workspace.results))
+        for job in alone:
+            found[task.remote(Order.of(job, workspace, loaded))] = job.fingerprint
+        references = {fingerprint: reference for reference, fingerprint in found.items()}
+        for fingerprint, members in after.items():
+            before = references.get(fingerprint)
+            if before is None:
+                first = replace(Order.of(members[0], workspace, loaded), first_stage_only=True)
+                before = task.remote(first)
+            for job in members:
+                found[task.remote(Order.of(job, workspace, loaded), before)] = job.fingerprint
+        return found
+
+    def task(self, workspace: Workspace, work: Callable[..., Any]) -> Any:
+        """Return a function as a task of one core and, where there are GPUs, a share of one."""
+        gpus = 0.0
+        if workspace.device != "cpu" and self.ray.cluster_resources().get("GPU"):
+            gpus = 1 / self.options.per_gpu
+        return self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(work)
+
+    def _end_of(self, reference: Any) -> tuple[str, bool]:
+        """Return in words how a task ended, if not well, and whether its worker was lost."""
+        errors = self.ray.exceptions
+        try:
+            self.ray.get(reference)
+        except errors.RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, Exception) else error
+            return reason_of(cause), isinstance(cause, LostError)
+        except errors.RayError as error:
+            return f"its Ray worker is lost ({first_line(error)[:200]}).", True
+        return "", False
+
+    def connect(self) -> None:
+        """Begin a cluster here, or join the one at the address."""
+        before = signal.getsignal(signal.SIGTERM)  # Ray sets one that ends without saving
+        own = {"include_dashboard": False, "object_store_memory": SMALL_STORE}
+        try:
+            _check_answers(self.address)
+            self.ray.init(
+                address=self.address, log_to_driver=False, logging_level="ERROR",
+                **(own if self.address == "local" else {}),
+            )  # fmt: skip
+        except Exception as error:
+            raise LtbenchError(
+                f"no Ray cluster answers at {self.address} ({first_line(error)}); "
+                "`ray start --head` starts one."
+            ) from error
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _check_answers(address: str) -> None:
+    """Raise OSError where nothing answers at an address: Ray itself would ask for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+
+
+def _settles(followed: Followed, seconds: float) -> bool:
+    """Return whether a job is settled, within the time that a file system takes to show it."""
+    until = time.monotonic() + seconds
+    while not (settled := followed.settled()) and time.monotonic() < until:
+        time.sleep(0.5)
+    return settled
+
+
+def _work(order: Order, before: None = None) -> None:
+    """Fill an order in a task, when what it waits for has ended."""
+    order.fill()
+
+
+def _imported() -> Any:
+    try:
+        return import_module("ray")
+    except ImportError:
+        raise LtbenchError(
+            "--executor ray needs Ray, which is not installed; "
+            "`python -m pip install ltbench[ray]` brings it."
+        ) from None
