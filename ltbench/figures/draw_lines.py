@@ -8,7 +8,7 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from ltbench.figures.line_chart import LineChart, Panel, Point, Series
-from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, error_bars, spread, tier
+from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, caveat, error_bars, spread, tier
 from ltbench.statistics.estimates import LEAST, Estimate
 from ltbench.tables.grid import EPOCH
 
@@ -52,9 +52,10 @@ def _caption(found: LineChart, exact: bool) -> str:
     least, most = min(counts), max(counts)
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
-    warning = "" if exact else " A proxy can neither confirm nor contradict the paper."
     interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
-    return f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{warning}"
+    return (
+        f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{caveat(exact)}"
+    )
 
 
 def _scale(ax: Axes, ticks: Sequence[float], found: LineChart) -> None:
