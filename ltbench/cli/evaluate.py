@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ltbench.figures.predictions import Predictions
     from ltbench.runs.record import Record
 
+_MOST = 6  # methods that a command names in full
+
 
 class FittedOn(StrEnum):
     """What temperature scaling is fitted on."""
@@ -186,13 +188,21 @@ def _name_lacking(lacking: list["Record"], every: int, results: Path, *, alone: 
     from ltbench.runs.store import Cell
 
     found = commands([Cell.of(record) for record in lacking], results)
-    made_by = "the commands above train" if len(found) > 1 else f"`{next(iter(found))}` trains"
-    if len(found) > 1:
+    methods = sorted({record.method for record in lacking})
+    if len(methods) > _MOST:
+        remedy = (
+            f"`ltbench evaluate --methods {methods[0]}`, with the names of those of these "
+            f"{len(methods)} methods that are wanted, gives the command that trains them again."
+        )
+    elif len(found) > 1:
         for command, count in found.items():
             print(f"ltbench: left out: {count} without logits; `{command}`", file=sys.stderr)
+        remedy = "the commands above train again and keep them."
+    else:
+        remedy = f"`{next(iter(found))}` trains again and keeps them."
     sentence = (
         f"{len(lacking)} of {every} records have no logits in {results}/work, which is not "
-        f"shared; {made_by} again and {'keep' if len(found) > 1 else 'keeps'} them."
+        f"shared; {remedy}"
     )
     if alone:
         raise LtbenchError(sentence)

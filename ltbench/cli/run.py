@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +31,7 @@ from ltbench.cli.options import (
 from ltbench.cli.run_options import forced, packed_plan, table_of
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data, load_files, read_files
-from ltbench.cli.views.run import show_plan
+from ltbench.cli.views.run import say, show_plan
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 
@@ -186,7 +184,7 @@ def run(
         )  # fmt: skip
         if packed is not None and job is not None:
             packed.check(plan, job)
-        _say([*plan.warnings, *(plan.without_weights() if keep else ())])
+        say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug
         runner = executor_of(executor, Options(*given, *times, per_gpu=per_gpu or 1))
@@ -196,11 +194,10 @@ def run(
         prepared = prepare(
             plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
         )
-        _say([*sharing_notes(places), *prepared.broken])
+        say([*sharing_notes(places), *prepared.broken])
         if dry_run or not (quiet or as_json):
-            show_plan(plan, workspace, places, as_json=as_json, in_full=dry_run)
+            show_plan(plan, workspace, places, prepared.missing, as_json=as_json, in_full=dry_run)
         if dry_run:
-            _say(f"not in that time: {reason}" for reason in prepared.missing)
             return
         records, outcome = run_plan(
             plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=as_json),
@@ -218,11 +215,6 @@ def _check(outcome: "Outcome", trainings: int) -> None:
             f"{len(outcome.failures)} of {counted(trainings, 'training')} failed ({failed}); "
             "`ltbench status` says why, and the same command tries them again."
         )
-
-
-def _say(sentences: Iterable[str]) -> None:
-    for sentence in sentences:
-        print(f"ltbench: {sentence}", file=sys.stderr)
 
 
 def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import re
 from datetime import datetime
 from statistics import fmean
@@ -14,15 +13,15 @@ from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError
 from ltbench.evaluation.scores import HEADLINES, AnyScores, LabelScores
 from ltbench.evaluation.selection import Selection
+from ltbench.exchange.computation import check_computation
 from ltbench.exchange.expected import Expected
 from ltbench.networks import check_network
 from ltbench.runs.files import texts_of
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.protocol import Protocol
-from ltbench.runs.record import SHORTEST, Record
+from ltbench.runs.record import Record
 
 LARGEST_SEED = 2**32 - 1
-LONGEST = 1e9  # seconds of a training
 LONGEST_TEXT = 2000  # characters of any text in a record
 DEVIATIONS, VALUES = 100, 2000  # values in a record beside the counts of its classes
 CURVES = 500  # columns that curves may have
@@ -50,7 +49,7 @@ def check(record: Record, known: Known) -> str:
     _check_images(record, data, protocol)
     _check_shots(record)
     _check_epochs(record, data, protocol)
-    _check_cost(record)
+    check_computation(record)
     same = Protocol(**record.settings) == protocol
     if identity is not None:
         place = record.dataset, record.network, protocol, record.seed
@@ -211,22 +210,10 @@ def _check_epochs(record: Record, data: Dataset, protocol: Protocol) -> None:
             0, epochs % protocol.evaluate_every,
         ):  # fmt: skip
             raise ValueError(f"its {select.field} epoch {scores.epoch} is none that was evaluated")
+    if record.best is None and record.trained == record.method:
+        raise ValueError("it was evaluated and has no best epoch")
     if record.selected is not None and not (protocol.validation or data.info.validated):
         raise ValueError("an epoch was selected, and the protocol holds no images out")
-
-
-def _check_cost(record: Record) -> None:
-    cost = record.cost
-    if not SHORTEST <= cost.train_seconds <= LONGEST or cost.evaluate_seconds > LONGEST:
-        raise ValueError(f"it trained for {cost.train_seconds:g} seconds, which no run does")
-    if cost.first_stage_seconds > cost.train_seconds:
-        raise ValueError("its first stage took longer than all its training")
-    measured = (cost.peak_memory_mib or 0.0, cost.joules or 0.0)
-    numbers = (*measured, cost.parameters, cost.images_per_second, record.environment.threads)
-    if not all(0 <= number < 1e12 and math.isfinite(number) for number in numbers):
-        raise ValueError(
-            "its memory, energy, parameters, speed or threads are below 0 or beyond reason"
-        )
 
 
 def _check_training(record: Record, expected: Expected) -> None:

@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from ltbench.report.page import render
 from ltbench.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 SECTIONS = ["top", "settings", "verdicts", "ledger", "claims", "tables", "records"]
 
 
@@ -24,41 +23,10 @@ def address(tmp_path_factory) -> str:
     return path.as_uri()
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    with sync_playwright() as playwright:
-        path = os.environ["LTBENCH_CHROMIUM"]
-        # Without a sandbox, for root in a container has none; the page is our own.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=SIZES)
-def size(request) -> str:
-    return request.param
-
-
-@pytest.fixture(params=["light", "dark"])
-def theme(request) -> str:
-    return request.param
-
-
 @pytest.fixture
-def page(chromium, address, size, theme):
-    width, height = SIZES[size]
-    context = chromium.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, offline=True
-    )
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("requestfailed", lambda request: said.append(request.url))
-    page.goto(address)
-    yield page
-    assert said == []
-    context.close()
+def page(opened, address):
+    with opened(address) as page:
+        yield page
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -218,10 +219,21 @@ def test_evaluate_names_a_command_for_all_records_without_logits(ltbench, home):
     assert "the commands above train again and keep them." in last
 
 
+def test_evaluate_of_many_methods_without_logits_names_no_endless_command(ltbench, home):
+    said = ltbench("evaluate", "--results", str(ROOT / "results"), "--dataset", "digits_lt")
+    assert said.code == 1
+    (line,) = said.err.splitlines()
+    assert len(line) < 400
+    wanted = re.search("`ltbench (evaluate --methods [a-z_]+)`, with the names", line)
+    assert wanted
+    few = ltbench(*wanted[1].split(), "--results", str(ROOT / "results"))
+    assert "trains again and keeps them." in few.err
+
+
 def test_plan_without_data_says_what_it_cannot_price(ltbench, home):
     said = ltbench("plan", "table", "7")
     assert said.code == 0
-    assert "No price: cifar100_lt is missing" in said.out
+    assert "No known cost: cifar100_lt is missing" in said.out
     assert "only `paper` can confirm" in said.out or "can be decided here" in said.out
     assert list(home.iterdir()) == []
     content = json.loads(ltbench("plan", "table", "7", "--json", "--budget", "8h").out)

@@ -74,3 +74,25 @@ def test_an_hour_that_has_a_price_prices_runs(plan):
     assert "costs" in text
     assert f"{hours:.2f} hours at 36 cost {hours * 36:.2f}." in text
     assert "costs" not in plan().out
+
+
+@pytest.mark.parametrize(("columns", "has_basis"), [("80", True), ("60", False)])
+def test_a_narrow_terminal_breaks_no_line_and_loses_what_is_said_below(
+    plan, monkeypatch, columns, has_basis
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    out = plan().out
+    for method in ("ce", "focal"):
+        (line,) = [each for each in out.splitlines() if each.startswith(f"{method} ")]
+        assert "Digits-LT, r = 20" in line
+        assert ("timed steps" in line) is has_basis
+    assert "from timed steps: a few steps timed here" in out
+    assert max(len(line) for line in out.splitlines() if "ltbench run" not in line) <= int(columns)
+
+
+def test_runs_of_unknown_cost_alone_are_a_question_mark_not_a_second(ltbench, home, no_cache):
+    text = TABLE.replace("protocol: fast\n", "").replace("digits_lt", "cifar10_lt")
+    (home / "mine.yaml").write_text(text.replace("resnet8", "resnet32"))
+    out = ltbench("plan", "table", "mine.yaml", "--seeds", "2").out
+    assert "No known cost: " in out
+    assert "1 s" not in out

@@ -92,6 +92,12 @@ def test_a_dry_run_never_touches_the_network_and_says_what_is_missing(ltbench, h
     assert "train ce on digits_lt(imbalance=20)" in answer.out
     assert "not in that time: cifar10_lt is missing under data" in answer.err
     assert not (home / "data").exists()
+    alone = ("run", "--methods", "ce", "--dataset", "cifar10_lt", "--seed", "0", "--dry-run")
+    answer = ltbench(*alone)
+    assert "1 training to do, nobody knows how long on " in answer.out
+    assert answer.err.startswith("ltbench: missing: cifar10_lt is missing under data")
+    (planned,) = events(ltbench(*alone, "--json"))
+    assert planned["seconds"] is None
 
 
 def test_single_seeds_are_named_by_seed(ltbench, home):

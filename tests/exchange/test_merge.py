@@ -282,6 +282,10 @@ def with_cost(record, **changes):
     return {"cost": record.cost.model_copy(update=changes)}
 
 
+def at(record, **changes):
+    return {"environment": record.environment.model_copy(update=changes)}
+
+
 def with_last(record, **changes):
     return {"last": record.last.model_copy(update=changes)}
 
@@ -321,7 +325,19 @@ def with_last(record, **changes):
         (lambda r: with_cost(r, parameters=-1), "its memory, energy, parameters"),
         (lambda r: with_cost(r, train_seconds=1e-320), "which no run does"),
         (lambda r: with_cost(r, train_seconds=1e300), "which no run does"),
-        (lambda r: with_cost(r, first_stage_seconds=1e8), "its first stage took longer"),
+        (lambda r: with_cost(r, first_stage_seconds=1e8), "its first stage or its waiting took"),
+        (lambda r: with_cost(r, waited_seconds=1e8), "its first stage or its waiting took"),
+        (lambda r: with_cost(r, evaluate_seconds=0), "evaluated for 0 seconds, which no run does"),
+        (lambda r: with_cost(r, images_per_second=0), "speed or threads are those of no machine"),
+        (lambda r: with_cost(r, peak_memory_mib=1e9), "its memory, energy, parameters"),
+        (lambda r: {"best": None}, "it was evaluated and has no best epoch"),
+        (lambda r: {"deviations": [" "]}, "a deviation without words"),
+        (lambda r: {"code": {"api": "/etc/passwd"}}, "the hashes of its code are none"),
+        (lambda r: at(r, torch="=1+1"), "has a version that is none"),
+        (lambda r: at(r, cuda=""), "has a version that is none"),
+        (lambda r: at(r, commit="/etc/passwd", dirty=False), "its commit is no SHA-1"),
+        (lambda r: at(r, commit="0" * 40, dirty=None), "known together or not at all"),
+        (lambda r: at(r, platform=""), "its device or platform has no name"),
         (lambda r: with_cost(r, steps=1), "it took 1 steps, where its recipe has"),
     ],
 )

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ltbench.cli.views.duration import duration
 from ltbench.planning.planner import TablePlan, commands
-from ltbench.planning.schedule import PlannedRun
+from ltbench.planning.schedule import PlannedRun, SeedCount
 from ltbench.statistics.estimates import LEAST
 from ltbench.statistics.power import detectable
 from ltbench.tables.metrics import METRICS
@@ -23,6 +23,8 @@ BASES = {
     ),
     "timed steps": "a few steps timed here",
 }
+
+_GAP = 2  # letters between two columns
 
 
 def as_data(planned: TablePlan, price_per_hour: float | None = None) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     if planned.chosen:
         within = "" if planned.budget is None else f" within {duration(planned.budget)}"
         console.print(Text(f"Run in this order{within}, on {planned.machine.name}", style="bold"))
-        console.print(_steps(planned.chosen, price_per_hour, costed=True))
+        console.print(_steps(planned.chosen, price_per_hour, console.width, costed=True))
         if price_per_hour is not None:
             hours = sum(step.seconds or 0.0 for step in planned.chosen) / 3600
             console.print(
@@ -93,7 +95,7 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     if planned.beyond:
         console.print()
         console.print(Text("Beyond the budget, or without a known cost", style="bold"))
-        console.print(_steps(planned.beyond, price_per_hour, costed=False))
+        console.print(_steps(planned.beyond, price_per_hour, console.width, costed=False))
         for reason in dict.fromkeys(step.reason for step in planned.beyond if step.reason):
             console.print(Text(f"No known cost: {reason}"), soft_wrap=True)
     if planned.targets:
@@ -103,19 +105,28 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     _explain(planned, console)
 
 
-def _steps(steps: tuple[PlannedRun, ...], price_per_hour: float | None, *, costed: bool) -> Table:
+def _steps(
+    steps: tuple[PlannedRun, ...], price_per_hour: float | None, width: int, *, costed: bool
+) -> Table:
+    """Return a line for each run; what times are from, which is said below, goes where it must."""
     spending = [*(["costs"] if price_per_hour is not None else []), *(["in all"] if costed else [])]
     headers = ["method", "on", "seeds", "takes", *spending, "from", "decides"]
-    table = _table(*headers, right=("takes", "costs", "in all", "decides"))
-    spent = 0.0
+    rows, spent = [], 0.0
     for step in steps:
         spent += step.seconds or 0.0
         takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
-        table.add_row(
-            Text(step.candidate.method), Text(step.candidate.data.title), _listed(step.seeds),
-            takes, *_costs(step.seconds, price_per_hour),
-            *([duration(spent)] if costed else []), step.basis, f"{step.decided:.1f}",
-        )  # fmt: skip
+        rows.append([
+            step.candidate.method, step.candidate.data.title, _listed(step.seeds), takes,
+            *_costs(step.seconds, price_per_hour), *([duration(spent)] if costed else []),
+            step.basis, f"{step.decided:.1f}",
+        ])  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    if sum(widths) + _GAP * (len(headers) - 1) > width:
+        for line in (headers, *rows):
+            del line[-2]
+    table = _table(*headers, right=("takes", "costs", "in all", "decides"), folds="method")
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -148,12 +159,18 @@ def _seed_counts(planned: TablePlan, price_per_hour: float | None) -> Table:
     for each in planned.seed_counts:
         least = [detectable(points, within, each.n, many) for points, within, many in alike]
         table.add_row(
-            str(each.n), duration(each.seconds) + " + ?" * each.more,
+            str(each.n), _lasting(each),
             *(cost + " + ?" * each.more for cost in _costs(each.seconds, price_per_hour)),
             f"{each.decided:.1f} of {planned.targets}",
             *("--" if points is None else f"{points:.1f} points" for points in least),
         )  # fmt: skip
     return table
+
+
+def _lasting(each: SeedCount) -> str:
+    """Return what runs of so many seeds take; those without a known cost are a question mark."""
+    known = [duration(each.seconds)] if each.seconds or not each.more else []
+    return " + ".join([*known, *["?"] * each.more])
 
 
 def _explain(planned: TablePlan, console: Console) -> None:
@@ -173,7 +190,7 @@ def _explain(planned: TablePlan, console: Console) -> None:
             "other work take longer, and steps timed beside it seem to"
         )
     if any(each.more for each in planned.seed_counts):
-        lines.append("+ ?: and the trainings that have no known cost")
+        lines.append("?: the trainings that have no known cost")
     if planned.targets:
         measured, assumed = (
             "; ".join(
@@ -221,8 +238,12 @@ def _listed(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _table(*headers: str, right: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def _table(*headers: str, right: tuple[str, ...], folds: str | None = None) -> Table:
+    """Return an empty table of which one column is broken where it must be, or else any."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
     for header in headers:
-        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
+        table.add_column(
+            header, justify="right" if header in right else "left", overflow="fold",
+            no_wrap=folds is not None and header != folds,
+        )  # fmt: skip
     return table

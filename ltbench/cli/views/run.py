@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import sys
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ltbench.cli.views.duration import duration
@@ -19,7 +21,13 @@ FIRST_STAGE = {
 }
 
 
-def plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
+def say(sentences: Iterable[str]) -> None:
+    """Tell the user something beside the results, a line each."""
+    for sentence in sentences:
+        print(f"ltbench: {sentence}", file=sys.stderr)
+
+
+def plan_row(plan: "Plan", store: "Store", seconds: float | None) -> dict[str, object]:
     """Return a plan as JSON has it."""
     from ltbench.runs.cost import first_stage_sources
 
@@ -43,17 +51,24 @@ def plan_row(plan: "Plan", store: "Store", seconds: float) -> dict[str, object]:
         for job in plan.jobs
         for cell in job.cells
     ]
-    return {"finished": len(plan.finished), "to_train": rows, "seconds": round(seconds, 1)}
+    return {
+        "finished": len(plan.finished),
+        "to_train": rows,
+        "seconds": seconds and round(seconds, 1),
+    }
 
 
-def print_plan(plan: "Plan", store: "Store", seconds: float, where: str, *, in_full: bool) -> None:
-    """Say what will be done and how long it takes, before it starts."""
+def print_plan(
+    plan: "Plan", store: "Store", seconds: float | None, where: str, *, in_full: bool
+) -> None:
+    """Say what will be done and, if that is known, how long it takes, before it starts."""
     from ltbench.runs.cost import first_stage_sources
 
     sources = first_stage_sources(plan.jobs, store)
     head = f"{counted(len(plan.cells), 'cell')}, {len(plan.finished)} finished; "
     if plan.jobs:
-        head += f"{counted(len(plan.jobs), 'training')} to do, about {duration(seconds)} on {where}"
+        takes = "nobody knows how long" if seconds is None else f"about {duration(seconds)}"
+        head += f"{counted(len(plan.jobs), 'training')} to do, {takes} on {where}"
     else:
         head += "nothing to train"
     print(head, flush=True)
@@ -71,16 +86,30 @@ def print_plan(plan: "Plan", store: "Store", seconds: float, where: str, *, in_f
 
 
 def show_plan(
-    plan: "Plan", workspace: "Workspace", places: list[str], *, as_json: bool, in_full: bool
+    plan: "Plan",
+    workspace: "Workspace",
+    places: list[str],
+    missing: Sequence[str],
+    *,
+    as_json: bool,
+    in_full: bool,
 ) -> None:
-    """Show what is to be done and how long it takes here."""
+    """Show what is to be done and how long it takes here, as far as that is known.
+
+    `missing` has a sentence for each data set that cannot be read, whose trainings have no time.
+    """
     from ltbench.engine.precision import device_of
     from ltbench.runs.cost import estimate
     from ltbench.runs.environment import device_name
     from ltbench.runs.store import Store
 
-    store, seconds = Store(workspace.results), estimate(plan.jobs, workspace, len(places))
+    store = Store(workspace.results)
+    known = estimate(plan.jobs, workspace, len(places))
+    seconds = None if missing and not known else known
     if as_json:
         print(json.dumps(plan_row(plan, store, seconds)))
     else:
         print_plan(plan, store, seconds, device_name(device_of(places[0])), in_full=in_full)
+    if in_full:
+        without = "missing" if seconds is None else "not in that time"
+        say(f"{without}: {reason}" for reason in missing)
