@@ -33,6 +33,7 @@ class MiSLAS(Method):
     shifted: bool = True  # stage 2: the frozen backbone uses and moves batch statistics
     length: Annotated[float, Gt(0)] = 0.05  # of stage 2, in epochs of stage 1: 10 of 200
 
+    version = 2  # the first drew its mixtures within the forward pass, by another stream
     variants: ClassVar[dict[str, dict[str, Any]]] = {
         "cifar10": {"head": 0.3, "tail": 0.0, "rate": 0.5, "shifted": False},
         "cifar10_r50": {"head": 0.2, "tail": 0.0, "rate": 0.2, "shifted": False},
