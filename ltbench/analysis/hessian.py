@@ -131,9 +131,12 @@ class Hessian:
 
 
 def unconverged(rows: Sequence[Row]) -> str | None:
-    """Return a sentence on the ends of spectra that have not converged, with the worst residual."""
+    """Return a sentence on the ends of spectra that have not converged, with the worst residual.
+
+    None where all have, and for the rows of another analysis.
+    """
     there = [(row["view"], row["group"]) for row in rows
-             if row["quantity"] == "converged" and not row["value"]]  # fmt: skip
+             if row.get("quantity") == "converged" and not row["value"]]  # fmt: skip
     if not there:
         return None
     residual = max(

@@ -1,0 +1,26 @@
+"""`ltbench analyse`: every kind of analysis of a run with weights, as typed."""
+
+import pytest
+
+from ltbench.analysis.names import ANALYSES
+
+RUN = ("run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke(epochs=3)",
+       "--seeds", "1", "--keep", "snapshots:1", "--quiet")  # fmt: skip
+SMALL = {
+    "hessian": "hessian(steps=2, probes=1, traces=1, per_class=2)", "line": "line(draws=1)",
+    "plane": "plane(points=3)", "trajectory": "trajectory(points=3)",
+    "gradients": "gradients(batches=1)",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_every_analysis_of_a_run_writes_its_file_and_is_not_done_twice(ltbench, home):
+    assert ltbench(*RUN).code == 0
+    for name in ANALYSES:
+        done = ltbench("analyse", SMALL.get(name, name))
+        assert done.code == 0, (name, done.err)
+        assert "Written: " in done.out
+        again = ltbench("analyse", SMALL.get(name, name))
+        assert again.code == 0
+        assert "is there already" in again.err
+    assert len(list((home / "results" / "analyses").rglob("seed0.csv"))) == len(ANALYSES)
