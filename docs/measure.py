@@ -17,7 +17,8 @@ import torch
 from rich.progress import track
 
 from ltbench.api.kinds import kinds_of
-from ltbench.api.registry import baseline, build, find, names, role
+from ltbench.api.registry import baseline, build, find, role
+from ltbench.api.signatures import names
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import class_counts
 from ltbench.data.readers import Split, Subset

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ltbench.methods.cc_sam import Radius, class_segments
 from ltbench.methods.gkp import Quadratic
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
@@ -396,14 +397,45 @@ def cost_of_groups() -> Iterator[Row]:
 
 def cost_of_classes(data_name: str) -> Iterator[Row]:
     """Yield the steps of cc_sam, ResNet-32, batch 64, in bfloat16."""
-    work = training("cc_sam", data_name, "resnet32", "fast")
-    batch = next(work.train.epoch(work.method.views, "instance_balanced", 64, True, 5))
-    clock = Clock("representation", 3, 30, 1, 169, 0, work.stages[0].recipe)
-    step = Step(work.method, work.network.train(), batch, clock, work.autocast)
+    step = step_of_classes(data_name)
+    batch = step.batch
     yield f"cc_sam, {data_name}", 0, "classes in the batch", len(batch.targets.unique())
     for form in ("owned", "exact"):
         cost = ratio(lambda form=form: whole(step, form), lambda: plain(step))
         yield f"cc_sam, {data_name}", 0, f"{form} step", cost
+
+
+def step_of_classes(data_name: str) -> Any:
+    """Return a step of cc_sam: ResNet-32, batch 64, in bfloat16."""
+    work = training("cc_sam", data_name, "resnet32", "fast")
+    batch = next(work.train.epoch(work.method.views, "instance_balanced", 64, True, 5))
+    clock = Clock("representation", 3, 30, 1, 169, 0, work.stages[0].recipe)
+    return Step(work.method, work.network.train(), batch, clock, work.autocast)
+
+
+def classes() -> Iterator[Row]:
+    """Yield the parts of a step of cc_sam, class by class, in steps of the base."""
+    torch.set_num_threads(1)
+    for data_name in ("cifar10_lt", "cifar100_lt"):
+        yield from parts_of_classes(data_name)
+
+
+def parts_of_classes(data_name: str) -> Iterator[Row]:
+    """Yield the parts of a step on one data set."""
+    step = step_of_classes(data_name)
+    method, targets = step.method, step.batch.targets
+    gradients = exact_gradients(step, targets)[1]
+    radius = Radius(method.s, method.cap, method.task.class_counts)
+    moved = class_segments(step, gradients, radius)
+    parts: dict[str, Callable[[], object]] = {
+        "class gradients": lambda: exact_gradients(step, targets),
+        "displacements": lambda: class_segments(step, gradients, radius),
+        "displaced forward pass": lambda: step.losses(step.forward(moved)),
+        "displaced step": lambda: step.descend(step.losses(step.forward(moved)).mean()),
+    }
+    yield data_name, 0, "classes in the batch", len(targets.unique())
+    for name, function in parts.items():
+        yield data_name, 0, name, ratio(function, lambda: plain(step), 3)
 
 
 def plain(step: Step) -> None:
@@ -417,7 +449,7 @@ def whole(step: Step, form: str) -> None:
     step.method.backward(step)
 
 
-SHORT = (owned, penalty, amplitude, cost)
+SHORT = (owned, penalty, amplitude, cost, classes)
 OF_THE_RUN = (groups, fisher, balance, held, averages, drift, precision)
 STUDIES: dict[str, Callable[..., Iterator[Row]]] = {
     study.__name__: study for study in (*SHORT, *OF_THE_RUN)

@@ -12,7 +12,8 @@ from ltbench.api.citation import Paper, papers
 from ltbench.api.compose import leaves, name_of
 from ltbench.api.meanings import meanings
 from ltbench.api.method import Method
-from ltbench.api.registry import baseline, describe, names, parts, role
+from ltbench.api.registry import baseline, describe, parts, role
+from ltbench.api.signatures import names
 
 
 def write(folder: Path) -> None:

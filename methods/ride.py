@@ -207,7 +207,7 @@ class Router(nn.Module):
         self.last, self.top = KaimingLinear(top + hidden, 1), top  # the same after each expert
 
     def forward(self, features: Tensor, each: Tensor) -> Tensor:
-        """Return what it says of features [B, K D] and the experts' logits [B, K, C]."""
+        """Return its logits [B, K - 1], of features [B, K D] and experts' logits [B, K, C]."""
         parts, found = features.chunk(len(self.hidden) + 1, 1), []
         for k, hidden in enumerate(self.hidden):
             inner = F.relu(hidden(F.normalize(parts[k], dim=1)))

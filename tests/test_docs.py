@@ -41,6 +41,13 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
+def test_the_readme_shows_a_comparison_on_its_first_screen():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    first = next(number for number, line in enumerate(lines, 1) if line.startswith("| "))
+    assert lines[first - 1].startswith("| method | n |")
+    assert first <= 24
+
+
 @pytest.mark.parametrize("page", TEXTS, ids=name_of)
 def test_links_between_pages_resolve(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):

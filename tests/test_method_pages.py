@@ -8,7 +8,8 @@ import pytest
 
 from ltbench.api.alias import fields_of
 from ltbench.api.citation import papers
-from ltbench.api.registry import find, names
+from ltbench.api.registry import find
+from ltbench.api.signatures import names
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

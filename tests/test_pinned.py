@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ltbench.api.parameters import fields_of
-from ltbench.api.registry import build, describe, find, names
+from ltbench.api.registry import build, describe, find
+from ltbench.api.signatures import names
 from ltbench.data.catalog import KNOWN, dataset
 from ltbench.networks import NETWORKS
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in

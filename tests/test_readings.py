@@ -86,6 +86,10 @@ def test_tables_of_cost_owned_gradients_and_averages_are_those_of_the_studies(st
         if setting == "bcl+gsa":
             (shown,) = re.findall(rf"^\| {name} \| (\S+) \|$", PAGE, re.MULTILINE)
             assert float(shown) == pytest.approx(value, abs=0.0051)
+    for part in ("class gradients", "displacements", "displaced forward pass", "displaced step"):
+        (shown,) = re.findall(rf"^\| {part} \| (\S+ \| \S+) \|$", PAGE, re.MULTILINE)
+        own = [studies["classes"][name, 0, part] for name in ("cifar10_lt", "cifar100_lt")]
+        assert [float(each) for each in shown.split(" | ")] == pytest.approx(own, abs=0.0051)
     line = r"^\| (`\S+`)? *\| (\d+)-(\d+) \| (\S+) \| (\S+) \| (\S+) \|$"
     method, rows = "", re.findall(line, PAGE, re.MULTILINE)
     assert len(rows) == 9

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ltbench.analysis.directions import restored
 from ltbench.analysis.subject import Data, Part, Row, Run, class_rows
+from ltbench.api.norm_batch import norm_batches
 from ltbench.errors import LtbenchError
 
 
@@ -81,7 +82,8 @@ class Gradients:
             within = "backbone." if self.parameters == "backbone" else ""
             weights = [p for name, p in step.network.named_parameters() if name.startswith(within)]
             weights = [p for p in weights if p.requires_grad]
-            with restored(step.network):
+            norm_batch = None if step.clock.recipe is None else step.clock.recipe.norm_batch
+            with restored(step.network), norm_batches(norm_batch, len(step.batch.targets)):
                 step.network.train()
                 losses = step.losses(step.forward())
                 found = class_gradients(losses, step.batch.targets, weights)

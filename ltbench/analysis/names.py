@@ -20,7 +20,7 @@ ANALYSES = {
     "features": Named("features", "Features", "feature quality of every class, in three forms"),
     "plane": Named("plane", "Plane", "the loss of every class over a plane of weights"),
     "line": Named("line", "Line", "the loss of every class over the size of random displacements"),
-    "trajectory": Named("trajectory", "Trajectory", "the way of the weights on its own plane"),
+    "trajectory": Named("trajectory", "Trajectory", "the trajectory of the weights on its plane"),
     "hessian": Named("hessian", "Hessian", "eigenvalues, trace and density, by class or group"),
     "gradients": Named("gradients", "Gradients", "each class's gradient against the batch's"),
     "predictions": Named(

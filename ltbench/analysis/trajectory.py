@@ -1,4 +1,4 @@
-"""The way of a training through weight space, on the plane of its two principal components.
+"""The trajectory of a training through weight space, on the plane of its two principal components.
 
 Rows theta_i - theta_n of the kept epochs, centred as PCA does; axes u are unit vectors; a
 checkpoint is drawn at <theta_i - theta_n, u>, so the last one is at the origin. It lies off the

@@ -31,11 +31,6 @@ _loaded: dict[str, type[Method]] = {}  # by `load_file`
 _offered: dict[str, Path] = {}  # by `offer_file`
 
 
-def names() -> list[str]:
-    """Return every method name there is, sorted."""
-    return sorted({*signatures.own(), *signatures.installed(), *_loaded})
-
-
 def find(name: str) -> type[Method]:
     """Return the class of a method; raises UsageError with near matches for an unknown name."""
     if name in signatures.own():
@@ -46,7 +41,9 @@ def find(name: str) -> type[Method]:
         load_file(_offered.pop(name))
     if name in _loaded:
         return _loaded[name]
-    raise unknown("method", name, names(), "A method of your own comes with --load mine.py.")
+    raise unknown(
+        "method", name, signatures.names(), "A method of your own comes with --load mine.py."
+    )
 
 
 def load_file(path: Path) -> str:

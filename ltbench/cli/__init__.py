@@ -1,5 +1,6 @@
 """The command line: Typer commands, thin over the Python API. Heavy imports wait for their use."""
 
+import itertools
 import sys
 import traceback
 from typing import Annotated
@@ -31,7 +32,7 @@ from ltbench.cli import (
     table,
     weights,
 )
-from ltbench.errors import LtbenchError, first_line, printable
+from ltbench.errors import LtbenchError, UsageError, first_line, printable
 from ltbench.runs.signals import interrupt_on_signals
 
 app = typer.Typer(
@@ -87,6 +88,7 @@ def main() -> None:
     arguments = _with_force([word for word in sys.argv[1:] if word != "--debug"])
     interrupt_on_signals()
     try:
+        _check_commas(arguments)
         app(arguments, standalone_mode=True)
     except LtbenchError as error:
         _complain(str(error), debug)
@@ -107,6 +109,13 @@ def main() -> None:
             debug,
         )
         sys.exit(1)
+
+
+def _check_commas(words: list[str]) -> None:
+    """Raise UsageError for a list with a space in it, which a shell makes two words of."""
+    for word, following in itertools.pairwise(words):
+        if word.endswith(",") and not following.startswith("-"):
+            raise UsageError(f"{word} {following}: write {word}{following}, without a space.")
 
 
 def _with_force(words: list[str]) -> list[str]:

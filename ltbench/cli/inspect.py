@@ -63,7 +63,8 @@ def _methods() -> list[Row]:
 
 
 def _read_methods() -> list[Row]:
-    from ltbench.api.registry import find, names, role
+    from ltbench.api.registry import find, role
+    from ltbench.api.signatures import names
 
     rows = []
     for name in names():

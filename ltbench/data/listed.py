@@ -11,13 +11,13 @@ import torch
 from ltbench.data.catalog import Dataset
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
-from ltbench.data.packed import LISTS, Packed, check_bytes, open_packed, shrunk
+from ltbench.data.packed import LISTS, SOURCE, Packed, check_bytes, open_packed, shrunk, source_of
 from ltbench.data.packing import pack
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
 from ltbench.data.stream import Stored
-from ltbench.errors import UsageError
+from ltbench.errors import LtbenchError, UsageError
 
 
 def prepare(
@@ -39,12 +39,12 @@ def prepare(
 
 def check(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError unless the packed images are there, by their sizes."""
-    open_packed(root / info.name, info.name)
+    open_packed(root / info.name, _named(info))
 
 
 def compare(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError unless every byte of the packed images is what was packed."""
-    check_bytes(root / info.name, info.name)
+    check_bytes(root / info.name, _named(info))
 
 
 def load_listed(
@@ -67,7 +67,12 @@ def load_listed(
         raise UsageError(f"{info.name} comes as a list, so there is no subset to draw by a seed.")
     counts = dataset.class_counts(fraction=fraction, validation=validation)
     folder = shrunk(root / info.name, stored_side)
-    parts = open_packed(folder, info.name)
+    parts = open_packed(folder, _named(info, stored_side))
+    if stored_side is not None and (folder / SOURCE).read_text() != source_of(root / info.name):
+        raise LtbenchError(
+            f"{folder} is a copy of other images than {root / info.name} has; delete it and give "
+            f"`ltbench data prepare {_named(info, stored_side)}` again."
+        )
     index = _index_in_class(parts["train"])
     kept = np.asarray(counts)
     labels = np.asarray(parts["train"].index["label"])
@@ -78,8 +83,7 @@ def load_listed(
         held = _stored(parts["train"], np.flatnonzero(apart))
     elif "val" in parts:
         own = _index_in_class(parts["val"])
-        there = own < np.iinfo(np.int64).max
-        most = max(1, round(fraction * (int(own[there].max()) + 1)))
+        most = max(1, round(fraction * (int(own.max()) + 1)))
         held = _stored(parts["val"], np.flatnonzero(own < most))
     tested = np.asarray(dataset.test_counts(fraction))
     test = parts["test"]
@@ -97,17 +101,20 @@ def load_listed(
     )
 
 
-def _index_in_class(packed: Packed) -> Indices:
-    """Return the index of every image among those of its class, from 0 on, in the list's order.
+def _named(info: DatasetInfo, stored_side: int | None = None) -> str:
+    """Return what `ltbench data prepare` is given to pack a set."""
+    if stored_side is not None:
+        return f"{info.file or info.name} --short {stored_side}"
+    return str(info.file or f"{info.name} --images FOLDER --lists FOLDER")
 
-    Of an image that was left out when it was packed it is the largest number there is.
-    """
-    there = np.flatnonzero(packed.index["length"] > 0)
-    labels = np.asarray(packed.index["label"][there])
+
+def _index_in_class(packed: Packed) -> Indices:
+    """Return the index of every image among those of its class, from 0 on, in the list's order."""
+    labels = np.asarray(packed.index["label"])
     order = np.argsort(labels, kind="stable")
     first = np.searchsorted(labels[order], np.arange(labels.max() + 1))
-    index = np.full(len(packed.index), np.iinfo(np.int64).max)
-    index[there[order]] = np.arange(len(labels)) - first[labels[order]]
+    index = np.empty(len(labels), np.int64)
+    index[order] = np.arange(len(labels)) - first[labels[order]]
     return index
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ltbench.data.description import PARTS, Description, Part, PathByPart
 from ltbench.data.lists import PART_NAMES, ListedImage, plain, read_list
 from ltbench.errors import UsageError
@@ -45,7 +48,7 @@ def listing(description: Description, folder: Path) -> Listing:
         entries, strangers = _walked(description.images, folder)
     classes = _classes(entries, description.classes)
     _check_parts(entries, classes, description.test)
-    _check_twins(entries)
+    _check_listed_once(entries)
     index_of = {label: index for index, label in enumerate(classes)}
     ordered = sorted(entries, key=lambda e: (PARTS.index(e.part), index_of[e.label], e.name))
     return Listing(tuple(ordered), tuple(classes), strangers)
@@ -191,7 +194,30 @@ def _check_parts(entries: Sequence[ListedImage], classes: Sequence[str], test: i
         )
 
 
-def _check_twins(entries: Sequence[ListedImage]) -> None:
+def check_classes(
+    counts: npt.NDArray[np.int64], classes: Sequence[str], part: Part, *, skipped: bool = False
+) -> None:
+    """Raise UsageError for a class without images of a part, perhaps after some were left out."""
+    if counts.min() == 0:
+        left = " that reads" if skipped else ""
+        raise UsageError(f"class {classes[int(counts.argmin())]!r} has no {part} image{left}.")
+
+
+def check_twins(
+    trained: Iterable[tuple[str, ListedImage]], tested: Iterable[tuple[str, ListedImage]]
+) -> None:
+    """Raise UsageError for a test image whose hash a training image has, too."""
+    seen = dict(trained)
+    both = [(seen[digest], entry) for digest, entry in tested if digest in seen]
+    if both:
+        first, second = both[0]
+        raise UsageError(
+            f"{len(both)} test images are training images under another name, first {second.name}, "
+            f"which is {first.name}; remove one of each two."
+        )
+
+
+def _check_listed_once(entries: Sequence[ListedImage]) -> None:
     """Raise UsageError for a file that is listed twice, by whatever link."""
     seen: dict[str, ListedImage] = {}
     for entry in entries:

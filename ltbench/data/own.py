@@ -12,6 +12,7 @@ from ltbench.data.arrays import Arrays, Collected, normalisation
 from ltbench.data.description import Description, Part, read_description
 from ltbench.data.info import LISTS, DatasetInfo
 from ltbench.data.libraries import from_library
+from ltbench.data.listing import check_classes
 from ltbench.data.own_files import from_files
 from ltbench.data.own_packed import PackedOwn, packed_own
 from ltbench.data.splits import SPLIT_SEED, Indices, draw
@@ -43,7 +44,7 @@ def read_own(path: Path, root: Path, download: bool = True) -> Own:
     """
     description = read_description(path)
     try:
-        packed = packed_own(description, root)
+        packed = packed_own(description, path, root)
         if packed is not None:
             _kept[path] = _streamed(description, path, packed)
         elif description.stream:
@@ -135,9 +136,7 @@ def _finished(description: Description, path: Path, raw: Collected) -> Own:
         raise UsageError("there are no test images; add `test: 10` to draw ten of each class.")
     counts = {part: np.bincount(own, minlength=classes) for part, (_, own) in parts.items()}
     for part, count in counts.items():
-        if count.min() == 0:
-            left = " that reads" if raw.skipped else ""
-            raise UsageError(f"class {int(count.argmin())} has no {part} image{left}.")
+        check_classes(count, raw.classes, part, skipped=bool(raw.skipped))
     sha256 = _identity(description, raw.classes, raw.sha256)
     train, test_ = parts["train"], parts["test"]
     held = parts.get("val", (None, None))

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy.typing as npt
 
 from ltbench.data.arrays import Collected, check_size
 from ltbench.data.description import PARTS, Description
-from ltbench.data.listing import Listing, listing
+from ltbench.data.listing import check_twins, listing
 from ltbench.data.pictures import BadImageError, picture
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError
 
 
 def from_files(description: Description, path: Path) -> Collected:
@@ -44,7 +43,8 @@ def from_files(description: Description, path: Path) -> Collected:
     if bad:
         entries = tuple(found.entries[i] for i in kept)
         found = replace(found, entries=entries)
-    _check_twins(found, [read[i].sha256 for i in kept])
+    hashed = [(read[i].sha256, e) for i, e in zip(kept, found.entries, strict=True)]
+    check_twins(*([each for each in hashed if each[1].part == part] for part in ("train", "test")))
     lines, parts = [], {}
     for part in PARTS:
         members = [i for i, e in enumerate(found.entries) if e.part == part]
@@ -76,19 +76,3 @@ def _read(path: Path, side: int, channels: int) -> _Read:
         return _Read(sha256, picture(content, side, channels))
     except BadImageError as error:
         return _Read(sha256, None, str(error))
-
-
-def _check_twins(found: Listing, hashes: Sequence[str]) -> None:
-    """Raise UsageError for a training image that is, byte for byte, a test image too."""
-    trained = {sha: e for e, sha in zip(found.entries, hashes, strict=True) if e.part == "train"}
-    both = [
-        (trained[sha], entry)
-        for entry, sha in zip(found.entries, hashes, strict=True)
-        if entry.part == "test" and sha in trained
-    ]
-    if both:
-        first, second = both[0]
-        raise UsageError(
-            f"{len(both)} test images are training images under another name, first {second.name}, "
-            f"which is {first.name}; remove one of each two."
-        )

@@ -3,9 +3,10 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image, ImageOps
 from ltbench.data.arrays import fits_memory, normalisation
 from ltbench.data.decoding import cut
 from ltbench.data.description import PARTS, Description, Part, read_description
-from ltbench.data.listing import Listing, listing
+from ltbench.data.listing import Listing, check_classes, check_twins, listing
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import Packed, open_packed
 from ltbench.data.packing import Row, Say, bad_image, pack
@@ -48,8 +49,7 @@ class PackedOwn:
 
     def counts(self, part: Part) -> npt.NDArray[np.int64]:
         """Return the images of each class, [C]."""
-        index = self.parts[part].index
-        return np.bincount(index["label"][index["length"] > 0], minlength=len(self.classes))
+        return np.bincount(self.parts[part].index["label"], minlength=len(self.classes))
 
 
 def pack_own(path: Path, root: Path, say: Say) -> None:
@@ -66,13 +66,13 @@ def pack_own(path: Path, root: Path, say: Say) -> None:
         len(found.entries), description.size, description.channels
     ):
         try:
-            _pack(description, found, root / description.name, say)
+            _pack(description, found, root / description.name, path, say)
         except LtbenchError as error:
             raise type(error)(f"{description.name}: {error}") from None
 
 
-def packed_own(description: Description, root: Path) -> PackedOwn | None:
-    """Return what is packed of a description under `root`; None where nothing of it is."""
+def packed_own(description: Description, path: Path, root: Path) -> PackedOwn | None:
+    """Return what is packed under `root` of the description in a file; None where nothing is."""
     folder = root / description.name
     try:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
@@ -86,27 +86,46 @@ def packed_own(description: Description, root: Path) -> PackedOwn | None:
     return PackedOwn(parts, **listed)
 
 
-def _pack(description: Description, found: Listing, folder: Path, say: Say) -> None:
+def _pack(description: Description, found: Listing, folder: Path, path: Path, say: Say) -> None:
     if description.channels == 1 or description.imbalance is not None:
         field = "channels: 1" if description.channels == 1 else "imbalance"
         raise UsageError(
             f"{field} is for images that lie in memory, and these are to be streamed; leave it "
             "out, or give a smaller `size`."
         )
-    lists = _by_part(found, description.test)
-    pack(lists, folder, say, partial(_read, skip=description.unreadable == "skip"))
-    parts = open_packed(folder, description.name)
-    skipped = tuple(_skipped(lists, parts))
-    _check_classes(parts, found.classes, bool(skipped))
-    _check_twins(lists, parts)
+    skipped = _unreadable(found) if description.unreadable == "skip" else []
+    kept = tuple(each for each in found.entries if each not in set(skipped))
+    lists = _by_part(replace(found, entries=kept), description.test)
+    for part, entries in lists.items():
+        counts = np.bincount([int(each.label) for each in entries], minlength=len(found.classes))
+        check_classes(counts, found.classes, part, skipped=bool(skipped))
+    pack(lists, folder, say, _read)
+    parts = open_packed(folder, str(path))
+    trained, tested = (list(_digests(lists[part], parts[part])) for part in ("train", "test"))
+    check_twins(trained, tested)
     mean, std = description.mean, description.std
     if mean is None or std is None:
         mean, std = _measured(parts["train"], description.size)
     facts = {"of": _identity(description), "classes": found.classes, "mean": mean, "std": std,
-             "skipped": skipped, "strangers": found.strangers}  # fmt: skip
+             "skipped": [each.name for each in skipped], "strangers": found.strangers}  # fmt: skip
     temporary = folder / f"{_FACTS}.tmp"
     temporary.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     temporary.replace(folder / _FACTS)
+
+
+def _unreadable(found: Listing) -> list[ListedImage]:
+    """Return the images that do not read: known before test images are drawn from the others."""
+
+    def reads(entry: ListedImage) -> bool:
+        try:
+            _read(replace(entry, label="0"))
+        except LtbenchError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        good = list(pool.map(reads, found.entries))
+    return [entry for entry, one in zip(found.entries, good, strict=True) if not one]
 
 
 def _identity(description: Description) -> dict[str, Any]:
@@ -130,10 +149,10 @@ def _by_part(found: Listing, test: int | None) -> dict[Part, list[ListedImage]]:
     return {part: entries for part, entries in lists.items() if entries}
 
 
-def _read(entry: ListedImage, *, skip: bool) -> Row:
+def _read(entry: ListedImage) -> Row:
     """Return an image's row: its file's bytes, or those of an upright and opaque copy.
 
-    One that does not read has no bytes where it may be skipped; else raises LtbenchError.
+    Raises LtbenchError for one that does not read.
     """
     try:
         content = entry.path.read_bytes()
@@ -146,8 +165,6 @@ def _read(entry: ListedImage, *, skip: bool) -> Row:
     except MemoryError:
         raise
     except Exception as error:  # damage breaks Pillow's decoders in many ways
-        if skip:
-            return b"", 0, 0, int(entry.label)
         remedy = "replace or remove it, or let it be left out with `unreadable: skip`"
         raise bad_image(entry, error, remedy) from None
     buffer = io.BytesIO()
@@ -155,42 +172,15 @@ def _read(entry: ListedImage, *, skip: bool) -> Row:
     return buffer.getvalue(), *copy.size, int(entry.label)
 
 
-def _skipped(lists: dict[Part, list[ListedImage]], parts: dict[Part, Packed]) -> Iterator[str]:
-    for part, packed in parts.items():
-        yield from (lists[part][row].name for row in np.flatnonzero(packed.index["length"] == 0))
-
-
-def _check_classes(parts: dict[Part, Packed], classes: tuple[str, ...], skipped: bool) -> None:
-    for part, packed in parts.items():
-        there = packed.index["label"][packed.index["length"] > 0]
-        counts = np.bincount(there, minlength=len(classes))
-        if counts.min() == 0:
-            left = " that reads" if skipped else ""
-            raise UsageError(f"class {classes[counts.argmin()]!r} has no {part} image{left}.")
-
-
-def _check_twins(lists: dict[Part, list[ListedImage]], parts: dict[Part, Packed]) -> None:
-    """Raise UsageError for a training image that is, byte for byte, a test image too."""
-    trained = {digest: row for row, digest in _digests(parts["train"])}
-    both = [(trained[d], row) for row, d in _digests(parts["test"]) if d in trained]
-    if both:
-        first, second = both[0]
-        raise UsageError(
-            f"{len(both)} test images are training images under another name, first "
-            f"{lists['test'][second].name}, which is {lists['train'][first].name}; remove one of "
-            "each two."
-        )
-
-
-def _digests(packed: Packed) -> Iterator[tuple[int, bytes]]:
-    for row in np.flatnonzero(packed.index["length"] > 0).tolist():
-        yield row, hashlib.blake2b(packed.content(row), digest_size=16).digest()
+def _digests(entries: Sequence[ListedImage], packed: Packed) -> Iterator[tuple[str, ListedImage]]:
+    for row, entry in enumerate(entries):
+        yield hashlib.blake2b(packed.content(row), digest_size=16).hexdigest(), entry
 
 
 def _measured(train: Packed, side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and deviation of the middles of training images spread evenly over all."""
-    rows = np.flatnonzero(train.index["length"] > 0)
-    chosen = rows[np.linspace(0, len(rows) - 1, min(_MEASURED, len(rows))).astype(int)]
+    images = len(train.index)
+    chosen = np.linspace(0, images - 1, min(_MEASURED, images)).astype(int)
     middles = []
     for row in chosen.tolist():
         with Image.open(io.BytesIO(train.content(row))) as image:

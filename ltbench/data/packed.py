@@ -28,6 +28,7 @@ INDEX = np.dtype(
 MANIFEST = "manifest.json"
 LISTS = "lists.json"  # SHA-256 of each part's sorted list
 VERSION = 1
+SOURCE = "source.txt"  # beside a copy: the hash of what it is a copy of
 _SHORT = "-short"  # between a set's name and its shorter side, as a folder
 
 
@@ -71,22 +72,19 @@ class Packed:
         return {"folder": self.folder, "part": self.part, "sha256": self.sha256}
 
 
-def open_packed(folder: Path, name: str) -> dict[Part, Packed]:
+def open_packed(folder: Path, named: str) -> dict[Part, Packed]:
     """Return the parts of a packed data set; raises LtbenchError where there is none, or not whole.
 
-    Sizes are compared with the manifest's; `check_bytes` compares the bytes.
+    `named` is what `ltbench data prepare` is given to pack them. Sizes are compared with the
+    manifest's; `check_bytes` compares the bytes.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         parts = manifest["parts"]
     except (OSError, ValueError, KeyError):
-        side = folder.name.removeprefix(name).removeprefix(_SHORT)
-        given = f"--short {side}" if side else "--images FOLDER --lists FOLDER"
-        at = f" with a shorter side of {side}" if side else ""
         raise LtbenchError(
-            f"{name} is not prepared{at} under {folder.parent}; `ltbench data prepare {name} "
-            f"{given}` packs it there, or name the folder that has it with --data-root or "
-            "LTBENCH_DATA."
+            f"{folder.name} is not prepared under {folder.parent}; `ltbench data prepare {named}` "
+            "packs it there, or name the folder that has it with --data-root or LTBENCH_DATA."
         ) from None
     for part, facts in parts.items():
         for suffix in ("bin", "npy"):
@@ -100,9 +98,9 @@ def open_packed(folder: Path, name: str) -> dict[Part, Packed]:
     return {part: Packed(folder, part, _joint(facts)) for part, facts in parts.items()}
 
 
-def check_bytes(folder: Path, name: str) -> None:
+def check_bytes(folder: Path, named: str) -> None:
     """Raise LtbenchError unless every byte of a packed data set is what was packed."""
-    parts = open_packed(folder, name)
+    parts = open_packed(folder, named)
     manifest = json.loads((folder / MANIFEST).read_text())["parts"]
     for part in parts:
         for suffix in ("bin", "npy"):
@@ -116,6 +114,12 @@ def check_bytes(folder: Path, name: str) -> None:
 def shrunk(folder: Path, side: int | None) -> Path:
     """Return where a folder's images lie with a shorter side of `side`; the folder for None."""
     return folder if side is None else folder.with_name(f"{folder.name}{_SHORT}{side}")
+
+
+def source_of(folder: Path) -> str:
+    """Return a hash of all that is packed in a folder; empty where nothing is."""
+    manifest = folder / MANIFEST
+    return digest(manifest) if manifest.is_file() else ""
 
 
 def digest(path: Path) -> str:

@@ -13,9 +13,20 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from ltbench.data.description import Part
+from ltbench.data.description import PARTS, Part
 from ltbench.data.lists import ListedImage
-from ltbench.data.packed import INDEX, LISTS, MANIFEST, VERSION, Packed, digest, open_packed, shrunk
+from ltbench.data.packed import (
+    INDEX,
+    LISTS,
+    MANIFEST,
+    SOURCE,
+    VERSION,
+    Packed,
+    digest,
+    open_packed,
+    shrunk,
+    source_of,
+)
 from ltbench.errors import LtbenchError, UsageError, first_line
 
 AT_ONCE = 512  # images that are read and tried at a time
@@ -67,29 +78,37 @@ def pack(
 ) -> None:
     """Pack the images of every part into a folder, going on where an earlier call stopped.
 
-    `read` gives an image's row; no bytes leave it out. Raises LtbenchError for an image that does
-    not read, or a full disk, where what was packed stays, and UsageError for a folder of other
-    lists.
+    What such a call began of other lists is begun anew.
+    `read` gives an image's row. Raises LtbenchError for an image that does not read, or a full
+    disk, where what was packed stays, and UsageError for a folder of other lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {part: list_sha256(entries) for part, entries in parts.items()}
     if (folder / LISTS).exists() and json.loads((folder / LISTS).read_text()) != hashes:
-        raise UsageError(
-            f"{folder} holds images of other lists; delete it, or choose another root."
-        )
+        if (folder / MANIFEST).exists():
+            raise UsageError(
+                f"{folder} holds images of other lists; delete it, or choose another root."
+            )
+        for part in PARTS:  # begun of other lists, and never whole
+            for suffix in ("bin", "rows", "npy"):
+                (folder / f"{part}.{suffix}").unlink(missing_ok=True)
     (folder / LISTS).write_text(json.dumps(hashes, indent=1) + "\n")
     _pack_parts(parts, folder, say, read)
 
 
-def shrink(folder: Path, name: str, side: int, say: Say = silent) -> None:
+def shrink(folder: Path, named: str, side: int, say: Say = silent) -> None:
     """Pack the images of a folder once more, beside it, with a shorter side of at most `side`.
 
     Larger ones are scaled by Pillow's antialiased bilinear filter and written as JPEGs of quality
-    95; others are copied. Raises LtbenchError where nothing is packed there.
+    95; others are copied. Raises LtbenchError where nothing is packed there, and UsageError for a
+    copy of other images.
     """
-    parts = open_packed(folder, name)
-    target = shrunk(folder, side)
+    parts = open_packed(folder, named)
+    target, source = shrunk(folder, side), source_of(folder)
     target.mkdir(parents=True, exist_ok=True)
+    if (target / SOURCE).exists() and (target / SOURCE).read_text() != source:
+        raise UsageError(f"{target} is a copy of other images; delete it.")
+    (target / SOURCE).write_text(source)
     (target / LISTS).write_bytes((folder / LISTS).read_bytes())
     rows = {part: [(p, row) for row in range(len(p.index))] for part, p in parts.items()}
     _pack_parts(rows, target, say, partial(_smaller, side=side))

@@ -23,4 +23,4 @@ class Source(Protocol):
         """Return the images at some indices, not augmented, uint8 [n, C, side, side]."""
 
     def content(self) -> tuple[memoryview, ...]:
-        """Return bytes that tell images and labels from all others."""
+        """Return bytes to be hashed: they differ where images or labels do."""

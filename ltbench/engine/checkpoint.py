@@ -93,7 +93,7 @@ class Checkpoint:
         return content
 
     def state(self) -> Literal["absent", "under way", "finished", "damaged"]:
-        """Return the progress (stage, epoch, seconds) of the training in the file."""
+        """Return how far the training in the file is, if there is one and it reads."""
         try:
             content = self.load()
         except LtbenchError:

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from ltbench.api.method import Method, Step
 from ltbench.api.norm_batch import norm_batches
-from ltbench.api.recipe import Stage
+from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
 from ltbench.data.feed import Feed
@@ -98,6 +98,12 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
                     renew()
 
 
+def backward(step: Step, recipe: Recipe) -> None:
+    """Fill the gradients of a step, batch statistics taken as the recipe says."""
+    with norm_batches(recipe.norm_batch, len(step.batch.targets)):
+        step.method.backward(step)
+
+
 class Means:
     """Means of named scalars over the steps that log them; sums stay on the device in float64."""
 
@@ -163,8 +169,7 @@ def train_epoch(
         clock = replace(start, step=number)
         step = Step(method, network, batch, clock, autocast)
         optimiser.zero_grad()
-        with norm_batches(recipe.norm_batch, len(batch.targets)):
-            method.backward(step)
+        backward(step, recipe)
         optimiser.step()
         method.after_step(step)
         if step.loss is None:

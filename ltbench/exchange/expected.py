@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ltbench.api.registry import build, describe, names, trained_part
-from ltbench.api.signatures import lacking
+from ltbench.api.registry import build, describe, trained_part
+from ltbench.api.signatures import lacking, names
 from ltbench.data.catalog import Dataset, dataset
 from ltbench.errors import UsageError
 from ltbench.runs.identity import Identity

@@ -9,6 +9,7 @@ from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Analysed, Figure
 from ltbench.figures.style import canvas, caveat, tier
+from ltbench.runs.commands import run_command
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Cell, Store, slug
 
@@ -42,10 +43,10 @@ def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None
     every = {m: find(store, Cell(*where, m, 0), analysis) for m in definition.methods}
     found = {method: results for method, results in every.items() if results}
     if not found:
+        command = run_command(definition.methods, data, where[2], where[1], [0], results=store.root)
         raise NothingToDrawError(
             f"figure {figure.name} is drawn from analyses and there are none yet; "
-            f"`ltbench run --methods {','.join(definition.methods)} --dataset '{where[0]}' "
-            f"--network {where[2]} --protocol '{where[1]}' --keep {definition.keep}` and then "
+            f"`{command} --keep {definition.keep}` and then "
             f"`ltbench analyse '{analysis}'` make them."
         )
     own = protocol_of(definition.protocol, data.info).specification == used.specification

@@ -4,7 +4,6 @@ The first method of a figure is shown as it is, the others by what they gain ove
 class on the seeds that both have.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -15,6 +14,7 @@ from ltbench.data.profile import SHOTS
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 from ltbench.figures.definition import Classes, Figure
+from ltbench.runs.commands import run_command
 from ltbench.runs.files import csv_text, four_decimals
 from ltbench.runs.protocol import check_held_out
 from ltbench.runs.protocol import protocol_of as resolved
@@ -95,9 +95,12 @@ def per_class(
     if not found and reader.problems:
         raise LtbenchError(f"figure {figure.name} has nothing to draw: {reader.problems[0]}")
     if not found:
+        command = run_command(
+            definition.methods, data, key[2], key[1], definition.seeds, results=store.root
+        )
         raise LtbenchError(
             f"figure {figure.name} is drawn from records and there are none yet; "
-            f"`{_command(definition, key)}` makes them."
+            f"`{command}` makes them."
         )
     drawn = [record for records in found.values() for record in records.values()]
     if len({each.data.indices_sha256 for each in drawn}) > 1:
@@ -151,13 +154,6 @@ def _bars(method: str, own: _BySeed, base: _BySeed, order: tuple[int, ...]) -> B
         tuple(gains[label] for label in order if label in gains),
         {group: gains[group].mean for group in groups if group in gains},
     )  # fmt: skip
-
-
-def _command(definition: Classes, key: tuple[str, str, str]) -> str:
-    methods, seeds = ",".join(definition.methods), ",".join(map(str, definition.seeds))
-    words = ["--methods", methods, "--dataset", key[0], "--protocol", key[1]]
-    words += ["--network", key[2], "--seeds", seeds]
-    return shlex.join(["ltbench", "run", *words])
 
 
 def as_csv(found: PerClass) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ltbench.data.profile import SHOTS
 from ltbench.figures.style import canvas, tier
-from ltbench.runs.protocol import PAPER
+from ltbench.runs.protocol import is_exact
 from ltbench.runs.record import Record
 
 _LABELLED = 20  # classes at most whose numbers stand at the axes
@@ -40,7 +40,7 @@ def draw_confusion(
     seeds = ", ".join(str(record.seed) for record in records)
     figure = canvas(
         4.6, 3.9, f"{'+'.join(filter(None, (first.method, post_hoc)))} on {first.dataset}",
-        tier(first.protocol, first.protocol == PAPER),
+        tier(first.protocol, is_exact(first.protocol)),
         "Test images of each true class, in percent of it, by the class that was predicted; "
         f"classes from most to fewest training images; mean over seeds {seeds}.",
     )  # fmt: skip

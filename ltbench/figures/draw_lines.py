@@ -53,9 +53,8 @@ def _caption(found: LineChart, exact: bool) -> str:
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
     interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
-    return (
-        f"Filled: reproduced, {interval} over {n} seed{'s' * (most > 1)}, {epoch}.{caveat(exact)}"
-    )
+    said = f"{interval} over {n} seed{'s' * (most > 1)}, {epoch}"
+    return f"Filled: reproduced, {said}.{caveat(exact)}"
 
 
 def _scale(ax: Axes, ticks: Sequence[float], found: LineChart) -> None:

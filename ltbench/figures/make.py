@@ -94,8 +94,8 @@ def _analysed(figure: Figure, store: Store, protocol: str | None) -> Drawing:
         hessians = spectra.spectra(figure, store, protocol)
         picture, data, found = draw_spectra(hessians), spectra.as_csv(hessians), hessians.found
     elif isinstance(figure.definition, Planes):
-        ways = planes.planes(figure, store, protocol)
-        picture, data, found = draw_planes(ways), planes.as_csv(ways), ways.found
+        drawn = planes.planes(figure, store, protocol)
+        picture, data, found = draw_planes(drawn), planes.as_csv(drawn), drawn.found
     else:
         curves = inside.inside(figure, store, protocol)
         picture, data, found = draw_inside(curves), inside.as_csv(curves), curves.found

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ltbench.figures.style import COLOURS, GREY, canvas, tier
 from ltbench.runs.files import csv_text
-from ltbench.runs.protocol import PAPER
+from ltbench.runs.protocol import is_exact
 from ltbench.runs.record import Record
 
 FIELDS = ("above", "up_to", "images", "confidence", "accuracy")
@@ -44,7 +44,7 @@ def draw_reliability(
     seeds = ", ".join(str(record.seed) for record in records)
     figure = canvas(
         3.6, 4.0, f"{'+'.join(filter(None, (first.method, post_hoc)))} on {first.dataset}",
-        tier(first.protocol, first.protocol == PAPER),
+        tier(first.protocol, is_exact(first.protocol)),
         f"Accuracy of the test images whose confidence lies in each of {len(images)} bins, at the "
         "dots' mean confidence; on the dashed line the two are equal. Beneath, the images' share. "
         f"All of seeds {seeds}; expected calibration error {error:.1f} %, mean over seeds.",

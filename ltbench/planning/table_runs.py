@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ltbench.api.registry import names
+from ltbench.api.signatures import names
 from ltbench.errors import LtbenchError
 from ltbench.runs.plan import Plan, make
 from ltbench.runs.store import Store

@@ -53,7 +53,7 @@ class Board:
     @property
     def exact(self) -> bool:
         """Return whether it ran by the papers' protocol."""
-        return self.setting.comparison.protocol == "paper"
+        return self.setting.exact
 
 
 def render(store: Store) -> Page:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ltbench.data.profile import SHOTS
 from ltbench.figures.style import COLOURS, MARKERS
 from ltbench.report.settings import MethodRuns, Setting
 from ltbench.report.svg import INK, Plot, canvas, inline, short
 from ltbench.statistics.estimates import Estimate, mean_interval
 
 MOST = 40  # methods
-SHOTS = ("many", "medium", "few")
 
 
 def seeds(setting: Setting) -> Plot:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ltbench.evaluation.scores import TITLES, Scores
+from ltbench.runs.protocol import is_exact
 from ltbench.runs.provenance import joined_cells
 from ltbench.runs.record import TRANSDUCTIVE, Environment, Record, by_setting, sharing
 from ltbench.runs.status import status
@@ -84,6 +85,11 @@ class Setting:
         """Return data set, network and protocol in words."""
         first = self.comparison
         return f"{first.dataset}, {first.network}, protocol {first.protocol}"
+
+    @property
+    def exact(self) -> bool:
+        """Return whether it ran by the papers' protocol."""
+        return is_exact(self.comparison.protocol)
 
     @property
     def metric(self) -> str:

@@ -194,7 +194,7 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: Row) -> PageCell:
 
 
 def _unreported(table: Table, row: Row, column: Column, runs_of: _RunsOf) -> PageCell:
-    """Return rows of reproduced values of the table's protocol where the paper reports none."""
+    """Return the cell of a value that the paper does not report: ours, where there are records."""
     metric = METRICS[column.metric]
     method = row.method_on(column.data) or ""
     key = (column.dataset, table.network(column), table.protocol_name(column), method)

@@ -119,7 +119,7 @@ def start_alone(process: BaseProcess) -> None:
 
 def death(code: int | None) -> str:
     """Return in words how a process ended."""
-    if code == -signal.SIGKILL:  # which is how Linux frees memory
+    if code == -9:  # SIGKILL, which is how Linux frees memory; Windows has no such name
         return "its process was killed by signal 9, perhaps for memory; try fewer --jobs."
     if code is not None and code < 0:
         return f"its process was killed by signal {-code}."

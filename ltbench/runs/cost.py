@@ -94,13 +94,10 @@ class CostModel:
         threads = record.environment.threads
         cell = (record.dataset, record.protocol, record.network, record.trained, str(threads))
         self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
-        evaluations = record.last.epoch / settings["evaluate_every"] + 1
-        kind = CostKey(
-            record.dataset.partition("(")[0], record.network, record.trained,
-            settings["batch_size"], settings["precision"], threads,
-        )  # fmt: skip
+        fraction = settings.get("fraction", 1.0)
+        evaluations = (record.last.epoch / settings["evaluate_every"] + 1) * fraction
         found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / evaluations)
-        self._step_times.setdefault(kind, []).append(found)
+        self._step_times.setdefault(CostKey.of_record(record), []).append(found)
 
     def _lacking(self, info: DatasetInfo) -> str:
         """Return why a data set cannot be read, or nothing; a cost is no reason to download."""

@@ -12,12 +12,10 @@ from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 from ltbench.runs.recording import Evaluated, record_failure, write_cell
 from ltbench.runs.store import Cell, Store
-from ltbench.runs.training import Callbacks, evaluated, split_of, training_of
+from ltbench.runs.training import Callbacks, evaluated, split_of
 from ltbench.runs.under_way import Note
 from ltbench.runs.unit import TakenError, recover
 from ltbench.runs.workspace import Workspace
-
-__all__ = ["Apart", "BusyError", "Workspace", "run_job", "split_of", "training_of"]
 
 Apart = Callable[[Job, Sequence[Cell], Workspace, Callbacks], Iterable[Evaluated]]
 """Does what `evaluated` does, in a process of its own."""

@@ -32,6 +32,7 @@ class Job:
     protocol: Protocol
     network: str
     trained: str  # canonical specification of what is trained
+    identity: Identity  # of that, as it was planned
     seed: int
     fingerprint: str  # of the training
     size: TrainingSize
@@ -153,6 +154,7 @@ class _Resolved:
             protocol=self.protocol,
             network=network,
             trained=self.trained.method,
+            identity=self.trained,
             seed=seed,
             fingerprint=self.trained.fingerprint(*key),
             size=TrainingSize.of(self.stages, self.protocol, dataset),

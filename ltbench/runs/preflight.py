@@ -15,7 +15,7 @@ from ltbench.api.task import Clock
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import threads_for
-from ltbench.engine.train import DivergedError, optimiser_for
+from ltbench.engine.train import DivergedError, backward, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
 from ltbench.runs.apart import Ask, LostError, call_apart
@@ -115,7 +115,7 @@ def _remembered(method: str, job: Job, workspace: Workspace) -> str:
         "method": method, "network": job.network, "dataset": str(job.dataset),
         "protocol": job.protocol.specification, "counts": split_of(job, workspace).class_counts,
         "rehearsal": [EPOCHS, SIDE, NETWORK], "torch": torch.__version__,
-        "code": code_of(build(method)),
+        "code": job.identity.code if method == job.trained else code_of(build(method)),
     }  # fmt: skip
     name = f"rehearsals/{fingerprint_of(of)[:16]}.json"
     if recalled(name):
@@ -181,7 +181,8 @@ def _step(method: str, job: Job, real: Split) -> None:
         size = len(images.labels)
         batch = next(training.train.epoch(in_charge.views, stage.sampler, size, False, 0))
         clock = Clock(stage.name, 0, stage.recipe.epochs, recipe=stage.recipe)
-        in_charge.backward(Step(in_charge, training.network, batch, clock, training.autocast))
+        step = Step(in_charge, training.network, batch, clock, training.autocast)
+        backward(step, stage.recipe)
     except LtbenchError as error:
         reason = str(error).rstrip(".")
         raise UsageError(f"{method} cannot be trained with {job.network}: {reason}.") from error

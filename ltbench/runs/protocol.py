@@ -23,6 +23,12 @@ PAPER = "paper"
 EXACT = frozenset({PAPER, f"{PAPER}(precision='float32')"})
 """A paper's own protocol; float32 is the papers' precision, bfloat16 ours."""
 
+
+def is_exact(specification: str) -> bool:
+    """Return whether a protocol is a paper's own, unchanged but for its precision."""
+    return specification in EXACT
+
+
 # What is said of records under any protocol but a paper's own, unchanged
 PROXY = "can neither confirm nor contradict the paper"
 
@@ -98,7 +104,7 @@ class Protocol(BaseModel):
     @property
     def exact(self) -> bool:
         """Return whether this is a paper's own protocol, unchanged but for its precision."""
-        return self.specification in EXACT
+        return is_exact(self.specification)
 
     def recipe(self) -> Recipe:
         """Return the recipe that methods start from."""

@@ -22,6 +22,7 @@ _REPEATED = (
     "parameters", "sources", "versions", "code", "settings", "stages", "data", "environment",
     "deviations",
 )  # fmt: skip
+SHORTEST = 1e-3  # seconds; nothing trains faster
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 

@@ -12,7 +12,10 @@ from ltbench.runs.protocol import Protocol
 
 @dataclass(frozen=True)
 class TrainingSize:
-    """Epochs, steps, images seen in training and evaluations on the test set, of all stages."""
+    """Epochs, steps, images seen in training and evaluations, of all stages.
+
+    An evaluation on a fraction of the test set counts as that fraction.
+    """
 
     epochs: int
     steps: int
@@ -30,4 +33,4 @@ class TrainingSize:
             steps += stage.recipe.epochs * batches_of(drawn, batch, stage.recipe.drop_last)
             seen += stage.recipe.epochs * drawn
             epochs += stage.recipe.epochs
-        return cls(epochs, steps, seen, epochs / protocol.evaluate_every + 1)
+        return cls(epochs, steps, seen, (epochs / protocol.evaluate_every + 1) * protocol.fraction)

@@ -15,7 +15,7 @@ from ltbench.data.feed import CLEAN_BATCH
 from ltbench.data.stream import feed_of
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
-from ltbench.engine.train import optimiser_for
+from ltbench.engine.train import backward, optimiser_for
 from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.plan import Job
 from ltbench.runs.size import TrainingSize
@@ -27,7 +27,10 @@ TIMED_STEPS = 3
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds a step, an image (its views, where steps do not make them) and an evaluation take."""
+    """Seconds of a step, of an image's views where steps do not make them, and of an evaluation.
+
+    An evaluation is on the whole test set.
+    """
 
     step: float
     view: float
@@ -67,14 +70,13 @@ def _measured(ask: Ask | None, job: Job, workspace: Workspace) -> StepTime:
     for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
         clock = Clock(stage.name, 0, recipe.epochs, number, steps, recipe=recipe)
         optimiser.zero_grad()
-        method.backward(Step(method, training.network, batch, clock, training.autocast))
+        backward(Step(method, training.network, batch, clock, training.autocast), recipe)
         optimiser.step()
         _synchronise(training)
         marks.append(time.perf_counter())
     drawn = training.train.draws(stage.sampler)
-    return StepTime(
-        (marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, _evaluation_seconds(training)
-    )
+    whole = _evaluation_seconds(training) / job.protocol.fraction
+    return StepTime((marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, whole)
 
 
 def _evaluation_seconds(training: Training) -> float:

@@ -9,14 +9,12 @@ from typing import Any
 
 import torch
 
-from ltbench.api.registry import build, sources
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
 from ltbench.runs.cache import keep, recalled
-from ltbench.runs.code import code_of
 from ltbench.runs.environment import device_name
 from ltbench.runs.plan import Job
-from ltbench.runs.record import fingerprint_of
+from ltbench.runs.record import Record, fingerprint_of
 from ltbench.runs.step_time import StepTime, measure_step_time
 from ltbench.runs.workspace import Workspace
 
@@ -29,6 +27,9 @@ class CostKey:
     network: str
     trained: str
     batch_size: int
+    norm_batch: int | None
+    side: int | None  # of images, where the protocol says
+    stored_side: int | None
     precision: str
     threads: int
 
@@ -40,8 +41,22 @@ class CostKey:
             threads = torch.get_num_threads()
         return cls(
             str(job.dataset).partition("(")[0], job.network, job.trained,
-            protocol.batch_size, protocol.precision, threads,
+            **_of_settings(protocol.model_dump()), threads=threads,
         )  # fmt: skip
+
+    @classmethod
+    def of_record(cls, record: Record) -> "CostKey":
+        """Return the key of a record's training on the machine that it was made on."""
+        return cls(
+            record.dataset.partition("(")[0], record.network, record.trained,
+            **_of_settings(record.settings), threads=record.environment.threads,
+        )  # fmt: skip
+
+
+def _of_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a protocol's fields a step's time depends on; old records lack some."""
+    names = ("batch_size", "norm_batch", "side", "stored_side", "precision")
+    return {name: settings.get(name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -135,8 +150,8 @@ class StepTimer:
 
     def _described(self, job: Job) -> dict[str, Any]:
         """Return all that a job's step time depends on; no host name and no path."""
-        method = build(job.trained)
-        versions = {"torch": torch.__version__, "code": code_of(method), "sources": sources(method)}
+        own = job.identity
+        versions = {"torch": torch.__version__, "code": own.code, "sources": own.sources}
         return {"machine": self.machine, **asdict(CostKey.of(job)), **versions}
 
     def _name(self, job: Job) -> str:

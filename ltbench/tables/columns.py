@@ -14,7 +14,7 @@ from ltbench.tables.metrics import METRICS
 
 
 def judged_rows(table: Table, resolved: ResolvedColumn) -> list[Row]:
-    """Return the rows whose reported value the records can be judged by, run or not.
+    """Return the rows that report a value which records are judged against, run or not.
 
     They are the family of a column's verdicts: none where the protocol is not the paper's own or
     the metric has no tolerance.

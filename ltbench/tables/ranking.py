@@ -6,6 +6,7 @@ from itertools import combinations
 from statistics import fmean
 
 from ltbench.errors import LtbenchError
+from ltbench.evaluation.scores import TITLES
 from ltbench.runs.provenance import joined_cells
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell
@@ -23,6 +24,7 @@ class Ranking:
     protocol: str
     settings: tuple[Setting, ...]
     means: dict[str, list[float]]  # by method, one a setting
+    metric: str  # the headline metrics of the settings, as papers print them
     ranks: Ranks | None  # None of a single setting
     left_out: tuple[str, ...]  # methods that did not run on all of the settings
     others: tuple[Setting, ...]  # settings that share too few methods with these
@@ -39,15 +41,16 @@ class Ranking:
     def caption(self) -> str:
         """Return the caption: data sets, Friedman's test and the critical difference."""
         ranks = self.ranks
+        by = f"mean {self.metric} of the last epoch, protocol {self.protocol}"
         if ranks is None:
             return (
-                f"By mean top-1 of the last epoch, protocol {self.protocol}. Ranks and their test "
-                f"need {LEAST} methods that ran on the same {LEAST_SETTINGS} data sets."
+                f"By {by}. Ranks and their test need {LEAST} methods that ran on the same "
+                f"{LEAST_SETTINGS} data sets."
             )
         return (
-            f"Mean rank over {ranks.datasets} data sets by mean top-1 of the last epoch, protocol "
-            f"{self.protocol}. Friedman's test: p = {ranks.p_value:.2g}; ranks closer than "
-            f"{ranks.critical:.1f} are not told apart (Nemenyi, 5 %)."
+            f"Mean rank over {ranks.datasets} data sets by {by}. Friedman's test: "
+            f"p = {ranks.p_value:.2g}; ranks closer than {ranks.critical:.1f} are not told apart "
+            "(Nemenyi, 5 %)."
         )
 
 
@@ -58,9 +61,11 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
     """
     every = list(records)
     scores: dict[Setting, dict[str, list[float]]] = {}
+    metrics: dict[Setting, str] = {}
     joined = joined_cells(chosen := [each for each in every if each.protocol == protocol])
     for record in chosen:
         if not joined[replace(Cell.of(record), seed=0)].refusal:
+            metrics[record.dataset, record.network] = TITLES[record.metric]
             methods = scores.setdefault((record.dataset, record.network), {})
             methods.setdefault(record.method, []).append(record.headline)
     problems = tuple(each.refusal for each in joined.values() if each.refusal)
@@ -76,6 +81,7 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
         protocol=protocol,
         settings=settings,
         means=means,
+        metric=" and ".join(dict.fromkeys(metrics[setting] for setting in settings)),
         ranks=rank(means),
         left_out=tuple(method for method in ran if method not in common),
         others=tuple(setting for setting in scores if setting not in settings),

@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ltbench.runs.record import Record
+from ltbench.runs.record import SHORTEST, Record
 
 MEANING = (
     "time is the shortest training on the clock relative to the first method's, on one machine"
 )
-
-SHORTEST = 1e-3  # seconds; nothing trains faster
 
 
 class Timing(NamedTuple):

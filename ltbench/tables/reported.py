@@ -26,7 +26,7 @@ class ReportedKey(NamedTuple):
 
     @classmethod
     def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "ReportedKey":
-        """Return the place of a row and a column; a ratio has that of what it is a ratio of."""
+        """Return the key of a row and a column; that of a ratio is its numerator's."""
         measured = METRICS[metric].over or metric
         return cls(label, data.series, network, data.reported_imbalance, measured)
 

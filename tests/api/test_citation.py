@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ltbench.api.citation import Paper, papers, papers_in
-from ltbench.api.registry import names
+from ltbench.api.signatures import names
 
 
 @pytest.mark.parametrize(

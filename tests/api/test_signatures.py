@@ -61,7 +61,7 @@ def test_the_methods_are_the_files_and_those_that_were_loaded(write):
     assert set(names()) >= own | {"made_up"}
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", names())
 def test_what_a_file_says_is_what_its_class_has(name):
     read, cls = signature(name), find(name)
     hints = typing.get_type_hints(cls, include_extras=True)
@@ -72,7 +72,7 @@ def test_what_a_file_says_is_what_its_class_has(name):
     assert read.variants == cls.variants
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", names())
 def test_specifications_are_written_alike_from_files_and_from_classes(name):
     read = signature(name)
     texts = [f"{name}@{variant}" for variant in read.variants]

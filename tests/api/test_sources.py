@@ -6,7 +6,8 @@ from textwrap import dedent
 
 import pytest
 
-from ltbench.api.registry import build, load_file, loaded, names, sources
+from ltbench.api.registry import build, load_file, loaded, sources
+from ltbench.api.signatures import names
 from ltbench.errors import UsageError
 from ltbench.runs.code import code_of
 

@@ -67,3 +67,8 @@ def test_a_composition_in_the_wrong_order_is_told_the_right_one(refused):
 
 def test_version_is_a_command_too(ltbench):
     assert ltbench("version").out == ltbench("--version").out
+
+
+def test_a_list_with_a_space_is_told_without_one(refused):
+    said = refused("run", "--methods", "ce,", "sam", "--dataset", "digits_lt")
+    assert said.endswith("ce, sam: write ce,sam, without a space.")

@@ -137,8 +137,11 @@ def test_an_image_that_does_not_read_is_named_or_left_out_where_that_is_asked_fo
     assert noticed(own.info)["left out"] == "amsel/000.png"
     assert sum(own.info.counts) + sum(own.info.test_counts) == 18
     split = split_of(path)
-    assert split.train.labels.bincount().tolist() == list(own.info.counts)
-    assert (split.train.packed.index["length"][split.train.rows] > 0).all()
+    assert split.train.labels.bincount().tolist() == list(own.info.counts) == [6, 4, 2]
+    assert split.test.labels.bincount().tolist() == [2, 2, 2]
+    held = read_own(made_again(tmp_path, unreadable="skip", stream=False), tmp_path / "root")
+    assert (held.info.counts, held.info.test_counts) == (own.info.counts, own.info.test_counts)
+    assert held.skipped[0].startswith("amsel/000.png")
 
 
 def made_again(tmp_path, **fields):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +24,16 @@ SIZES = ((60, 90), (90, 60), (40, 200), (30, 20))  # height, width
 @pytest.fixture
 def folder(tmp_path):
     """Four images of two classes for training, and as many for test."""
+    return packed(tmp_path)
+
+
+def packed(tmp_path, shift=0):
     parts = {}
     for number, part in enumerate(("train", "test")):
         parts[part] = []
         for row, (height, width) in enumerate(SIZES):
             path = tmp_path / f"{part}{row}.jpg"
-            image = Image.fromarray(pixels(10 * number + row, height, width))
+            image = Image.fromarray(pixels(10 * number + row + shift, height, width))
             path.write_bytes(encoded(image, "JPEG", quality=95))
             parts[part].append(ListedImage(path.name, path, str(row % 2), part))
     pack(parts, tmp_path / "root" / "made")
@@ -65,19 +70,33 @@ def test_it_goes_on_where_it_stopped_and_twice_is_once(folder):
     assert heard == [("train", 4, 4), ("test", 4, 4)]
 
 
-def test_a_protocol_takes_them_and_is_never_a_papers(folder):
-    info = replace(
+def test_a_copy_of_other_images_is_refused(folder, tmp_path):
+    shrink(folder, "made", 40)
+    shutil.rmtree(folder)
+    packed(tmp_path, shift=100)
+    with pytest.raises(UsageError, match="made-short40 is a copy of other images; delete it"):
+        shrink(folder, "made", 40)
+    asked = {"subset_seed": 0, "validation": 0, "fraction": 1.0}
+    with pytest.raises(LtbenchError, match=r"is a copy of other images than .*made has; delete"):
+        load_listed(Dataset(small(), 1.0), folder.parent, **asked, stored_side=40)
+
+
+def small():
+    return replace(
         CATALOG["imagenet_lt"], name="made", classes=2, head_count=2, test_count=2, counts=(2, 2),
         shape=(3, 32, 32), validated=False,
     )  # fmt: skip
-    data, root = Dataset(info, 1.0), folder.parent
+
+
+def test_a_protocol_takes_them_and_is_never_a_papers(folder):
+    data, root = Dataset(small(), 1.0), folder.parent
     asked = {"subset_seed": 0, "validation": 0, "fraction": 1.0}
     with pytest.raises(LtbenchError, match="`ltbench data prepare made --short 40` packs it"):
         load_listed(data, root, **asked, stored_side=40)
     shrink(folder, "made", 40)
-    whole, small = (load_listed(data, root, **asked, stored_side=side) for side in (None, 40))
-    assert whole.indices_sha256 == small.indices_sha256
-    assert whole.train.packed.sha256 != small.train.packed.sha256
+    whole, short = (load_listed(data, root, **asked, stored_side=side) for side in (None, 40))
+    assert whole.indices_sha256 == short.indices_sha256
+    assert whole.train.packed.sha256 != short.train.packed.sha256
     protocol = protocol_of("paper(stored_side=40)", CATALOG["imagenet_lt"])
     assert protocol.stored_side == 40
     assert not protocol.exact

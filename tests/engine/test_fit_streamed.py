@@ -9,7 +9,8 @@ from made_images import encoded, pixels
 from PIL import Image
 
 from ltbench.api.kinds import check_kind, kinds_of
-from ltbench.api.registry import build, find, names, role
+from ltbench.api.registry import build, find, role
+from ltbench.api.signatures import names
 from ltbench.data import listed
 from ltbench.data import published_lists as published
 from ltbench.data.catalog import CATALOG, Dataset

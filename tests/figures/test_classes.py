@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -166,3 +167,10 @@ def test_a_record_that_does_not_read_is_left_out_and_named(figure, store, make_r
     found = per_class(figure, store)
     assert found.bars[0].seeds == (0,)
     assert str(path) in found.problems[0]
+
+
+def test_the_command_that_makes_records_names_single_seeds_so_that_they_are_not_counts(store):
+    (shipped,) = figures("per_class")
+    definition = shipped.definition.model_copy(update={"seeds": [4]})
+    with pytest.raises(LtbenchError, match=r"--seeds 4, --results .*` makes them"):
+        per_class(replace(shipped, definition=definition), store)

@@ -6,7 +6,8 @@ import pytest
 
 from ltbench import Method, build, describe
 from ltbench.api.alias import Alias
-from ltbench.api.registry import completed, find, names, parameters, parts_of, role, trained_part
+from ltbench.api.registry import completed, find, parameters, parts_of, role, trained_part
+from ltbench.api.signatures import names
 from ltbench.errors import UsageError
 from ltbench.testing.conformance import equal, training
 

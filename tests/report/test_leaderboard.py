@@ -57,6 +57,12 @@ def test_methods_are_in_order_and_the_papers_protocol_comes_first(board):
     ]  # fmt: skip
 
 
+def test_the_papers_protocol_in_float32_is_the_papers(keep, store):
+    keep("ce", 0, 3, protocol="paper(precision='float32')")
+    assert "short runs" not in render(store).text
+    assert "a proxy: neither confirms" not in report(store).text
+
+
 def test_what_papers_report_stands_beside_runs_of_their_protocol_alone(board):
     _, page = board
     exact, proxy = re.findall(r"<article id=.*?</article>", page.text, re.DOTALL)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+import ltbench
 from ltbench.api import registry
 from ltbench.errors import LtbenchError
 from ltbench.runs.execute import run_job
@@ -44,6 +45,15 @@ def test_executing_makes_post_hoc_parts_once_for_each_cell(made, jobs_of, worksp
     made.clear()
     run_job(job, workspace, lambda report: None)
     assert made == {"ce": 1, "posthoc_logit_adjustment": 2}
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_a_command_makes_a_method_to_plan_to_rehearse_and_to_train(made, results):
+    ltbench.run("crt", "digits_lt", seeds=1, protocol="smoke", results=results, quiet=True)
+    assert made == {"crt": 3, "ce": 2}  # ce is its first stage: planned, and trained
+    made.clear()
+    ltbench.run("crt", "digits_lt", seeds=1, protocol="smoke", results=results, quiet=True)
+    assert made == {"crt": 1, "ce": 1}
 
 
 def test_a_finished_job_is_read_without_making_anything(made, jobs_of, workspace):

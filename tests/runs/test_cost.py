@@ -1,4 +1,4 @@
-"""Prices: records of this machine, else their steps, else steps timed now, else unknown."""
+"""Costs: records of this machine, else their steps, else steps timed now, else unknown."""
 
 import pytest
 from made_runs import job_of
@@ -11,7 +11,7 @@ from ltbench.runs.cost import CostModel
 from ltbench.runs.environment import device_name
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Store
-from ltbench.runs.timing import StepTimer
+from ltbench.runs.timing import CostKey, StepTimer
 from ltbench.runs.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("no_cache")
@@ -54,6 +54,33 @@ def test_sizes_are_what_the_records_of_real_runs_counted(tmp_path):
     for method, steps in counted.items():
         size = job_of(tmp_path, method).size
         assert (size.steps, size.images, size.evaluations) == (steps, 60 * 405, 13)
+
+
+def test_steps_on_smaller_images_say_nothing_of_larger_ones(tmp_path):
+    def key(protocol):
+        sets, store = [dataset("imagenet_lt")], Store(tmp_path)
+        (job,) = plan.make(sets, ["ce"], [0], store, protocol_name=protocol).jobs
+        return CostKey.of(job)
+
+    assert (key("paper").side, key("smoke").side) == (None, 32)
+    others = ("smoke", "smoke(stored_side=256)", "smoke(norm_batch=64)")
+    assert len(set(map(key, others))) == 3
+
+
+def test_the_key_of_a_record_is_that_of_its_training(made_here, tmp_path):
+    job = job_of(tmp_path)
+    record = made_here().model_copy(update={"settings": job.protocol.model_dump()})
+    found = CostKey.of_record(record)
+    assert (found.batch_size, found.side, found.norm_batch) == (32, None, None)
+    assert found == CostKey.of_record(made_here())  # older ones lack fields
+
+
+def test_an_evaluation_on_a_part_of_the_test_set_costs_that_part(made_here, tmp_path):
+    """1.3 s for 13 evaluations on a fifth of the test set are 0.5 s for one on all of it."""
+    part = made_here().model_copy(update={"settings": {**SETTINGS, "fraction": 0.2}})
+    costs = CostModel([part], StepTimer(Workspace(tmp_path, tmp_path), never))
+    job = job_of(tmp_path, protocol="fast(epochs=120)")
+    assert costs.cost(job).seconds == pytest.approx(0.01 * job.size.steps + 0.5 * 25)
 
 
 def test_sizes_of_the_committed_records(tmp_path):

@@ -7,19 +7,23 @@ import sys
 import pytest
 
 WITHOUT = """
-import sys
-sys.modules["resource"] = None  # importing it now raises ImportError, as on Windows
+import signal, sys
+for module in ("resource", "fcntl"):
+    sys.modules[module] = None  # importing it now raises ImportError, as on Windows
+for name in ("SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU", "setitimer"):
+    delattr(signal, name)
 import ltbench.cli
-from ltbench.runs import environment, execute
+from ltbench.runs import apart, environment, execute
 import torch
 assert environment.peak_memory_mib(torch.device("cpu")) is None
+assert apart.death(1) == "its process ended with exit code 1."
 sys.argv = ["ltbench", *sys.argv[1:]]
 ltbench.cli.main()
 """
 
 
 @pytest.mark.slow
-def test_a_run_needs_no_module_that_windows_lacks(tmp_path):
+def test_a_run_needs_no_module_and_no_signal_that_windows_lacks(tmp_path):
     words = ["run", "--methods", "ce", "--dataset", "digits_lt", "--protocol", "smoke"]
     call = [sys.executable, "-c", WITHOUT, *words, "--seeds", "1", "--quiet"]
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """Timings of steps: remembered between commands, each beside the reference it was timed with."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from made_runs import job_of
@@ -71,19 +72,21 @@ def test_another_training_is_not_remembered(tmp_path, timer, clock, changed):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("code_of", lambda method: {"engine": "changed"}),
-        ("sources", lambda method: {"mine": "changed"}),
-        ("device_name", lambda device: "another machine"),
-    ],
+    "changed", [{"code": {"engine": "changed"}}, {"sources": {"mine": "changed"}}]
 )
-def test_changed_sources_and_another_machine_are_not_remembered(
-    tmp_path, timer, clock, monkeypatch, name, value
-):
+def test_changed_code_is_not_remembered(tmp_path, timer, clock, changed):
+    clock["ce"] = 1.0
+    job = job_of(tmp_path)
+    timer().timing(job, {})
+    later = timer()
+    later.timing(replace(job, identity=replace(job.identity, **changed)), {})
+    assert later.timed == 1
+
+
+def test_another_machine_is_not_remembered(tmp_path, timer, clock, monkeypatch):
     clock["ce"] = 1.0
     timer().timing(job_of(tmp_path), {})
-    monkeypatch.setattr(timing, name, value)
+    monkeypatch.setattr(timing, "device_name", lambda device: "another machine")
     later = timer()
     later.timing(job_of(tmp_path), {})
     assert later.timed == 1

@@ -7,7 +7,8 @@ import torch
 from devices import DEVICES
 
 from ltbench.api import registry
-from ltbench.api.registry import find, load_file, names, role
+from ltbench.api.registry import find, load_file, role
+from ltbench.api.signatures import names
 from ltbench.errors import LtbenchError
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training

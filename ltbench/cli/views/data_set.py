@@ -109,7 +109,9 @@ def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> Non
             f"{resident[0] + ' is not' if resident else 'name one'}."
         )
     for each in datasets:
-        shrink(data_root(given) / each.info.name, each.info.name, side, _seldom(_say_packed))
+        info = each.info
+        named, say = str(info.file or info.name), _seldom(_say_packed)
+        shrink(data_root(given) / info.name, named, side, say)
 
 
 def _say_packed(part: str, count: int, done: int) -> None:
