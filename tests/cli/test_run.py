@@ -96,7 +96,7 @@ def test_a_dry_run_never_touches_the_network_and_says_what_is_missing(ltbench, h
     answer = ltbench(*alone)
     assert "1 training to do, nobody knows how long on " in answer.out
     assert answer.err.startswith("ltbench: missing: cifar10_lt is missing under data")
-    (planned,) = events(ltbench(*alone, "--json"))
+    (planned,) = events(ltbench(*alone, "--json").out)
     assert planned["seconds"] is None
 
 
