@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltbench.cli.options import DataRoot, Output, Results, path_of
+from ltbench.cli.options import DataRoot, Imbalance, Output, Results, path_of
 from ltbench.cli.views.data_set import facts_of, pack_described, pack_images, shrink_images
 from ltbench.cli.views.rows import load_data
 from ltbench.errors import counted
@@ -26,7 +26,7 @@ Names = Annotated[
 @app.command()
 def check(
     names: Names = None,
-    imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
+    imbalance: Imbalance = None,
     data_root: DataRoot = None,
 ) -> None:
     """Read data sets that lie here, verify their checksums, and print what would be trained on.
@@ -39,7 +39,7 @@ def check(
 @app.command()
 def prepare(
     names: Names = None,
-    imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
+    imbalance: Imbalance = None,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -81,7 +81,7 @@ def describe(
     name: Annotated[
         str, typer.Argument(help="A data set, or a YAML file that describes one of your own.")
     ],
-    imbalance: Annotated[float | None, typer.Option(help="Ratio n_max / n_min.")] = None,
+    imbalance: Imbalance = None,
     data_root: DataRoot = None,
     results: Results = Path("results"),
     output: Output = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ltbench.cli import complete
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.specification import names_file, split
 
@@ -99,6 +100,28 @@ TimeLimit = Annotated[
 ]
 SignalBefore = Annotated[
     str, typer.Option("--signal-before", help="How long before the time limit trainings save.")
+]
+Imbalance = Annotated[
+    float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
+]
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
+        autocompletion=complete.protocols,
+    ),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        help="resnet32, resnet50 …, or torchvision:NAME, timm:NAME \\[default: the data set's].",
+    ),
+]
+HeldOut = Annotated[
+    int | None,
+    typer.Option("--validation", help="Training images per class to hold out and select on."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -8,7 +8,15 @@ from typing import Annotated, BinaryIO
 import typer
 
 from ltbench.cli import complete
-from ltbench.cli.options import DataRoot, Load, path_of
+from ltbench.cli.options import (
+    DataRoot,
+    HeldOut,
+    Imbalance,
+    Load,
+    NetworkName,
+    ProtocolName,
+    path_of,
+)
 from ltbench.cli.views.rows import load_files, read_files, size
 from ltbench.errors import UsageError, counted
 from ltbench.specification import split
@@ -34,23 +42,11 @@ def pack(
     output: Annotated[
         Path, typer.Option("--output", parser=path_of, metavar="FILE", help="Archive to write.")
     ],
-    imbalance: Annotated[
-        float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
-    ] = None,
+    imbalance: Imbalance = None,
     seeds: Annotated[str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4).")] = "3",
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
-            autocompletion=complete.protocols,
-        ),
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(help="resnet32, resnet50 … \\[default: the data set's].")
-    ] = None,
-    validation: Annotated[
-        int | None, typer.Option(help="Training images per class to hold out and select on.")
-    ] = None,
+    protocol: ProtocolName = None,
+    network: NetworkName = None,
+    validation: HeldOut = None,
     data_root: DataRoot = None,
     load: Load = None,
 ) -> None:

@@ -16,10 +16,14 @@ from ltbench.cli.options import (
     DataRoot,
     ExecutorName,
     Gpus,
+    HeldOut,
+    Imbalance,
     KeptWeights,
     Load,
+    NetworkName,
     PerGpu,
     PretrainedFile,
+    ProtocolName,
     Results,
     Retries,
     SignalBefore,
@@ -77,9 +81,7 @@ def run(
             autocompletion=complete.tables,
         ),
     ] = None,
-    imbalance: Annotated[
-        float | None, typer.Option(help="Ratio n_max / n_min \\[default: the data set's].")
-    ] = None,
+    imbalance: Imbalance = None,
     seeds: Annotated[
         str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed.")
     ] = SEEDS,
@@ -87,22 +89,9 @@ def run(
         list[int] | None,
         typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
     ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="paper, fast, smoke, fast(epochs=20) or mine.yaml \\[default: the data set's].",
-            autocompletion=complete.protocols,
-        ),
-    ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            help="resnet32, resnet50 …, or torchvision:NAME, timm:NAME \\[default: the data set's]."
-        ),
-    ] = None,
-    validation: Annotated[
-        int | None, typer.Option(help="Training images per class to hold out and select on.")
-    ] = None,
+    protocol: ProtocolName = None,
+    network: NetworkName = None,
+    validation: HeldOut = None,
     keep: KeptWeights = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,
