@@ -78,7 +78,8 @@ def run(
         if count is not None and count < 1:
             raise UsageError(f"{name} = {count} is not allowed; give at least 1.")
     places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs, executor)
-    options = Options(tuple(places), tuple(files), retries, debug, time_limit)
+    given = tuple(places), tuple(files), retries, debug, time_limit
+    options = Options(*given, per_gpu=per_gpu or 1)
     runner, store = executor_of(executor, options), Store(results)
     plan = make(
         sets, names, _seeds(seeds), store,

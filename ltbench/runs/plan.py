@@ -32,7 +32,7 @@ class Job:
     protocol: Protocol
     network: str
     trained: str  # canonical specification of what is trained
-    identity: Identity  # of that, as it was planned
+    identity: Identity = field(hash=False)  # of that, as it was planned; it holds dictionaries
     seed: int
     fingerprint: str  # of the training
     size: TrainingSize

@@ -15,12 +15,12 @@ from ltbench.api.registry import (
     completed,
     find,
     load_file,
-    names,
     parameters,
     parts_of,
     role,
     trained_part,
 )
+from ltbench.api.signatures import names
 from ltbench.errors import UsageError
 
 OWN = {

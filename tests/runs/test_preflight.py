@@ -51,8 +51,9 @@ def test_what_went_well_by_the_same_code_is_not_rehearsed_again(jobs_of, tmp_pat
     assert len(trained) == 2
     preflight.rehearse(jobs_of(tmp_path, "ce", protocol_name="fast"), workspace)
     assert len(trained) == 3
-    monkeypatch.setattr(preflight, "code_of", lambda method: {"engine": "other"})
-    preflight.rehearse(jobs_of(tmp_path, "ce"), workspace)
+    (job,) = jobs_of(tmp_path, "ce")
+    other = replace(job, identity=replace(job.identity, code={"engine": "other"}))
+    preflight.rehearse([other], workspace)
     assert len(trained) == 4
 
 

@@ -67,8 +67,9 @@ def test_options_that_do_not_go_together_are_one_sentence(four_gpus, options, wo
 
 def test_another_executor_places_jobs_itself():
     assert places_of("cuda", None, None, None, "slurm:p.yaml") == ["cuda"]
+    assert places_of("auto", None, 2, None, "ray") == ["auto"]  # it shares GPUs out itself
     with pytest.raises(UsageError, match=r"what runs where is up to slurm:p\.yaml"):
-        places_of("auto", None, 2, None, "slurm:p.yaml")
+        places_of("auto", "all", None, None, "slurm:p.yaml")
 
 
 def test_a_machine_without_gpus_says_so(monkeypatch):
