@@ -12,6 +12,19 @@ from pathlib import Path
 _INSTALLED = {"site-packages", "dist-packages"}  # folders of what no user edits
 
 
+def _called(node: ast.Call, package: str) -> list[str]:
+    """Return the module that a call imports by a name that is written out, if it does."""
+    named = {each.arg: each.value for each in node.keywords}
+    word = node.args[0] if node.args else named.get("name")
+    called = ast.unparse(node.func).rpartition(".")[2]
+    if called not in ("import_module", "__import__") or not isinstance(word, ast.Constant):
+        return []
+    text = str(word.value)
+    level = len(text) - len(text.lstrip("."))
+    parts = package.split(".")[: len(package.split(".")) + 1 - level] if level else []
+    return [".".join([*parts, text.lstrip(".")])]
+
+
 def imported(name: str, path: Path) -> Iterator[str]:
     """Yield the dotted names that a module may import, anywhere in its text."""
     try:
@@ -27,12 +40,8 @@ def imported(name: str, path: Path) -> Iterator[str]:
             above = ".".join(parts) if node.level else ""
             base = [word for word in (above, node.module) if word]
             given = [".".join(base), *(".".join([*base, alias.name]) for alias in node.names)]
-        elif isinstance(node, ast.Call) and len(node.args) == 1:  # importlib.import_module("…")
-            (word,) = node.args
-            called = ast.unparse(node.func).rpartition(".")[2]
-            given = []
-            if called in ("import_module", "__import__") and isinstance(word, ast.Constant):
-                given = [str(word.value)]
+        elif isinstance(node, ast.Call):  # importlib.import_module("…"), in any of its forms
+            given = _called(node, package)
         else:
             continue
         for dotted in given:

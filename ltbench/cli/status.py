@@ -68,7 +68,7 @@ def _show_status(store: "Store", long: bool) -> None:
         print(f"{len(lines)} methods in all: --long shows each.")
     for line in lines:
         for remark in (*map(_progress, line.unfinished), *line.reasons):
-            print(f"{line.method} on {line.dataset}: {remark}")
+            print(f"{line.method} on {line.dataset}, {line.protocol}: {remark}")
     mixed = [line for line in lines if line.mixed_code]
     for line in mixed if whole else ():
         print(f"{line.method} on {line.dataset}: {line.mixed_code}")

@@ -172,10 +172,10 @@ class Archive:
         if count * channels * height * width > LARGEST_SET:
             raise _damaged(self.path, "it names more pixels than fit the memory")
         try:
-            sheets = [
-                _pixels(self.read(name), channels, height, width, most=count)
-                for name in part.images
-            ]
+            sheets: list[Any] = []
+            for name in part.images:  # no more than there are to be, whatever the manifest names
+                left = count - sum(map(len, sheets))
+                sheets.append(_pixels(self.read(name), channels, height, width, most=left))
             images = np.concatenate(sheets).reshape(part.shape)
             labels = np.load(io.BytesIO(self.read(part.labels)), allow_pickle=False)
             if len(labels) != count:

@@ -64,13 +64,24 @@ class ColumnScores:
     scores: Mapping[str, Scores]  # by method, each with at least one seed
 
     @cached_property
+    def whole(self) -> list[str]:
+        """Return the methods that have all seeds."""
+        return [each for each, found in self.scores.items() if len(found) == self.wanted]
+
+    @cached_property
     def deviations(self) -> Deviations:
-        """Return the deviations of one seed, in the order of `scores`."""
-        return pool([list(each.values()) for each in self.scores.values()])
+        """Return the deviations of one seed of the methods that have all seeds."""
+        return pool([list(self.scores[each].values()) for each in self.whole])
 
     def deviation(self, method: str) -> Deviation:
-        """Return the deviation of one seed of a method that has scores."""
-        return self.deviations.each[list(self.scores).index(method)]
+        """Return the deviation of one seed of a method that has scores.
+
+        Beside the methods that have all seeds: one that has some does not change theirs.
+        """
+        if method in self.whole:
+            return self.deviations.each[self.whole.index(method)]
+        members = [*self.whole, method]
+        return pool([list(self.scores[each].values()) for each in members]).each[-1]
 
     @property
     def tolerance(self) -> float | None:
@@ -98,7 +109,7 @@ class ColumnScores:
         none smaller than that.
         """
         gains = paired(list(self.differences(method, base).values()))
-        whole = [each for each in self.scores.values() if len(each) == self.wanted]
+        whole = [self.scores[each] for each in self.whole]
         if gains is None or gains.n < max(self.wanted, 2) or len(whole) < 2:
             return gains
         residual = block([[each[seed] for seed in sorted(whole[0])] for each in whole])

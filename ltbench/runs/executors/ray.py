@@ -112,7 +112,8 @@ class Ray:
             self.ray.get(reference)
         except errors.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
-            return reason_of(cause), isinstance(cause, LostError)
+            # A task whose first stage's worker is lost fails by that, and may be tried again too.
+            return reason_of(cause), isinstance(cause, LostError | errors.RayError)
         except errors.RayError as error:
             return f"its Ray worker is lost ({first_line(error)[:200]}).", True
         return "", False

@@ -42,6 +42,11 @@ def cancel(numbers: Iterable[str]) -> None:
 def _ask(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        raise LtbenchError(
+            f"Slurm does not answer ({command[0]} takes over two minutes); give the command again "
+            "once it does."
+        ) from None
     except OSError:
         raise LtbenchError(
             f"{command[0]} is not found; --executor slurm works where Slurm's commands do."
