@@ -161,7 +161,7 @@ def run(
     from ltbench.runs.preflight import prepare
     from ltbench.runs.workspace import Workspace
 
-    with interruptible(results):
+    with interruptible(results) as cells:
         load_files(load)
         plan = (
             missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())
@@ -173,6 +173,7 @@ def run(
         )  # fmt: skip
         if packed is not None and job is not None:
             packed.check(plan, job)
+        cells.update(plan.cells)
         say([*plan.warnings, *(plan.without_weights() if keep else ())])
         places = places_of(device, gpus, per_gpu, jobs, executor)
         given = tuple(places), tuple(load or ()), retries, debug

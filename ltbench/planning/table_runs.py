@@ -8,15 +8,16 @@ from ltbench.runs.plan import Plan, make
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table
 from ltbench.tables.grid import build
-from ltbench.tables.missing import fillable
+from ltbench.tables.missing import runnable
 
 
 def missing_plan(
     table: Table, store: Store, *, protocol: str | None = None, seeds: Sequence[int] = ()
 ) -> Plan:
-    """Return the plan of a table's missing cells, under its protocol and seeds or others.
+    """Return the plan of a table's cells, under its protocol and seeds or others.
 
-    Raises LtbenchError where none of them can run here.
+    Those that are finished are part of it, to be compared with. Raises LtbenchError where none
+    ran, or can run here.
     """
     grid = build(table, store, protocol)
     plans = [
@@ -24,11 +25,11 @@ def missing_plan(
             [data], members, seeds or table.definition.seeds, store,
             protocol_name=used, network=network,
         )
-        for (data, network, used), members in fillable(grid, names()).items()
+        for (data, network, used), members in runnable(grid, names()).items()
     ]  # fmt: skip
     if not plans:
         raise LtbenchError(
-            f"table {table.short} has no missing cell that can run here; "
+            f"table {table.short} has no cell that can run here; "
             f"`ltbench table {table.short} --coverage` says why."
         )
     return Plan(

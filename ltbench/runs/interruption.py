@@ -1,12 +1,12 @@
 """What is said of a run that was asked to end, or whose time is over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 
 from ltbench.errors import LtbenchError
 from ltbench.runs.signals import OutOfTimeError
-from ltbench.runs.store import Store
+from ltbench.runs.store import Cell, Store
 from ltbench.runs.under_way import under_way
 
 
@@ -34,31 +34,36 @@ class TimeLimitError(LtbenchError):
 
 
 @contextmanager
-def time_limited(results: Path) -> Iterator[None]:
-    """Raise TimeLimitError, with how far trainings are, where the time is over in this block."""
+def time_limited(results: Path, cells: Set[Cell]) -> Iterator[None]:
+    """Raise TimeLimitError, with how far the trainings of cells are, where the time is over."""
     try:
         yield
     except OutOfTimeError:
-        raise TimeLimitError(interrupted(Store(results))) from None
+        raise TimeLimitError(interrupted(Store(results), cells)) from None
 
 
 @contextmanager
-def interruptible(results: Path) -> Iterator[None]:
-    """Raise TimeLimitError or InterruptedRunError where this block is ended early."""
+def interruptible(results: Path) -> Iterator[set[Cell]]:
+    """Raise TimeLimitError or InterruptedRunError where this block is ended early.
+
+    The block adds the cells that it fills, once it knows them, to the set that it is given.
+    """
+    cells: set[Cell] = set()
     try:
-        with time_limited(results):
-            yield
+        with time_limited(results, cells):
+            yield cells
     except KeyboardInterrupt:
-        raise InterruptedRunError(interrupted(Store(results))) from None
+        raise InterruptedRunError(interrupted(Store(results), cells)) from None
 
 
-def interrupted(store: Store) -> list[str]:
-    """Return how far each interrupted training is."""
+def interrupted(store: Store, cells: Set[Cell]) -> list[str]:
+    """Return how far each interrupted training of some cells is."""
     return [
         f"{found.cells[0].method}, seed {found.cells[0].seed}: {found.epoch} of {found.epochs}"
         for found, running in under_way(store)
-        if not running and found.epochs and not store.failure_path(found.cells[0]).exists()
-    ]
+        if not running and found.epochs and not cells.isdisjoint(found.cells)
+        and not store.failure_path(found.cells[0]).exists()
+    ]  # fmt: skip
 
 
 def _in(interrupted: Sequence[str]) -> str:

@@ -195,7 +195,8 @@ def judge(family: Sequence[Evidence | None]) -> list[Judged]:
     """Return the verdicts on a family fixed beforehand, None being what has not run yet.
 
     Of the whole family one value is falsely said to differ 5 times of 100 at most: what has not
-    run counts as if nothing had been found in it, so that running it makes no other p-value larger.
+    run counts as if nothing had been found in it, so that running it, the deviations being what
+    they were, makes no other p-value larger.
     """
     tested = [each.p_value() if each and each.judged else None for each in family]
     raised = holm([1.0 if p is None else p for p in tested])

@@ -1,6 +1,6 @@
 """What a table lacks, as the commands that fill it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ltbench.api.signatures import lacking
@@ -8,7 +8,7 @@ from ltbench.data.catalog import Dataset
 from ltbench.runs.commands import run_command
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row, Table
-from ltbench.tables.grid import Grid
+from ltbench.tables.grid import Grid, TableCell
 
 
 def unavailable(grid: Grid, methods: Collection[str]) -> list[str]:
@@ -31,8 +31,19 @@ def commands(grid: Grid, methods: Collection[str]) -> list[str]:
 
 def fillable(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
     """Return the missing specifications that can run, by data set, network and protocol."""
+    return _by_setting(_absent(grid), methods)
+
+
+def runnable(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, str], list[str]]:
+    """Return the specifications that ran or can run, by data set, network and protocol."""
+    return _by_setting(_ran_or_absent(grid), methods)
+
+
+def _by_setting(
+    pairs: Iterable[tuple[str, ResolvedColumn]], methods: Collection[str]
+) -> dict[tuple[Dataset, str, str], list[str]]:
     found: dict[tuple[Dataset, str, str], list[str]] = {}
-    for method, resolved in _absent(grid):
+    for method, resolved in pairs:
         members = found.setdefault((resolved.column.data, resolved.network, resolved.protocol), [])
         if method not in members and not lacking([method], methods):
             members.append(method)
@@ -40,12 +51,18 @@ def fillable(grid: Grid, methods: Collection[str]) -> dict[tuple[Dataset, str, s
 
 
 def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
-    return [
-        (method, resolved)
-        for resolved, entries in zip(grid.columns, zip(*grid.lines, strict=True), strict=True)
-        for row, entry in zip(grid.rows, entries, strict=True)
-        if entry.absent and (method := resolved.method(row)) is not None
-    ]
+    return [pair for pair, entry in _entries(grid) if entry.absent]
+
+
+def _ran_or_absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
+    return [pair for pair, entry in _entries(grid) if entry.absent or entry.seeds]
+
+
+def _entries(grid: Grid) -> Iterator[tuple[tuple[str, ResolvedColumn], TableCell]]:
+    for resolved, entries in zip(grid.columns, zip(*grid.lines, strict=True), strict=True):
+        for row, entry in zip(grid.rows, entries, strict=True):
+            if (method := resolved.method(row)) is not None:
+                yield (method, resolved), entry
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import pytest
 
+from ltbench.api.imports import imported
 from ltbench.api.registry import build, load_file, loaded, sources
 from ltbench.api.signatures import names
 from ltbench.errors import UsageError
@@ -222,3 +223,22 @@ def test_what_a_helper_takes_from_ltbench_counts_as_code(write):
     load_file(write("mine.py", "import helper"))
     load_file(write("other.py"))
     assert set(code_of(build("mine"))) - set(code_of(build("other"))) == {"methods/sam"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'importlib.import_module("h2")', 'importlib.import_module(name="h2")',
+        'importlib.import_module("h2", None)', '__import__("h2")',
+    ],
+)  # fmt: skip
+def test_a_helper_is_found_by_any_call_that_writes_its_name_out(tmp_path, call):
+    path = tmp_path / "mine.py"
+    path.write_text(f"import importlib\nhelper = {call}\n")
+    assert "h2" in set(imported("mine", path))
+
+
+def test_a_relative_name_in_a_call_is_of_the_package(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text('import importlib\nh = importlib.import_module(".deep.er", __package__)\n')
+    assert "pack.deep.er" in set(imported("pack.mine", path))

@@ -9,6 +9,8 @@ from ltbench.runs.interruption import (
     time_limited,
 )
 from ltbench.runs.signals import OutOfTimeError
+from ltbench.runs.store import Store
+from ltbench.runs.under_way import Note
 
 
 @pytest.mark.parametrize(
@@ -22,9 +24,9 @@ def test_a_command_says_why_it_ended(tmp_path, raised, error, code):
 
 
 def test_within_a_plan_only_time_is_said_so_that_a_notebooks_interrupt_stays_one(tmp_path):
-    with pytest.raises(TimeLimitError), time_limited(tmp_path):
+    with pytest.raises(TimeLimitError), time_limited(tmp_path, set()):
         raise OutOfTimeError
-    with pytest.raises(KeyboardInterrupt), time_limited(tmp_path):
+    with pytest.raises(KeyboardInterrupt), time_limited(tmp_path, set()):
         raise KeyboardInterrupt
 
 
@@ -41,3 +43,21 @@ def test_three_trainings_are_named_and_more_are_hinted_at():
     assert "seed 2: 1 of 9; …)" in str(InterruptedRunError(names))
     assert "seed 3" not in str(InterruptedRunError(names))
     assert str(InterruptedRunError()).endswith("from the last finished epoch.")
+
+
+def test_only_the_trainings_of_the_command_are_named(tmp_path, jobs_of):
+    """An earlier command's are in the store, too."""
+    store, (own, other) = Store(tmp_path), jobs_of(tmp_path, ["ce", "focal"])
+    for job, epoch in ((own, 3), (other, 1)):
+        store.work(job.fingerprint).mkdir(parents=True)
+        Note.of(store, job.fingerprint, job.cells).say(epoch, 9, 1.0)
+
+    def interrupt(jobs):
+        with interruptible(tmp_path) as cells:
+            cells.update(cell for job in jobs for cell in job.cells)
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match=r"\(ce, seed 0: 3 of 9\)"):
+        interrupt([own])
+    with pytest.raises(InterruptedRunError, match=r"last finished epoch\.$"):
+        interrupt([])

@@ -31,7 +31,7 @@ def run_plan(
     store = Store(workspace.results)
     store.check_writable()
     tracking = trackers_of(trackers, store)
-    with time_limited(workspace.results):
+    with time_limited(workspace.results, set(plan.cells)):
         with listening as heard:
             outcome = executor.run(plan.jobs, workspace, Tracked(heard, tracking))
         if outcome.left:

@@ -150,7 +150,7 @@ def test_an_interruption_cancels_jobs_or_leaves_them_as_asked(
     number = number_of(store, job)
     assert (number in queued()) == (way == "leave")
     if way == "cancel":
-        assert len(interrupted(store)) == 1
+        assert len(interrupted(store, set(job.cells))) == 1
     listener.report = report
     (record,) = slurm(profile).run([job], workspace, listener).records
     assert record.last.epoch == 200

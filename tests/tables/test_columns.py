@@ -1,0 +1,35 @@
+"""The deviation of a column's methods: of rows that are complete, and never moved by others."""
+
+import pytest
+
+from ltbench.statistics.pooling import pool
+from ltbench.tables.columns import ColumnScores
+
+WHOLE = {
+    "ce": {0: 41.1, 1: 41.3, 2: 41.5}, "focal": {0: 38.4, 1: 38.6, 2: 38.1},
+    "ldam_drw": {0: 42.0, 1: 42.2, 2: 41.8},
+}  # fmt: skip
+
+
+def column(**more):
+    return ColumnScores(None, 3, {**WHOLE, **more})
+
+
+def test_a_row_that_is_not_complete_changes_no_other_rows_deviation():
+    partial = column(crt={0: 42.0, 1: 44.5})
+    for method in WHOLE:
+        assert partial.deviation(method) == column().deviation(method)
+    assert partial.deviations.shared
+    assert partial.gain("focal", "ce") == column().gain("focal", "ce")
+
+
+def test_it_has_the_deviation_that_it_would_have_among_them():
+    samples = [list(each.values()) for each in WHOLE.values()]
+    expected = pool([*samples, [42.0, 44.5]]).each[-1]
+    assert column(crt={0: 42.0, 1: 44.5}).deviation("crt") == expected
+    assert column(crt={0: 42.0, 1: 42.1}).deviation("crt").freedom == 7  # pooled: 3 times 2, and 1
+
+
+def test_rows_that_are_all_partial_have_their_own():
+    alone = ColumnScores(None, 3, {"ce": {0: 1.0, 1: 3.0}})
+    assert alone.deviation("ce").points == pytest.approx(2**0.5)
