@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ltbench.data.arrays import LARGEST as LARGEST_SET
 from ltbench.data.catalog import Dataset
+from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split, Subset
 from ltbench.data.source import Source
 from ltbench.data.zipped import add, unpack
@@ -157,18 +158,24 @@ class Archive:
         wanted = (str(dataset), subset_seed, validation, fraction)
         for each in self.manifest.splits:
             if wanted == (each.dataset, each.subset_seed, each.validation, each.fraction):
-                held = None if each.held_out is None else self._part(each.held_out)
+                info = dataset.info
+                train, test = self._part(each.train, info), self._part(each.test, info)
+                held = None if each.held_out is None else self._part(each.held_out, info)
+                expected = dataset.class_counts(fraction=fraction, validation=validation)
+                if each.class_counts != expected or _counted(train.labels, info) != expected:
+                    raise _damaged(self.path, "its classes have other counts than their split")
                 return Split(
-                    self._part(each.train), self._part(each.test), held,
-                    each.class_counts, each.indices_sha256, validation,
+                    train, test, held, each.class_counts, each.indices_sha256, validation
                 )  # fmt: skip
         raise LtbenchError(
             f"{self.path} does not hold these images of {dataset}; pack them with the options "
             "that they are trained with."
         )
 
-    def _part(self, part: PackedPart) -> Subset:
+    def _part(self, part: PackedPart, info: DatasetInfo) -> Subset:
         count, channels, height, width = part.shape
+        if (channels, height, width) != info.shape:
+            raise _damaged(self.path, f"its images are not of the size of {info.name}'s")
         if count * channels * height * width > LARGEST_SET:
             raise _damaged(self.path, "it names more pixels than fit the memory")
         try:
@@ -178,13 +185,29 @@ class Archive:
                 sheets.append(_pixels(self.read(name), channels, height, width, most=left))
             images = np.concatenate(sheets).reshape(part.shape)
             labels = np.load(io.BytesIO(self.read(part.labels)), allow_pickle=False)
-            if len(labels) != count:
-                raise ValueError("images and labels are not as many")
+            if not _fits(labels, count, info):
+                raise ValueError(f"its labels are none of {info.name}")
         except LtbenchError:
             raise
         except Exception as error:  # whatever Pillow and NumPy make of it
             raise _damaged(self.path, first_line(error)) from None
         return Subset(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _fits(labels: Any, count: int, info: DatasetInfo) -> bool:
+    """Return whether labels are of so many images of a data set."""
+    if info.kind == "multi":
+        fits = labels.shape == (count, info.classes) and labels.dtype == np.float32
+        return fits and set(np.unique(labels).tolist()) <= {0.0, 1.0}
+    whole = labels.shape == (count,) and labels.dtype == np.int64
+    return bool(whole and (count == 0 or 0 <= labels.min() <= labels.max() < info.classes))
+
+
+def _counted(labels: torch.Tensor, info: DatasetInfo) -> tuple[int, ...]:
+    """Return the images of each class, or with each label."""
+    if info.kind == "multi":
+        return tuple(map(int, labels.sum(0).tolist()))
+    return tuple(labels.bincount(minlength=info.classes).tolist())
 
 
 def _sheets(images: torch.Tensor) -> Iterator[bytes]:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ltbench.api.registry import build
 from ltbench.data.archive import PLAN, Archive, Writer
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.scores import Model
 from ltbench.runs.code import code_of
+from ltbench.runs.commands import MAX_SEEDS
 from ltbench.runs.environment import in_words, source_state
 from ltbench.runs.plan import Plan
 from ltbench.runs.protocol_file import named_in
@@ -30,7 +31,7 @@ class PackedPlan(Model):
     code: str  # hash of all that computes the methods' runs
     datasets: tuple[str, ...]
     methods: tuple[str, ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = Field(max_length=MAX_SEEDS)
     protocol: str | None
     network: str | None
     validation: int | None

@@ -17,7 +17,8 @@ from ltbench.data.loading import check_there, load
 from ltbench.data.readers import Split, Subset, pixels_sha256
 from ltbench.errors import LtbenchError, UsageError
 
-DIGITS, CIFAR = dataset("digits_lt"), dataset("cifar100_lt")
+DIGITS, CIFAR = dataset("digits_lt"), dataset("cifar100_lt(imbalance=1)")
+PART = 0.02  # of CIFAR: ten training images a class, two of them held out
 ASKED = {"subset_seed": 0, "validation": 0, "fraction": 1.0}
 
 
@@ -46,8 +47,8 @@ def packed(tmp_path):
 def made():
     """Colour images that fill two files and a bit, with others held out."""
     return Split(
-        noise([700, 50], (3, 32, 32)), noise([9, 9], (3, 32, 32), 1),
-        noise([2, 2], (3, 32, 32), 2), (700, 50), "0" * 64, 2,
+        noise([8] * 100, (3, 32, 32)), noise([2] * 100, (3, 32, 32), 1),
+        noise([2] * 100, (3, 32, 32), 2), (8,) * 100, "0" * 64, 2,
     )  # fmt: skip
 
 
@@ -61,12 +62,13 @@ def same(one, other):
 
 
 def test_images_labels_and_facts_come_back_as_they_were(packed, made, digits):
-    path = packed({CIFAR: made, DIGITS: digits})
-    back = load(CIFAR, path, subset_seed=0, validation=2, fraction=1.0)
+    path = packed({CIFAR: made}, fraction=PART)
+    back = load(CIFAR, path, subset_seed=0, validation=2, fraction=PART)
     assert pixels_sha256(back) == pixels_sha256(made)
     assert same(back.train, made.train)
     assert same(back.validation, made.validation)
-    assert (back.class_counts, back.indices_sha256, back.held_out) == ((700, 50), "0" * 64, 2)
+    assert (back.class_counts, back.indices_sha256, back.held_out) == ((8,) * 100, "0" * 64, 2)
+    path = packed({DIGITS: digits})
     alone = load(DIGITS, path, **ASKED)
     assert same(alone.train, digits.train)
     assert same(alone.test, digits.test)
@@ -180,7 +182,8 @@ def test_every_cut_and_many_changed_bytes_are_one_sentence_or_harmless(packed, d
         ([4, 1, 8, 8], sheet(32, "RGB"), "another size"),
         ([4, 1, 8, 8], sheet(8), "reshape"),
         ([4, 1, 8, 8], b"no image", "cannot identify"),
-        ([10**6, 3, 10**3, 10**3], sheet(32), "more pixels than fit the memory"),
+        ([10**9, 1, 8, 8], sheet(32), "more pixels than fit the memory"),
+        ([4, 3, 8, 8], sheet(32), "not of the size of digits_lt's"),
         ([0, 1, 8, 8], sheet(32), "its manifest"),
     ],
 )
@@ -200,6 +203,45 @@ def test_images_that_the_manifest_does_not_describe_are_refused(
 
     rewritten(path, change)
     with pytest.raises(LtbenchError, match=said):
+        load(DIGITS, path, **ASKED)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda labels: labels * 0, "other counts than their split"),
+        (lambda labels: labels + 90, "its labels are none of digits_lt"),
+        (lambda labels: labels.astype(np.float64), "its labels are none of digits_lt"),
+        (lambda labels: labels[:, None], "its labels are none of digits_lt"),
+    ],
+)
+def test_labels_that_are_not_the_splits_are_refused(packed, digits, change, said):
+    path = packed({DIGITS: digits})
+    with zipfile.ZipFile(path) as archive:
+        told = json.loads(archive.read(MANIFEST))
+        name = told["splits"][0]["train"]["labels"]
+        labels = np.load(io.BytesIO(archive.read(name)))
+    content = io.BytesIO()
+    np.save(content, change(labels))
+    told["files"][name] = module.hashlib.sha256(content.getvalue()).hexdigest()
+
+    def other(each, old):
+        if each == MANIFEST:
+            return json.dumps(told).encode()
+        return content.getvalue() if each == name else old
+
+    rewritten(path, other)
+    with pytest.raises(LtbenchError, match=said):
+        load(DIGITS, path, **ASKED)
+
+
+def test_an_image_file_that_is_named_many_times_is_refused(packed, digits):
+    path = packed({DIGITS: digits})
+    with zipfile.ZipFile(path) as archive:
+        told = json.loads(archive.read(MANIFEST))
+    told["splits"][0]["train"]["images"] *= 1000
+    rewritten(path, lambda n, old: json.dumps(told).encode() if n == MANIFEST else old)
+    with pytest.raises(LtbenchError, match="another size"):
         load(DIGITS, path, **ASKED)
 
 
