@@ -6,7 +6,7 @@ ended, the note beside its checkpoint how far it is. No machine's clock is compa
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -90,19 +90,23 @@ class Order:
             )
 
 
-def by_first_stage(jobs: Sequence[Job], store: Store) -> tuple[list[Job], dict[str, list[Job]]]:
+def by_first_stage(
+    jobs: Sequence[Job], store: Store, elsewhere: Collection[str] = ()
+) -> tuple[list[Job], dict[str, list[Job]]]:
     """Return the jobs that may begin at once, and those that share a first stage, by it.
 
-    The first stage is another of the jobs, or one that several have in common and that is not
-    trained yet; what waits for it does so without a worker of its own.
+    The first stage is another of the jobs, one that several have in common, or one of
+    `elsewhere`, the fingerprints of trainings that somebody else is at, and not trained yet; what
+    waits for it does so without a worker of its own.
     """
     firsts = [job.first_stage for job in jobs]
     own = {first.fingerprint for first in firsts if first and not is_foreign(first.trained)}
     times = Counter(first.fingerprint for first in firsts if first)
     planned = {job.fingerprint for job in jobs}
     shared = {
-        each for each in own if (each in planned or times[each] > 1) and not is_kept(each, store)
-    }
+        each for each in own
+        if (each in planned or each in elsewhere or times[each] > 1) and not is_kept(each, store)
+    }  # fmt: skip
     alone: list[Job] = []
     after: dict[str, list[Job]] = {}
     for job, first in zip(jobs, firsts, strict=True):

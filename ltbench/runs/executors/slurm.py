@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +33,7 @@ from ltbench.runs.workspace import Workspace
 
 SECONDS_BETWEEN = 2.0  # two looks at the cluster
 ARRAY = 500  # jobs; clusters allow 1,000 unless told otherwise
+FIRST_FILE = "slurm_first_stage"  # the same of a job that is the first stage of others
 ID_FILE = "slurm_job"  # beside a training's checkpoint, while it is in the queue
 
 
@@ -50,6 +52,7 @@ class Slurm:
             )
         self.profile, self.options = Profile.read(Path(argument)), options
         self.submitit = _submitit()
+        self.first_stages: dict[str, Path] = {}  # numbers of jobs that are nothing else
 
     def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
         """Submit jobs and follow them until every cell has a record or a failure record.
@@ -87,8 +90,11 @@ class Slurm:
                 time.sleep(SECONDS_BETWEEN if followed else 0)
         except KeyboardInterrupt:
             if self.profile.interrupt == "cancel":
-                cancel(numbers[fingerprint] for fingerprint in followed if fingerprint in numbers)
+                left = [numbers[each] for each in followed if each in numbers]
+                cancel([*left, *self.first_stages])
             raise
+        for path in self.first_stages.values():
+            path.unlink(missing_ok=True)
         return outcome
 
     def _adopted(self, jobs: Sequence[Job], store: Store) -> dict[str, str]:
@@ -109,20 +115,25 @@ class Slurm:
         A first stage that several share is a job before theirs, which begin when it has ended, so
         that none waits for it with a GPU in hand.
         """
-        numbers: dict[str, str] = {}
         store = Store(workspace.results)
-        alone, after = by_first_stage(jobs, store)
-        numbers |= self._array([_order(job, workspace, self.options) for job in alone], workspace)
+        there = _in_queue(jobs, store)
+        alone, after = by_first_stage(jobs, store, there)
+        free = [job for job in alone if job.fingerprint not in there]
+        numbers = self._array([_order(job, workspace, self.options) for job in free], workspace)
+        for job in alone:
+            if job.fingerprint in there:  # somebody's first stage is just this training
+                order = _order(job, workspace, self.options)
+                numbers |= self._array([order], workspace, f"afterany:{there[job.fingerprint]}")
         for fingerprint, members in after.items():
-            before = numbers.get(fingerprint)
+            before = numbers.get(fingerprint) or there.get(fingerprint)
             if before is None:
                 order = _order(members[0], workspace, self.options)
                 only = replace(order, first_stage_only=True)
                 (before,) = self._array([only], workspace).values()
+                path = _keep_number(store, fingerprint, FIRST_FILE, before)
+                self.first_stages[before] = path
             orders = [_order(job, workspace, self.options) for job in members]
             numbers |= self._array(orders, workspace, f"afterany:{before}")
-        for fingerprint, number in numbers.items():
-            (store.work(fingerprint) / ID_FILE).write_text(f"{number}\n")
         return numbers
 
     def _array(
@@ -146,6 +157,9 @@ class Slurm:
                 ) from error
             for order, job in zip(some, submitted, strict=True):
                 numbers[order.job.fingerprint] = str(job.job_id)
+                if not order.first_stage_only:  # at once: the next array may be refused
+                    own = Store(workspace.results)
+                    _keep_number(own, order.job.fingerprint, ID_FILE, str(job.job_id))
         return numbers
 
     def _minutes(self, orders: Sequence[Order], workspace: Workspace) -> int:
@@ -181,6 +195,32 @@ def _work(order: Order) -> None:
         record_failure(error, order.job.cells, device_of(order.workspace.device), store)
     except KeyboardInterrupt:  # cancelled; it has saved
         return
+
+
+def _in_queue(jobs: Sequence[Job], store: Store) -> dict[str, str]:
+    """Return the numbers of queued jobs that train what jobs wait for, by fingerprint.
+
+    A job waits for its first stage, and for one of others that is just its own training.
+    """
+    waiting, found = queued(), {}
+    for job in jobs:
+        kept = [store.work(job.fingerprint) / FIRST_FILE]
+        if job.first_stage is not None:
+            kept += [
+                store.work(job.first_stage.fingerprint) / each for each in (ID_FILE, FIRST_FILE)
+            ]
+        for path in kept:
+            with suppress(OSError):
+                if (number := path.read_text().strip()) in waiting:
+                    found[path.parent.name] = number
+    return found
+
+
+def _keep_number(store: Store, fingerprint: str, name: str, number: str) -> Path:
+    path = store.work(fingerprint) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{number}\n")
+    return path
 
 
 def _own_number() -> str:

@@ -133,7 +133,7 @@ def test_an_interruption_cancels_what_is_left_or_leaves_it_to_be_followed(
     cancelled, looks = [], iter(range(100))
 
     def interrupted():
-        if next(looks) == 1:
+        if next(looks) == 2:  # the first two are before and in submitting
             raise KeyboardInterrupt
         return set(cluster.waiting)
 
@@ -160,3 +160,72 @@ def test_a_cluster_that_refuses_is_one_sentence(cluster, workspace, jobs_of, lis
         "Slurm does not take the jobs (sbatch: error: invalid partition specified); mend the "
         "profile, or give the command on a machine that may submit."
     )
+
+
+@pytest.fixture
+def held(cluster, monkeypatch):
+    """The queue of a cluster on which nothing begins yet."""
+    monkeypatch.setattr(module, "queued", lambda: set(cluster.waiting))
+    return cluster
+
+
+def test_a_first_stage_that_is_in_the_queue_is_not_submitted_again(held, workspace, jobs_of):
+    jobs = jobs_of(workspace.results, ["ce", "crt", "lws"])
+    held.executor("minutes: 1\n").submit(jobs[:2], workspace)
+    assert held.submitted == [["ce"], ["crt"]]
+    held.executor("minutes: 1\n").submit(jobs[2:], workspace)
+    assert held.submitted[2:] == [["lws"]]
+    assert held.parameters[2]["dependency"] == "afterany:1_0"  # ce's, of the first command
+
+
+def test_a_training_that_is_others_first_stage_in_the_queue_waits_for_it(held, workspace, jobs_of):
+    ce, crt, lws = jobs_of(workspace.results, ["ce", "crt", "lws"])
+    held.executor("minutes: 1\n").submit([crt, lws], workspace)
+    assert held.submitted == [["crt"], ["crt", "lws"]]  # the first is the first stage alone
+    held.executor("minutes: 1\n").submit([ce], workspace)
+    assert held.submitted[2:] == [["ce"]]
+    assert held.parameters[2]["dependency"] == "afterany:1_0"
+
+
+def test_a_lost_job_waits_for_its_first_stage_again(held, workspace, jobs_of):
+    ce, crt = jobs_of(workspace.results, ["ce", "crt"])
+    executor = held.executor("minutes: 1\n")
+    executor.submit([ce, crt], workspace)
+    executor.submit([crt], workspace)
+    assert held.parameters[-1]["dependency"] == "afterany:1_0"
+
+
+def test_an_interruption_cancels_a_first_stage_too(held, workspace, jobs_of, listener, monkeypatch):
+    cancelled, looks = [], iter(range(9))
+
+    def interrupted():
+        if next(looks) == 2:
+            raise KeyboardInterrupt
+        return set(held.waiting)
+
+    monkeypatch.setattr(module, "cancel", cancelled.extend)
+    monkeypatch.setattr(module, "queued", interrupted)
+    jobs = jobs_of(workspace.results, ["crt", "lws"])
+    with pytest.raises(KeyboardInterrupt):
+        held.executor("minutes: 1\n").run(jobs, workspace, listener)
+    assert sorted(cancelled) == ["1_0", "2_0", "2_1"]
+
+
+def test_what_is_submitted_before_a_refusal_is_known_to_the_next_command(
+    held, workspace, jobs_of, listener, monkeypatch
+):
+    monkeypatch.setattr(module, "ARRAY", 1)
+    jobs = jobs_of(workspace.results, ["ce", "sam"])
+    executor, count = held.executor("minutes: 1\n"), iter(range(9))
+    usual = executor.submitit.SlurmExecutor.map_array
+
+    def refused(self, work, orders):
+        if next(count) == 1:
+            raise RuntimeError("QOSMaxSubmitJobPerUserLimit")
+        return usual(self, work, orders)
+
+    monkeypatch.setattr(executor.submitit.SlurmExecutor, "map_array", refused)
+    with pytest.raises(LtbenchError, match="QOSMaxSubmit"):
+        executor.run(jobs, workspace, listener)
+    kept = Store(workspace.results).work(jobs[0].fingerprint) / module.ID_FILE
+    assert kept.read_text() == "1_0\n"
