@@ -418,6 +418,11 @@ def test_a_table_is_filled_by_one_command(ltbench, home):
     assert len(records(home / "results")) == 4
     again = json.loads(ltbench("run", "--table", "mine.yaml", "--dry-run", "--json").out)
     assert (again["finished"], len(again["to_train"])) == (4, 4)
+    assert ltbench("run", "--table", "mine.yaml", "--quiet").code == 0
+    finished = ltbench("run", "--table", "mine.yaml", "--quiet")
+    assert finished.code == 0
+    assert "ce" in finished.out  # compared, though nothing was left to train
+    assert "focal" in finished.out
 
 
 def test_a_table_says_what_to_run_alone(refused, home):
@@ -432,4 +437,4 @@ def test_a_table_says_what_to_run_alone(refused, home):
 @pytest.mark.usefixtures("places_unread")
 def test_a_table_of_which_nothing_runs_is_said_so(refused, home):
     sentence = refused("run", "--table", "cc_sam/2", code=1)
-    assert "table cc_sam/2 has no missing cell that can run here" in sentence
+    assert "table cc_sam/2 has no cell that can run here" in sentence
