@@ -64,6 +64,7 @@ def test_a_packed_run_is_the_unpacked_one_and_comes_back_as_a_bundle(ltbench, jo
     assert "4 finished" in again.out
 
 
+@pytest.mark.slow
 def test_workers_read_the_archive_too(ltbench, job):
     said = ltbench("run", job, "--results", "r", "--jobs", "2", "--device", "cpu", "--quiet")
     assert said.code == 0, said.err
@@ -109,6 +110,7 @@ def test_beside_an_archive_nothing_else_says_what_to_run(ltbench, job, more):
     assert (said.code, "says what to run, and has the images" in said.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_method_of_ones_own_is_given_on_both_machines(ltbench, home, method_file):
     file = method_file("mine", "pass\n")
     words = ("--methods", "mine", "--dataset", "digits_lt", "--protocol", "smoke", "--seeds", "1")

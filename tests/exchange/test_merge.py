@@ -616,6 +616,7 @@ def test_an_archive_without_manifest_a_missing_file_and_an_empty_folder(tmp_path
         read_source(tmp_path / "empty")
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_bundle_can_be_turned_unnoticed(store, ours, bundle, contents):
     """Every change is refused, or the bytes that arrive are the true ones."""
     whole, true = bundle.read_bytes(), contents(store.root)

@@ -318,6 +318,7 @@ def test_the_logged_ratio_is_of_the_lengths_to_the_weights(form):
     assert float(step.logged["cc_sam_ratio"]) == pytest.approx(sum(ratios) / 5, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["full", "head"])
 def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, monkeypatch):
     """Eq. 8 for every class and step while losses are large: the cap does nothing, precision holds.

@@ -347,6 +347,7 @@ def test_a_class_without_training_images_is_no_obstacle():
     assert gkp.group_images.tolist() == [40, 26, 2, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["ce", "bcl"])
 def test_the_penalty_acts_on_real_images(base):
     """Its gradient is 5 % of the rest's at least and a few times it at most; the loss still falls.

@@ -486,6 +486,7 @@ def test_curves_show_cosine_ratio_radius_and_cap_by_group():
     assert "gsa0_ratio" not in work.progress.curves[0]  # before there are groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["ce", "bcl"])
 def test_on_real_images_displacements_have_the_lengths_published_for_sam(base):
     """Eq. 13 is to give a radius in place of SAM's, which are 0.05 to 0.8; no cap makes it so."""

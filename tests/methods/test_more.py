@@ -358,6 +358,7 @@ def test_conformance(specification):
     assert conformance.check(specification) == []
 
 
+@pytest.mark.slow
 def test_head_samples_pay_and_tail_samples_keep_what_the_low_rank_part_does():
     """On real digits, as shares of the control's: 0.44 for the head, 0.56 for the tail."""
     found = {}

@@ -208,6 +208,7 @@ def experts_of(network, images):
     return features, network.classifier.each(features)
 
 
+@pytest.mark.slow
 def test_each_stage_trains_its_part_alone_and_the_teacher_is_left_out_at_the_end():
     method, weights = build("ride(number=2, teacher=3, router=True)"), {}
     work = training(split(), method, epochs=4)

@@ -128,6 +128,7 @@ def digits():
 # what is trained
 
 
+@pytest.mark.slow
 def test_a_first_stage_at_hand_gives_the_bits_of_one_trained_anew(workspace, jobs, lasting):
     """Reused, trained for this run, and trained in one go without this: all the same weights."""
     plain, *two_stage = jobs("ce", "crt", "lws")
@@ -150,6 +151,7 @@ def test_a_first_stage_at_hand_gives_the_bits_of_one_trained_anew(workspace, job
         ]
 
 
+@pytest.mark.slow
 def test_modifiers_take_their_state_along(workspace, jobs, lasting):
     """GKP's anchors are state of the first stage; the second run finds them as they were."""
     plain, two_stage = jobs("ce+gkp", "crt+gkp")
@@ -174,6 +176,7 @@ def test_a_first_stage_is_trained_once_whoever_comes_first(workspace, jobs):
     assert reports["ce"] == []  # read off the first stage
 
 
+@pytest.mark.slow
 def test_the_cell_of_the_first_stage_is_the_one_trained_alone(workspace, jobs, lasting):
     two_stage, plain = jobs("crt", "ce")
     run_job(two_stage, workspace, quiet)

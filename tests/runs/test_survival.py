@@ -33,6 +33,7 @@ def write_often(root, text: str, writer: int, start) -> None:
             store.write(record.model_copy(update={"seed": seed, "deviations": [f"by {writer}"]}))
 
 
+@pytest.mark.slow
 def test_eight_processes_writing_at_once_lose_nothing_and_readers_see_whole_records(
     store, make_record
 ):

@@ -228,6 +228,7 @@ def normal(random, shape):
     return random.normal(0, 0.5, shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5])
 @pytest.mark.parametrize(
     "draw",
