@@ -52,23 +52,25 @@ class PackedOwn:
         return np.bincount(self.parts[part].index["label"], minlength=len(self.classes))
 
 
-def pack_own(path: Path, root: Path, say: Say) -> None:
-    """Pack the images that a description names, under `root`, if they are to be streamed.
+def pack_own(path: Path, root: Path, say: Say) -> Path | None:
+    """Pack the images that a description names under `root`, if they are to be streamed.
 
-    That is where it says `stream: true`, or they do not fit the memory. Raises UsageError for a
+    Returns their folder; None for images that lie in memory. They are streamed where it says `stream: true`, or they do not fit the memory. Raises UsageError for a
     description that cannot be streamed, LtbenchError for images that do not read.
     """
     description = read_description(path)
     if description.source not in ("images", "list") or description.stream is False:
-        return
+        return None
     found = listing(description, path.parent)
-    if description.stream or not fits_memory(
-        len(found.entries), description.size, description.channels
-    ):
-        try:
-            _pack(description, found, root / description.name, path, say)
-        except LtbenchError as error:
-            raise type(error)(f"{description.name}: {error}") from None
+    size = description.size, description.channels
+    if not description.stream and fits_memory(len(found.entries), *size):
+        return None
+    folder = root / description.name
+    try:
+        _pack(description, found, folder, path, say)
+    except LtbenchError as error:
+        raise type(error)(f"{description.name}: {error}") from None
+    return folder
 
 
 def packed_own(description: Description, path: Path, root: Path) -> PackedOwn | None:

@@ -110,6 +110,7 @@ def test_images_of_ones_own_are_streamed_by_the_commands_that_the_page_shows(ltb
     packing = ltbench("data", "prepare", "birds.yaml")
     assert packing.code == 0, packing.err
     assert "train 13 of 13 images" in packing.err
+    assert "packed: data/birds" in packing.out
     assert "13 training images in 3 classes (7 to 2" in packing.out
     assert ltbench("data", "check", "birds.yaml").code == 0
     shown = ltbench("data", "describe", "birds.yaml")

@@ -94,7 +94,9 @@ def pack_described(paths: list[Path], given: Path | None) -> None:
     from ltbench.data.root import data_root
 
     for path in paths:
-        pack_own(path, data_root(given), _seldom(_say_packed))
+        folder = pack_own(path, data_root(given), _seldom(_say_packed))
+        if folder is not None:
+            print(f"packed: {folder}")
 
 
 def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> None:
