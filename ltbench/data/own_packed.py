@@ -55,8 +55,9 @@ class PackedOwn:
 def pack_own(path: Path, root: Path, say: Say) -> Path | None:
     """Pack the images that a description names under `root`, if they are to be streamed.
 
-    Returns their folder; None for images that lie in memory. They are streamed where it says `stream: true`, or they do not fit the memory. Raises UsageError for a
-    description that cannot be streamed, LtbenchError for images that do not read.
+    Returns their folder; None for images that lie in memory. They are streamed where it says
+    `stream: true`, or they do not fit the memory. Raises UsageError for a description that cannot
+    be streamed, LtbenchError for images that do not read.
     """
     description = read_description(path)
     if description.source not in ("images", "list") or description.stream is False:
