@@ -198,7 +198,8 @@ def smoke(session: nox.Session) -> None:
     programs = shared(session)
     script = (
         "from ltbench.api.kinds import kinds_of;"
-        "from ltbench.api.registry import baseline, build, find, names, role;"
+        "from ltbench.api.registry import baseline, build, find, role;"
+        "from ltbench.api.signatures import names;"
         "every = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
         "own = {k: [n for n in every if k in kinds_of(build(n))] for k in ('single', 'multi')};"
         "own['single'] += ['ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment'];"
