@@ -26,7 +26,8 @@ def draw_lines(found: LineChart) -> Figure:
     exact = all(each.exact for each in grid.columns)
     caption = f"Grey, hollow: reported{f' by {paper}' if paper else ''}"
     wide = {each.tolerance for panel in found.panels for each in panel.series} - {None}
-    caption += "".join(f"; band: ± {each:g}, within which a value holds" for each in wide) + ". "
+    caption += "".join(f"; band: ± {each:g}, the tolerance" for each in sorted(filter(None, wide)))
+    caption += ". "
     several = len(found.panels[0].series) > 1
     width = max((3.3 + 0.9 * several) * len(found.panels), 4.4)
     title, under = found.figure.title, tier(", ".join(grid.protocols), exact)
@@ -90,7 +91,8 @@ def _label_ends(ax: Axes, panel: Panel) -> None:
     """Write each line's name beside its last point, moved apart where two would overlap."""
     ends: dict[int, tuple[float, float]] = {}
     for index, series in enumerate(panel.series):
-        drawn = [(point.x, value) for point in series.points if (value := _height(point))]
+        heights_at = ((point.x, _height(point)) for point in series.points)
+        drawn = [(x, height) for x, height in heights_at if height is not None]
         if drawn:
             ends[index] = drawn[-1]
     low, high = ax.get_ylim()

@@ -121,9 +121,7 @@ def test_a_band_around_what_is_reported_is_the_tolerance_of_exact_protocols_alon
     assert {x: (min(each), max(each)) for x, each in ends.items()} == {
         x: (round(y - 1, 6), round(y + 1, 6)) for x, y in reported.items()
     }
-    assert "band: \u00b1 1, within which a value holds" in texts(drawn("table6", store)).replace(
-        "\n", " "
-    )
+    assert "band: \u00b1 1, the tolerance" in texts(drawn("table6", store)).replace("\n", " ")
     proxy = drawn("table6", store, "fast")
     assert bands_of(proxy.axes[0]) == []
     assert "band" not in texts(proxy)

@@ -112,8 +112,10 @@ class Ray:
             self.ray.get(reference)
         except errors.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
-            # A task whose first stage's worker is lost fails by that, and may be tried again too.
-            return reason_of(cause), isinstance(cause, LostError | errors.RayError)
+            # A task whose first stage's worker is lost fails by that, and may be tried again too;
+            # one whose first stage failed by itself would fail again.
+            lost = isinstance(cause, errors.RayError) and not isinstance(cause, errors.RayTaskError)
+            return reason_of(cause), lost or isinstance(cause, LostError)
         except errors.RayError as error:
             return f"its Ray worker is lost ({first_line(error)[:200]}).", True
         return "", False

@@ -190,3 +190,28 @@ def test_an_address_where_nothing_answers_is_one_sentence_at_once(
     cluster.fake.init = refuse
     with pytest.raises(LtbenchError, match=r"^no Ray cluster answers at auto \(nobody is there\)"):
         executor_of("ray:auto", Options(("cpu",))).run(jobs, workspace, listener)
+
+
+@pytest.mark.parametrize(
+    ("cause", "lost"),
+    [
+        (RayError("WorkerCrashedError"), True),  # of the first stage that it waited for
+        (RayTaskError("the first stage raised"), False),
+        (ValueError("its own"), False),
+    ],
+)
+def test_a_task_is_lost_with_its_first_stages_worker_and_not_with_its_error(
+    cluster, workspace, jobs_of, listener, cause, lost
+):
+    error = RayTaskError("traceback")
+    error.cause = cause
+    cluster.fake.wait = lambda references, **options: (references[:1], references[1:])
+
+    def get(reference):
+        raise error
+
+    cluster.fake.get = get
+    (job,) = jobs_of(workspace.results)
+    outcome = executor_of("ray", Options(("cpu",), retries=1)).run([job], workspace, listener)
+    assert [event for event, _ in listener.events].count("lost") == lost
+    assert list(outcome.failures) == [str(job)]
