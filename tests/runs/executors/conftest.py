@@ -12,3 +12,15 @@ def slurm_profile(tmp_path_factory):
     profile.write_text("partition: main\ngpus: 0\ncpus: 1\nminutes: 10\n")
     with cluster(folder / "cluster"):
         yield profile
+
+
+@pytest.fixture
+def profile(tmp_path):
+    """Write the text of a profile, and return its file."""
+
+    def write(text):
+        path = tmp_path / "profile.yaml"
+        path.write_text(text)
+        return path
+
+    return write

@@ -12,16 +12,6 @@ from ltbench.runs.store import Store
 
 
 @pytest.fixture
-def profile(tmp_path):
-    def write(text):
-        path = tmp_path / "profile.yaml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def cluster(monkeypatch, profile):
     """A submitit whose jobs run, or are lost, as soon as the queue is looked at."""
     made = SimpleNamespace(submitted=[], parameters=[], waiting={}, kills=set(), count=0)

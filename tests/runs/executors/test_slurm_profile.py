@@ -7,16 +7,6 @@ from ltbench.runs.executors.interface import Options
 from ltbench.runs.executors.slurm_profile import Profile
 
 
-@pytest.fixture
-def profile(tmp_path):
-    def write(text):
-        path = tmp_path / "profile.yaml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
 def test_a_profile_is_what_sbatch_is_asked_for(profile):
     text = "partition: gpu\nmemory: 16GB\nsetup: [module load cuda]\noptions: {gpu-bind: closest}"
     found = Profile.read(profile(text)).parameters(30, Options(signal_before=120.0))
