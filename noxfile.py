@@ -197,9 +197,9 @@ def smoke(session: nox.Session) -> None:
     """Train every registered method and a few compositions for two epochs on tiny real subsets."""
     programs = shared(session)
     script = (
-        "from ltbench.api.kinds import kinds_of;"
-        "from ltbench.api.registry import baseline, build, find, role;"
-        "from ltbench.api.signatures import names;"
+        "from ltbench.registry.kinds import kinds_of;"
+        "from ltbench.registry.methods import baseline, build, find, role;"
+        "from ltbench.registry.signatures import names;"
         "every = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
         "own = {k: [n for n in every if k in kinds_of(build(n))] for k in ('single', 'multi')};"
         "own['single'] += ['ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment'];"
@@ -233,7 +233,7 @@ def attack(session: nox.Session) -> None:
     session.run(
         python, "-m", "pytest", "tests/attacks", "tests/runs/test_killed_runs.py",
         "tests/runs/test_unit.py", "tests/exchange/test_merge.py",
-        "tests/runs/executors/test_local_killed.py", *session.posargs,
+        "tests/runs/executors/test_workers_killed.py", *session.posargs,
         env={"LTBENCH_ATTACKS": "60", "LTBENCH_ATTACK_COUNTS": str(counts)},
     )  # fmt: skip
     for each in (counts, counts.with_suffix(".kills.json")):

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from ltbench import __version__
-from ltbench.api.registry import find, role
-from ltbench.api.signatures import names
+from ltbench.registry.methods import find, role
+from ltbench.registry.signatures import names
 
 sys.path.insert(0, str(Path(__file__).parent))
 import method_pages

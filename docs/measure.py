@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from ltbench.api.kinds import kinds_of
-from ltbench.api.registry import baseline, build, find, role
-from ltbench.api.signatures import names
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import class_counts
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
+from ltbench.registry.kinds import kinds_of
+from ltbench.registry.methods import baseline, build, find, role
+from ltbench.registry.signatures import names
 from ltbench.runs.files import csv_text, write_text
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Store

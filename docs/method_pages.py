@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 from ltbench.api.alias import fields_of
-from ltbench.api.citation import Paper, papers
 from ltbench.api.compose import leaves, name_of
-from ltbench.api.meanings import meanings
 from ltbench.api.method import Method
-from ltbench.api.registry import baseline, describe, parts, role
-from ltbench.api.signatures import names
+from ltbench.registry.citation import Paper, papers
+from ltbench.registry.meanings import meanings
+from ltbench.registry.methods import baseline, describe, parts, role
+from ltbench.registry.signatures import names
 
 
 def write(folder: Path) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ltbench.api.perturb import evaluate_at as evaluate_at
     from ltbench.api.recipe import Recipe as Recipe
     from ltbench.api.recipe import Stage as Stage
-    from ltbench.api.registry import build as build
-    from ltbench.api.registry import describe as describe
     from ltbench.api.task import Clock as Clock
     from ltbench.api.task import Task as Task
     from ltbench.data.augment.views import Augment as Augment
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.training_images import TrainingImages as TrainingImages
     from ltbench.exchange.frame import records as records
+    from ltbench.registry.methods import build as build
+    from ltbench.registry.methods import describe as describe
     from ltbench.runs.store import Store as Store
     from ltbench.session import run as run
 
@@ -44,8 +44,8 @@ _HOME = {
     "Task": "ltbench.api.task",
     "Perturbation": "ltbench.api.perturb",
     "evaluate_at": "ltbench.api.perturb",
-    "build": "ltbench.api.registry",
-    "describe": "ltbench.api.registry",
+    "build": "ltbench.registry.methods",
+    "describe": "ltbench.registry.methods",
     "Store": "ltbench.runs.store",
     "records": "ltbench.exchange.frame",
     "run": "ltbench.session",

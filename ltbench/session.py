@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltbench.api.registry import load_file
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.rows import load_data
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
+from ltbench.registry.methods import load_file
 from ltbench.runs.executors.interface import RETRIES, Options, executor_of
 from ltbench.runs.executors.places import places_of
 from ltbench.runs.executors.whole_plan import run_plan

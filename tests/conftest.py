@@ -76,7 +76,7 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def method_file(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Write a method file, given its name and its class body; what it loads is forgotten after."""
-    from ltbench.api.registry import loaded
+    from ltbench.registry.methods import loaded
 
     def write(name: str, body: str) -> Path:
         path = tmp_path / f"{name}.py"

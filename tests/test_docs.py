@@ -104,12 +104,12 @@ METHODS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "index"), METHODS, ids=lambda each: getattr(each, "name", each))
 def test_methods_hold_to_the_protocol(page, index, tmp_path):
-    from ltbench.api import registry
+    from ltbench.registry import methods
     from ltbench.testing.conformance import check
 
     path = tmp_path / "shown.py"
     path.write_text(blocks(page, "python")[index])
-    with registry.loaded(path) as (name,):
+    with methods.loaded(path) as (name,):
         assert check(name) == []
 
 
@@ -119,7 +119,7 @@ def test_there_are_methods_to_check():
 
 @pytest.mark.slow
 def test_the_gradient_rule_in_three_lines_holds_too(method_file):
-    from ltbench.api import registry
+    from ltbench.registry import methods
     from ltbench.testing.conformance import check
 
     every = blocks(ROOT / "docs" / "methods.md", "python")
@@ -127,7 +127,7 @@ def test_the_gradient_rule_in_three_lines_holds_too(method_file):
     path = method_file("three_lines", "rho: float = 0.05\n\n" + dedent(rule))
     needed = "\nfrom ltbench.api.perturb import scaled\n"
     path.write_text(path.read_text().replace("\nimport os\n", needed))
-    assert check(registry.load_file(path)) == []
+    assert check(methods.load_file(path)) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ LEVELS = (
     ("specification", "yaml_file", "networks"),
     ("data",),
     ("api",),
-    ("blocks", "evaluation"),
+    ("registry", "blocks", "evaluation"),
     ("engine",),
     ("runs", "testing"),
     ("runs.executors", "analysis", "exchange", "tables"),

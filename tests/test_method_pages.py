@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ltbench.api.alias import fields_of
-from ltbench.api.citation import papers
-from ltbench.api.registry import find
-from ltbench.api.signatures import names
+from ltbench.registry.citation import papers
+from ltbench.registry.methods import find
+from ltbench.registry.signatures import names
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ltbench.api.parameters import fields_of
-from ltbench.api.registry import build, describe, find
-from ltbench.api.signatures import names
 from ltbench.data.catalog import KNOWN, dataset
 from ltbench.networks import NETWORKS
+from ltbench.registry.methods import build, describe, find
+from ltbench.registry.signatures import names
 from ltbench.runs.identity import cell_fingerprint, fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.protocols import PROTOCOLS

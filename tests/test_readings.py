@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.api.registry import find
+from ltbench.registry.methods import find
 from ltbench.specification import parse
 from ltbench.tables.definition import load
 from ltbench.tables.shipped import shipped

@@ -104,8 +104,8 @@ def test_data_folders_hold_no_python(folder):
 
 
 def test_every_file_of_a_method_is_found_under_its_own_name():
-    from ltbench.api.registry import find
-    from ltbench.api.signatures import names
+    from ltbench.registry.methods import find
+    from ltbench.registry.signatures import names
 
     assert set(names()) >= NAMES
     for name in NAMES:
@@ -219,8 +219,8 @@ def test_whatever_asks_for_conformance_is_marked_slow():
 
 
 def test_a_file_given_by_hand_is_a_method_like_any_other(method_file):
-    from ltbench.api.registry import build, describe, find, load_file, role
-    from ltbench.api.signatures import names
+    from ltbench.registry.methods import build, describe, find, load_file, role
+    from ltbench.registry.signatures import names
 
     assert load_file(method_file("brought", "strength: float = 1.0")) == "brought"
     assert "brought" in names()
@@ -260,8 +260,8 @@ class Stranger(Method):
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 from ltbench.errors import UsageError
-from ltbench.api.registry import build, describe, find
-from ltbench.api.signatures import names
+from ltbench.registry.methods import build, describe, find
+from ltbench.registry.signatures import names
 assert {{"as_a_class", "as_a_module", "no_method", "broken"}} <= set(names())
 for name in ("as_a_class", "as_a_module"):
     assert describe(build(name + "(strength=2)+sam")) == name + "(strength=2.0)+sam"

@@ -11,7 +11,6 @@ from torch import nn
 
 from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
 from ltbench.api.method import Step
-from ltbench.api.registry import build, completed
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, dataset
@@ -22,6 +21,7 @@ from ltbench.engine.evaluate import finalised
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.isolation import seed_all
 from ltbench.errors import LtbenchError
+from ltbench.registry.methods import build, completed
 from ltbench.runs.commands import run_command
 from ltbench.runs.kept import epochs_in, restore
 from ltbench.runs.protocol import protocol_of

@@ -11,12 +11,12 @@ import torch
 
 from ltbench.api.compose import overrides
 from ltbench.api.method import Method
-from ltbench.api.registry import describe, parts
 from ltbench.api.task import Task
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.calibration import calibration, halves, temperature
 from ltbench.evaluation.label_shift import Floats, Labels, Prior, image_weights
+from ltbench.registry.methods import describe, parts
 from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
 from ltbench.runs.record import Record, one_label

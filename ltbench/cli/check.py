@@ -19,7 +19,7 @@ def check(
     ],
 ) -> None:
     """Run the conformance checks on a method of your own, or on any specification."""
-    from ltbench.api.registry import baseline, build, find, load_file, role
+    from ltbench.registry.methods import baseline, build, find, load_file, role
     from ltbench.testing.conformance import RULES, UNJUDGED
     from ltbench.testing.conformance import check as broken_rules
 

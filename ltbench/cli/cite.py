@@ -26,7 +26,7 @@ def cite(
 
     A field that a file does not give, such as first names or pages, is left out.
     """
-    from ltbench.api.citation import papers
+    from ltbench.registry.citation import papers
 
     load_files(load)
     if not split(methods):

@@ -9,7 +9,7 @@ import typer
 
 def methods(context: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield specifications whose last part is completed: `ce,ldam` and `ce+s` go on as written."""
-    from ltbench.api.signatures import names
+    from ltbench.registry.signatures import names
 
     known = {*names(), *(Path(file).stem for file in context.params.get("load") or ())}
     return _last(incomplete, known, ",+")

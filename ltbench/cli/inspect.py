@@ -54,7 +54,7 @@ _LABELS = {"single": "one", "multi": "several"}  # of an image that a method tra
 
 
 def _methods() -> list[Row]:
-    from ltbench.api.signatures import names, own
+    from ltbench.registry.signatures import names, own
 
     if set(names()) == own():
         rows: list[Row] = remembered("list methods", _read_methods)
@@ -63,8 +63,8 @@ def _methods() -> list[Row]:
 
 
 def _read_methods() -> list[Row]:
-    from ltbench.api.registry import find, role
-    from ltbench.api.signatures import names
+    from ltbench.registry.methods import find, role
+    from ltbench.registry.signatures import names
 
     rows = []
     for name in names():

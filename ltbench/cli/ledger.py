@@ -39,8 +39,8 @@ def ledger(
     if ranks is not None:
         _rank(ranks, results)
         return
-    from ltbench.api.signatures import names
     from ltbench.cli.views.ledger import print_ledger
+    from ltbench.registry.signatures import names
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load as table_of

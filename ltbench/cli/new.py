@@ -121,7 +121,7 @@ def _path(name: Path, suffix: str) -> Path:
 
 
 def _refuse_bad_method_name(path: Path) -> None:
-    from ltbench.api.signatures import installed, own
+    from ltbench.registry.signatures import installed, own
 
     name = path.stem
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):

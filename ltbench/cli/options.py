@@ -162,8 +162,8 @@ def chosen(
     records: Iterable["Record"], methods: str | None, dataset: str | None, protocol: str | None
 ) -> list["Record"]:
     """Return the records that the filters let through; raises LtbenchError where none is left."""
-    from ltbench.api.registry import build, describe
     from ltbench.data.catalog import dataset as dataset_of
+    from ltbench.registry.methods import build, describe
     from ltbench.runs.protocol_file import named_in
 
     wanted = named_in(protocol)

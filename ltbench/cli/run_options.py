@@ -47,7 +47,7 @@ def forced(force: str | None, methods: list[str]) -> bool | list[str]:
     """Return what `--force` names; raises UsageError where none of the methods is meant."""
     if force is None or force == ALL:
         return force is not None
-    from ltbench.api.signatures import canonical
+    from ltbench.registry.signatures import canonical
 
     names = [canonical(name) for name in split(force)]
     parts = {term.name for method in methods for term in parse(method)}

@@ -33,8 +33,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Explain a method: paper, equations, parameters, deviations, cost; or a data set's facts."""
-    from ltbench.api.signatures import names
     from ltbench.data.catalog import CATALOG
+    from ltbench.registry.signatures import names
     from ltbench.runs.request import check_methods
 
     load_data(data)
@@ -106,7 +106,7 @@ def _dataset_facts(name: str) -> Row:
 
 def _method_facts(specification: str) -> Row:
     """Return what the files of ltbench's own methods say, or those of others: these are run."""
-    from ltbench.api.signatures import own
+    from ltbench.registry.signatures import own
     from ltbench.specification import parse
 
     facts: Row
@@ -122,7 +122,7 @@ def _method_facts(specification: str) -> Row:
 
 def _explained(specification: str) -> Row:
     from ltbench.api.compose import is_post_hoc, leaves
-    from ltbench.api.registry import build, describe, parts
+    from ltbench.registry.methods import build, describe, parts
 
     found = parts(specification)
     if len(found) > 1 or not is_post_hoc(found[0]):
@@ -156,16 +156,16 @@ def _costs(method: str, results: Path) -> list[str]:
 
 
 def _baseline() -> str:
-    from ltbench.api.registry import baseline
+    from ltbench.registry.methods import baseline
 
     return baseline()
 
 
 def _part_facts(part: "Method", *, inner: bool = False) -> Row:
     from ltbench.api.compose import name_of, overrides
-    from ltbench.api.meanings import meanings
     from ltbench.api.parameters import fields_of, range_of, types_of
-    from ltbench.api.registry import role
+    from ltbench.registry.meanings import meanings
+    from ltbench.registry.methods import role
 
     cls = type(part)
     types, said = types_of(cls), meanings(part)

@@ -58,8 +58,8 @@ def table(
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files, show nothing.")] = False,
 ) -> None:
     """Write a table as CSV, LaTeX and Markdown, and show it."""
-    from ltbench.api.signatures import names
     from ltbench.cli.views.table import print_table
+    from ltbench.registry.signatures import names
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load as table_of
     from ltbench.tables.definition import selecting

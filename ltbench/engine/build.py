@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from ltbench.api.method import Method
-from ltbench.api.registry import describe
 from ltbench.errors import UsageError
 from ltbench.networks import Network, Pretrained, create
+from ltbench.registry.methods import describe
 
 
 def build(

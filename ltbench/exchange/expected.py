@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from ltbench.api.registry import build, describe, trained_part
-from ltbench.api.signatures import lacking, names
 from ltbench.data.catalog import Dataset, dataset
 from ltbench.errors import UsageError
+from ltbench.registry.methods import build, describe, trained_part
+from ltbench.registry.signatures import lacking, names
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.record import Record

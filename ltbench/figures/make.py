@@ -5,7 +5,6 @@ from pathlib import Path
 
 import matplotlib.figure
 
-from ltbench.api.signatures import names
 from ltbench.evaluation.selection import Selection
 from ltbench.figures import classes, gains, inside, line_chart, planes, spectra
 from ltbench.figures.definition import Analysed, Figure, Gains, Planes, Spectra
@@ -16,6 +15,7 @@ from ltbench.figures.draw_lines import draw_lines
 from ltbench.figures.draw_planes import draw_planes
 from ltbench.figures.draw_spectra import draw_spectra
 from ltbench.figures.style import save, style
+from ltbench.registry.signatures import names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
 from ltbench.tables.grid import build

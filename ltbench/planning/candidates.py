@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
 from ltbench.planning.spread import DatasetDeviations
+from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 from ltbench.statistics.power import chance

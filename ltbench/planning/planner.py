@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ltbench.api.signatures import names
 from ltbench.planning.candidates import Candidate, candidates
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
 from ltbench.planning.spread import DatasetDeviations
+from ltbench.registry.signatures import names
 from ltbench.runs.commands import run_command
 from ltbench.runs.cost import CostModel, PaidTrainings
 from ltbench.runs.plan import Job

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ltbench.api.signatures import names
 from ltbench.errors import LtbenchError
+from ltbench.registry.signatures import names
 from ltbench.runs.plan import Plan, make
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table

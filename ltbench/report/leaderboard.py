@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ltbench.api.papers import Paper, papers_of
-from ltbench.api.signatures import names, own
+from ltbench.registry.papers import Paper, papers_of
+from ltbench.registry.signatures import names, own
 from ltbench.report.page import Page, environment, order_of, without_paths
 from ltbench.report.settings import MethodRuns, Setting, gather
 from ltbench.report.svg import PALETTE

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ltbench.api.signatures import names
+from ltbench.registry.signatures import names
 from ltbench.report import inside, line_plots, method_plots, verdict_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing

@@ -20,8 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench.api.registry import offer_file
-from ltbench.api.signatures import is_foreign
 from ltbench.api.task import Task
 from ltbench.data.readers import Split
 from ltbench.data.stream import evaluated_feeds
@@ -29,6 +27,8 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError, place_of
 from ltbench.evaluation.metrics import Scorer
+from ltbench.registry.methods import offer_file
+from ltbench.registry.signatures import is_foreign
 from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record

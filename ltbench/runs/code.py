@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from ltbench.api.compose import leaves
-from ltbench.api.imports import imported
 from ltbench.api.method import Method
-from ltbench.api.sources import files_of
+from ltbench.registry.imports import imported
+from ltbench.registry.sources import files_of
 
 ROOTS = ("ltbench.engine.fit", "ltbench.api.compose")  # every run goes through these
 SILENT = {"ltbench", "ltbench.methods", "ltbench.errors"}  # no number depends on them

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from ltbench.api.signatures import is_foreign
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError, located
+from ltbench.registry.signatures import is_foreign
 from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record

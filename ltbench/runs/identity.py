@@ -7,8 +7,8 @@ from typing import Any
 from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import describe, parameters, sources
 from ltbench.errors import LtbenchError
+from ltbench.registry.methods import describe, parameters, sources
 from ltbench.runs.code import code_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record, fingerprint_of

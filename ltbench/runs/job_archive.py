@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ltbench.api.registry import build
 from ltbench.data.archive import PLAN, Archive, Writer
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.evaluation.scores import Model
+from ltbench.registry.methods import build
 from ltbench.runs.code import code_of
 from ltbench.runs.commands import MAX_SEEDS
 from ltbench.runs.environment import in_words, source_state

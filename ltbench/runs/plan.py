@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ltbench.api.compose import overrides
-from ltbench.api.kinds import check_kind
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import baseline, build, describe, parts_of, trained_part
 from ltbench.data.catalog import Dataset
 from ltbench.networks import check_network
+from ltbench.registry.kinds import check_kind
+from ltbench.registry.methods import baseline, build, describe, parts_of, trained_part
 from ltbench.runs.environment import source_state
 from ltbench.runs.identity import Identity
 from ltbench.runs.protocol import Protocol, protocol_of, shortened

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import torch
 
 from ltbench.api.method import Step
-from ltbench.api.registry import build, parts_of
-from ltbench.api.signatures import is_foreign
 from ltbench.api.task import Clock
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Settings, Training
@@ -18,6 +16,8 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError, backward, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks.resnet import BLOCKS
+from ltbench.registry.methods import build, parts_of
+from ltbench.registry.signatures import is_foreign
 from ltbench.runs.apart import Ask, LostError, call_apart
 from ltbench.runs.cache import keep, recalled
 from ltbench.runs.code import code_of

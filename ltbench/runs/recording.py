@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ltbench.api.compose import name_of, overrides
 from ltbench.api.method import Method
-from ltbench.api.registry import completed, parts_of
 from ltbench.api.task import Task
 from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
@@ -19,6 +18,7 @@ from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
+from ltbench.registry.methods import completed, parts_of
 from ltbench.runs.artifacts import curves_csv, logits_npz
 from ltbench.runs.energy import joules_of
 from ltbench.runs.environment import environment

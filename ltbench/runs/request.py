@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from ltbench.api.signatures import canonical, lacking, names
 from ltbench.data.catalog import Dataset
 from ltbench.errors import UsageError, unknown
+from ltbench.registry.signatures import canonical, lacking, names
 from ltbench.runs.protocol import protocol_of
 
 

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 import torch
 
 from ltbench.api.method import Step
-from ltbench.api.signatures import is_foreign, loaded_files
 from ltbench.api.task import Clock
 from ltbench.data.feed import CLEAN_BATCH
 from ltbench.data.stream import feed_of
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import backward, optimiser_for
+from ltbench.registry.signatures import is_foreign, loaded_files
 from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.plan import Job
 from ltbench.runs.size import TrainingSize

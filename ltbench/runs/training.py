@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import torch
 
-from ltbench.api.registry import build
 from ltbench.data.loading import load
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
@@ -16,6 +15,7 @@ from ltbench.engine.precision import device_of
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
+from ltbench.registry.methods import build
 from ltbench.runs.energy import metered
 from ltbench.runs.environment import environment, peak_memory_mib
 from ltbench.runs.files import write_file

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ltbench.api.signatures import lacking
 from ltbench.data.catalog import Dataset
+from ltbench.registry.signatures import lacking
 from ltbench.runs.commands import run_command
 from ltbench.tables.cells import ResolvedColumn
 from ltbench.tables.definition import Row, Table

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ltbench.api.signatures import canonical
 from ltbench.errors import UsageError, unknown
+from ltbench.registry.signatures import canonical
 from ltbench.specification import network_name
 
 

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from ltbench.api.compose import leaves
-from ltbench.api.registry import build, describe, find
 from ltbench.data.readers import Subset
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.isolation import seeded
 from ltbench.errors import LtbenchError, located
+from ltbench.registry.methods import build, describe, find
 from ltbench.specification import parse
 from ltbench.testing.rules import BrokenRuleError, Rule, equal, expect
 from ltbench.testing.synthetic import (

@@ -11,10 +11,8 @@ from typing import Any
 
 import torch
 
-from ltbench.api.kinds import kinds_of
 from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe
-from ltbench.api.registry import build
 from ltbench.api.task import Clock
 from ltbench.data.info import DatasetInfo
 from ltbench.data.kind import Kind
@@ -22,6 +20,8 @@ from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import ProgressEvent, optimiser_for
+from ltbench.registry.kinds import kinds_of
+from ltbench.registry.methods import build
 
 DEVICE: ContextVar[str] = ContextVar("device", default="cpu")  # that trainings are made on
 CLASSES, SIDE, EPOCHS = 6, 8, 3

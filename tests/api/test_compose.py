@@ -11,9 +11,9 @@ import torch
 from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
 from ltbench.api import compose
 from ltbench.api.compose import BASE_ONLY, HOOKS, ONE_PART, is_post_hoc, name_of, overrides
-from ltbench.api.registry import describe
 from ltbench.errors import UsageError
 from ltbench.networks import create
+from ltbench.registry.methods import describe
 
 CLOCK = Clock("train", 0, 1)
 RECIPE = Recipe(4, 128, 0.1, 2e-4)

@@ -8,8 +8,8 @@ from annotated_types import Ge, Gt, Interval, Le, Lt
 from pydantic import Field
 
 from ltbench.api.parameters import range_of, validated
-from ltbench.api.registry import build, load_file, parameters
 from ltbench.errors import UsageError
+from ltbench.registry.methods import build, load_file, parameters
 
 Share = Annotated[float, Ge(0), Lt(1)]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import build
+from ltbench.registry.methods import build
 
 LDAM = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 

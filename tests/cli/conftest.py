@@ -46,8 +46,8 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def ltbench(home, monkeypatch, capsys) -> Callable[..., Answer]:
-    from ltbench.api.registry import loaded
     from ltbench.cli import main, run
+    from ltbench.registry.methods import loaded
 
     heard = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
     before = {each: signal.getsignal(each) for each in heard}

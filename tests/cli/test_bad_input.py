@@ -108,7 +108,7 @@ def test_what_cannot_be_asked_for_is_one_sentence_and_exit_code_2(refused, comma
 
 
 def test_methods_of_the_papers_are_known_or_named_as_unknown(refused):
-    from ltbench.api.signatures import names
+    from ltbench.registry.signatures import names
 
     wanted = ["gkp_gsa", "cc_sam", "no_such_method"]
     said = refused("run", "--methods", ",".join(wanted), "--dataset", "cifar100_lt")

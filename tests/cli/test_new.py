@@ -18,13 +18,13 @@ def test_a_new_method_holds_to_the_protocol(ltbench, home, name):
 
 
 def test_a_new_methods_parameter_and_modifiers_work(ltbench, home):
-    from ltbench.api import registry
+    from ltbench.registry import methods
 
     ltbench("new", "method", "my_loss")
-    with registry.loaded(home / "my_loss.py") as (name,):
-        method = registry.build(f"{name}(tau=2.0)+sam")
-        assert registry.describe(method) == "my_loss(tau=2.0)+sam"
-        assert registry.find(name).__name__ == "MyLoss"
+    with methods.loaded(home / "my_loss.py") as (name,):
+        method = methods.build(f"{name}(tau=2.0)+sam")
+        assert methods.describe(method) == "my_loss(tau=2.0)+sam"
+        assert methods.find(name).__name__ == "MyLoss"
 
 
 def test_a_new_table_is_shown_with_its_reported_values(ltbench, home):

@@ -8,15 +8,15 @@ import torch
 from made_images import encoded, pixels
 from PIL import Image
 
-from ltbench.api.kinds import check_kind, kinds_of
-from ltbench.api.registry import build, find, role
-from ltbench.api.signatures import names
 from ltbench.data import listed
 from ltbench.data import published_lists as published
 from ltbench.data.catalog import CATALOG, Dataset
 from ltbench.data.loading import load
 from ltbench.engine.fit import Settings, Training
 from ltbench.errors import UsageError
+from ltbench.registry.kinds import check_kind, kinds_of
+from ltbench.registry.methods import build, find, role
+from ltbench.registry.signatures import names
 from ltbench.runs.protocol import protocol_of
 
 COUNTS = (12, 8, 6, 4, 3, 2)

@@ -6,9 +6,9 @@ import pytest
 
 from ltbench import Method, build, describe
 from ltbench.api.alias import Alias
-from ltbench.api.registry import completed, find, parameters, parts_of, role, trained_part
-from ltbench.api.signatures import names
 from ltbench.errors import UsageError
+from ltbench.registry.methods import completed, find, parameters, parts_of, role, trained_part
+from ltbench.registry.signatures import names
 from ltbench.testing.conformance import equal, training
 
 

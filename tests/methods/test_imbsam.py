@@ -5,9 +5,9 @@ import torch
 from made_methods import gap
 
 from ltbench import Batch, Clock, Step, Task, build, describe
-from ltbench.api.registry import parameters
 from ltbench.errors import UsageError
 from ltbench.networks import create
+from ltbench.registry.methods import parameters
 
 COUNTS = torch.tensor([40, 20, 19, 5, 1])
 CLOCK = Clock("train", 0, 10)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ltbench import Batch, Clock, Task, build
-from ltbench.api.kinds import kinds_of
+from ltbench.registry.kinds import kinds_of
 
 LOSSES = [
     "asl", "bce", "db", "ml_cb", "ml_focal", "ml_la", "ml_ldam", "ml_rw", "ntr", "rbce",

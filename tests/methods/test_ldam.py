@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ltbench import Batch, Clock, Step, Task, build, describe
-from ltbench.api.registry import parameters
 from ltbench.errors import UsageError
 from ltbench.networks import create
+from ltbench.registry.methods import parameters
 from ltbench.testing.conformance import check
 
 COUNTS = torch.tensor([500, 120, 37, 9, 1])

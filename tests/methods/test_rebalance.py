@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ltbench import Task, build, describe
-from ltbench.api.registry import role, trained_part
+from ltbench.registry.methods import role, trained_part
 from ltbench.testing import conformance
 
 

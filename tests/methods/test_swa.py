@@ -7,9 +7,9 @@ import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from ltbench import build
-from ltbench.api.registry import role
 from ltbench.engine.evaluate import finalised
 from ltbench.errors import UsageError
+from ltbench.registry.methods import role
 from ltbench.testing.synthetic import training
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ltbench import build
-from ltbench.api.registry import role, trained_part
 from ltbench.engine.evaluate import finalised
 from ltbench.errors import UsageError
 from ltbench.networks import create
+from ltbench.registry.methods import role, trained_part
 from ltbench.testing import conformance
 from ltbench.testing.synthetic import training
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torchvision import models
 
-from ltbench.api.registry import build
 from ltbench.api.task import Task
 from ltbench.engine.build import build as network_of
 from ltbench.errors import UsageError
 from ltbench.networks import check_network, create
+from ltbench.registry.methods import build
 
 
 def size(module):

@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 
 import ltbench
-from ltbench.api.registry import load_file
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import UsageError
+from ltbench.registry.methods import load_file
 from ltbench.runs import preflight
-from ltbench.runs.executors.local import run_here, run_in_workers
+from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.files import write_file
 from ltbench.runs.step_time import measure_step_time
 from ltbench.runs.store import Store

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 import ltbench
-from ltbench.api import registry
 from ltbench.errors import LtbenchError
+from ltbench.registry import methods
 from ltbench.runs.execute import run_job
-from ltbench.runs.executors.local import run_in_workers
+from ltbench.runs.executors.workers import run_in_workers
 
 PROTOCOL = "fast(epochs=2, evaluate_every=2)"
 
@@ -17,13 +17,13 @@ PROTOCOL = "fast(epochs=2, evaluate_every=2)"
 def made(monkeypatch):
     """Count the parts that are made, by name: every build makes each of its parts once."""
     counted = Counter()
-    original = registry.make
+    original = methods.make
 
     def counting(term):
         counted[term.name] += 1
         return original(term)
 
-    monkeypatch.setattr(registry, "make", counting)
+    monkeypatch.setattr(methods, "make", counting)
     return counted
 
 
@@ -77,13 +77,13 @@ def test_a_worker_refuses_a_method_that_was_edited_after_it_was_planned(
     jobs_of, workspace, method_file, listener
 ):
     path = method_file("mine", "strength: float = 1.0")
-    registry.load_file(path)
+    methods.load_file(path)
     (job,) = jobs_of(workspace.results, ["mine"])
     method_file("mine", "strength: float = 2.0")
     outcome = run_in_workers([job], workspace, listener, ["cpu"], [path])
     (reason,) = outcome.failures.values()
     assert reason.startswith("mine is not what was planned")
     assert outcome.records == []
-    registry.load_file(path)
+    methods.load_file(path)
     with pytest.raises(LtbenchError, match="give the command again"):
         run_job(job, workspace, lambda report: None)

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.api.registry import build
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
+from ltbench.registry.methods import build
 from ltbench.runs import identity, timing
 from ltbench.runs.cost import estimate
 from ltbench.runs.execute import run_job
-from ltbench.runs.executors.local import run_here
+from ltbench.runs.executors.workers import run_here
 from ltbench.runs.files import read_failure, write_file
 from ltbench.runs.step_time import StepTime
 from ltbench.runs.store import Cell, Store
@@ -311,7 +311,7 @@ def nan_from(epoch: int, step: int) -> str:
 def test_a_loss_that_is_no_number_stops_its_run_only_and_says_when(
     workspace, jobs_of, method_file, listener, lasting, tmp_path, monkeypatch
 ):
-    from ltbench.api.registry import load_file
+    from ltbench.registry.methods import load_file
 
     monkeypatch.chdir(tmp_path)
     load_file(method_file("diverges", nan_from(epoch=2, step=7)))
@@ -352,7 +352,7 @@ def test_a_loss_that_is_no_number_stops_its_run_only_and_says_when(
 def test_weights_that_are_no_numbers_are_noticed_where_the_loss_still_was_one(
     workspace, jobs_of, method_file
 ):
-    from ltbench.api.registry import load_file
+    from ltbench.registry.methods import load_file
 
     # The last gradient of an epoch spoils the weights after the last loss was seen.
     body = """
@@ -374,7 +374,7 @@ def test_weights_that_are_no_numbers_are_noticed_where_the_loss_still_was_one(
 def test_an_unforeseen_error_fails_its_job_only_unless_debugging(
     workspace, jobs_of, method_file, listener
 ):
-    from ltbench.api.registry import load_file
+    from ltbench.registry.methods import load_file
 
     load_file(method_file("breaks", "def penalty(self, network, clock):\n    return 1 / 0"))
     jobs = jobs_of(workspace.results, ["breaks", "ce"])
@@ -563,7 +563,7 @@ def test_an_estimate_leaves_the_checkpoint_of_the_real_run_alone(checkpointed):
 
 
 def test_what_bind_sets_up_is_not_lost_before_the_last_prediction(workspace, jobs_of, method_file):
-    from ltbench.api.registry import load_file
+    from ltbench.registry.methods import load_file
 
     body = """
     def setup(self, task):

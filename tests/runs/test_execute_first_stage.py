@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ltbench.api.registry import build, describe, load_file
 from ltbench.errors import LtbenchError
+from ltbench.registry.methods import build, describe, load_file
 from ltbench.runs import timing
 from ltbench.runs.cost import estimate, first_stage_sources, is_kept
 from ltbench.runs.execute import run_job
-from ltbench.runs.executors.local import run_here
+from ltbench.runs.executors.workers import run_here
 from ltbench.runs.plan import shared_first_stage
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from ltbench.api.registry import load_file
 from ltbench.errors import LtbenchError, UsageError, printable
 from ltbench.exchange.export import csv_lines
+from ltbench.registry.methods import load_file
 from ltbench.runs import preflight
 from ltbench.runs.execute import run_job
-from ltbench.runs.executors.local import run_here
+from ltbench.runs.executors.workers import run_here
 from ltbench.runs.files import read_failure, read_record
 from ltbench.tables.cells import Reader
 
@@ -98,17 +98,17 @@ def test_no_cell_of_the_exported_table_begins_a_formula(make_record, text):
 
 
 def test_a_broken_plug_in_is_listed_as_that_and_hides_no_other(monkeypatch, capsys, no_cache):
-    from ltbench.api import registry
     from ltbench.cli.inspect import list_
+    from ltbench.registry import methods
 
-    real = registry.find
+    real = methods.find
 
     def find(name):
         if name == "sam":
             raise UsageError("method sam of a_plug_in: \x1b[2J no such thing; mend or remove it.")
         return real(name)
 
-    monkeypatch.setattr(registry, "find", find)
+    monkeypatch.setattr(methods, "find", find)
     list_("methods", as_json=True)
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["sam"]["role"] == "broken"

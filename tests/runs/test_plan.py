@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.registry import build, describe
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.registry.methods import build, describe
 from ltbench.runs import commands, identity, plan
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.store import Cell

@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from ltbench.api.registry import build, load_file
 from ltbench.errors import LtbenchError
+from ltbench.registry.methods import build, find, load_file
 from ltbench.runs.code import code_of, stripped
 from ltbench.runs.execute import run_job
 from ltbench.runs.plan import make
@@ -200,13 +200,11 @@ VERSIONED = """
 def test_a_run_of_another_declared_version_is_refused(
     method_file, jobs_of, workspace, store, monkeypatch
 ):
-    from ltbench.api import registry
-
     load_file(method_file("mine", VERSIONED.format(1)))
     (job,) = jobs_of(workspace.results, "mine")
     (record,) = run_job(job, workspace, lambda report: None)
     assert record.versions == {}
-    monkeypatch.setattr(registry.find("mine"), "version", 2)  # as an upgrade of ltbench would
+    monkeypatch.setattr(find("mine"), "version", 2)  # as an upgrade of ltbench would
     with pytest.raises(LtbenchError, match="another version of the method") as caught:
         jobs_of(workspace.results, "mine")
     assert "--force" in str(caught.value)

@@ -54,7 +54,7 @@ def test_a_training_says_how_far_it_is_while_it_runs(job, workspace, store, monk
 
 
 def test_a_failed_training_is_failed_and_not_under_way(jobs_of, workspace, store, method_file):
-    from ltbench.api.registry import load_file
+    from ltbench.registry.methods import load_file
 
     load_file(method_file("fails", "def penalty(self, network, clock):\n    return 1 / 0\n"))
     (job,) = jobs_of(workspace.results, "fails")

@@ -8,7 +8,7 @@ import pytest
 from ltbench.errors import LtbenchError
 from ltbench.runs import unit
 from ltbench.runs.execute import run_job
-from ltbench.runs.executors.local import run_here
+from ltbench.runs.executors.workers import run_here
 from ltbench.runs.store import Cell
 from ltbench.runs.unit import TakenError, find, put, recover, set_aside, sha256, write_unit
 

@@ -1,8 +1,8 @@
 import pytest
 
-from ltbench.api.registry import build as build_method
-from ltbench.api.registry import describe
 from ltbench.errors import UsageError
+from ltbench.registry.methods import build as build_method
+from ltbench.registry.methods import describe
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.tables.definition import load

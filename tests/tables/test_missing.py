@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ltbench.api import signatures
-from ltbench.api.signatures import names
 from ltbench.cli.views.coverage import print_coverage
+from ltbench.registry import signatures
+from ltbench.registry.signatures import names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build

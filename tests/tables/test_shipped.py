@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ltbench.api.registry import build as method
-from ltbench.api.registry import describe
-from ltbench.api.signatures import lacking, names
 from ltbench.cli.views.table import print_table
+from ltbench.registry.methods import build as method
+from ltbench.registry.methods import describe
+from ltbench.registry.signatures import lacking, names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build

@@ -6,10 +6,10 @@ import pytest
 import torch
 from devices import DEVICES
 
-from ltbench.api import registry
-from ltbench.api.registry import find, load_file, role
-from ltbench.api.signatures import names
 from ltbench.errors import LtbenchError
+from ltbench.registry import methods
+from ltbench.registry.methods import find, load_file, role
+from ltbench.registry.signatures import names
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training
 
@@ -58,7 +58,7 @@ class Mine(Method):
 @pytest.fixture(autouse=True)
 def _forget():
     """What a test loads is forgotten after it."""
-    with registry.loaded():
+    with methods.loaded():
         yield
 
 

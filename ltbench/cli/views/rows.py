@@ -26,7 +26,7 @@ def load_files(paths: list[Path] | None) -> None:
     """Make the methods of `--load` known."""
     if not paths:
         return  # torch is not imported for nothing
-    from ltbench.api.registry import load_file
+    from ltbench.registry.methods import load_file
 
     for path in paths:
         load_file(path)
@@ -34,7 +34,7 @@ def load_files(paths: list[Path] | None) -> None:
 
 def read_files(paths: list[Path] | None) -> None:
     """Make the methods of `--load` known to tables, which need not run them."""
-    from ltbench.api.signatures import load_file
+    from ltbench.registry.signatures import load_file
 
     for path in paths or []:
         load_file(path)

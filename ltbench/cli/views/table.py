@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.api.signatures import names
+from ltbench.registry.signatures import names
 from ltbench.tables.definition import Row
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.missing import commands, unavailable, unreadable

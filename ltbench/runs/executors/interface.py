@@ -92,7 +92,7 @@ class Executor(Protocol):
 Factory = Callable[[str, Options], Executor]  # of what follows the colon in an executor's name
 
 _BUILT_IN = {
-    "local": "ltbench.runs.executors.machine:Local",
+    "local": "ltbench.runs.executors.local:Local",
     "slurm": "ltbench.runs.executors.slurm:Slurm",
     "ray": "ltbench.runs.executors.ray:Ray",
 }

@@ -12,8 +12,8 @@ from typing import Any
 from ltbench.errors import LtbenchError, first_line
 from ltbench.runs.apart import LostError
 from ltbench.runs.executors.deadline import Deadline
+from ltbench.runs.executors.failures import give_up, reason_of
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
-from ltbench.runs.executors.outcome import give_up, reason_of
 from ltbench.runs.executors.remote import Followed, Order, by_first_stage
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import alarm

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ltbench.api.signatures import is_foreign
 from ltbench.engine.precision import device_of
 from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError
+from ltbench.registry.signatures import is_foreign
 from ltbench.runs.apart import LostError, evaluated_apart
 from ltbench.runs.cost import is_kept
 from ltbench.runs.environment import in_words, source_state

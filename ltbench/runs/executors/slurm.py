@@ -18,8 +18,8 @@ from typing import Any
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, UsageError, first_line
 from ltbench.runs.cost import CostModel
+from ltbench.runs.executors.failures import give_up
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
-from ltbench.runs.executors.outcome import give_up
 from ltbench.runs.executors.remote import Followed, Order, by_first_stage
 from ltbench.runs.executors.slurm_profile import Profile
 from ltbench.runs.executors.slurm_queue import cancel, end_of, queued

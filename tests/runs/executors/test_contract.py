@@ -7,12 +7,12 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from ltbench.api.registry import load_file
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.registry.methods import load_file
 from ltbench.runs.executors import interface
 from ltbench.runs.executors.interface import Options, executor_of
-from ltbench.runs.executors.local import run_here
-from ltbench.runs.executors.machine import Local
+from ltbench.runs.executors.local import Local
+from ltbench.runs.executors.workers import run_here
 from ltbench.runs.store import Cell, Store
 
 EXECUTORS = os.environ.get("LTBENCH_EXECUTORS", "local").split(",")
@@ -131,7 +131,7 @@ def test_an_unknown_executor_names_those_that_there_are():
 
 def test_another_package_brings_an_executor(monkeypatch):
     offered = [
-        EntryPoint("theirs", "ltbench.runs.executors.machine:Local", interface.GROUP),
+        EntryPoint("theirs", "ltbench.runs.executors.local:Local", interface.GROUP),
         EntryPoint("broken", "no_such_module:Thing", interface.GROUP),
     ]
     monkeypatch.setattr(interface, "entry_points", lambda group: offered)

@@ -12,7 +12,7 @@ from ltbench.errors import UsageError
 from ltbench.runs.cost import CostEstimate
 from ltbench.runs.executors.deadline import Deadline, epoch_seconds
 from ltbench.runs.executors.interface import Options, Outcome, executor_of
-from ltbench.runs.executors.local import run_here, run_in_workers
+from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.interruption import TimeLimitError
 from ltbench.runs.signals import OutOfTimeError, alarm
 from ltbench.runs.store import Store

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from ltbench.api.citation import Paper, papers, papers_in
-from ltbench.api.signatures import names
+from ltbench.registry.citation import Paper, papers, papers_in
+from ltbench.registry.signatures import names
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import pytest
 from annotated_types import Ge
 
-from ltbench.api import registry
 from ltbench.api.parameters import fields_of
-from ltbench.api.registry import build, describe, find
-from ltbench.api.signatures import canonical, lacking, load_file, names, signature
 from ltbench.errors import UsageError
+from ltbench.registry import methods
+from ltbench.registry.methods import build, describe, find
+from ltbench.registry.signatures import canonical, lacking, load_file, names, signature
 
 HEAD = '''"""Made up: a paper."""
 
@@ -38,7 +38,7 @@ RELEASE |= {"norm": "l1"}
 
 @pytest.fixture(autouse=True)
 def _forget():
-    with registry.loaded():
+    with methods.loaded():
         yield
 
 
@@ -80,7 +80,7 @@ def test_specifications_are_written_alike_from_files_and_from_classes(name):
         f"{name}({key}={each.default!r})" for key, each in read.parameters.items()
     ]  # fmt: skip
     for text in texts:
-        (part,) = registry.parts(text)
+        (part,) = methods.parts(text)
         assert canonical(text) == describe(part)
 
 
@@ -118,7 +118,7 @@ def test_it_is_refused_in_the_words_of_the_registry(text):
             read(text)
         return str(caught.value)
 
-    assert words(canonical) == words(registry.parts)
+    assert words(canonical) == words(methods.parts)
 
 
 def test_a_file_is_read_and_not_run(write):
@@ -205,7 +205,8 @@ def test_an_installed_method_is_read_without_its_package(tmp_path, target):
     ):
         (tmp_path / "strangers-1.0.dist-info" / name).write_text(text)
     code = (
-        "import sys; from ltbench.api.signatures import canonical, names; assert 'far' in names()\n"
+        "import sys; from ltbench.registry.signatures import canonical, names\n"
+        "assert 'far' in names()\n"
         "print(canonical('far(size=2)+sam(rho=1)+gkp_gsa'))\n"
         "heavy = {'torch', 'strangers', 'ltbench.methods'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)\n"

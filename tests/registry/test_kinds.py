@@ -2,9 +2,9 @@
 
 import pytest
 
-from ltbench.api.kinds import kinds_of
-from ltbench.api.registry import build
 from ltbench.errors import UsageError
+from ltbench.registry.kinds import kinds_of
+from ltbench.registry.methods import build
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from ltbench.api.imports import closure, file_under
 from ltbench.errors import UsageError, first_line
+from ltbench.registry.imports import closure, file_under
 
 _PREFIX = "ltbench_loaded_"
 _hashes: dict[str, dict[str, str]] = {}  # by the method's module, as it was executed

@@ -2,10 +2,10 @@
 
 from ltbench.api.compose import leaves, overrides
 from ltbench.api.method import Method
-from ltbench.api.registry import describe
 from ltbench.data.catalog import Dataset
 from ltbench.data.kind import LABELS, Kind
 from ltbench.errors import UsageError
+from ltbench.registry.methods import describe
 
 
 def kinds_of(method: Method) -> set[Kind]:

@@ -5,9 +5,9 @@ import sys
 
 from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
-from ltbench.api.papers import Paper, papers_in, papers_of
-from ltbench.api.registry import parts
-from ltbench.api.signatures import own
+from ltbench.registry.methods import parts
+from ltbench.registry.papers import Paper, papers_in, papers_of
+from ltbench.registry.signatures import own
 
 
 def papers(specification: str) -> dict[str, list[Paper]]:

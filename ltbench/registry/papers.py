@@ -4,8 +4,8 @@ import ast
 import re
 from dataclasses import dataclass
 
-from ltbench.api.reading import source_of
-from ltbench.api.signatures import GROUP
+from ltbench.registry.reading import source_of
+from ltbench.registry.signatures import GROUP
 
 # Cao et al., "Title", NeurIPS 2019, arXiv 1906.07413; authors and the arXiv number may be missing.
 _PAPER = re.compile(

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 from filelock import FileLock
 
-from ltbench.api.registry import load_file
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.runs.executors.local import run_here, run_in_workers
+from ltbench.registry.methods import load_file
+from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 

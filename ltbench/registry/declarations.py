@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass
 from functools import cached_property
 from typing import Any
 
-from ltbench.api.reading import SourceFile, UnreadableError, defined
+from ltbench.registry.reading import SourceFile, UnreadableError, defined
 
 _NO_PARAMETERS = ("typing.ClassVar", "dataclasses.InitVar")
 

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ltbench.api.declarations import Declaration, Parameter, declarations
 from ltbench.api.parameters import validated
-from ltbench.api.reading import SourceFile, UnreadableError, defined, settled, source_of
 from ltbench.errors import UsageError, unknown
+from ltbench.registry.declarations import Declaration, Parameter, declarations
+from ltbench.registry.reading import SourceFile, UnreadableError, defined, settled, source_of
 from ltbench.specification import Term, parse
 
 GROUP = "ltbench.methods"

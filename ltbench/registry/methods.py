@@ -16,15 +16,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ltbench.api import signatures
 from ltbench.api.alias import Alias, expanded
 from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
-from ltbench.api.declarations import Parameter
 from ltbench.api.method import Method
 from ltbench.api.parameters import fields_of, types_of
-from ltbench.api.signatures import Signature
-from ltbench.api.sources import execute, forgotten_after, hashes_of
 from ltbench.errors import UsageError, first_line, unknown
+from ltbench.registry import signatures
+from ltbench.registry.declarations import Parameter
+from ltbench.registry.signatures import Signature
+from ltbench.registry.sources import execute, forgotten_after, hashes_of
 from ltbench.specification import Term, parse
 
 _loaded: dict[str, type[Method]] = {}  # by `load_file`

@@ -6,10 +6,10 @@ from textwrap import dedent
 
 import pytest
 
-from ltbench.api.imports import imported
-from ltbench.api.registry import build, load_file, loaded, sources
-from ltbench.api.signatures import names
 from ltbench.errors import UsageError
+from ltbench.registry.imports import imported
+from ltbench.registry.methods import build, load_file, loaded, sources
+from ltbench.registry.signatures import names
 from ltbench.runs.code import code_of
 
 MINE = '''

@@ -2,10 +2,10 @@
 
 import pytest
 
-from ltbench.api.meanings import meanings
 from ltbench.api.parameters import fields_of
-from ltbench.api.registry import build, load_file, parts
-from ltbench.api.signatures import names
+from ltbench.registry.meanings import meanings
+from ltbench.registry.methods import build, load_file, parts
+from ltbench.registry.signatures import names
 
 
 def test_comments_above_and_beside_a_field_are_its_meaning(method_file):

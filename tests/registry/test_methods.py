@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench import Compose, Method, Task, build, describe
-from ltbench.api import registry
-from ltbench.api.registry import (
+from ltbench.errors import UsageError
+from ltbench.registry import methods
+from ltbench.registry.methods import (
     completed,
     find,
     load_file,
@@ -20,8 +21,7 @@ from ltbench.api.registry import (
     role,
     trained_part,
 )
-from ltbench.api.signatures import names
-from ltbench.errors import UsageError
+from ltbench.registry.signatures import names
 
 OWN = {
     "balanced_softmax", "ce", "focal", "ldam_drw", "logit_adjustment",
@@ -68,7 +68,7 @@ class Later(Method):
 @pytest.fixture(autouse=True)
 def _forget():
     """What a test loads is forgotten after it."""
-    with registry.loaded():
+    with methods.loaded():
         yield
 
 
@@ -311,16 +311,16 @@ def test_a_completed_method_adjusts_as_the_whole_specification_would():
 
 
 def test_the_parts_of_a_specification_need_not_fit_together():
-    found = registry.parts("posthoc_logit_adjustment(tau=2)+focal+sam+sam")
+    found = methods.parts("posthoc_logit_adjustment(tau=2)+focal+sam+sam")
     assert [describe(part) for part in found] == [
         "posthoc_logit_adjustment(tau=2.0)", "focal", "sam", "sam",
     ]  # fmt: skip
     with pytest.raises(UsageError, match="unknown method"):
-        registry.parts("ce+nothing")
+        methods.parts("ce+nothing")
 
 
 def test_the_plain_method_is_the_one_that_changes_no_hook():
-    assert registry.baseline() == "ce"
+    assert methods.baseline() == "ce"
 
 
 # parameters and roles
@@ -448,7 +448,7 @@ def install(tmp_path, monkeypatch):
             if module:
                 (tmp_path / f"{module}.py").write_text(text)
             monkeypatch.syspath_prepend(tmp_path)
-            stack.enter_context(registry.loaded())
+            stack.enter_context(methods.loaded())
 
         yield install
         monkeypatch.undo()
