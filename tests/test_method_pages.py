@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.api.alias import fields_of
+from ltbench.api.parameters import fields_of
 from ltbench.registry.citation import papers
 from ltbench.registry.methods import find
 from ltbench.registry.signatures import names

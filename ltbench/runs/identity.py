@@ -8,7 +8,8 @@ from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.errors import LtbenchError
-from ltbench.registry.methods import describe, parameters, sources
+from ltbench.registry.contents import parameters, sources
+from ltbench.registry.methods import describe
 from ltbench.runs.code import code_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record, fingerprint_of

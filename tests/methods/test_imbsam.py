@@ -7,7 +7,7 @@ from made_methods import gap
 from ltbench import Batch, Clock, Step, Task, build, describe
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.registry.methods import parameters
+from ltbench.registry.contents import parameters
 
 COUNTS = torch.tensor([40, 20, 19, 5, 1])
 CLOCK = Clock("train", 0, 10)

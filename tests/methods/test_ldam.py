@@ -8,7 +8,7 @@ import torch
 from ltbench import Batch, Clock, Step, Task, build, describe
 from ltbench.errors import UsageError
 from ltbench.networks import create
-from ltbench.registry.methods import parameters
+from ltbench.registry.contents import parameters
 from ltbench.testing.conformance import check
 
 COUNTS = torch.tensor([500, 120, 37, 9, 1])
