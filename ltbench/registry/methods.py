@@ -26,7 +26,7 @@ from ltbench.registry.sources import execute, forgotten_after
 from ltbench.specification import Term, parse
 
 _loaded: dict[str, type[Method]] = {}  # by `load_file`
-_offered: dict[str, Path] = {}  # by `offer_file`
+_registered: dict[str, Path] = {}  # by `register_file`
 
 
 def find(name: str) -> type[Method]:
@@ -35,8 +35,8 @@ def find(name: str) -> type[Method]:
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
     if name in signatures.installed():
         return _entry_point(name)
-    if name in _offered:
-        load_file(_offered.pop(name))
+    if name in _registered:
+        load_file(_registered.pop(name))
     if name in _loaded:
         return _loaded[name]
     raise unknown(
@@ -55,9 +55,9 @@ def load_file(path: Path) -> str:
     return signatures.load_file(path)
 
 
-def offer_file(path: Path) -> None:
+def register_file(path: Path) -> None:
     """Let the method in a Python file be found under the file's stem; it is loaded only then."""
-    _offered[signatures.checked_name(path)] = path
+    _registered[signatures.checked_name(path)] = path
 
 
 @contextmanager
