@@ -26,7 +26,6 @@ from ltbench.registry.sources import execute, forgotten_after
 from ltbench.specification import Term, parse
 
 _loaded: dict[str, type[Method]] = {}  # by `load_file`
-_registered: dict[str, Path] = {}  # by `register_file`
 
 
 def find(name: str) -> type[Method]:
@@ -35,8 +34,8 @@ def find(name: str) -> type[Method]:
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
     if name in signatures.installed():
         return _entry_point(name)
-    if name in _registered:
-        load_file(_registered.pop(name))
+    if name not in _loaded and (path := signatures.loaded_file(name)):
+        load_file(path)
     if name in _loaded:
         return _loaded[name]
     raise unknown(
@@ -53,11 +52,6 @@ def load_file(path: Path) -> str:
     name = signatures.checked_name(path)
     _loaded[name] = _class_of(execute(path), name)
     return signatures.load_file(path)
-
-
-def register_file(path: Path) -> None:
-    """Let the method in a Python file be found under the file's stem; it is loaded only then."""
-    _registered[signatures.checked_name(path)] = path
 
 
 @contextmanager

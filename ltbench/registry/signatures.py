@@ -63,7 +63,8 @@ def lacking(specifications: Iterable[str], known: Collection[str]) -> list[str]:
 def load_file(path: Path) -> str:
     """Make the method in a Python file known under the file's stem, and return that name.
 
-    The file is not run. Raises UsageError as `checked_name` does, and for a file that is no Python.
+    The file is run only when the method is built. Raises UsageError as `checked_name` does, and
+    for a file that is no Python.
     """
     name = checked_name(path)
     try:
@@ -72,6 +73,11 @@ def load_file(path: Path) -> str:
         raise UsageError(f"{path}: {error}; mend the file.") from None
     _loaded[name] = path
     return name
+
+
+def loaded_file(name: str) -> Path | None:
+    """Return the file that `load_file` was given for a method, None where it was given none."""
+    return _loaded.get(name)
 
 
 def loaded_files() -> tuple[Path, ...]:
