@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
+from ltbench.analysis.subject import FinishedRun, RunImages, Sample, check_finite, outputs
 from ltbench.api.method import Step
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
@@ -54,7 +54,9 @@ def weights_path(record: Record, store: Store) -> Path:
     return path
 
 
-def finished(record: Record, store: Store, root: Path, device: torch.device) -> tuple[Run, Data]:
+def finished(
+    record: Record, store: Store, root: Path, device: torch.device
+) -> tuple[FinishedRun, RunImages]:
     """Return a finished run and its images.
 
     Raises LtbenchError for a data set that does not fit the memory, where the run kept no weights,
@@ -73,14 +75,14 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
     method = completed(last.method, record.method)
     if method is not last.method:
         method.setup(last.method_task)
-    run = Run(
+    run = FinishedRun(
         name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
         shots=record.shots(), epochs=epochs_in(path), predict=method.predict,
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
     )  # fmt: skip
     held = last.feeds.get("validation")
-    data = Data(
+    data = RunImages(
         _sample("train", last.train, run.classes), _sample("test", last.test, run.classes),
         None if held is None else _sample("held-out", held, run.classes),
         _unknown(dataset(record.dataset).info, root, device, run.classes),
@@ -176,7 +178,7 @@ def _steps(training: Training) -> Iterator[Step]:
         yield Step(method, training.network, batch, replace(start, step=number))
 
 
-def _check(record: Record, run: Run, data: Data) -> None:
+def _check(record: Record, run: FinishedRun, data: RunImages) -> None:
     """Raise LtbenchError where the weights do not predict what the record was scored by."""
     logits = run.adjust(outputs(run, run.network(record.last.epoch), data.test))
     top1 = 100 * float((logits.argmax(1) == data.test.labels).double().mean())

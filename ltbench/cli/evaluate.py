@@ -15,7 +15,7 @@ from ltbench.specification import split
 
 if TYPE_CHECKING:
     from ltbench.analysis.posthoc import EvaluationGrid
-    from ltbench.figures.predictions import Predictions
+    from ltbench.figures.predictions import PredictionFiles
     from ltbench.runs.record import Record
 
 _MOST = 6  # methods that a command names in full
@@ -140,9 +140,9 @@ def evaluate(
     write_rows(rows, format_, refused)
 
 
-def _predictions(folder: Path, grid: "EvaluationGrid") -> "Predictions":
+def _predictions(folder: Path, grid: "EvaluationGrid") -> "PredictionFiles":
     """Return what collects predictions; raises UsageError for ways that they do not tell apart."""
-    from ltbench.figures.predictions import Predictions
+    from ltbench.figures.predictions import PredictionFiles
 
     if any(prior.ratio != 1 for prior in grid.priors):
         raise UsageError(
@@ -151,7 +151,7 @@ def _predictions(folder: Path, grid: "EvaluationGrid") -> "Predictions":
         )
     if len(grid.thresholds) > 1:
         raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
-    return Predictions(folder, grid.thresholds[0], grid.bins)
+    return PredictionFiles(folder, grid.thresholds[0], grid.bins)
 
 
 def _grid(

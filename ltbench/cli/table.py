@@ -104,17 +104,19 @@ def _analysed(
     """Show and write what analyses say; raises LtbenchError, with the commands, for none."""
     from ltbench.cli.views.analysed import print_analysed
     from ltbench.runs.files import write_text
-    from ltbench.tables.write import analysed
+    from ltbench.tables.analysed import flatness
+    from ltbench.tables.analysed import open_set as open_set_rows
+    from ltbench.tables.write.analysed import as_csv, markdown
 
     kind, analysis = ("open_set", "openset") if open_set else ("flatness", "hessian")
-    lines = analysed.open_set(store) if open_set else analysed.flatness(chosen, store)
-    if not lines:
+    rows = open_set_rows(store) if open_set else flatness(chosen, store)
+    if not rows:
         raise LtbenchError(
             f"{store.root} has no {analysis} analyses for table {chosen.short}; "
             f"`ltbench run --keep weights` and then `ltbench analyse {analysis}` make them."
         )
-    print_analysed(lines, chosen.definition.title, _CAPTIONS[kind], console)
-    for suffix, text in (("csv", analysed.as_csv(lines)), ("md", analysed.markdown(lines))):
+    print_analysed(rows, chosen.definition.title, _CAPTIONS[kind], console)
+    for suffix, text in (("csv", as_csv(rows)), ("md", markdown(rows))):
         write_text(folder / f"{chosen.name}_{kind}.{suffix}", text)
     files = (str(folder / f"{chosen.name}_{kind}.{suffix}") for suffix in ("csv", "md"))
     console.print(f"Written: {', '.join(files)}", soft_wrap=True)

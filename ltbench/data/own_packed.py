@@ -20,7 +20,7 @@ from ltbench.data.description import PARTS, Description, Part, read_description
 from ltbench.data.listing import Listing, check_classes, check_twins, listing
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import Packed, open_packed
-from ltbench.data.packing import Row, Say, bad_image, pack
+from ltbench.data.packing import PackedImage, Say, bad_image, pack
 from ltbench.data.pictures import opaque
 from ltbench.data.splits import SPLIT_SEED, draw
 from ltbench.errors import LtbenchError, UsageError
@@ -152,7 +152,7 @@ def _by_part(found: Listing, test: int | None) -> dict[Part, list[ListedImage]]:
     return {part: entries for part, entries in lists.items() if entries}
 
 
-def _read(entry: ListedImage) -> Row:
+def _read(entry: ListedImage) -> PackedImage:
     """Return an image's row: its file's bytes, or those of an upright and opaque copy.
 
     Raises LtbenchError for one that does not read.

@@ -37,7 +37,7 @@ Say = Callable[[Part, int, int], None]
 
 Entry = TypeVar("Entry")
 
-Row = tuple[bytes, int, int, int]
+PackedImage = tuple[bytes, int, int, int]
 """Content, width, height and label of an image."""
 
 
@@ -47,7 +47,7 @@ def list_sha256(entries: Sequence[ListedImage]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def decoded(entry: ListedImage) -> Row:
+def decoded(entry: ListedImage) -> PackedImage:
     """Return an image's row, its file decoded to see that it does; raises LtbenchError if not."""
     try:
         content = entry.path.read_bytes()
@@ -74,7 +74,7 @@ def pack(
     parts: dict[Part, list[ListedImage]],
     folder: Path,
     say: Say = silent,
-    read: Callable[[ListedImage], Row] = decoded,
+    read: Callable[[ListedImage], PackedImage] = decoded,
 ) -> None:
     """Pack the images of every part into a folder, going on where an earlier call stopped.
 
@@ -114,7 +114,7 @@ def shrink(folder: Path, named: str, side: int, say: Say = silent) -> None:
     _pack_parts(rows, target, say, partial(_smaller, side=side))
 
 
-def _smaller(entry: tuple[Packed, int], *, side: int) -> Row:
+def _smaller(entry: tuple[Packed, int], *, side: int) -> PackedImage:
     packed, row = entry
     content, index = packed.content(row), packed.index[row]
     width, height, label = (int(index[name]) for name in ("width", "height", "label"))
@@ -130,7 +130,10 @@ def _smaller(entry: tuple[Packed, int], *, side: int) -> Row:
 
 
 def _pack_parts(
-    parts: Mapping[Part, Sequence[Entry]], folder: Path, say: Say, read: Callable[[Entry], Row]
+    parts: Mapping[Part, Sequence[Entry]],
+    folder: Path,
+    say: Say,
+    read: Callable[[Entry], PackedImage],
 ) -> None:
     facts = {}
     for part, entries in parts.items():
@@ -153,7 +156,10 @@ def _pack_parts(
 
 
 def _pack_part(
-    entries: Sequence[Entry], stem: Path, say: Callable[[int], None], read: Callable[[Entry], Row]
+    entries: Sequence[Entry],
+    stem: Path,
+    say: Callable[[int], None],
+    read: Callable[[Entry], PackedImage],
 ) -> None:
     """Write `stem.bin` and `stem.npy`; `stem.rows` is the index of what is whole so far."""
     rows, images = stem.with_suffix(".rows"), stem.with_suffix(".bin")
@@ -183,7 +189,7 @@ def _pack_part(
     return None
 
 
-def _rows(entries: Sequence[Entry], read: Callable[[Entry], Row]) -> Iterator[Row]:
+def _rows(entries: Sequence[Entry], read: Callable[[Entry], PackedImage]) -> Iterator[PackedImage]:
     """Yield the rows of images, in order."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(read, entries)

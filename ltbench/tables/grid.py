@@ -19,7 +19,7 @@ from ltbench.statistics.estimates import (
 from ltbench.statistics.verdict import Verdict
 from ltbench.tables.cells import MARK, Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
 
 EPOCH = {
@@ -80,7 +80,7 @@ class Grid:
     remarks: tuple[str, ...] = ()  # what to know of the records that are joined
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TableRow]:
         """Return the rows, in the order of `lines`."""
         return self.table.definition.rows
 
@@ -157,7 +157,7 @@ def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell
     ]
 
 
-def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> TableCell:
+def _entry(table: Table, row: TableRow, reader: Reader, found: ColumnScores) -> TableCell:
     resolved, column, seeds = found.resolved, found.resolved.column, table.definition.seeds
     entry = TableCell(
         table.value(row, column), None, (), len(seeds), "not implemented", absent=False,

@@ -5,9 +5,10 @@ import pytest
 from ltbench.analysis.results import Result, as_csv, path_of
 from ltbench.runs.files import write_text
 from ltbench.runs.store import Cell, Store
+from ltbench.tables.analysed import flatness, open_set
 from ltbench.tables.definition import load
-from ltbench.tables.write.analysed import as_csv as lines_csv
-from ltbench.tables.write.analysed import flatness, markdown, open_set
+from ltbench.tables.write.analysed import as_csv as rows_csv
+from ltbench.tables.write.analysed import markdown
 
 DATA, PROTOCOL = "cifar10_lt(imbalance=100)", "fast(epochs=5, warmup_epochs=1)"
 
@@ -96,5 +97,5 @@ def test_files_have_every_value_and_the_seeds_it_is_of(store):
     for seed in (0, 1):
         place(store, "hessian", hessian(2.0 * seed), "ce", seed)
     lines = flatness(load("1"), store)
-    assert ",ce,medium,lambda_max,19.5,,2,0 1\n" in lines_csv(lines).replace('"', "")
+    assert ",ce,medium,lambda_max,19.5,,2,0 1\n" in rows_csv(lines).replace('"', "")
     assert "| ce | medium | 19.5 | 7.0 | 2 |" in markdown(lines)
