@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files, read_files
 from ltbench.cli.options import (
     AsJson,
     Data,
@@ -34,7 +35,6 @@ from ltbench.cli.options import (
 )
 from ltbench.cli.run_options import forced, packed_plan, table_of
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import say, show_plan
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files, read_files
 from ltbench.cli.options import AsJson, Data, Load, Results
 from ltbench.cli.remembered import remembered
-from ltbench.cli.views.rows import Row, load_data, load_files, print_rows, read_files
+from ltbench.cli.views.rows import Row, print_rows
 from ltbench.errors import unknown
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _part_facts(part: "Method", *, inner: bool = False) -> Row:
     from ltbench.registry.methods import role
 
     cls = type(part)
-    types, said = types_of(cls), meanings(part)
+    types, comments = types_of(cls), meanings(part)
     return {
         "name": name_of(part),
         "role": role(cls),
@@ -182,7 +183,7 @@ def _part_facts(part: "Method", *, inner: bool = False) -> Row:
                 "value": getattr(part, f.name),
                 "default": f.default,
                 "range": range_of(types[f.name]),
-                "meaning": said.get(f.name, ""),
+                "meaning": comments.get(f.name, ""),
             }
             for f in fields_of(cls)
         ],

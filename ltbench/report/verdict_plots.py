@@ -26,16 +26,16 @@ from ltbench.tables.metrics import METRICS
 from ltbench.tables.write.ledger import WORDS
 
 MOST = 40  # rows of a picture
-_TITLES = {name: TITLES.get(name, name) for name in METRICS}
-_Value = tuple[str | None | float, ...]
+_TITLES = {**{str(name): str(name) for name in METRICS}, **{str(k): v for k, v in TITLES.items()}}
+_Value = tuple[str | float | None, ...]
 _ORDER = {word: index for index, word in enumerate(WORDS)}
 
 
 def cells(lines: Sequence[LedgerRow]) -> Plot | None:
     """Return each reproduced value's distance to the reported one; None where there is none.
 
-    Rows stand below their data set. What several tables report of the same runs, alike to a tenth and
-    of the same verdict, is one row.
+    Rows stand below their data set. What several tables report of the same runs is one row where
+    it agrees to a tenth and has the same verdict.
     """
     tables_of = _tables_of(lines)
     distinct = [members[0] for members in tables_of.values()]
@@ -53,9 +53,9 @@ def cells(lines: Sequence[LedgerRow]) -> Plot | None:
     labels = [f"{line.row} {_TITLES[line.metric]} on {line.dataset}" for line in ordered]
     return Plot(
         "Reproduced minus reported",
-        "A row is a value that a paper reports, in percent on the right beside ours. The dot is our "
-        "mean minus it: on the line in the middle they are equal, in the grey band they are within "
-        f"the tolerance. A bar is the 95 % interval, from {LEAST} seeds on.{_cut(distinct, shown)}",
+        "A row is a value that a paper reports, in percent on the right beside ours. The dot is "
+        "our mean minus it: on the line in the middle they are equal, in the grey band within the "
+        f"tolerance. A bar is the 95 % interval, from {LEAST} seeds on.{_cut(distinct, shown)}",
         inline(
             drawing_of(sections), "verdict-cells",
             f"Reported and reproduced: {_numbers(ordered, labels)}.",

@@ -84,7 +84,7 @@ def test_an_interval_is_drawn_from_three_seeds_on(store, keep, seeds):
 
 
 def test_pictures_come_first_then_the_users_runs(text, store):
-    assert "Do the papers’ numbers hold?" in text
+    assert "numbers hold?" in text
     positions = [text.index(each) for each in ("<svg", 'id="settings"', 'id="verdicts"')]
     assert positions == sorted(positions)
     assert "Reproduced minus reported" in text
