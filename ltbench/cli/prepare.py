@@ -43,7 +43,9 @@ def pack_images(
             "--images and --lists go together, with the name of one data set that comes as lists, "
             "such as imagenet_lt."
         )
-    prepare(info, data_root(given), images, lists, Progress(), verify=verify)
+    root = data_root(given)
+    if not prepare(info, root, images, lists, Progress(), verify=verify):
+        print(f"packed already: {root / info.name}; delete it to pack changed images")
 
 
 def pack_described(paths: list[Path], given: Path | None) -> None:
@@ -52,9 +54,11 @@ def pack_described(paths: list[Path], given: Path | None) -> None:
     from ltbench.data.root import data_root
 
     for path in paths:
-        folder = pack_own(path, data_root(given), Progress())
-        if folder is not None:
-            print(f"packed: {folder}")
+        packed = pack_own(path, data_root(given), Progress())
+        if packed is not None:
+            folder, new = packed
+            remedy = "" if new else "; delete it to pack changed images"
+            print(f"packed{'' if new else ' already'}: {folder}{remedy}")
 
 
 def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> None:
