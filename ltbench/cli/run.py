@@ -31,6 +31,7 @@ from ltbench.cli.options import (
     TimeLimit,
     Track,
     path_of,
+    seed_of,
     times_of,
 )
 from ltbench.cli.run_options import forced, packed_plan, table_of
@@ -87,7 +88,11 @@ def run(
     ] = SEEDS,
     seed: Annotated[
         list[int] | None,
-        typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
+        typer.Option(
+            parser=seed_of,
+            metavar="INTEGER",
+            help="This seed alone, instead of --seeds; may be repeated.",
+        ),
     ] = None,
     protocol: ProtocolName = None,
     network: NetworkName = None,
