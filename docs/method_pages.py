@@ -7,9 +7,9 @@ import typing
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from ltbench.api.alias import fields_of
 from ltbench.api.compose import leaves, name_of
 from ltbench.api.method import Method
+from ltbench.api.parameters import fields_of
 from ltbench.registry.citation import Paper, papers
 from ltbench.registry.meanings import meanings
 from ltbench.registry.methods import baseline, describe, parts, role

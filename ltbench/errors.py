@@ -46,8 +46,8 @@ def printable(text: str) -> str:
 
 def located(error: BaseException) -> str:
     """Return an unforeseen error in one line: its type, what it says, and file and line."""
-    said, where = str(error).strip(), place_of(error)
-    text = f"{type(error).__name__}: {first_line(error)}" if said else type(error).__name__
+    where, kind = place_of(error), type(error).__name__
+    text = f"{kind}: {first_line(error)}" if str(error).strip() else kind
     return f"{text} ({where})" if where else text
 
 

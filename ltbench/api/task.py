@@ -1,4 +1,4 @@
-"""What a method is told: the task, and where training stands."""
+"""What a method is given: the task, and where training stands."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -164,12 +164,12 @@ def _baseline() -> str:
 
 def _part_facts(part: "Method", *, inner: bool = False) -> Row:
     from ltbench.api.compose import name_of, overrides
-    from ltbench.api.parameters import fields_of, range_of, types_of
+    from ltbench.api.parameters import range_of
     from ltbench.registry.meanings import meanings
-    from ltbench.registry.methods import role
+    from ltbench.registry.methods import role, signature_of, variant_of
 
-    cls = type(part)
-    types, comments = types_of(cls), meanings(part)
+    cls, meaning_of = type(part), meanings(part)
+    taken = signature_of(cls, name_of(part)).taken(variant_of(part))
     return {
         "name": name_of(part),
         "role": role(cls),
@@ -179,13 +179,13 @@ def _part_facts(part: "Method", *, inner: bool = False) -> Row:
         "changes": sorted(overrides(part)),
         "parameters": [
             {
-                "name": f.name,
-                "value": getattr(part, f.name),
-                "default": f.default,
-                "range": range_of(types[f.name]),
-                "meaning": comments.get(f.name, ""),
+                "name": name,
+                "value": getattr(part, name),
+                "default": parameter.default,
+                "range": range_of(parameter.type),
+                "meaning": meaning_of.get(name, ""),
             }
-            for f in fields_of(cls)
+            for name, parameter in taken.items()
         ],
         "variants": list(cls.variants),
         "deviations": list(part.deviations),

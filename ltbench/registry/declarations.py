@@ -6,17 +6,10 @@ from dataclasses import MISSING, dataclass
 from functools import cached_property
 from typing import Any
 
+from ltbench.api.signature import Parameter
 from ltbench.registry.reading import SourceFile, UnreadableError, defined
 
 _NO_PARAMETERS = ("typing.ClassVar", "dataclasses.InitVar")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: its type, and its default, `dataclasses.MISSING` where it has none."""
-
-    type: Any
-    default: Any
 
 
 @dataclass(frozen=True)

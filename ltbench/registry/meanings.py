@@ -24,8 +24,8 @@ def meanings(method: Method) -> dict[str, str]:
         name = name_of(part)
         for cls in type(part).__mro__:
             if issubclass(cls, Method) and cls is not Method:
-                said = _comments(cls).items()
-                own = {key: text for key, text in said if owners.get(key, name) == name}
+                comments = _comments(cls).items()
+                own = {key: text for key, text in comments if owners.get(key, name) == name}
                 found = own | found
     return found
 
@@ -34,7 +34,7 @@ def _comments(cls: type[Any]) -> dict[str, str]:
     """Return the comments on the fields of a class's own source, by field."""
     source = textwrap.dedent(inspect.getsource(cls))
     lines = source.splitlines()
-    said = {
+    comments = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT
@@ -45,10 +45,10 @@ def _comments(cls: type[Any]) -> dict[str, str]:
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             first = node.lineno
-            while first - 1 in said and lines[first - 2].lstrip().startswith("#"):
+            while first - 1 in comments and lines[first - 2].lstrip().startswith("#"):
                 first -= 1
             end = node.end_lineno or node.lineno
-            words = [said[line] for line in range(first, end + 1) if line in said]
+            words = [comments[line] for line in range(first, end + 1) if line in comments]
             if words:
                 found[node.target.id] = " ".join(words)
     return found

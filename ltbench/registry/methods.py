@@ -7,28 +7,25 @@ expanded to a composition that keeps its name.
 """
 
 import importlib
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from ltbench.api.alias import Alias, expanded
-from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, leaves, name_of, overrides
+from ltbench.api.compose import BASE_ONLY, Compose, is_post_hoc, name_of, overrides
 from ltbench.api.method import Method
 from ltbench.api.parameters import fields_of, types_of
+from ltbench.api.signature import Parameter, Signature
 from ltbench.errors import UsageError, first_line, unknown
 from ltbench.registry import signatures
-from ltbench.registry.declarations import Parameter
-from ltbench.registry.signatures import Signature
-from ltbench.registry.sources import execute, forgotten_after, hashes_of
+from ltbench.registry.sources import execute, forgotten_after
 from ltbench.specification import Term, parse
 
 _loaded: dict[str, type[Method]] = {}  # by `load_file`
-_offered: dict[str, Path] = {}  # by `offer_file`
 
 
 def find(name: str) -> type[Method]:
@@ -37,8 +34,8 @@ def find(name: str) -> type[Method]:
         return _class_of(importlib.import_module(f"ltbench.methods.{name}"), name)
     if name in signatures.installed():
         return _entry_point(name)
-    if name in _offered:
-        load_file(_offered.pop(name))
+    if name not in _loaded and (path := signatures.loaded_file(name)):
+        load_file(path)
     if name in _loaded:
         return _loaded[name]
     raise unknown(
@@ -55,11 +52,6 @@ def load_file(path: Path) -> str:
     name = signatures.checked_name(path)
     _loaded[name] = _class_of(execute(path), name)
     return signatures.load_file(path)
-
-
-def offer_file(path: Path) -> None:
-    """Let the method in a Python file be found under the file's stem; it is loaded only then."""
-    _offered[signatures.checked_name(path)] = path
 
 
 @contextmanager
@@ -132,6 +124,11 @@ def describe(method: Method) -> str:
     return "+".join(str(_term(part)) for part in parts_of(method))
 
 
+def variant_of(part: Method) -> str:
+    """Return the variant that a part of a specification is, "" for the method itself."""
+    return getattr(part, "registered_variant", "")
+
+
 def parts_of(method: Method) -> tuple[Method, ...]:
     """Return the base and modifiers of a composition, or the method alone; an alias is one."""
     if isinstance(method, Compose) and not isinstance(method, Alias):
@@ -158,41 +155,6 @@ def completed(trained: Method, specification: str) -> Method:
     return Compose(
         *(make(term) if new else next(own) for term, new in zip(terms, added, strict=True))
     )
-
-
-def parameters(method: Method) -> dict[str, dict[str, Any]]:
-    """Return every parameter of every part by part, defaults included but for `later` ones.
-
-    Of an alias, they are its parts'.
-    """
-    resolved: dict[str, dict[str, Any]] = {}
-    for part in leaves(method):
-        term = _term(part)
-        head = f"{term.name}@{term.variant}" if term.variant else term.name
-        again = sum(other.partition("#")[0] == head for other in resolved)
-        key = f"{head}#{again + 1}" if again else head  # a part may stand twice
-        every = {f.name: (getattr(part, f.name), f.default) for f in fields_of(type(part))}
-        resolved[key] = {
-            name: value
-            for name, (value, usual) in every.items()
-            if name not in part.later or value != usual
-        }
-    return resolved
-
-
-def sources(method: Method) -> dict[str, str]:
-    """Return the SHA-256 of the files of every part that is not ltbench's own.
-
-    The part's file goes by its name; a module that it imports from its own folder or package by
-    `name:module`.
-    """
-    found = {}
-    for part in leaves(method):
-        module = sys.modules[type(part).__module__]
-        if not module.__name__.startswith("ltbench.methods."):
-            for helper, digest in hashes_of(module).items():
-                found[f"{name_of(part)}:{helper}" if helper else name_of(part)] = digest
-    return found
 
 
 def role(method_class: type[Method]) -> str:
@@ -227,18 +189,30 @@ def _class_of(module: ModuleType, name: str) -> type[Method]:
             and issubclass(value, Method)
             and value.__module__ == module.__name__
         ):
-            return expanded(value, make) if issubclass(value, Alias) else value  # type: ignore[arg-type]
+            return _whole(value)  # type: ignore[arg-type]
     raise UsageError(f"{name}: the file defines no subclass of ltbench.Method; write one.")
 
 
+@cache
+def _whole(cls: type[Method]) -> type[Method]:
+    """Return the class of a method; of an alias, with its parts' parameters."""
+    return expanded(cls, _signature, make) if issubclass(cls, Alias) else cls
+
+
+def _signature(name: str) -> Signature:
+    return signature_of(find(name), name)
+
+
 def _term(part: Method) -> Term:
-    variant = getattr(part, "registered_variant", "")
+    variant = variant_of(part)
     taken = signature_of(type(part), name_of(part))
     return taken.term(variant, {key: getattr(part, key) for key in taken.usual(variant)})
 
 
 def signature_of(cls: type[Method], name: str) -> Signature:
     """Return what the class of a method takes, as `signatures.signature` reads it off the file."""
+    if issubclass(cls, Alias):
+        return replace(cls.signature, name=name)
     types = types_of(cls)
     parameters = {f.name: Parameter(types[f.name], f.default) for f in fields_of(cls)}
     return Signature(name, parameters, cls.variants)

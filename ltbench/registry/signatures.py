@@ -6,18 +6,16 @@ A method is a file of `ltbench.methods`, an entry point of that group, or a file
 
 import ast
 import pkgutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from ltbench.api.parameters import validated
-from ltbench.errors import UsageError, unknown
-from ltbench.registry.declarations import Declaration, Parameter, declarations
+from ltbench.api.signature import Signature, signature_of_composition
+from ltbench.errors import UsageError
+from ltbench.registry.declarations import Declaration, declarations
 from ltbench.registry.reading import SourceFile, UnreadableError, defined, settled, source_of
 from ltbench.specification import Term, parse
 
@@ -27,41 +25,6 @@ _METHOD, _ALIAS = "ltbench.api.method.Method", "ltbench.api.alias.Alias"
 # itself bring.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _loaded: dict[str, Path] = {}  # by `load_file`
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a method takes, in the order of declaration."""
-
-    name: str
-    parameters: Mapping[str, Parameter]
-    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def usual(self, variant: str = "") -> dict[str, Any]:
-        """Return the values that a variant starts from."""
-        values = {name: each.default for name, each in self.parameters.items()}
-        return {**values, **self.variants.get(variant, {})}
-
-    def given(self, term: Term) -> dict[str, Any]:
-        """Return the values that a term sets, those of its variant among them.
-
-        Raises UsageError for a variant or parameter that is none, or a value of another type.
-        """
-        if term.variant and term.variant not in self.variants:
-            raise unknown(f"variant of {self.name}", term.variant, self.variants or {"(none)": {}})
-        values = dict(self.variants.get(term.variant, {}))
-        for key, value in term.parameters.items():
-            if key not in self.parameters:
-                known = self.parameters or {"(it takes none)"}
-                raise unknown(f"parameter of {self.name}", key, known)
-            values[key] = validated(self.name, key, value, self.parameters[key].type)
-        return values
-
-    def term(self, variant: str, values: Mapping[str, Any]) -> Term:
-        """Return the canonical term of resolved values: only those that differ from the usual."""
-        usual = self.usual(variant)
-        changed = {key: values[key] for key in usual if values[key] != usual[key]}
-        return Term(self.name, variant, changed)
 
 
 def canonical(specification: str) -> str:
@@ -100,7 +63,8 @@ def lacking(specifications: Iterable[str], known: Collection[str]) -> list[str]:
 def load_file(path: Path) -> str:
     """Make the method in a Python file known under the file's stem, and return that name.
 
-    The file is not run. Raises UsageError as `checked_name` does, and for a file that is no Python.
+    The file is run only when the method is built. Raises UsageError as `checked_name` does, and
+    for a file that is no Python.
     """
     name = checked_name(path)
     try:
@@ -109,6 +73,11 @@ def load_file(path: Path) -> str:
         raise UsageError(f"{path}: {error}; mend the file.") from None
     _loaded[name] = path
     return name
+
+
+def loaded_file(name: str) -> Path | None:
+    """Return the file that `load_file` was given for a method, None where it was given none."""
+    return _loaded.get(name)
 
 
 def loaded_files() -> tuple[Path, ...]:
@@ -195,31 +164,14 @@ def _of_class(declared: Declaration, name: str) -> Signature:
     if _ALIAS not in declared.ancestors:
         return Signature(name, declared.parameters, variants)
     composition, owners = declared.attribute("composition"), declared.attribute("owners") or {}
-    parameters = _shared(composition, owners)
-    whole = {}
-    for variant, changed in variants.items():
-        there = _shared(changed.get("composition", composition), owners)
-        kept = {key: each.default for key, each in there.items() if key in parameters}
-        whole[variant] = {**kept, **changed}
-    return Signature(name, parameters, whole)
+    return signature_of_composition(name, composition, owners, variants, _of_part)
 
 
-def _shared(composition: str, owners: Mapping[str, str]) -> dict[str, Parameter]:
-    """Return the parameters of a composition's parts that mean one thing, or have an owner."""
-    found: dict[str, list[Parameter]] = {}
-    for term in parse(composition):
-        part = signature(term.name)
-        if part is None:
-            raise UnreadableError(f"{term.name} in {composition} cannot be read")
-        values = {**part.usual(term.variant), **part.given(term)}
-        for key, each in part.parameters.items():
-            if owners.get(key, term.name) == term.name:
-                found.setdefault(key, []).append(replace(each, default=values[key]))
-    return {
-        key: first
-        for key, (first, *others) in found.items()
-        if all(other.default == first.default for other in others)
-    }
+def _of_part(name: str) -> Signature:
+    found = signature(name)
+    if found is None:
+        raise UnreadableError(f"{name} cannot be read")
+    return found
 
 
 def _canonical(term: Term) -> Term:

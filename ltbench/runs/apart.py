@@ -27,8 +27,7 @@ from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError, place_of
 from ltbench.evaluation.metrics import Scorer
-from ltbench.registry.methods import offer_file
-from ltbench.registry.signatures import is_foreign
+from ltbench.registry.signatures import is_foreign, load_file
 from ltbench.runs.execute import ends_the_program
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
@@ -177,7 +176,7 @@ def _serve(
 
     try:
         for file in files:
-            offer_file(file)
+            load_file(file)
         told: tuple[str, Any] = ("returned", function(ask, *arguments))
     except KeyboardInterrupt:
         told = ("interrupted", ())

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from ltbench.api.parameters import range_of, validated
 from ltbench.errors import UsageError
-from ltbench.registry.methods import build, load_file, parameters
+from ltbench.registry.contents import parameters
+from ltbench.registry.methods import build, load_file
 
 Share = Annotated[float, Ge(0), Lt(1)]
 

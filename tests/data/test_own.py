@@ -1,6 +1,7 @@
 """Images of one's own: layouts, lists, libraries; facts that follow from them; what is amiss."""
 
 import re
+import subprocess
 import unicodedata
 from pathlib import Path
 
@@ -262,13 +263,55 @@ def test_a_set_has_its_own_imbalance_unless_a_tail_is_drawn(tmp_path):
 def test_the_descriptions_that_the_page_shows_are_read(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
     shown = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(shown) == 3
+    assert len(shown) == 5
     for content in shown:
         (tmp_path / "made.yaml").write_text(content)
         assert read_description(tmp_path / "made.yaml").name == yaml.safe_load(content)["name"]
     (table,) = re.findall(r"^\| field \| meaning; .*\n((?:\|.*\n)+)", page, re.MULTILINE)
     said = re.findall("`(\\w+)`", " ".join(line.split("|")[1] for line in table.splitlines()))
     assert sorted(said) == sorted(Description.model_fields)
+
+
+def shown_as(name):
+    """Return the description of a name that the page on data sets shows, as YAML."""
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    shown = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (found,) = [each for each in shown if yaml.safe_load(each)["name"] == name]
+    return found
+
+
+def test_cinic_10_is_read_as_it_is_unpacked(tmp_path):
+    folders(tmp_path / "cinic" / "train", {"cat": 8, "dog": 8})
+    folders(tmp_path / "cinic" / "valid", {"cat": 8, "dog": 8}, first=10_000)
+    folders(tmp_path / "cinic" / "test", {"cat": 3, "dog": 3}, first=20_000)
+    (tmp_path / "made.yaml").write_text(shown_as("cinic10_tail").replace("100", "4"))
+    info = own(tmp_path / "made.yaml").info
+    register(info)
+    found = dataset("cinic10_tail")
+    assert (found.class_counts(), found.test_images()) == ((8, 2), 6)
+
+
+def test_tiny_imagenet_is_read_by_the_list_that_the_page_makes(tmp_path):
+    root = tmp_path / "tiny-imagenet-200"
+    for label, name in enumerate(("n01443537", "n01629819")):
+        for number in range(8):
+            place = root / "train" / name / "images" / f"{name}_{number}.JPEG"
+            write(place, 100 * label + number, "JPEG")
+    lines = []
+    for number, name in enumerate(("n01629819", "n01443537", "n01629819", "n01629819")):
+        write(root / "val" / "images" / f"val_{number}.JPEG", 1000 + number, "JPEG")
+        lines.append(f"val_{number}.JPEG\t{name}\t0\t32\t44\t62\n")
+    (root / "val" / "val_annotations.txt").write_text("".join(lines))
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    (script,) = re.findall(r"^```bash\n(cd tiny-.*?)^```", page, re.MULTILINE | re.DOTALL)
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, check=True)
+    (tmp_path / "made.yaml").write_text(shown_as("tiny_imagenet_tail").replace("100", "4"))
+    found = own(tmp_path / "made.yaml")
+    assert found.classes == ("n01443537", "n01629819")
+    assert found.info.shape == (3, 64, 64)
+    assert found.info.test_counts == (1, 3)
+    register(found.info)
+    assert dataset("tiny_imagenet_tail").class_counts() == (8, 2)
 
 
 # what is amiss

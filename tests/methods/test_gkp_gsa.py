@@ -7,7 +7,8 @@ import pytest
 from ltbench import Method, build, describe
 from ltbench.api.alias import Alias
 from ltbench.errors import UsageError
-from ltbench.registry.methods import completed, find, parameters, parts_of, role, trained_part
+from ltbench.registry.contents import parameters
+from ltbench.registry.methods import completed, find, parts_of, role, trained_part
 from ltbench.registry.signatures import names
 from ltbench.testing.conformance import equal, training
 
@@ -73,7 +74,7 @@ def test_the_release_is_another_composition():
         ("gkp_gsa(groups='four')", "not allowed"),
         ("gkp_gsa(groups=1)", "no other group"),
         ("gkp_gsa@later", "unknown variant"),
-        ("gkp_gsa@release(strength=5.0)", "has no part that takes strength"),
+        ("gkp_gsa@release(strength=5.0)", "unknown parameter of gkp_gsa@release 'strength'"),
         ("gkp_gsa+sam", "two gradient rules in one composition: gkp_gsa and sam"),
         ("ce+gkp_gsa", "gkp_gsa cannot modify ce"),
     ],
@@ -91,7 +92,7 @@ def test_post_hoc_parts_share_its_training():
     assert parts_of(completed(trained, "gkp_gsa+posthoc_logit_adjustment"))[0] is trained
 
 
-def test_records_name_it(tmp_path):
+def test_a_record_has_the_name_of_the_whole_and_the_parameters_of_the_parts(tmp_path):
     from ltbench.data.catalog import dataset
     from ltbench.runs.execute import run_job
     from ltbench.runs.plan import make

@@ -16,7 +16,6 @@ from ltbench.registry.methods import (
     completed,
     find,
     load_file,
-    parameters,
     parts_of,
     role,
     trained_part,
@@ -323,25 +322,7 @@ def test_the_plain_method_is_the_one_that_changes_no_hook():
     assert methods.baseline() == "ce"
 
 
-# parameters and roles
-
-
-def test_parameters_are_all_there_are_defaults_included(typed):
-    assert parameters(build("ldam_drw(scale=20)+sam")) == {
-        "ldam_drw": {"max_margin": 0.5, "scale": 20.0, "beta": 0.9999, "defer": 0.8},
-        "sam": {"rho": 0.05},
-    }
-    assert parameters(build("ce")) == {"ce": {}}
-    found = parameters(build("typed@release(count=4)+sam"))
-    assert found["typed@release"] == {
-        "scale": 2.0, "count": 4, "mode": "soft", "hard": False, "limit": None, "rule": "l2",
-    }  # fmt: skip
-
-
-def test_parameters_keep_every_part_even_if_one_occurs_twice():
-    method = build("ce+posthoc_logit_adjustment+posthoc_logit_adjustment(tau=0.5)")
-    taus = sorted(values["tau"] for values in parameters(method).values() if values)
-    assert taus == [0.5, 1.0]
+# roles
 
 
 def test_roles_are_read_off_the_hooks(write):
@@ -462,7 +443,7 @@ def test_an_installed_method_is_known_under_its_entry_point_s_name(install, targ
     assert find("noisy").__name__ == "Typed"
     assert describe(build("noisy(count=4)+sam")) == "noisy(count=4)+sam"
     assert describe(build("noisy@release")) == "noisy@release"
-    assert parameters(build("noisy"))["noisy"]["count"] == 3
+    assert build("noisy").count == 3
 
 
 def test_an_installed_method_does_not_hide_one_of_ours(install):

@@ -7,8 +7,9 @@ from textwrap import dedent
 import pytest
 
 from ltbench.errors import UsageError
+from ltbench.registry.contents import sources
 from ltbench.registry.imports import imported
-from ltbench.registry.methods import build, load_file, loaded, sources
+from ltbench.registry.methods import build, load_file, loaded
 from ltbench.registry.signatures import names
 from ltbench.runs.code import code_of
 
