@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, Load, Results, chosen, path_of
 from ltbench.cli.views.evaluation import write_rows
-from ltbench.cli.views.rows import Format, load_data, load_files
+from ltbench.cli.views.rows import Format
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import split
 
@@ -84,7 +85,7 @@ def evaluate(
     A record is never changed: what is shown here stands in no table.
     """
     if weights is not None:
-        from ltbench.cli.views.weights import print_scores
+        from ltbench.cli.weights import print_scores
         from ltbench.data.root import data_root
 
         return print_scores(weights, data_root(None))
@@ -119,11 +120,11 @@ def evaluate(
         if predictions is not None:
             for variant in found:
                 predictions.add(record, variant, logits.test[1])
-    told = joined_cells(used)
-    problems += filter(None, (said.refusal for said in told.values()))
+    joined = joined_cells(used)
+    problems += filter(None, (each.refusal for each in joined.values()))
     for problem in [*store.problems, *problems]:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
-    for remark in filter(None, (said.remark for said in told.values())):
+    for remark in filter(None, (each.remark for each in joined.values())):
         print(f"ltbench: {remark}", file=sys.stderr)
     if lacking:
         _name_lacking(lacking, len(records), results, alone=not rows)
@@ -131,7 +132,7 @@ def evaluate(
         raise LtbenchError(
             f"no record in {results} could be evaluated; `ltbench status` lists them."
         )
-    refused = {cell for cell, said in told.items() if said.refusal}
+    refused = {cell for cell, each in joined.items() if each.refusal}
     if predictions is not None:
         predictions.draw(refused)
         print(

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files, read_files
 from ltbench.cli.options import (
     AsJson,
     Data,
@@ -30,11 +31,11 @@ from ltbench.cli.options import (
     TimeLimit,
     Track,
     path_of,
+    seed_of,
     times_of,
 )
 from ltbench.cli.run_options import forced, packed_plan, table_of
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import say, show_plan
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
@@ -87,7 +88,11 @@ def run(
     ] = SEEDS,
     seed: Annotated[
         list[int] | None,
-        typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
+        typer.Option(
+            parser=seed_of,
+            metavar="INTEGER",
+            help="This seed alone, instead of --seeds; may be repeated.",
+        ),
     ] = None,
     protocol: ProtocolName = None,
     network: NetworkName = None,

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, read_files
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
-from ltbench.cli.views.rows import load_data, read_files
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 
@@ -46,7 +46,7 @@ def table(
         typer.Option("--flatness", help="Show eigenvalues and traces by shot group instead."),
     ] = False,
     open_set: Annotated[
-        bool, typer.Option("--open-set", help="Show what is told apart from unknown classes.")
+        bool, typer.Option("--open-set", help="Show how well unknown classes are rejected.")
     ] = False,
     results: Results = Path("results"),
     output: Output = None,

@@ -75,25 +75,39 @@ def pack(
     folder: Path,
     say: Say = silent,
     read: Callable[[ListedImage], PackedImage] = decoded,
-) -> None:
+) -> bool:
     """Pack the images of every part into a folder, going on where an earlier call stopped.
 
-    What such a call began of other lists is begun anew.
+    What such a call began of other lists is begun anew; a folder that holds the images of these
+    lists is left as it is, and the answer is False.
     `read` gives an image's row. Raises LtbenchError for an image that does not read, or a full
     disk, where what was packed stays, and UsageError for a folder of other lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {part: list_sha256(entries) for part, entries in parts.items()}
-    if (folder / LISTS).exists() and json.loads((folder / LISTS).read_text()) != hashes:
-        if (folder / MANIFEST).exists():
+    if (folder / LISTS).exists():
+        same = json.loads((folder / LISTS).read_text()) == hashes
+        if same and _whole(folder):
+            return False
+        if not same and (folder / MANIFEST).exists():
             raise UsageError(
                 f"{folder} holds images of other lists; delete it, or choose another root."
             )
-        for part in PARTS:  # begun of other lists, and never whole
+        for part in () if same else PARTS:  # begun of other lists, and never whole
             for suffix in ("bin", "rows", "npy"):
                 (folder / f"{part}.{suffix}").unlink(missing_ok=True)
     (folder / LISTS).write_text(json.dumps(hashes, indent=1) + "\n")
     _pack_parts(parts, folder, say, read)
+    return True
+
+
+def _whole(folder: Path) -> bool:
+    """Return whether a folder holds all that its manifest lists, by their sizes."""
+    try:
+        open_packed(folder, folder.name)
+    except LtbenchError:
+        return False
+    return True
 
 
 def shrink(folder: Path, named: str, side: int, say: Say = silent) -> None:

@@ -20,7 +20,7 @@ CLAIMS = "claims"  # in the place of a table's name
 MEANINGS: dict[VerdictWord, str] = {
     "holds": "our mean and its 95 % interval lie within the tolerance around the reported value",
     "differs": "our mean lies farther from it than the tolerance and chance allow",
-    "undecided": "neither can be said yet; where more seeds would decide, their number is given",
+    "undecided": "the seeds so far allow neither; where more would decide, their number is given",
     "proxy": "there are records, but of another protocol than the paper's, or of another machine",
     "not run": "there are no records",
 }
