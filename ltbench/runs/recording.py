@@ -28,7 +28,7 @@ from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import (
     TRANSDUCTIVE,
     Cost,
-    Data,
+    DataFacts,
     Environment,
     Failure,
     FirstStage,
@@ -159,8 +159,8 @@ def record_failure(
         )
 
 
-def _data(split: Split, task: Task) -> Data:
-    return Data(
+def _data(split: Split, task: Task) -> DataFacts:
+    return DataFacts(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
         pixels_sha256=pixels_sha256(split),
