@@ -60,6 +60,8 @@ class Cost(Model):
     # of training and evaluations, all that the GPU or the processors did meanwhile; null where they
     # cannot be read, and in records from before
     joules: float | None = Field(default=None, ge=0)
+    # of `joules`, those of a first stage that may serve other runs too
+    first_stage_joules: float | None = Field(default=None, ge=0)
     parameters: int  # of the network that predicts
 
 

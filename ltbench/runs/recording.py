@@ -172,7 +172,9 @@ def _data(split: Split, task: Task) -> DataFacts:
 
 
 def _cost(training: Training, network: torch.nn.Module) -> Cost:
-    progress = training.progress
+    progress, first = training.progress, None
+    if progress.first_stage_seconds:
+        first = joules_of(progress.curves[: training.stages[0].recipe.epochs])
     return Cost(
         train_seconds=progress.train_seconds,
         first_stage_seconds=progress.first_stage_seconds,
@@ -182,6 +184,7 @@ def _cost(training: Training, network: torch.nn.Module) -> Cost:
         images_per_second=progress.images / progress.train_seconds,
         peak_memory_mib=progress.peak_memory_mib or None,
         joules=joules_of(progress.curves),
+        first_stage_joules=first,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
