@@ -16,9 +16,9 @@ from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.feed import Feed
 from ltbench.data.info import DatasetInfo
-from ltbench.data.readers import Split, Subset, load, read
+from ltbench.data.readers import Split, Subset, read
 from ltbench.engine.evaluate import finalised
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
 from ltbench.engine.isolation import seed_all
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, completed
@@ -27,6 +27,7 @@ from ltbench.runs.kept import epochs_in, restore
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.training import settings_of, split_under
 from ltbench.runs.unit import find
 
 _NOISE = 2000  # images of noise that nothing was trained on
@@ -94,10 +95,7 @@ def finished(
 def _split_of(record: Record, root: Path) -> Split:
     data = dataset(record.dataset)
     protocol = protocol_of(record.protocol, data.info)
-    split = load(
-        data, root, subset_seed=protocol.subset_seed, validation=protocol.validation,
-        fraction=protocol.fraction, download=False,
-    )  # fmt: skip
+    split = split_under(protocol, data, root, download=False)
     if split.indices_sha256 != record.data.indices_sha256:
         raise LtbenchError(
             f"{Cell.of(record)} was trained on other images than {record.dataset} has under "
@@ -111,11 +109,9 @@ def _restored(
 ) -> Training:
     data = dataset(record.dataset)
     protocol = protocol_of(record.protocol, data.info)
-    settings = Settings(
-        info=data.info, network=record.network, recipe=protocol.recipe(), precision="float32",
-        evaluate_every=protocol.evaluate_every, seed=record.seed, device=device,
-    )  # fmt: skip
-    training = Training(build(record.trained), split, settings)
+    settings = settings_of(data, record.network, protocol, seed=record.seed, device=device)
+    exact = replace(settings, precision="float32")
+    training = Training(build(record.trained), split, exact)
     restore(training, path, epoch)
     training.network.to(memory_format=torch.contiguous_format)
     check_finite(training.network, f"{Cell.of(record)} at epoch {epoch}")

@@ -84,8 +84,11 @@ def run(
     ] = None,
     imbalance: Imbalance = None,
     seeds: Annotated[
-        str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed.")
-    ] = SEEDS,
+        str | None,
+        typer.Option(
+            help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed \\[default: 3]."
+        ),
+    ] = None,
     seed: Annotated[
         list[int] | None,
         typer.Option(
@@ -139,8 +142,8 @@ def run(
     times = *times_of(time_limit, signal_before), time.monotonic()
     packed = None
     if job is not None:
-        beside = (methods, dataset, data, table, imbalance, seed, protocol, network, validation)
-        packed = packed_plan(job, any((*beside, data_root, seeds != SEEDS)))
+        beside = (methods, dataset, data, table, imbalance, protocol, network, validation)
+        packed = packed_plan(job, any((*beside, seeds, seed, data_root)))
         methods, dataset, seeds, protocol, network, validation = packed.options()
         data_root = job
     read_files(load)
@@ -150,7 +153,7 @@ def run(
     lacking = table_of(
         table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
     )
-    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
+    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds or SEEDS)
     check_methods(names)
     check_protocols(sets, protocol, validation)
     named = forced(force, names)
