@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _EVERY = 5.0  # seconds between two lines of progress
 
 
-class Progress:
+class PackingProgress:
     """Prints how many images of a part are packed: every few seconds, and at the part's end."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ def pack_images(
             "such as imagenet_lt."
         )
     root = data_root(given)
-    if not prepare(info, root, images, lists, Progress(), verify=verify):
+    if not prepare(info, root, images, lists, PackingProgress(), verify=verify):
         print(f"packed already: {root / info.name}; delete it to pack changed images")
 
 
@@ -54,7 +54,7 @@ def pack_described(paths: list[Path], given: Path | None) -> None:
     from ltbench.data.root import data_root
 
     for path in paths:
-        packed = pack_own(path, data_root(given), Progress())
+        packed = pack_own(path, data_root(given), PackingProgress())
         if packed is not None:
             folder, new = packed
             remedy = "" if new else "; delete it to pack changed images"
@@ -74,4 +74,4 @@ def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> Non
         )
     for each in datasets:
         info = each.info
-        shrink(data_root(given) / info.name, str(info.file or info.name), side, Progress())
+        shrink(data_root(given) / info.name, str(info.file or info.name), side, PackingProgress())

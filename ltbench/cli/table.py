@@ -102,14 +102,14 @@ def _analysed(
     chosen: "Table", store: "Store", open_set: bool, folder: Path, console: Console
 ) -> None:
     """Show and write what analyses say; raises LtbenchError, with the commands, for none."""
+    from ltbench.analysis.summary import flatness
+    from ltbench.analysis.summary import open_set as open_set_rows
     from ltbench.cli.views.analysed import print_analysed
     from ltbench.runs.files import write_text
-    from ltbench.tables.analysed import flatness
-    from ltbench.tables.analysed import open_set as open_set_rows
     from ltbench.tables.write.analysed import as_csv, markdown
 
     kind, analysis = ("open_set", "openset") if open_set else ("flatness", "hessian")
-    rows = open_set_rows(store) if open_set else flatness(chosen, store)
+    rows = open_set_rows(store) if open_set else flatness(chosen.cells(), store)
     if not rows:
         raise LtbenchError(
             f"{store.root} has no {analysis} analyses for table {chosen.short}; "

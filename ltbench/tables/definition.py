@@ -121,6 +121,13 @@ class Table:
         """Return the name that `ltbench table` knows it by."""
         return short(self.name)
 
+    def cells(self) -> list[tuple[str | None, str]]:
+        """Return the method and data set of every cell, row by row; None for a row without one."""
+        return [
+            (row.method_on(column.data), column.dataset)
+            for row in self.definition.rows for column in self.definition.columns
+        ]  # fmt: skip
+
     def network(self, column: Column) -> str:
         """Return the network that a column's records must have."""
         return column.network or self.definition.network or column.data.info.network

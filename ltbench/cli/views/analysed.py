@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ltbench.tables.analysed import AnalysedRow
+from ltbench.analysis.summary import AnalysedRow
 from ltbench.tables.write.analysed import NAMES, cells
 
 

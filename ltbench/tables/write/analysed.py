@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from ltbench.analysis.summary import FLATNESS, OPEN_SET, AnalysedRow
 from ltbench.runs.files import csv_text
-from ltbench.tables.analysed import FLATNESS, OPEN_SET, AnalysedRow
 
 NAMES = {
     "lambda_max": "largest eigenvalue", "trace": "trace", "filter_trace": "filter-normalised trace",

@@ -1,10 +1,10 @@
-"""Results of analyses as rows of tables: flatness of minima, and detection of unknown classes.
+"""Results of analyses over seeds: flatness of minima, and detection of unknown classes.
 
 A row is one method in one setting: data set, network, protocol and the analysis's own settings.
 Values are means over seeds with 95 % intervals; a shot group's is the mean over its classes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ltbench.analysis.results import Result, every
@@ -13,7 +13,6 @@ from ltbench.data.profile import SHOTS
 from ltbench.runs.protocol import shots_under
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval
-from ltbench.tables.definition import Table
 
 FLATNESS = ("lambda_max", "trace", "filter_trace")
 FORMULAS = ("f_new", "f_old", "f_micro")
@@ -33,13 +32,9 @@ class AnalysedRow:
     seeds: tuple[int, ...]
 
 
-def flatness(table: Table, store: Store) -> list[AnalysedRow]:
-    """Return eigenvalue and traces by shot group of the table's methods on its data sets."""
-    methods = [
-        (row.method_on(column.data), column.dataset)
-        for row in table.definition.rows for column in table.definition.columns
-    ]  # fmt: skip
-    wanted = {pair: place for place, pair in reversed(list(enumerate(methods)))}
+def flatness(cells: Sequence[tuple[str | None, str]], store: Store) -> list[AnalysedRow]:
+    """Return eigenvalue and traces by shot group of methods on data sets, in the order given."""
+    wanted = {pair: place for place, pair in reversed(list(enumerate(cells)))}
     results = [r for r in every(store, "hessian") if _of(r) in wanted]
     return list(_rows(sorted(results, key=lambda r: wanted[_of(r)]), _flatness))
 
