@@ -9,7 +9,7 @@ from made_images import describe, folders
 
 from ltbench.data import installed as module
 from ltbench.data.catalog import dataset
-from ltbench.data.installed import GROUP, installed_names
+from ltbench.data.installed import GROUP, installed, installed_names
 from ltbench.data.loading import load
 from ltbench.errors import LtbenchError, UsageError
 
