@@ -47,7 +47,8 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
         facts["validation images"] = len(split.validation.labels)
     facts["size"] = " x ".join(map(str, info.shape))
     facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
-    crop = "random boxes" if info.streamed else f"crop with padding {info.padding}"
+    boxes = "random boxes of most of it" if info.whole else "random boxes"
+    crop = boxes if info.streamed else f"crop with padding {info.padding}"
     facts["augmentation"] = f"{crop}{', flip' * info.flip}"
     facts["network, protocol"] = f"{info.network}, {info.protocol}"
     if max(tested) != min(tested) and not several:
@@ -79,10 +80,13 @@ def pack_images(
     from ltbench.data.root import data_root
 
     info = dataset(names[0]).info if len(names) == 1 else None
-    if info is None or not info.streamed or info.file or images is None or lists is None:
+    if info is not None and info.annotated and lists is not None:
+        raise UsageError(f"the lists of {info.name} come with ltbench; leave --lists out.")
+    whole = info is not None and (lists is not None or info.annotated)
+    if info is None or not info.streamed or info.file or images is None or not whole:
         raise UsageError(
             "--images and --lists go together, with the name of one data set that comes as lists, "
-            "such as imagenet_lt."
+            "such as imagenet_lt; voc_lt and coco_lt take --images alone."
         )
 
     prepare(info, data_root(given), images, lists, _seldom(_say_packed), verify=verify)
