@@ -78,20 +78,36 @@ def imported(path: Path) -> list[str]:
     return found
 
 
-def test_no_harness_module_imports_a_method():
-    # The registry looks the files up by name; the package that holds them is all it imports.
-    methods = {name_of(p) for p in HARNESS for m in imported(p) if m.startswith("ltbench.methods.")}
-    assert methods == set()
-
-
-def test_no_method_imports_another():
-    others = re.compile(r"(ltbench\.)?methods\b")
-    assert [name_of(p) for p in METHODS if any(map(others.match, imported(p)))] == []
+# The registry looks methods up by name; the package that holds them is all that it imports.
+@pytest.mark.parametrize(
+    ("files", "methods"),
+    [(HARNESS, r"ltbench\.methods\."), (METHODS, r"(ltbench\.)?methods\b")],
+    ids=["harness", "methods"],
+)
+def test_nothing_imports_a_method(files, methods):
+    found = {name_of(path) for path in files for m in imported(path) if re.match(methods, m)}
+    assert found == set()
 
 
 def test_no_file_of_harness_or_methods_has_more_than_250_lines():
     lines = {name_of(p): len(p.read_text().splitlines()) for p in [*HARNESS, *METHODS]}
     assert {name: count for name, count in lines.items() if count > 250} == {}
+
+
+def classes_by_name(paths: list[Path]) -> dict[str, list[str]]:
+    """Return the modules that define each class whose name is not underscored, by the name."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name_of(path))
+    return found
+
+
+def test_no_two_modules_define_classes_of_one_name():
+    defined = classes_by_name(HARNESS)
+    assert len(defined) > 200
+    assert {name: where for name, where in defined.items() if len(where) > 1} == {}
 
 
 def test_tables_is_a_folder_that_can_be_surveyed():

@@ -32,8 +32,8 @@ def prepare(
     say: Callable[[Part, int, int], None] = lambda part, images, done: None,
     *,
     verify: bool = True,
-) -> None:
-    """Verify the lists and pack their images under `root`; what is packed already is kept.
+) -> bool:
+    """Verify the lists and pack their images under `root`; False if they are packed already.
 
     `lists` is the folder of lists that were published; those of annotated images come with ltbench.
     Raises UsageError for other lists, LtbenchError for missing or damaged images.
@@ -41,11 +41,11 @@ def prepare(
     folder = root / info.name
     if info.annotated:
         parts = read_annotated(info.name, info.classes, images, verify=verify)
-        pack(parts, folder, say, _unlabelled)
+        packed = pack(parts, folder, say, _unlabelled)
         write_labels(parts, folder)
-    else:
-        assert lists is not None
-        pack(read_published(info.name, lists, images, verify=verify), folder, say)
+        return packed
+    assert lists is not None
+    return pack(read_published(info.name, lists, images, verify=verify), folder, say)
 
 
 def check(info: DatasetInfo, root: Path) -> None:

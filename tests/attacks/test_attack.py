@@ -9,17 +9,17 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from disks import disk_of
 
 from ltbench.errors import LtbenchError, printable
 from ltbench.exchange.bundle import MANIFEST, write_bundle
@@ -107,7 +107,8 @@ AUTHORS_OWN = {
     "environment": {"ltbench", "python", "torch", "torchvision", "cuda", "device", "platform",
                     "commit", "dirty", "threads"},
     "cost": {"train_seconds", "first_stage_seconds", "evaluate_seconds", "waited_seconds",
-             "images_per_second", "peak_memory_mib", "joules", "parameters"},
+             "images_per_second", "peak_memory_mib", "joules", "first_stage_joules",
+             "parameters"},
     "last": {"calibration_error"}, "best": {"calibration_error"}, "code": {},
 }  # fmt: skip
 
@@ -220,17 +221,6 @@ def test_hostile_strings_are_refused_or_read_in_one_sentence(tmp_path):
         assert slug(text or "x").isascii()
         assert Path("x", slug(text or "x")).resolve().parent == Path("x").resolve()
     COUNTS["hostile strings"] = number
-
-
-@contextmanager
-def disk_of(count: int):
-    """Let no file of this process grow beyond so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_disk_that_ends_anywhere_leaves_the_old_unit_or_the_new(sound, tmp_path):

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from archives import rewritten
 
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange import source as source_module
@@ -28,17 +29,6 @@ def bundle(store, tmp_path) -> Path:
     with path.open("wb") as file:
         assert write_bundle(store, store.records(), file) == 10
     return path
-
-
-def rewritten(bundle: Path, change) -> Path:
-    """Let `change` alter an archive's contents; the manifest stays unless it changes that too."""
-    with zipfile.ZipFile(bundle) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    change(files)
-    with zipfile.ZipFile(bundle, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return bundle
 
 
 def listed(files: dict[str, bytes]) -> None:
@@ -322,6 +312,7 @@ def with_last(record, **changes):
         (lambda r: {"files": {"../x": "0" * 64}}, "the files beside it have no SHA-256"),
         (lambda r: with_cost(r, peak_memory_mib=-1.0), "its memory, energy, parameters"),
         (lambda r: with_cost(r, joules=1e13), "its memory, energy, parameters"),
+        (lambda r: with_cost(r, joules=5.0, first_stage_joules=6.0), "its memory, energy, parame"),
         (lambda r: with_cost(r, parameters=-1), "its memory, energy, parameters"),
         (lambda r: with_cost(r, train_seconds=1e-320), "which no run does"),
         (lambda r: with_cost(r, train_seconds=1e300), "which no run does"),

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from ltbench.evaluation.scores import Scores
 from ltbench.report.page import Page, render
 from ltbench.report.settings import Setting, gather
-from ltbench.runs.record import Cost, Data, Environment, Record
+from ltbench.runs.record import Cost, DataFacts, Environment, Record
 from ltbench.runs.store import Cell, Store
 
 COUNTS = (500, 60, 5)
@@ -37,7 +36,7 @@ def record(method: str, seed: int = 0, few: int = 10, **changes) -> Record:
         "dataset": "cifar100_lt(imbalance=100)", "network": "resnet32", "method": method,
         "trained": method, "protocol": "paper", "seed": seed, "fingerprint": "0" * 16,
         "parameters": {}, "settings": {}, "stages": [],
-        "data": Data(class_counts=COUNTS, indices_sha256="0", many_above=100, few_below=20,
+        "data": DataFacts(class_counts=COUNTS, indices_sha256="0", many_above=100, few_below=20,
                      test_images=300),
         "last": scores((60, 40 + seed, few + seed), 3),
         "best": scores((60, 40, few + 20), 2), "selected": None,
@@ -50,11 +49,6 @@ def record(method: str, seed: int = 0, few: int = 10, **changes) -> Record:
 @pytest.fixture
 def make_record() -> Callable[..., Record]:
     return record
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results")
 
 
 def write(store: Store, *words, **changes) -> Record:

@@ -2,6 +2,7 @@
 
 import pytest
 from filelock import FileLock
+from made_runs import interrupted
 
 from ltbench.runs.execute import run_job
 from ltbench.runs.status import status
@@ -19,19 +20,10 @@ def job(jobs_of, workspace):
     return job
 
 
-def interrupted(job, workspace, after):
-    def stop(report):
-        if report.epoch == after and report.loss is None:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_job(job, workspace, stop)
-
-
 def test_an_interrupted_training_says_its_last_whole_epoch_until_it_is_finished(
     job, workspace, store
 ):
-    interrupted(job, workspace, after=2)
+    interrupted(job, workspace, epoch=2)
     ((said, running),) = under_way(store)
     assert (said.cells, said.epoch, said.epochs, running) == (job.cells, 2, 6, False)
     assert said.left == pytest.approx(said.seconds * 2)
@@ -72,7 +64,7 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     cells = {seed: type(own)(*setting_of(own), seed) for seed in (1, 2)}
     for seed, cell in cells.items():
         note = Note.of(store, f"{seed:016}", (cell,))
-        note.say(**HALF)
+        note.update(**HALF)
     with FileLock(store.work(f"{1:016}") / "lock"):
         (row,) = status(store)
         show_status(store.root)
@@ -92,7 +84,7 @@ def test_status_names_the_machine_that_a_training_is_on_if_it_is_another(
     cell = Cell.of(make_record())
     with monkeypatch.context() as patch:
         patch.setattr("platform.node", lambda: "node7")
-        Note.of(store, "0" * 16, (cell,)).say(**HALF)
+        Note.of(store, "0" * 16, (cell,)).update(**HALF)
     with FileLock(store.work("0" * 16) / "lock"):
         (row,) = status(store)
         show_status(store.root)
@@ -122,11 +114,11 @@ def setting_of(cell):
 
 def test_a_note_that_does_not_read_or_cannot_be_written_harms_nothing(store, make_record):
     note = Note.of(store, "0" * 16, (Cell.of(make_record()),))
-    note.say(**HALF)
+    note.update(**HALF)
     (store.work("0" * 16) / NAME).write_text("{")
     assert list(under_way(store)) == []
     store.work("1" * 16).write_text("a file where the folder should be")
-    Note.of(store, "1" * 16, note.said.cells).say(**HALF)
+    Note.of(store, "1" * 16, note.progress.cells).update(**HALF)
 
 
 def test_a_first_stage_that_was_killed_while_it_saved_leaves_nothing_for_ever(

@@ -1,12 +1,15 @@
 """Runs, samples, networks and jobs made up for tests: no training, a few images."""
 
+import pytest
 import torch
 from torch import nn
 
-from ltbench.analysis.subject import Data, Run, Sample
+from ltbench.analysis.subject import FinishedRun, RunImages, Sample
 from ltbench.data.catalog import dataset
 from ltbench.networks import create
 from ltbench.runs import plan
+from ltbench.runs.execute import run_job
+from ltbench.runs.identity import Identity
 from ltbench.runs.store import Store
 
 COUNTS = (500, 120, 37, 9, 5)
@@ -15,7 +18,7 @@ SHOTS = ("many", "many", "medium", "few", "few")
 
 def run_of(network, counts=COUNTS, shots=SHOTS, **more):
     """A run whose every epoch is one network that gives "logits"."""
-    return Run(
+    return FinishedRun(
         name="made up", seed=0, class_counts=counts, shots=shots, epochs=(1,),
         predict=lambda net, images: net(images)["logits"], network=lambda epoch: network,
         **more,
@@ -33,7 +36,7 @@ def sample(view="test", per_class=6, classes=5, shape=(3, 8, 8), seed=0, dtype=t
 
 def data():
     """Five classes, eight training and six test images each."""
-    return Data(sample("train", 8, seed=1), sample("test", 6, seed=2))
+    return RunImages(sample("train", 8, seed=1), sample("test", 6, seed=2))
 
 
 def resnet(dtype=torch.float32, seed=0, eps=1e-5):
@@ -84,3 +87,20 @@ def job_of(tmp_path, method="ce", imbalance=20.0, protocol="fast", **changes):
     options = {"protocol_name": protocol, **changes}
     (job,) = plan.make(sets, [method], [7], Store(tmp_path / "none"), **options).jobs
     return job
+
+
+def interrupted(job, workspace, epoch):
+    """Run a job until an epoch is trained, then stop it as Ctrl-C does."""
+
+    def stop(report):
+        if report.epoch == epoch and report.loss is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, workspace, stop)
+
+
+def cell_fingerprint(cell, method, protocol):
+    """Return the fingerprint of the run that fills a cell."""
+    identity = Identity.of(method, protocol)
+    return identity.fingerprint(cell.dataset, cell.network, protocol, cell.seed)
