@@ -16,7 +16,7 @@ import numpy as np
 
 from ltbench.data import label_lists
 from ltbench.data.description import Part
-from ltbench.data.label_lists import LabelSets, Row, matrix
+from ltbench.data.label_lists import LabelledImage, LabelSets, matrix
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import LISTS
 from ltbench.data.published_lists import check_there
@@ -41,7 +41,7 @@ class Layout:
     train: str
     test: str
     also: str  # files beside the images that are needed, in words
-    read: Callable[[Path], tuple[Row, ...]]  # the test images' identifiers and labels
+    read: Callable[[Path], tuple[LabelledImage, ...]]  # the test images' identifiers and labels
     images: int  # of the test set
     fewest: int  # test images of the rarest label
     unlabelled: int  # test images without any label, which stay in
@@ -106,7 +106,7 @@ def read_labels(folder: Path, part: Part, classes: int) -> LabelSets:
     return matrix(tuple((path, tuple(map(int, labels))) for path, *labels in rows), classes)
 
 
-def _entry(template: str, row: Row, images: Path, part: Part) -> ListedImage:
+def _entry(template: str, row: LabelledImage, images: Path, part: Part) -> ListedImage:
     identifier, labels = row
     path = template.format(identifier)
     return ListedImage(path, images / path, " ".join(map(str, labels)), part)
@@ -125,7 +125,7 @@ def _check_apart(name: str, parts: dict[Part, list[ListedImage]]) -> None:
 
 
 def _check_known(
-    name: str, layout: Layout, tested: tuple[Row, ...], classes: int, images: Path
+    name: str, layout: Layout, tested: tuple[LabelledImage, ...], classes: int, images: Path
 ) -> None:
     """Raise UsageError unless test images and labels are as many as is known."""
     counts = matrix(tested, classes).sum(0)
@@ -142,7 +142,7 @@ def _check_known(
             )
 
 
-def _voc(images: Path) -> tuple[Row, ...]:
+def _voc(images: Path) -> tuple[LabelledImage, ...]:
     listed = (images / _VOC / "ImageSets" / "Main" / "test.txt").read_text().split()
     return tuple((each, _voc_labels(images / _VOC / "Annotations", each)) for each in listed)
 
@@ -152,7 +152,7 @@ def _voc_labels(folder: Path, identifier: str) -> tuple[int, ...]:
     return tuple(sorted({VOC_CLASSES.index(each.findtext("name", "")) for each in objects}))
 
 
-def _coco(images: Path) -> tuple[Row, ...]:
+def _coco(images: Path) -> tuple[LabelledImage, ...]:
     found: dict[str, Any] = json.loads((images / _COCO).read_text(encoding="utf-8"))
     categories = sorted(each["id"] for each in found["categories"])
     labels: dict[int, set[int]] = {each["id"]: set() for each in found["images"]}

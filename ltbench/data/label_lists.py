@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 LabelSets = npt.NDArray[np.int64]  # [N, C], of 0 and 1
-Row = tuple[str, tuple[int, ...]]
+LabelledImage = tuple[str, tuple[int, ...]]
 """An image's identifier and its labels."""
 
 
 @cache
-def shipped(name: str) -> tuple[Row, ...]:
+def shipped(name: str) -> tuple[LabelledImage, ...]:
     """Return the training images of a data set, in the order in which they were published."""
     text = files("ltbench.data").joinpath("label_lists", f"{name}.txt").read_text()
     rows = map(str.split, text.splitlines())
     return tuple((identifier, tuple(map(int, labels))) for identifier, *labels in rows)
 
 
-def matrix(rows: tuple[Row, ...], classes: int) -> LabelSets:
+def matrix(rows: tuple[LabelledImage, ...], classes: int) -> LabelSets:
     """Return the labels of rows, [N, C] of 0 and 1."""
     found = np.zeros((len(rows), classes), np.int64)
     for row, (_, labels) in zip(found, rows, strict=True):

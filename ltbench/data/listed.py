@@ -16,7 +16,7 @@ from ltbench.data.info import DatasetInfo
 from ltbench.data.label_lists import leading
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import LISTS, SOURCE, Packed, check_bytes, open_packed, shrunk, source_of
-from ltbench.data.packing import Row, decoded, pack
+from ltbench.data.packing import PackedImage, decoded, pack
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
@@ -157,7 +157,7 @@ def _laid(info: DatasetInfo, stored_side: int | None = None) -> str:
     return f", where FOLDER has {LAYOUTS[info.name].words()}"
 
 
-def _unlabelled(entry: ListedImage) -> Row:
+def _unlabelled(entry: ListedImage) -> PackedImage:
     """Return the row of an image whose labels are not in the index."""
     return decoded(replace(entry, label="0"))
 

@@ -74,7 +74,7 @@ class Stored:
         width, height = (torch.from_numpy(sizes[n].astype(np.int64)) for n in ("width", "height"))
         return width, height
 
-    def evaluated(self, rows: npt.NDArray[np.int64]) -> Drawn:
+    def evaluated(self, rows: npt.NDArray[np.int64]) -> ImageDraws:
         """Return the boxes of images that are not augmented; of their middles there are none."""
         if not self.whole:
             return None
@@ -176,7 +176,7 @@ class StreamFeed(Feed):
         """Draw what workers do to each image, [N, 5] or more: see `Requests`."""
         rows = self.subset.rows[indices.numpy()]
         if view == "clean":
-            evaluated: Drawn = self.subset.evaluated(rows)
+            evaluated: ImageDraws = self.subset.evaluated(rows)
             return evaluated
         width, height = self.subset.sizes(rows)
         draw = draw_parts if self.subset.whole else draw_crops

@@ -50,7 +50,7 @@ def draw_crops(widths: Tensor, heights: Tensor, flip: bool, generator: Generator
     return Boxes(top, left, height, width, mirrored)
 
 
-def draw_parts(widths: Tensor, heights: Tensor, flip: bool, generator: Generator) -> Crops:
+def draw_parts(widths: Tensor, heights: Tensor, flip: bool, generator: Generator) -> Boxes:
     """Draw a box of most of each image, and a flip, for widths and heights [N], int64.
 
     Each side is uniform in `PART` of the image's, drawn anew until the shape is in `SHAPE`.
@@ -71,7 +71,7 @@ def draw_parts(widths: Tensor, heights: Tensor, flip: bool, generator: Generator
     rows = (top + height).long() - top.long()
     columns = (left + width).long() - left.long()
     mirrored = (torch.rand(count, generator=generator) < 0.5) & flip
-    return Crops(top.long(), left.long(), rows.clamp_min(1), columns.clamp_min(1), mirrored)
+    return Boxes(top.long(), left.long(), rows.clamp_min(1), columns.clamp_min(1), mirrored)
 
 
 def draw_colours(count: int, generator: Generator) -> Steps:
