@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ltbench.data.augment import randaugment
-from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops, draw_parts
-from ltbench.data.augment.views import render
+from ltbench.data.augment.large import LARGE_VIEWS, WHOLE_VIEWS, check_views, draw_crops, draw_parts
+from ltbench.data.augment.views import View, render
 from ltbench.data.batch import Batch
 from ltbench.data.decoding import ImageDraws, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
@@ -107,6 +107,11 @@ class StreamFeed(Feed):
         """Return the tensors that a method must not write into."""
         return (self.subset.labels,)
 
+    @property
+    def views(self) -> dict[str, View]:
+        """Return what follows the box of each view, by its name."""
+        return WHOLE_VIEWS if self.subset.whole else LARGE_VIEWS
+
     def waited(self) -> float:
         """Return the seconds that were waited for images since this was last asked."""
         seconds, self.waiting.seconds = self.waiting.seconds, 0.0
@@ -127,6 +132,7 @@ class StreamFeed(Feed):
         `augment` changes what follows the first view's box, given each batch's labels.
         """
         check_views(views)
+        known = self.views
         indices = order(sampler, self.subset.labels, generator_of(seed, "order")).cpu()
         crops = [
             self.drawn(name, indices, generator_of(seed, "box", position))
@@ -138,7 +144,7 @@ class StreamFeed(Feed):
             chosen = chosen.to(self.subset.labels.device)
             labels, made = self.subset.labels[chosen], []
             for position, (name, images) in enumerate(zip(views, loaded, strict=True)):
-                parts = LARGE_VIEWS[name] if position else augment(LARGE_VIEWS[name], labels)
+                parts = known[name] if position else augment(known[name], labels)
                 draws = generator_of(seed, "view", position, number)
                 made.append(self.normalise(render(parts, images, self._augment, draws)))
             yield Batch(tuple(made), labels, chosen)
@@ -158,7 +164,7 @@ class StreamFeed(Feed):
             chosen = indices[number * CLEAN_BATCH : (number + 1) * CLEAN_BATCH]
             chosen = chosen.to(self.subset.labels.device)
             labels = self.subset.labels[chosen]
-            parts = augment(LARGE_VIEWS[view], labels)
+            parts = augment(self.views[view], labels)
             rendered = render(parts, loaded[0], self._augment, generator)
             yield Batch((self.normalise(rendered),), labels, chosen)
 

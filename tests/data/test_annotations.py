@@ -11,8 +11,11 @@ from PIL import Image
 
 from ltbench.data import listed
 from ltbench.data.annotations import LAYOUTS
+from ltbench.data.augment.distortion import distort, draw_distortions
 from ltbench.data.augment.large import draw_parts
 from ltbench.data.catalog import Dataset, dataset
+from ltbench.data.decoding import cut
+from ltbench.data.feed import generator_of
 from ltbench.data.loading import load
 from ltbench.data.packed import open_packed
 from ltbench.data.stream import feed_of
@@ -181,6 +184,17 @@ def test_a_clean_image_is_it_whole_squashed(feed):
         assert torch.equal(images[row], feed.normalise(seen.permute(2, 0, 1)[None])[0])
     pictures = feed.subset.pictures(torch.tensor([3, 12]), 16)
     assert torch.equal(feed.normalise(pictures), images[[3, 12]])
+
+
+def test_a_view_is_its_box_and_then_its_distortion(feed):
+    (batch,) = feed.epoch(("standard",), "instance_balanced", 13, False, 5)
+    boxes = feed.drawn("standard", batch.indices, generator_of(5, "box", 0))
+    seen = []
+    for row, box in zip(batch.indices.tolist(), boxes.tolist(), strict=True):
+        whole = Image.open(io.BytesIO(feed.subset.packed.content(row))).convert("RGB")
+        seen.append(torch.from_numpy(np.array(cut(whole, box, 16))).permute(2, 0, 1))
+    drawn = draw_distortions(13, generator_of(5, "view", 0, 0))
+    assert torch.equal(batch.images, feed.normalise(distort(torch.stack(seen), drawn)))
 
 
 def test_batches_have_label_sets_in_every_order(feed):

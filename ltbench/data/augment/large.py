@@ -2,7 +2,8 @@
 
 `RandomResizedCrop(side, scale=(0.08, 1))` and flip as torchvision draws them, for images of any
 shape; the box is cut and scaled where an image is decoded. `ColorJitter(0.4, 0.4, 0.4, 0)` follows.
-Of images with several labels the box is most of the image, as in DB's code (Wu et al. 2020).
+Of images with several labels the box is most of the image and colours are distorted otherwise, as
+in DB's code (Wu et al. 2020).
 """
 
 import math
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
+from ltbench.data.augment.distortion import distortion
 from ltbench.data.augment.pixels import Steps, apply_steps, brightness, contrast, saturation
 from ltbench.data.augment.simclr import Boxes
 from ltbench.data.augment.views import Augment, View, colour_jitter
@@ -94,6 +96,9 @@ LARGE_VIEWS: dict[str, View] = {
     "autoaugment": (),
     "contrastive": (colour_jitter,),
 }
+
+# Of images that are squashed whole, whose box is most of them.
+WHOLE_VIEWS: dict[str, View] = {**LARGE_VIEWS, "standard": (distortion,)}
 
 
 def check_views(names: Sequence[str]) -> None:
