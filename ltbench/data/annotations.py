@@ -49,7 +49,7 @@ class Layout:
     def words(self) -> str:
         """Return in words what there must be in the folder."""
         where = dict.fromkeys(str(Path(path).parent) for path in (self.train, self.test))
-        return f"{', '.join(where)} and {self.also}"
+        return f"{', '.join(where)}, {self.also}"
 
 
 def read_annotated(

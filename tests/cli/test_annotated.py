@@ -31,7 +31,7 @@ def test_voc_lt_is_prepared_trained_on_and_shown(ltbench, voc):
     assert "`ltbench data prepare voc_lt --images FOLDER` packs it there, where FOLDER has" in (
         before.err
     )
-    assert "VOCdevkit/VOC2012/JPEGImages, VOCdevkit/VOC2007/JPEGImages and VOCdevkit" in before.err
+    assert "VOCdevkit/VOC2012/JPEGImages, VOCdevkit/VOC2007/JPEGImages, VOCdevkit" in before.err
     assert ltbench(*RUN, "--methods", "bce").code == 1
     prepared = ltbench("data", "prepare", "voc_lt", "--images", "images")
     assert prepared.code == 0, prepared.err
