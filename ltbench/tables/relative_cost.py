@@ -12,16 +12,16 @@ MEANING = (
 
 
 class Timing(NamedTuple):
-    """The training seconds of a run on a machine: a device and its number of threads."""
+    """The training seconds of a run on a machine: a device, its threads and its processes."""
 
-    machine: tuple[str, int]
+    machine: tuple[str, int, int]
     seconds: float
 
 
 def timing_of(record: Record) -> Timing:
     """Return how long a record's training took, and where."""
     at = record.environment
-    return Timing((at.device, at.threads), record.cost.train_seconds)
+    return Timing((at.device, at.threads, at.processes), record.cost.train_seconds)
 
 
 def relative_cost(ours: Iterable[Timing], base: Iterable[Timing]) -> float | None:
