@@ -1,19 +1,9 @@
 """The page on costs shows what the benchmarks measured, beside their limits."""
 
 import csv
-import importlib.util
-from pathlib import Path
 
 import pytest
-
-DOCS = Path(__file__).parent.parent / "docs"
-
-
-def loaded(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from docs_scripts import script
 
 
 @pytest.fixture
@@ -24,15 +14,15 @@ def kept(tmp_path):
         {"what": "gain", "value": 8.0, "at_most": None, "at_least": 5},
     ]
     benchmark = {"fullname": "tests/benchmarks/test_x.py::t", "extra_info": {"figures": figures}}
-    script, path = loaded("benchmarks"), tmp_path / "figures.csv"
-    found = script.rows({"benchmarks": [benchmark, {"fullname": "y", "extra_info": {}}]})
+    benchmarks, path = script("benchmarks"), tmp_path / "figures.csv"
+    found = benchmarks.rows({"benchmarks": [benchmark, {"fullname": "y", "extra_info": {}}]})
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([script.COLUMNS, *found])
+        csv.writer(file).writerows([benchmarks.COLUMNS, *found])
     return path
 
 
 def test_a_figure_that_misses_its_limit_is_bold(kept):
-    table = loaded("rebuild").figures("x", kept).splitlines()
+    table = script("rebuild").figures("x", kept).splitlines()
     assert table[2:] == [
         "| a / b | **1.04** | at most 1.04 |",
         "| rate | 56,120 |  |",
@@ -41,4 +31,4 @@ def test_a_figure_that_misses_its_limit_is_bold(kept):
 
 
 def test_only_the_named_benchmark_is_shown(kept):
-    assert len(loaded("rebuild").figures("other", kept).splitlines()) == 2
+    assert len(script("rebuild").figures("other", kept).splitlines()) == 2

@@ -1,11 +1,11 @@
 """What is committed says what the committed records say."""
 
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from docs_scripts import script
 
 from ltbench.runs.store import Store
 
@@ -14,10 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def rebuild():
-    spec = importlib.util.spec_from_file_location("rebuild", ROOT / "docs" / "rebuild.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("rebuild")
 
 
 def tracked(root, folder):

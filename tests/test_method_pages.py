@@ -1,25 +1,19 @@
 """A page for every method, which the site is built with."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
+from docs_scripts import script
 
 from ltbench.api.parameters import fields_of
 from ltbench.registry.citation import papers
 from ltbench.registry.methods import find
 from ltbench.registry.signatures import names
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-
 
 @pytest.fixture(scope="module")
 def pages():
-    spec = importlib.util.spec_from_file_location("method_pages", DOCS / "method_pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("method_pages")
 
 
 @pytest.mark.parametrize("name", names())

@@ -1,11 +1,11 @@
 """The pictures of the docs are drawn from code and say what the code says now."""
 
-import importlib.util
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from docs_scripts import script
 from PIL import Image
 
 from ltbench.api.compose import HOOKS
@@ -17,10 +17,7 @@ FOLDER = ROOT / "docs" / "pictures"
 
 @pytest.fixture(scope="module")
 def pictures():
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "pictures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("pictures")
 
 
 def words(svg: bytes) -> list[str]:

@@ -7,13 +7,14 @@ record was made of. A line of `pinned/names.txt` may be added; one that goes tak
 from pathlib import Path
 
 import pytest
+from made_runs import cell_fingerprint
 
 from ltbench.api.parameters import fields_of
 from ltbench.data.catalog import KNOWN, dataset
 from ltbench.networks import NETWORKS
 from ltbench.registry.methods import build, describe, find
 from ltbench.registry.signatures import names
-from ltbench.runs.identity import cell_fingerprint, fingerprint_in
+from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.protocol import Protocol, protocol_of
 from ltbench.runs.protocols import PROTOCOLS
 from ltbench.runs.store import Cell, Store

@@ -13,7 +13,6 @@ from ltbench.registry.methods import describe
 from ltbench.runs.code import code_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import Record, fingerprint_of
-from ltbench.runs.store import Cell
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,6 @@ class Identity:
                 f"{path} was made with settings, or a method's file, that have changed since; "
                 "run with --force to train it again, or with --results for another folder."
             )
-
-
-def cell_fingerprint(cell: Cell, method: Method, protocol: Protocol) -> str:
-    """Return the fingerprint of the run that fills a cell."""
-    return Identity.of(method, protocol).fingerprint(
-        cell.dataset, cell.network, protocol, cell.seed
-    )
 
 
 def fingerprint_in(record: Record) -> str:

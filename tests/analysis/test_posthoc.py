@@ -197,7 +197,7 @@ def test_commands_train_again_beside_the_records(store):
     assert sum("validation=3" in command for command in found) == 1
 
 
-def test_nothing_is_written(store, record, tree_of):
+def test_the_store_is_left_as_it_was(store, record, tree_of):
     before = tree_of(store.root)
     rows(record, store, post_hoc=("rebalance",), fitted_on="test-halves")
     assert tree_of(store.root) == before

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_methods import resnet8
 
 from ltbench import Batch, Clock, Compose, Method, Recipe, Stage, Step, Task, build
 from ltbench.api import compose
 from ltbench.api.compose import BASE_ONLY, HOOKS, ONE_PART, is_post_hoc, name_of, overrides
 from ltbench.errors import UsageError
-from ltbench.networks import create
 from ltbench.registry.methods import describe
 
 CLOCK = Clock("train", 0, 1)
@@ -22,9 +22,7 @@ TASK = Task(torch.tensor([4, 3, 2, 1]))
 
 @pytest.fixture
 def network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create("resnet8", 3, 4)
+    return resnet8(4)
 
 
 @pytest.fixture
@@ -136,7 +134,7 @@ def trio():
 # rule 1
 
 
-def test_penalties_add(network):
+def test_the_penalty_is_the_sum_of_the_parts_penalties(network):
     composed, parts, _ = trio()
     with torch.no_grad():
         network.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))

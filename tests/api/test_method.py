@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from made_methods import resnet8
 
 import ltbench
 from ltbench import Batch, Clock, Method, Recipe, Stage, Step, Task
 from ltbench.data.batch import seed_of
-from ltbench.networks import create
 
 CLOCK = Clock("train", 3, 10, step=2, steps=5, seed=7)
 RECIPE = Recipe(10, 128, 0.1, 2e-4)
@@ -19,9 +19,7 @@ RECIPE = Recipe(10, 128, 0.1, 2e-4)
 
 @pytest.fixture
 def network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create("resnet8", 3, 4).double().train()
+    return resnet8(4).double().train()
 
 
 @pytest.fixture
@@ -251,9 +249,7 @@ def test_parameters_that_a_value_does_not_reach_get_zeros_and_frozen_ones_nothin
 
 
 def test_outputs_are_raised_to_float32_before_the_losses(batch):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = create("resnet8", 3, 4)
+    network = resnet8(4)
     half = Batch((batch.images.float(),), batch.targets, batch.indices)
     step = Step(Method(), network, half, CLOCK, lambda: torch.autocast("cpu", torch.bfloat16))
     outputs = step.forward()

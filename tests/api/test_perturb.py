@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_methods import resnet8
 from torch import nn
 
 from ltbench.api.perturb import Segments, evaluate_at, inner, norm, rejected, scaled
 from ltbench.engine.precision import autocast_of
-from ltbench.networks import create
 from ltbench.testing.synthetic import first_step, training
 
 SHAPES = {"a": (3,), "b": (2, 2), "c": ()}
@@ -20,9 +20,7 @@ SHAPES = {"a": (3,), "b": (2, 2), "c": ()}
 
 @pytest.fixture
 def network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create("resnet8", 3, 5).double().train()
+    return resnet8().double().train()
 
 
 @pytest.fixture

@@ -227,6 +227,18 @@ def test_gradients_by_perturbations_are_owned_and_add_up_to_the_whole():
     assert_close(added, gradients(step, step.losses(step.forward()).mean()), 1e-11)
 
 
+def assert_together_is_alone(network, perturbations, inputs):
+    """All groups in one pass give what each gives in a pass of its own."""
+    segments = Segments(perturbations, TARGETS)
+    together = evaluate_segmented(
+        network, segments, lambda network, order: {"out": network(inputs[order])}
+    )["out"]
+    for group, perturbation in enumerate(perturbations):
+        alone = evaluate_at(network, perturbation, lambda network: network(inputs))
+        member = group == TARGETS
+        torch.testing.assert_close(together[member], alone[member])
+
+
 def test_frozen_weights_without_affine_and_other_layers():
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -238,15 +250,7 @@ def test_frozen_weights_without_affine_and_other_layers():
     perturbations = random_perturbations(network, 4)
     for perturbation in perturbations:
         del perturbation["4.bias"]
-    together = evaluate_segmented(
-        network,
-        Segments(perturbations, TARGETS),
-        lambda network, order: {"out": network(images[order])},
-    )["out"]
-    for group, perturbation in enumerate(perturbations):
-        alone = evaluate_at(network, perturbation, lambda network: network(images))
-        member = group == TARGETS
-        torch.testing.assert_close(together[member], alone[member])
+    assert_together_is_alone(network, perturbations, images)
 
 
 def test_weights_made_of_weights_are_the_segments():
@@ -262,14 +266,7 @@ def test_weights_made_of_weights_are_the_segments():
 
     network, features = Cosine(), torch.randn(10, 6, dtype=torch.float64)
     perturbations = [{"weight": part} for part in torch.randn(4, 5, 6, dtype=torch.float64)]
-    segments = Segments(perturbations, TARGETS)
-    together = evaluate_segmented(
-        network, segments, lambda network, order: {"out": network(features[order])}
-    )["out"]
-    for group, perturbation in enumerate(perturbations):
-        alone = evaluate_at(network, perturbation, lambda network: network(features))
-        member = group == TARGETS
-        torch.testing.assert_close(together[member], alone[member])
+    assert_together_is_alone(network, perturbations, features)
 
 
 def test_bfloat16_autocast_keeps_the_affine_part_in_full_precision():

@@ -9,17 +9,17 @@ import io
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from disks import disk_of
 
 from ltbench.errors import LtbenchError, printable
 from ltbench.exchange.bundle import MANIFEST, write_bundle
@@ -220,17 +220,6 @@ def test_hostile_strings_are_refused_or_read_in_one_sentence(tmp_path):
         assert slug(text or "x").isascii()
         assert Path("x", slug(text or "x")).resolve().parent == Path("x").resolve()
     COUNTS["hostile strings"] = number
-
-
-@contextmanager
-def disk_of(count: int):
-    """Let no file of this process grow beyond so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_disk_that_ends_anywhere_leaves_the_old_unit_or_the_new(sound, tmp_path):

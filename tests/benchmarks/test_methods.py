@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 from ltbench.methods.gkp import GKP, Quadratic
-from test_step import BATCH, CPU, PAIRS, RECIPE, network_for, paired_ratio
+from pairs import paired_ratio
+from test_step import BATCH, CPU, PAIRS, RECIPE, network_for
 
 from ltbench import Batch, Task, build
 from ltbench.api.compose import leaves

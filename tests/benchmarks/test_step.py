@@ -5,14 +5,13 @@ sides alternate inside one run, and the median of the ratios is judged.
 """
 
 import json
-import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 import torch.nn.functional as F
+from pairs import paired_ratio
 
 from ltbench import Method, build
 from ltbench.api.recipe import Recipe, Stage
@@ -85,28 +84,11 @@ def in_a_bare_loop(name: str = "resnet32"):
     return epoch
 
 
-def seconds(function) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
-
-
-def paired_ratio(first, second, pairs: int = PAIRS) -> float:
-    """Median over alternating pairs of first / second."""
-    first(), second()
-    ratios = []
-    for pair in range(pairs):
-        order = (first, second) if pair % 2 else (second, first)
-        times = {function: seconds(function) for function in order}
-        ratios.append(times[first] / times[second])
-    return statistics.median(ratios)
-
-
 def test_a_ce_step_costs_what_a_bare_loop_costs(benchmark, measured):
     ours, bare = through_the_harness("ce"), in_a_bare_loop()
     benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
     what = "a `ce` step through the harness / the same step in a bare loop of plain torch"
-    measured(what, paired_ratio(ours, bare), at_most=1.03)
+    measured(what, paired_ratio(ours, bare, PAIRS), at_most=1.03)
 
 
 def test_a_step_of_a_large_network_costs_what_a_bare_loop_costs(benchmark, measured):
@@ -120,7 +102,7 @@ def test_a_step_of_a_large_network_costs_what_a_bare_loop_costs(benchmark, measu
 def test_a_sam_step_costs_two_ce_steps(benchmark, measured, method, limit):
     ours, plain = through_the_harness(method), through_the_harness("ce")
     benchmark.pedantic(ours, rounds=1, warmup_rounds=1)
-    measured(f"`{method}` step / `ce` step", paired_ratio(ours, plain), at_most=limit)
+    measured(f"`{method}` step / `ce` step", paired_ratio(ours, plain, PAIRS), at_most=limit)
 
 
 MEMORY = """

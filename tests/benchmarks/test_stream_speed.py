@@ -5,7 +5,6 @@ one run, with as many worker processes, and the median of the ratios is judged.
 """
 
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from pairs import paired_ratio
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -55,23 +55,6 @@ def feed(home, monkeypatch):
     packed = open_packed(home / "packed", "made")["train"]
     labels = torch.from_numpy(np.array(packed.index["label"], np.int64))
     return StreamFeed(INFO, Stored(packed, np.arange(IMAGES), labels))
-
-
-def seconds(function):
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
-
-
-def ratio(first, second):
-    """Median over alternating pairs of the seconds of first / second."""
-    first(), second()
-    found = []
-    for pair in range(PAIRS):
-        turn = (first, second) if pair % 2 else (second, first)
-        times = {function: seconds(function) for function in turn}
-        found.append(times[first] / times[second])
-    return statistics.median(found)
 
 
 def streamed(feed):
@@ -123,14 +106,14 @@ def test_the_feed_is_as_fast_as_a_bare_loop(benchmark, measured, feed):
     ours, theirs = streamed(feed), bare(feed)
     benchmark.pedantic(ours, rounds=1)
     what = "images a second of the streaming feed / of a bare loop with its decoder and views"
-    measured(what, 1 / ratio(ours, theirs), at_least=0.95)
+    measured(what, 1 / paired_ratio(ours, theirs, PAIRS), at_least=0.95)
 
 
 def test_the_feed_is_faster_than_a_plain_loader_of_a_folder(benchmark, measured, feed, home):
     ours, theirs = streamed(feed), plain(home)
     benchmark.pedantic(ours, rounds=1)
     what = "images a second of the streaming feed / of `ImageFolder` in a DataLoader, same views"
-    measured(what, 1 / ratio(ours, theirs), at_least=1.3)
+    measured(what, 1 / paired_ratio(ours, theirs, PAIRS), at_least=1.3)
 
 
 def test_images_are_decoded_and_cut(benchmark, measured, feed):

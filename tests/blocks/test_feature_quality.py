@@ -32,7 +32,7 @@ def by_loops(features, targets, classes, beta):
 
 
 @pytest.mark.parametrize("form", ["plain", "normalised"])
-def test_equals_the_definition(form):
+def test_distance_variance_and_quality_are_the_definition(form):
     features = features_of()
     found = feature_quality(features, TARGETS, 5, beta=0.7, form=form)
     if form == "normalised":
@@ -45,7 +45,7 @@ def test_equals_the_definition(form):
     assert all(term[2].isnan() for term in found)  # a class without features
 
 
-def test_the_released_form():
+def test_the_released_form_is_of_the_inverse_distance_and_the_log_of_the_variance():
     plain = feature_quality(features_of(), TARGETS, 5)
     code = feature_quality(features_of(), TARGETS, 5, form="release").quality
     torch.testing.assert_close(code, -1 / plain.distance - plain.variance.log(), equal_nan=True)

@@ -3,10 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from ltbench.runs.store import Store
+
+ROOT = Path(__file__).parents[2]
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
@@ -51,3 +55,22 @@ def opened(chromium, size, theme):
         context.close()
 
     return opening
+
+
+@pytest.fixture
+def page(opened, address):
+    """The page at the address that a test file gives, open."""
+    with opened(address) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Write a page on the committed records, given what renders it; return its address."""
+
+    def write(render) -> str:
+        path = tmp_path_factory.mktemp("page") / "page.html"
+        render(Store(ROOT / "results")).write(path, "--output")
+        return path.as_uri()
+
+    return write

@@ -7,22 +7,11 @@ import pytest
 from playwright.sync_api import expect
 
 from ltbench.report.leaderboard import render
-from ltbench.runs.store import Store
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("leaderboard") / "leaderboard.html"
-    render(Store(ROOT / "results")).write(path, "--output")
-    return path.as_uri()
-
-
-@pytest.fixture
-def page(opened, address):
-    with opened(address) as page:
-        yield page
+def address(written) -> str:
+    return written(render)
 
 
 @pytest.fixture

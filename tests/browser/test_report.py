@@ -10,23 +10,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ltbench.report.page import render
-from ltbench.runs.store import Store
 
-ROOT = Path(__file__).parents[2]
 SECTIONS = ["top", "settings", "verdicts", "ledger", "claims", "tables", "records"]
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    render(Store(ROOT / "results")).write(path, "--output")
-    return path.as_uri()
-
-
-@pytest.fixture
-def page(opened, address):
-    with opened(address) as page:
-        yield page
+def address(written) -> str:
+    return written(render)
 
 
 @pytest.fixture

@@ -55,6 +55,22 @@ def test_a_table_without_intervals_imports_nothing_heavy(tmp_path):
     assert done.stderr.split() == []
 
 
+@pytest.mark.parametrize(
+    ("words", "drawing"),
+    [(("figure", "5"), "matplotlib.pyplot"), (("ledger", "--format", "csv"), "matplotlib")],
+)
+def test_neither_figures_nor_the_ledger_import_torch_or_a_method(tmp_path, words, drawing):
+    heavy = {"torch", "pandas", "sklearn", "ltbench.methods", drawing}
+    script = (
+        f"import sys; from ltbench.cli import app; app({[*words]}, standalone_mode=False)\n"
+        f"print(*{heavy}.intersection(sys.modules), file=sys.stderr)"
+    )
+    call = [sys.executable, "-c", script]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not {*done.stderr.split()} & heavy
+
+
 def test_a_package_that_does_not_load_is_called_so_and_no_fault_of_ltbench():
     script = "import sys; sys.modules['torch'] = None; from ltbench.cli import main; main()"
     call = [sys.executable, "-c", script, "data", "check", "digits_lt"]

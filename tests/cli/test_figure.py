@@ -1,8 +1,5 @@
 """`ltbench figure`."""
 
-import subprocess
-import sys
-
 
 def test_it_says_what_is_drawn_and_how_to_get_more(ltbench, home):
     answer = ltbench("figure", "table6")
@@ -38,16 +35,3 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_others_of_its_file(ltbench, ho
     assert "nowhere.yaml" in lost
     assert bare.startswith("ltbench: bare is left out: ")
     assert "2 of 3 figures of figures.yaml not drawn (lost, bare)." in last
-
-
-def test_neither_torch_nor_pyplot_is_imported(tmp_path):
-    code = (
-        "import sys; from ltbench.cli import app\n"
-        "app(['figure', '5'], standalone_mode=False)\n"
-        "heavy = {'torch', 'pandas', 'sklearn', 'matplotlib.pyplot', 'ltbench.methods'}\n"
-        "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr

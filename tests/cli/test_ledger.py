@@ -32,19 +32,6 @@ def test_view_and_bad_format(tmp_path):
     assert "csv" in wrong.stderr
 
 
-def test_torch_is_not_imported(tmp_path):
-    code = (
-        "import sys; from ltbench.cli import app\n"
-        "app(['ledger', '--format', 'csv'], standalone_mode=False)\n"
-        "heavy = {'torch', 'pandas', 'matplotlib', 'sklearn', 'ltbench.methods'}\n"
-        "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_ranks_without_records_are_refused_in_words(tmp_path):
     done = run("--ranks", "fast", cwd=tmp_path)
     assert done.returncode == 1

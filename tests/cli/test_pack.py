@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from archives import rewritten
 
 from ltbench.data.archive import PLAN
 from ltbench.runs.record import same_result
@@ -30,15 +31,14 @@ def job(ltbench, home) -> Path:
 
 def changed(path, **changes):
     """Change the plan in an archive, and what vouches for it."""
-    with zipfile.ZipFile(path) as old:
-        files = {name: old.read(name) for name in old.namelist()}
-    files[PLAN] = json.dumps(json.loads(files[PLAN]) | changes).encode()
-    manifest = json.loads(files["manifest.json"])
-    manifest["files"][PLAN] = hashlib.sha256(files[PLAN]).hexdigest()
-    files["manifest.json"] = json.dumps(manifest).encode()
-    with zipfile.ZipFile(path, "w") as new:
-        for name, content in files.items():
-            new.writestr(name, content)
+
+    def change(files):
+        files[PLAN] = json.dumps(json.loads(files[PLAN]) | changes).encode()
+        manifest = json.loads(files["manifest.json"])
+        manifest["files"][PLAN] = hashlib.sha256(files[PLAN]).hexdigest()
+        files["manifest.json"] = json.dumps(manifest).encode()
+
+    rewritten(path, change)
 
 
 def test_a_packed_run_is_the_unpacked_one_and_comes_back_as_a_bundle(ltbench, job, home):

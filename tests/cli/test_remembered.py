@@ -18,12 +18,6 @@ main()
 """
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def never():
     raise AssertionError("it was known")
 
@@ -42,7 +36,7 @@ def bare(*words: str) -> subprocess.CompletedProcess[str]:
         (("list", "methods"), ("list", "methods", "--long")),
     ],
 )
-def test_an_answer_that_was_given_needs_no_torch(folder, ltbench, tmp_path, first, then):
+def test_an_answer_that_was_given_needs_no_torch(no_cache, ltbench, tmp_path, first, then):
     results = ("--results", str(tmp_path)) if first[0] == "show" else ()
     assert bare(*then, *results).returncode == 1
     assert ltbench(*first, *results).code == 0
@@ -51,11 +45,11 @@ def test_an_answer_that_was_given_needs_no_torch(folder, ltbench, tmp_path, firs
     assert done.stdout == ltbench(*then, *results).out
 
 
-def test_a_changed_file_makes_every_answer_anew(folder, monkeypatch):
+def test_a_changed_file_makes_every_answer_anew(no_cache, monkeypatch):
     assert remembered("size", lambda: (1, 2)) == remembered("size", never) == [1, 2]
     monkeypatch.setattr(module, "digest", lambda: "another")
     assert remembered("size", lambda: 3) == 3
-    assert [path.name for path in folder.iterdir()] == ["answers-another.json"]
+    assert [path.name for path in no_cache.iterdir()] == ["answers-another.json"]
 
 
 def test_the_hash_is_of_every_file_of_ltbench_and_of_its_methods(monkeypatch, tmp_path):
@@ -63,13 +57,13 @@ def test_the_hash_is_of_every_file_of_ltbench_and_of_its_methods(monkeypatch, tm
     whole = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda self: read.append(self.name) or whole(self))
     module.digest.__wrapped__()
-    assert {"registry.py", "ldam_drw.py", "show.py"} <= set(read)
+    assert {"signatures.py", "ldam_drw.py", "show.py"} <= set(read)
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", "\0"])
-def test_a_spoilt_file_is_written_anew(folder, content):
+def test_a_spoilt_file_is_written_anew(no_cache, content):
     remembered("a", lambda: 1)
-    (path,) = folder.iterdir()
+    (path,) = no_cache.iterdir()
     path.write_text(content)
     assert remembered("a", lambda: 2) == 2
     assert json.loads(path.read_text()) == {"a": 2}
@@ -81,7 +75,7 @@ def test_without_a_folder_to_write_into_it_is_asked_again(monkeypatch, tmp_path)
     assert [remembered("a", lambda: 1), remembered("a", lambda: 2)] == [1, 2]
 
 
-def test_what_a_file_by_hand_defines_is_never_kept(folder, ltbench, tmp_path):
+def test_what_a_file_by_hand_defines_is_never_kept(no_cache, ltbench, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         '"""Mine: Nobody, \\"Nothing\\", 2026."""\n\nfrom ltbench import Method\n\n\n'

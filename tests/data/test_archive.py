@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from archives import rewritten
 from PIL import Image
 
 from ltbench.data import archive as module
@@ -112,15 +113,15 @@ def test_streamed_images_are_refused(packed, made):
         packed({CIFAR: replace(made, train=Streamed())})
 
 
-def rewritten(path, change):
+def altered(path, change):
     """Write the files of an archive anew, as `change` says of each name and content."""
-    with zipfile.ZipFile(path) as old:
-        files = {name: old.read(name) for name in old.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
-        for name, content in files.items():
-            kept = change(name, content)
-            if kept is not None:
-                new.writestr(name, kept)
+
+    def alter(files):
+        changed = {name: change(name, content) for name, content in files.items()}
+        files.clear()
+        files.update({name: new for name, new in changed.items() if new is not None})
+
+    rewritten(path, alter)
 
 
 def manifest(**changes):
@@ -150,7 +151,7 @@ def sheet(height, mode="L"):
 )
 def test_a_changed_archive_is_one_sentence(packed, digits, change):
     path = packed({DIGITS: digits})
-    rewritten(path, change)
+    altered(path, change)
     with pytest.raises(LtbenchError, match=r"^.*is damaged, or no job \(.*; pack it again\.$"):
         load(DIGITS, path, **ASKED)
 
@@ -201,7 +202,7 @@ def test_images_that_the_manifest_does_not_describe_are_refused(
     def change(name, old):
         return json.dumps(told).encode() if name == MANIFEST else content if name in names else old
 
-    rewritten(path, change)
+    altered(path, change)
     with pytest.raises(LtbenchError, match=said):
         load(DIGITS, path, **ASKED)
 
@@ -230,7 +231,7 @@ def test_labels_that_are_not_the_splits_are_refused(packed, digits, change, said
             return json.dumps(told).encode()
         return content.getvalue() if each == name else old
 
-    rewritten(path, other)
+    altered(path, other)
     with pytest.raises(LtbenchError, match=said):
         load(DIGITS, path, **ASKED)
 
@@ -240,14 +241,14 @@ def test_an_image_file_that_is_named_many_times_is_refused(packed, digits):
     with zipfile.ZipFile(path) as archive:
         told = json.loads(archive.read(MANIFEST))
     told["splits"][0]["train"]["images"] *= 1000
-    rewritten(path, lambda n, old: json.dumps(told).encode() if n == MANIFEST else old)
+    altered(path, lambda n, old: json.dumps(told).encode() if n == MANIFEST else old)
     with pytest.raises(LtbenchError, match="another size"):
         load(DIGITS, path, **ASKED)
 
 
 def test_a_bomb_is_refused(packed, digits):
     path = packed({DIGITS: digits})
-    rewritten(path, lambda name, old: bytes(2**25) if name.endswith(".npy") else old)
+    altered(path, lambda name, old: bytes(2**25) if name.endswith(".npy") else old)
     with pytest.raises(LtbenchError, match="unpacks to more than 100 times its size"):
         load(DIGITS, path, **ASKED)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from made_methods import resnet8
 
 from ltbench.api.method import Method
 from ltbench.data.augment.views import Augment, render
 from ltbench.data.training_images import TrainingImages
-from ltbench.networks import create
 
 
 def images_of(feed, method, autocast):
@@ -23,9 +23,7 @@ def feed(make_training):
 
 @pytest.fixture
 def network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create("resnet8", 3, 4).eval()
+    return resnet8(4).eval()
 
 
 @dataclass

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 import pytest
 import torch
+from made_trainings import quiet
 
 from ltbench.api.compose import Compose
 from ltbench.api.method import Method
@@ -17,10 +18,6 @@ from ltbench.evaluation.metrics import scores_of
 from ltbench.evaluation.selection import Selection
 
 CLOCKS = ("train_seconds", "evaluate_seconds")
-
-
-def quiet(report):
-    """Hear nothing."""
 
 
 def plain(value):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from made_trainings import quiet
 from torch import nn
 
 from ltbench.api.method import Method
@@ -73,10 +74,6 @@ def test_settings_are_given_back_even_after_an_error():
 
 
 # in a training
-
-
-def quiet(report):
-    """Hear nothing."""
 
 
 def weights(training):

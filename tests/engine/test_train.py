@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from made_methods import resnet8
 
 from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Recipe, Stage
@@ -21,9 +22,7 @@ RECIPE = Recipe(4, batch_size=16, learning_rate=0.1, weight_decay=1e-3)
 
 @pytest.fixture
 def network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create("resnet8", 3, 4)
+    return resnet8(4)
 
 
 @pytest.fixture

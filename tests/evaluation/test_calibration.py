@@ -22,7 +22,7 @@ def drawn(seed: int, images: int = 200, classes: int = 5, scale: float = 3.0):
     return logits, labels
 
 
-def test_by_hand():
+def test_hand_values_of_error_log_loss_and_brier_score():
     # Confidences 0.8, 0.8, 0.8, 0.6, of which the first two and the last are right.
     logits = np.log([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.6, 0.4]])
     labels = np.array([0, 1, 1, 0])

@@ -30,7 +30,7 @@ def precision(scores, positive):
     return float(average_precision(torch.tensor(scores), torch.tensor(positive)))
 
 
-def test_closed_forms():
+def test_hand_values_of_average_precision():
     assert precision([0.9, 0.8, 0.7, 0.6], [1.0, 0.0, 1.0, 0.0]) == pytest.approx(5 / 6, abs=1e-15)
     assert precision([4.0, 3.0, 2.0, 1.0], [0.0, 0.0, 0.0, 1.0]) == 0.25
     assert precision([1.0] * 8, [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]) == 3 / 8

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from archives import rewritten
 
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.exchange import source as source_module
@@ -28,17 +29,6 @@ def bundle(store, tmp_path) -> Path:
     with path.open("wb") as file:
         assert write_bundle(store, store.records(), file) == 10
     return path
-
-
-def rewritten(bundle: Path, change) -> Path:
-    """Let `change` alter an archive's contents; the manifest stays unless it changes that too."""
-    with zipfile.ZipFile(bundle) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    change(files)
-    with zipfile.ZipFile(bundle, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return bundle
 
 
 def listed(files: dict[str, bytes]) -> None:

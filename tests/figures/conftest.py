@@ -3,6 +3,7 @@
 import pytest
 
 from ltbench.analysis.results import Result, as_csv, path_of
+from ltbench.figures import inside
 from ltbench.runs.files import write_text
 from ltbench.runs.store import Cell
 
@@ -15,7 +16,7 @@ def place(store):
         definition = figure.definition
         protocol = protocol or definition.protocol
         cell = Cell(definition.dataset, protocol, definition.network, method, seed)
-        result = Result({"analysis": definition.analysis}, rows)
-        write_text(path_of(store, cell, definition.analysis), as_csv(result))
+        analysis = definition.analysis or inside.QUANTITIES[definition.shows].analysis
+        write_text(path_of(store, cell, analysis), as_csv(Result({"analysis": analysis}, rows)))
 
     return place

@@ -2,23 +2,13 @@
 
 import pytest
 
-from ltbench.analysis.results import Result, as_csv, path_of
 from ltbench.errors import LtbenchError
 from ltbench.figures import inside
 from ltbench.figures.definition import figures
 from ltbench.figures.make import make
-from ltbench.runs.files import write_text
-from ltbench.runs.store import Cell, Store
 
 SHOTS = ("many", "many", "medium")
 COUNTS = (500, 200, 50)
-
-
-def place(store, figure, rows, seed, method="ce"):
-    definition = figure.definition
-    cell = Cell(definition.dataset, definition.protocol, definition.network, method, seed)
-    analysis = definition.analysis or inside.QUANTITIES[definition.shows].analysis
-    write_text(path_of(store, cell, analysis), as_csv(Result({"analysis": analysis}, rows)))
 
 
 def rows_of(shows, shift):
@@ -40,12 +30,11 @@ NAMES = {"2": "features", "6": "gradients", "cc_sam/1": "noise", "gala/1": "weig
 
 
 @pytest.mark.parametrize(("name", "shows"), NAMES.items())
-def test_every_figure_is_drawn_with_its_data_beside_it(name, shows, tmp_path):
+def test_every_figure_is_drawn_with_its_data_beside_it(name, shows, store, place):
     (figure,) = figures(name)
     assert figure.definition.shows == shows
-    store = Store(tmp_path)
     for seed in (0, 1):
-        place(store, figure, rows_of(shows, shift=2.0 * seed), seed)
+        place(figure, rows_of(shows, shift=2.0 * seed), seed)
     made = make(figure, store)
     assert {path.suffix for path in made.files} == {".pdf", ".svg", ".png", ".csv"}
     assert all(path.stat().st_size for path in made.files)
@@ -54,11 +43,10 @@ def test_every_figure_is_drawn_with_its_data_beside_it(name, shows, tmp_path):
     assert ",2,0 1," in data
 
 
-def test_a_shot_groups_value_is_the_mean_over_its_classes_and_the_interval_is_over_seeds(tmp_path):
+def test_a_shot_group_is_the_mean_over_its_classes_and_its_interval_is_over_seeds(store, place):
     (figure,) = figures("6")
-    store = Store(tmp_path)
     for seed in (0, 1, 2):
-        place(store, figure, rows_of("gradients", shift=2.0 * seed), seed)
+        place(figure, rows_of("gradients", shift=2.0 * seed), seed)
     drawn = inside.inside(figure, store)
     many, medium = drawn.panels
     assert [(x, each.mean) for x, each in many.curves[0].points] == [(0.5, 8.0), (1, 9.0)]
@@ -68,18 +56,17 @@ def test_a_shot_groups_value_is_the_mean_over_its_classes_and_the_interval_is_ov
     assert dict(dict(medium.printed)["CE, class 0 or 8"])[1] == 0.195
 
 
-def test_classes_stand_in_the_order_of_their_training_images(tmp_path):
+def test_classes_stand_in_the_order_of_their_training_images(store, place):
     (figure,) = figures("gala/2")
-    store = Store(tmp_path)
     rows = rows_of("positives", 0.0)
     for row in rows:
         row["training_images"] = {0: 5, 1: 500, 2: 50}[row["class"]]
-    place(store, figure, rows, 0)
+    place(figure, rows, 0)
     (panel,) = inside.inside(figure, store).panels
     assert [x for x, _ in panel.curves[0].points] == [1, 2, 0]
 
 
-def test_without_analyses_the_commands_are_told(tmp_path):
+def test_without_analyses_the_commands_are_told(store):
     (figure,) = figures("figure2")
     with pytest.raises(LtbenchError, match=r"--keep snapshots:1` and then `ltbench analyse"):
-        inside.inside(figure, Store(tmp_path))
+        inside.inside(figure, store)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import matplotlib as mpl
 import numpy as np
 import pytest
+from made_analyses import hessian, trajectory
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.text import Text
@@ -186,3 +187,24 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(store):
     (store.root / "figures").write_text("")
     with pytest.raises(LtbenchError, match="cannot write"):
         make(figures("8")[0], store)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("1", trajectory), ("9", hessian)])
+def test_figures_of_analyses_have_their_data_beside_them_and_name_what_is_missing(
+    store, place, name, rows
+):
+    (figure,) = figures(name)
+    for method in ("ce", "bcl"):
+        place(figure, rows(), 0, method)
+    made = make(figure, store)
+    assert {path.suffix for path in made.files} == {".pdf", ".svg", ".png", ".csv"}
+    assert made.remarks == ("Without records, hence left out: ce+sam, gkp_gsa, cc_sam.",)
+    data = next(path for path in made.files if path.suffix == ".csv").read_text()
+    assert data.count("\nce,") + data.count(",ce,") > 10
+
+
+@pytest.mark.parametrize("name", ["1", "9"])
+def test_without_analyses_the_commands_are_told(store, name):
+    (figure,) = figures(name)
+    with pytest.raises(LtbenchError, match=r"--keep snapshots:1` and then `ltbench analyse"):
+        make(figure, store)

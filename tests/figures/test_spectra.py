@@ -2,26 +2,11 @@
 
 import numpy as np
 import pytest
+from made_analyses import hessian
 
 from ltbench.analysis.density import density, usual_width
-from ltbench.errors import LtbenchError
 from ltbench.figures import spectra
 from ltbench.figures.definition import figures
-from ltbench.figures.make import make
-
-
-def hessian(shift=0.0):
-    """Ten classes with the largest eigenvalue 10 + class + shift, 3 in 4 of the others at zero."""
-    found = []
-    for label in range(10):
-        fixed = {"view": "train", "group": label, "images": 50, "probe": None, "step": None}
-        values = {"lambda_max": 10.0 + label + shift, "trace": 20.0, "filter_trace": 5.0 + shift}
-        found += [{**fixed, "quantity": name, "value": each} for name, each in values.items()]
-        for step, (node, weight) in enumerate(((0.0, 0.75), (10.0 + label + shift, 0.25))):
-            own = {**fixed, "probe": 0, "step": step}
-            found += [{**own, "quantity": "node", "value": node},
-                      {**own, "quantity": "weight", "value": weight}]  # fmt: skip
-    return found
 
 
 def test_hessians_of_a_group_are_its_classes_and_intervals_are_over_seeds(store, place):
@@ -71,20 +56,3 @@ def test_the_density_of_several_starts_is_their_mean_and_integrates_to_one():
     found = density(starts, grid, 0.1)
     assert np.trapezoid(found, grid) == pytest.approx(1, abs=1e-9)
     assert found[2500] == pytest.approx(0.5 / (0.1 * (2 * np.pi) ** 0.5))
-
-
-def test_it_is_drawn_with_its_data_beside_it_and_names_what_is_missing(store, place):
-    (figure,) = figures("9")
-    for method in ("ce", "bcl"):
-        place(figure, hessian(), 0, method)
-    made = make(figure, store)
-    assert {path.suffix for path in made.files} == {".pdf", ".svg", ".png", ".csv"}
-    assert made.remarks == ("Without records, hence left out: ce+sam, gkp_gsa, cc_sam.",)
-    data = next(path for path in made.files if path.suffix == ".csv").read_text()
-    assert data.count("\nce,") + data.count(",ce,") > 10
-
-
-def test_without_analyses_the_commands_are_told(store):
-    (figure,) = figures("9")
-    with pytest.raises(LtbenchError, match=r"--keep snapshots:1` and then `ltbench analyse"):
-        make(figure, store)

@@ -3,25 +3,18 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import random_batch, with_network
 
-from ltbench import Batch, Clock, Recipe, Task, build
+from ltbench import Clock, Recipe, build
 from ltbench.engine.evaluate import finalised
-from ltbench.networks import create
 
 COUNTS = torch.tensor([40, 20, 10, 5])
 PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 
 
-def set_up(dtype=torch.float64):
-    method = build("bbn")
-    method.setup(Task(COUNTS))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 4)).to(dtype).eval()
-    draw = torch.Generator().manual_seed(1)
-    images = torch.randn(10, 3, 8, 8, generator=draw).to(dtype)
-    targets = torch.randint(4, (10,), generator=draw)
-    return method, network, Batch((images,), targets, torch.arange(10))
+def set_up():
+    method, network = with_network("bbn", COUNTS)
+    return method, network.eval(), random_batch(10, 4)
 
 
 def branches(network, images):

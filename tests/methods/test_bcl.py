@@ -7,8 +7,9 @@ from dataclasses import asdict
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import batch_of, with_network
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench import Clock, Recipe, Step, Task, build
 from ltbench.api.perturb import Segments
 from ltbench.blocks.contrastive import balanced_contrast
 from ltbench.data.catalog import CATALOG
@@ -20,18 +21,8 @@ from ltbench.testing import conformance
 CLOCK = Clock("train", 0, 1)
 
 
-def made(specification="bcl", counts=(40, 20, 8, 3, 1), network="resnet8", dtype=torch.float64):
-    method = build(specification)
-    method.setup(Task(torch.tensor(counts)))
-    torch.manual_seed(0)
-    return method, method.build(create(network, 1, len(counts))).to(dtype).train()
-
-
-def batch_of(targets, dtype=torch.float64, side=8):
-    draw = torch.Generator().manual_seed(1)
-    shape = (3, len(targets), 1, side, side)
-    views = torch.randn(shape, generator=draw, dtype=torch.float64).to(dtype)
-    return Batch(tuple(views), torch.tensor(targets), torch.arange(len(targets)))
+def made(specification="bcl", counts=(40, 20, 8, 3, 1), dtype=torch.float64):
+    return with_network(specification, counts, dtype)
 
 
 def unit_vectors(count, width=6, seed=0):
@@ -104,7 +95,7 @@ def test_contrast_is_finite_where_exponentials_are_not():
 @pytest.mark.parametrize("targets", [[0, 0, 1, 2, 0, 4, 3], [1, 1, 1]])
 def test_mean_of_the_losses_is_the_papers_total(targets):
     method, network = made()
-    batch = batch_of(targets)
+    batch = batch_of(targets, 3)
     outputs = method.forward(network, batch, CLOCK)
     losses = method.losses(outputs, batch, CLOCK)
     priors = torch.tensor((40, 20, 8, 3, 1)) / 72
@@ -127,7 +118,7 @@ def test_mean_of_the_losses_is_the_papers_total(targets):
 
 def test_equal_priors_leave_cross_entropy():
     method, network = made("bcl(alpha=1.0, beta=0.0)", counts=(7, 7, 7))
-    batch = batch_of([0, 1, 2, 1])
+    batch = batch_of([0, 1, 2, 1], 3)
     outputs = method.forward(network, batch, CLOCK)
     plain = F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
     torch.testing.assert_close(method.losses(outputs, batch, CLOCK), plain)
@@ -135,7 +126,7 @@ def test_equal_priors_leave_cross_entropy():
 
 def test_a_class_without_images_stays_a_negative():
     method, network = made(counts=(9, 3, 0))
-    batch = batch_of([0, 0, 1])
+    batch = batch_of([0, 0, 1], 3)
     losses = method.losses(method.forward(network, batch, CLOCK), batch, CLOCK)
     losses.mean().backward()
     assert losses.isfinite().all()
@@ -146,7 +137,7 @@ def test_a_class_without_images_stays_a_negative():
 def test_outputs_are_of_the_right_views():
     method, network = made()
     network.eval()
-    batch = batch_of([0, 1, 1, 3])
+    batch = batch_of([0, 1, 1, 3], 3)
     outputs = method.forward(network, batch, CLOCK)
     first, second, third = (network(view) for view in batch.views)
     torch.testing.assert_close(outputs["logits"], first["logits"])
@@ -161,7 +152,7 @@ def test_outputs_are_of_the_right_views():
 
 def test_batch_norms_see_three_views_and_the_classes():
     method, network = made()
-    batch = batch_of([0, 1, 1, 3])
+    batch = batch_of([0, 1, 1, 3], 3)
     hidden = network.prototypes.layers[0](network.classifier.weight).detach()
     stem = network.backbone.conv1(torch.cat(batch.views)).detach()
     method.backward(Step(method, network, batch, CLOCK))
@@ -175,7 +166,7 @@ def test_batch_norms_see_three_views_and_the_classes():
 
 def test_contrast_trains_prototypes_and_classifier():
     method, network = made("bcl(alpha=0.0)")
-    batch = batch_of([0, 0, 1])
+    batch = batch_of([0, 0, 1], 3)
     step = Step(method, network, batch, CLOCK)
     method.backward(step)
     reached = [*network.prototypes.parameters(), *network.projection.parameters()]
@@ -187,7 +178,7 @@ def test_contrast_trains_prototypes_and_classifier():
 
 def test_gradient_is_that_of_finite_differences():
     method, network = made()
-    batch = batch_of([0, 0, 1, 4])
+    batch = batch_of([0, 0, 1, 4], 3)
     step = Step(method, network, batch, CLOCK)
     gradients = step.gradients(step.objective())
     draw = torch.Generator().manual_seed(3)
@@ -207,7 +198,7 @@ def test_gradient_is_that_of_finite_differences():
 def test_outputs_keep_to_their_images_when_these_are_reordered():
     """Segmented evaluation of zero displacements, image by image, is the plain one."""
     method, network = made()
-    step = Step(method, network, batch_of([0, 1, 1, 3, 0]), CLOCK)
+    step = Step(method, network, batch_of([0, 1, 1, 3, 0], 3), CLOCK)
     nothing = {name: torch.zeros_like(p) for name, p in network.named_parameters()}
     plain = step.forward({})
     split = step.forward(Segments([nothing, nothing], torch.tensor([1, 0, 0, 1, 0])))
@@ -230,7 +221,7 @@ def test_parameter_counts(classes, training, plain):
 def test_prediction_needs_backbone_and_classifier_only():
     method, network = made()
     network.eval()
-    images = batch_of([0, 1, 2]).images
+    images = batch_of([0, 1, 2], 3).images
     before = method.predict(network, images)
     final = copy.deepcopy(network)
     method.finalize(final)
@@ -255,7 +246,7 @@ def test_official_settings_under_the_paper_protocol():
 
 def test_heads_stay_in_float32_under_autocast():
     method, network = made(dtype=torch.float32)
-    batch = batch_of([0, 1, 1, 3], torch.float32)
+    batch = batch_of([0, 1, 1, 3], 3, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         outputs = method.forward(network, batch, CLOCK)
     assert {name for name, value in outputs.items() if value.dtype == torch.float32} >= {
@@ -270,13 +261,13 @@ def test_the_same_step_twice_is_bit_equal():
     gradients = []
     for _ in range(2):
         method, network = made(dtype=torch.float32)
-        method.backward(Step(method, network, batch_of([0, 1, 1, 3], torch.float32), CLOCK))
+        method.backward(Step(method, network, batch_of([0, 1, 1, 3], 3, torch.float32), CLOCK))
         gradients.append([p.grad for p in network.parameters()])
     assert all(map(torch.equal, *gradients))
 
 
 @pytest.mark.parametrize("parameters", ["tau=0.0", "scale=-1.0", "alpha=-0.1", "hidden=0"])
-def test_refused_parameters(parameters):
+def test_parameters_out_of_range_are_refused(parameters):
     with pytest.raises(UsageError, match="must"):
         build(f"bcl({parameters})")
 

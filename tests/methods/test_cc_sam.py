@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from ltbench.methods import cc_sam
+from made_methods import batch_of, with_network
 
-from ltbench import Batch, Clock, Method, Recipe, Step, Task, build, describe
+from ltbench import Clock, Method, Recipe, Step, build, describe
 from ltbench.api.perturb import Segments, evaluate_at, norm
 from ltbench.blocks.group_gradients import owned_gradients
 from ltbench.data.catalog import CATALOG, dataset
@@ -20,7 +21,6 @@ from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import autocast_of
 from ltbench.engine.train import optimiser_for, train_epoch
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.networks import create
 from ltbench.runs.files import write_file
 from ltbench.runs.protocol import protocol_of
 from ltbench.testing import conformance
@@ -33,21 +33,13 @@ FREE = "cap=1e9"  # Eq. 8 without the cap
 
 
 def made(parameters="", counts=COUNTS, training=True):
-    method = build(f"cc_sam({parameters})" if "@" not in parameters else f"cc_sam{parameters}")
-    method.setup(Task(torch.tensor(counts)))
-    torch.manual_seed(0)
-    network = create("resnet8", 1, len(counts)).double()
+    specification = f"cc_sam{parameters}" if "@" in parameters else f"cc_sam({parameters})"
+    method, network = with_network(specification, counts)
     return method, network.train(training)
 
 
 def radius_of(method):
     return cc_sam.Radius(method.s, method.cap, method.task.class_counts)
-
-
-def batch_of(targets=TARGETS):
-    draw = torch.Generator().manual_seed(1)
-    images = torch.randn(len(targets), 1, 8, 8, generator=draw, dtype=torch.float64)
-    return Batch((images,), torch.tensor(targets), torch.arange(len(targets)))
 
 
 def taken(method, network, batch, clock=CLOCK):
@@ -114,7 +106,7 @@ def descended_by_loops(method, network, batch):
 )
 def test_the_loop_free_head_form_is_the_loop_over_classes(parameters):
     method, network = made(parameters)
-    batch, twin = batch_of(), copy.deepcopy(network)
+    batch, twin = batch_of(TARGETS), copy.deepcopy(network)
     value, displaced = descended_by_loops(method, twin, batch)
     value.backward()
     plain = method.losses(method.forward(copy.deepcopy(network), batch, CLOCK), batch, CLOCK)
@@ -126,7 +118,7 @@ def test_the_loop_free_head_form_is_the_loop_over_classes(parameters):
 
 def test_the_head_form_in_single_precision():
     method, network = made(f"perturbed='head', s=0.05, {FREE}")
-    network, batch = network.float(), batch_of()
+    network, batch = network.float(), batch_of(TARGETS)
     batch = batch._replace(views=(batch.images.float(),))
     twin = copy.deepcopy(network)
     descended_by_loops(method, twin, batch)[0].backward()
@@ -153,7 +145,7 @@ def test_the_full_form_is_the_loop_over_classes(gradients, average):
     method, network = made(
         f"s=0.002, {FREE}, gradients={gradients!r}, average={average!r}", training=False
     )
-    batch, twin = batch_of(), copy.deepcopy(network)
+    batch, twin = batch_of(TARGETS), copy.deepcopy(network)
     named = dict(twin.named_parameters())
     size, theta = sum(p.numel() for p in named.values()), norm(named)
     losses = method.losses(twin(batch.images), batch, CLOCK)
@@ -176,7 +168,7 @@ def test_the_full_form_is_the_loop_over_classes(gradients, average):
 
 def test_the_head_form_is_the_segmented_one_on_the_head():
     method, network = made(f"perturbed='head', s=0.05, {FREE}")
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     step = Step(method, network, batch, CLOCK)
     outputs = step.forward()
     losses = step.losses(outputs)
@@ -197,7 +189,7 @@ def test_the_head_form_is_the_segmented_one_on_the_head():
 def test_with_batch_statistics_exact_gradients_are_of_the_class_losses(monkeypatch):
     seen = spied(monkeypatch)
     method, network = made("gradients='exact'")
-    batch, twin = batch_of(), copy.deepcopy(network)
+    batch, twin = batch_of(TARGETS), copy.deepcopy(network)
     losses = method.losses(twin(batch.images), batch, CLOCK)
     taken(method, network, batch)
     for c, gradient in enumerate(seen):
@@ -209,7 +201,7 @@ def test_with_batch_statistics_exact_gradients_are_of_the_class_losses(monkeypat
 def test_owned_gradients_add_up_to_the_batch_s(monkeypatch):
     seen = spied(monkeypatch)
     method, network = made("gradients='owned'")
-    batch, twin = batch_of(), copy.deepcopy(network)
+    batch, twin = batch_of(TARGETS), copy.deepcopy(network)
     method.losses(twin(batch.images), batch, CLOCK).mean().backward()
     step, _ = taken(method, network, batch)
     assert step.outputs is not None
@@ -265,7 +257,7 @@ def test_without_radius_it_is_plain_training_bit_for_bit(form):
 
 def test_without_radius_the_class_average_is_that_of_cross_entropy():
     method, network = made("s=0.0")
-    batch, twin = batch_of(), copy.deepcopy(network)
+    batch, twin = batch_of(TARGETS), copy.deepcopy(network)
     losses = F.cross_entropy(twin(batch.images)["logits"], batch.targets, reduction="none")
     averaged(losses, batch.targets, "class").backward()
     _, gradients = taken(method, network, batch)
@@ -276,7 +268,7 @@ def test_without_radius_the_class_average_is_that_of_cross_entropy():
 def test_a_small_radius_ascends(form):
     """The displaced loss of every class lies above the plain one."""
     method, network = made(f"perturbed={form!r}, s=1e-4, {FREE}", training=False)
-    step = Step(method, network, batch_of(), CLOCK)
+    step = Step(method, network, batch_of(TARGETS), CLOCK)
     outputs = step.forward()
     losses = step.losses(outputs)
     if form == "full":
@@ -357,7 +349,7 @@ def test_on_real_images_displacements_are_those_of_the_equation_times_s(form, mo
 def test_a_heads_displacement_is_added_in_float32_and_warned_of_below_that(s, lost):
     """Whatever the network's pass is in: the release's 1e-6 is resolved in a bfloat16 training."""
     method, network = made(f"perturbed='head', s={s}")
-    step = Step(method, network.float(), batch_of(), replace(CLOCK, step=0))
+    step = Step(method, network.float(), batch_of(TARGETS), replace(CLOCK, step=0))
     step.batch = step.batch._replace(views=(step.batch.images.float(),))
     step.autocast = autocast_of("bfloat16", torch.device("cpu"))
     with warnings.catch_warnings(record=True) as found:
@@ -369,7 +361,7 @@ def test_a_heads_displacement_is_added_in_float32_and_warned_of_below_that(s, lo
 
 def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
     method, network = made("@release")
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     outputs = method.forward(network, batch, CLOCK)
     labels = outputs["labels"]
     again = method.forward(network, batch, CLOCK)["labels"]
@@ -414,7 +406,7 @@ def second_stage(parameters=""):
 def test_adversarial_features_by_loops(parameters):
     """Eq. 12 image by image; as released class by class, with weights."""
     _, method, network = second_stage(parameters)
-    batch, head = batch_of(), network.classifier
+    batch, head = batch_of(TARGETS), network.classifier
     outputs = method.forward(network, batch, CLOCK)
     features = outputs["features"].detach().requires_grad_()
     weights = torch.ones(len(TARGETS), dtype=torch.float64)
@@ -442,7 +434,7 @@ def test_adversarial_features_by_loops(parameters):
 @pytest.mark.parametrize("limit", [1.0, 0.3])
 def test_the_mix_grows_with_the_epochs_up_to_its_limit(limit):
     _, method, network = second_stage(f"limit={limit}")
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     outputs = method.forward(network, batch, CLOCK)
     plain, adversarial = (
         F.cross_entropy(outputs[name], batch.targets, reduction="none")
@@ -458,7 +450,7 @@ def test_features_without_gradient_stay():
     _, method, network = second_stage()
     with torch.no_grad():
         network.classifier.weight.zero_()
-    outputs = method.forward(network, batch_of(), CLOCK)
+    outputs = method.forward(network, batch_of(TARGETS), CLOCK)
     torch.testing.assert_close(outputs["adversarial"], outputs["logits"])
 
 
@@ -535,7 +527,7 @@ def test_the_radius_is_that_of_the_loss_without_its_weight():
     for weight in (1.0, 0.25):
         method, network = made(f"perturbed='head', s=0.05, {FREE}")
         method.loss_weight = lambda clock, weight=weight: weight
-        step, _ = taken(method, network, batch_of())
+        step, _ = taken(method, network, batch_of(TARGETS))
         displaced.append(step.logged["cc_sam_ratio"])
     torch.testing.assert_close(*displaced)
 
@@ -544,7 +536,7 @@ def test_another_head_is_refused_by_the_head_form():
     method, network = made("perturbed='head'")
     torch.nn.utils.parametrizations.weight_norm(network.classifier)
     with pytest.raises(LtbenchError, match="plain linear"):
-        taken(method, network, batch_of())
+        taken(method, network, batch_of(TARGETS))
 
 
 @pytest.mark.parametrize(

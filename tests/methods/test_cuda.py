@@ -6,8 +6,9 @@ from functools import partial
 import pytest
 import torch
 from ltbench.methods.cuda import Chains
+from made_methods import bound
 
-from ltbench import Batch, Clock, Task, build
+from ltbench import Batch, Clock, build
 from ltbench.data.augment.views import random_crop, random_cutout, view_of
 from ltbench.data.training_images import TrainingImages
 from ltbench.errors import UsageError
@@ -45,9 +46,9 @@ def levels_in(view):
     return chains.levels
 
 
-def bound(specification="cuda", levels=(0,) * 6):
-    method = build(specification)
-    method.setup(Task(torch.tensor(COUNTS)))
+def at_levels(specification="cuda", levels=(0,) * 6):
+    """A method that knows its task and has reached a level for each class."""
+    method = bound(specification, COUNTS)
     method.state["levels"] = torch.tensor(levels)
     return method
 
@@ -90,7 +91,7 @@ def flaky(seed):
 def test_levels_move_as_a_loop_over_classes_and_levels_says(seed):
     draw = torch.Generator().manual_seed(seed)
     levels = torch.randint(0, 11, (6,), generator=draw).tolist()
-    method, table = bound(levels=levels), flaky(seed)
+    method, table = at_levels(levels=levels), flaky(seed)
     tries = {}
 
     def recorded(c, level):
@@ -105,20 +106,20 @@ def test_levels_move_as_a_loop_over_classes_and_levels_says(seed):
 
 def test_levels_rise_by_one_fall_by_one_and_stay_within_bounds():
     right, wrong = Oracle(lambda c, level: True), Oracle(lambda c, level: False)
-    method = bound()
+    method = at_levels()
     for epoch in range(12):
         method.after_epoch(None, right, Clock("train", epoch, 30))
         assert method.state["levels"].tolist() == [min(epoch + 1, 10)] * 6
     for epoch in range(12):
         method.after_epoch(None, wrong, Clock("train", epoch, 30))
         assert method.state["levels"].tolist() == [max(9 - epoch, 0)] * 6
-    none = bound("cuda(highest=0)")
+    none = at_levels("cuda(highest=0)")
     none.after_epoch(None, right, CLOCK)
     assert none.state["levels"].tolist() == [0] * 6
 
 
 def test_one_failed_level_below_is_enough_to_fall():
-    method = bound(levels=(5, 5, 5, 5, 5, 5))
+    method = at_levels(levels=(5, 5, 5, 5, 5, 5))
     method.after_epoch(None, Oracle(lambda c, level: (c, level) != (2, 1)), CLOCK)
     assert method.state["levels"].tolist() == [6, 6, 4, 6, 6, 6]
 
@@ -131,13 +132,13 @@ def test_the_threshold_itself_is_not_above_the_threshold(hits, level):
         counts[c] += 1
         return counts[c] <= hits
 
-    method = bound()
+    method = at_levels()
     method.after_epoch(None, Oracle(rule), CLOCK)
     assert method.state["levels"].tolist() == [level] * 6
 
 
 def test_images_are_drawn_from_their_class_with_replacement():
-    method, oracle = bound("cuda(tests=400)", (1, 0, 0, 0, 0, 0)), Oracle(lambda c, level: True)
+    method, oracle = at_levels("cuda(tests=400)", (1, 0, 0, 0, 0, 0)), Oracle(lambda c, level: True)
     method.after_epoch(None, oracle, CLOCK)
     assert [len(indices) for indices, _, _ in oracle.wanted] == [400 * 2, 400 * 6]
     assert all(view[-1] is random_cutout for _, _, view in oracle.wanted)
@@ -156,7 +157,7 @@ def test_what_is_drawn_is_the_clock_s():
     wanted = []
     for clock in (CLOCK, CLOCK, Clock("train", 4, 10, 0, 5, 7)):
         oracle = Oracle(lambda c, level: True)
-        bound().after_epoch(None, oracle, clock)
+        at_levels().after_epoch(None, oracle, clock)
         wanted.append(oracle.wanted[0][0])
     assert torch.equal(wanted[0], wanted[1])
     assert not torch.equal(wanted[0], wanted[2])
@@ -166,7 +167,7 @@ def test_what_is_drawn_is_the_clock_s():
 
 
 def test_an_image_is_at_its_class_s_level_or_at_none_by_a_coin():
-    method = bound(levels=(5, 4, 3, 2, 1, 0))
+    method = at_levels(levels=(5, 4, 3, 2, 1, 0))
     targets = torch.arange(6).repeat(4000)
     view = method.augment(view_of("standard"), targets, CLOCK)
     assert (view[0], view[2:]) == (random_crop, (random_cutout,))
@@ -184,7 +185,7 @@ def test_an_image_is_at_its_class_s_level_or_at_none_by_a_coin():
 
 @pytest.mark.parametrize(("probability", "share"), [(0.0, 0.0), (1.0, 1.0)])
 def test_the_coin_can_be_certain(probability, share):
-    method = bound(f"cuda(probability={probability})", (3,) * 6)
+    method = at_levels(f"cuda(probability={probability})", (3,) * 6)
     levels = levels_in(method.augment((), TARGETS, CLOCK))
     assert float((levels == 3).double().mean()) == share
 
@@ -259,7 +260,7 @@ def test_a_resumed_run_has_the_levels_of_an_undisturbed_one():
 
 
 def test_curves_are_the_mean_levels_of_the_shot_groups():
-    assert bound(levels=(10, 4, 7, 1, 2, 0)).curves() == {
+    assert at_levels(levels=(10, 4, 7, 1, 2, 0)).curves() == {
         "cuda_level_many": 10.0,
         "cuda_level_medium": 5.5,
         "cuda_level_few": 1.0,

@@ -2,11 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from ltbench.methods.cuda import CUDA, OPERATIONS, Chains, amount, draw_chains
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from pillow_images import enlarge, one_by_one, solarize_add
 from torch import Generator
 
 from ltbench.data.augment import pixels, views
@@ -33,33 +33,11 @@ def pictures(count, channels=3, side=32):
     return images
 
 
-def one_by_one(function, images, *columns):
-    results = []
-    for image, *row in zip(images, *columns, strict=True):
-        array = image.permute(1, 2, 0).numpy()
-        picture = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-        result = np.array(function(picture, *row))
-        results.append(torch.from_numpy(result.reshape(array.shape)).permute(2, 0, 1))
-    return torch.stack(results)
-
-
 # As the release has them: an operation on a picture, and what is taken of its range at l / 30.
 
 
 def affine(*matrix):
     return lambda picture: picture.transform(picture.size, Image.Transform.AFFINE, matrix)
-
-
-def resize_crop(picture, factor):
-    side = picture.width
-    large = picture.resize([int(side * factor)] * 2, Image.Resampling.LANCZOS)
-    left = int(side * factor) // 2 - side // 2
-    return large.crop((left, left, left + side, left + side))
-
-
-def solarize_add(picture, addition):
-    array = np.clip(np.array(picture).astype(int) + addition, 0, 255).astype(np.uint8)
-    return ImageOps.solarize(Image.fromarray(array), 128)
 
 
 REFERENCE = {
@@ -72,7 +50,7 @@ REFERENCE = {
     "Equalize": (lambda p, v: ImageOps.equalize(p), 0, 1),
     "Invert": (lambda p, v: ImageOps.invert(p), 0, 1),
     "GaussianBlur": (lambda p, v: p.filter(ImageFilter.GaussianBlur(v)), 0, 2),
-    "ResizeCrop": (resize_crop, 1, 1.5),
+    "ResizeCrop": (enlarge, 1, 1.5),
     "Rotate": (lambda p, v: p.rotate(v), 0, 30),
     "Posterize": (lambda p, v: ImageOps.posterize(p, max(1, int(v))), 0, 4),
     "Solarize": (ImageOps.solarize, 0, 256),

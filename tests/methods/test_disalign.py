@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import bound, resnet8
 
 from ltbench import Batch, Clock, Recipe, Task, build
-from ltbench.networks import create
 from ltbench.testing.synthetic import CLASSES, training
 
 COUNTS = torch.tensor([60, 25, 10, 5])
@@ -17,11 +17,8 @@ CLOCK = Clock("calibration", 0, 10)
 
 def entered():
     """A network at the start of the second stage, and the classifier it had."""
-    method = build("disalign")
-    method.setup(Task(COUNTS))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.begin_stage(create("resnet8", 3, 4), "calibration").double().eval()
+    method = bound("disalign", COUNTS)
+    network = method.begin_stage(resnet8(4), "calibration").double().eval()
     return network, network.classifier.classifier
 
 

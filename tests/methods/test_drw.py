@@ -5,28 +5,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from made_methods import COUNTS, losses, random_logits
 
 from ltbench import Batch, Clock, Step, Task, build
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.errors import UsageError
 from ltbench.networks import create
 
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
 EARLY, LATE = Clock("train", 159, 200), Clock("train", 160, 200)
-
-
-def losses(specification, logits, targets, clock, counts=COUNTS):
-    """The losses that a step descends along."""
-    method = build(specification)
-    method.setup(Task(counts))
-    step = Step(method, torch.nn.Identity(), Batch((logits,), targets, targets), clock)
-    return step.losses({"logits": logits})
-
-
-def random_logits(seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(16, 5, generator=draw, dtype=torch.float64)
-    return logits, torch.randint(5, (16,), generator=draw)
 
 
 def effective_weights(beta=0.9999):
@@ -39,14 +25,14 @@ def test_on_cross_entropy_it_is_the_frameworks_weighted_mean(seed):
     logits, targets = random_logits(seed)
     expected = F.cross_entropy(logits, targets, weight=effective_weights())
     for specification in ("drw", "ce+drw"):
-        found = losses(specification, logits, targets, LATE).mean()
+        found = losses(specification, logits, targets, clock=LATE).mean()
         assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_its_gradient_is_the_frameworks_too():
     logits, targets = random_logits()
     logits.requires_grad_()
-    (ours,) = torch.autograd.grad(losses("ce+drw", logits, targets, LATE).mean(), logits)
+    (ours,) = torch.autograd.grad(losses("ce+drw", logits, targets, clock=LATE).mean(), logits)
     weighted = F.cross_entropy(logits, targets, weight=effective_weights())
     (theirs,) = torch.autograd.grad(weighted, logits)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-7)
@@ -55,33 +41,33 @@ def test_its_gradient_is_the_frameworks_too():
 @pytest.mark.parametrize("base", ["ce", "focal(gamma=2)", "vs_loss", "balanced_softmax"])
 def test_any_loss_is_re_weighted(base):
     logits, targets = random_logits()
-    plain = losses(base, logits, targets, LATE)
+    plain = losses(base, logits, targets, clock=LATE)
     weights = effective_weights()[targets]
     expected = (plain * weights).sum() / weights.sum()
-    found = losses(f"{base}+drw", logits, targets, LATE).mean()
+    found = losses(f"{base}+drw", logits, targets, clock=LATE).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_with_margins_it_is_what_the_margin_loss_does_itself():
     logits, targets = random_logits()
-    ours = losses("ldam_drw(defer=1)+drw", logits, targets, LATE)
-    theirs = losses("ldam_drw", logits, targets, LATE)
+    ours = losses("ldam_drw(defer=1)+drw", logits, targets, clock=LATE)
+    theirs = losses("ldam_drw", logits, targets, clock=LATE)
     assert torch.allclose(ours, theirs, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(200, 160), (10, 8), (5, 4)])
 def test_it_begins_at_the_share_of_the_epochs_asked_for(epochs, first):
     logits, targets = random_logits()
-    plain = losses("ce", logits, targets, EARLY)
+    plain = losses("ce", logits, targets, clock=EARLY)
     clocks = [Clock("train", e, epochs) for e in range(epochs)]
-    weighted = [not torch.equal(losses("drw", logits, targets, c), plain) for c in clocks]
+    weighted = [not torch.equal(losses("drw", logits, targets, clock=c), plain) for c in clocks]
     assert weighted == [e >= first for e in range(epochs)]
 
 
 def test_uniform_counts_give_the_plain_loss():
     logits, targets = random_logits()
-    found = losses("ce+drw", logits, targets, LATE, torch.full((5,), 37))
-    assert torch.equal(found, losses("ce", logits, targets, LATE))
+    found = losses("ce+drw", logits, targets, torch.full((5,), 37), LATE)
+    assert torch.equal(found, losses("ce", logits, targets, clock=LATE))
 
 
 @pytest.mark.parametrize("take", [exact_gradients, owned_gradients])

@@ -26,6 +26,15 @@ def imported(path):
             yield from ((a.name, "") for a in node.names if a.name.startswith("ltbench"))
 
 
+def users():
+    """Return the files of methods and harness that import each module and name of ltbench."""
+    found = defaultdict(set)
+    for path in [*FILES, *(ROOT / "ltbench").rglob("*.py")]:
+        for each in imported(path):
+            found[each].add(path)
+    return found
+
+
 def documented(module):
     """Return the public names of a module on the page: its own with a docstring, or its list."""
     found = re.search(rf"^\.\. automodule:: {re.escape(module)}\n((?:   :.*\n)*)", PAGE, re.M)
@@ -67,17 +76,16 @@ def test_the_search_for_names_on_the_page_finds_them():
 
 def test_no_module_of_the_harness_serves_one_method_alone():
     """What one paper needs is in its file; a module that only one method imports is its."""
-    users = defaultdict(set)
-    for path in [*FILES, *(ROOT / "ltbench").rglob("*.py")]:
-        for module, name in imported(path):
-            whole = ROOT.joinpath(*module.split("."), name).with_suffix(".py")
-            users[f"{module}.{name}" if whole.exists() else module].add(path)
+    of_modules = defaultdict(set)
+    for (module, name), files in users().items():
+        whole = ROOT.joinpath(*module.split("."), name).with_suffix(".py")
+        of_modules[f"{module}.{name}" if whole.exists() else module] |= files
     alone = {
-        module: next(iter(paths)).name for module, paths in users.items()
+        module: next(iter(paths)).name for module, paths in of_modules.items()
         if len(paths) == 1 and paths <= set(FILES)
     }  # fmt: skip
     assert alone == {}
-    assert len(users) > 60
+    assert len(of_modules) > 60
 
 
 GENERAL = {
@@ -88,12 +96,8 @@ GENERAL = {
 
 
 def test_no_function_of_the_harness_serves_one_method_alone():
-    users = defaultdict(set)
-    for path in [*FILES, *(ROOT / "ltbench").rglob("*.py")]:
-        for module, name in imported(path):
-            users[module, name].add(path)
-    alone = set()
-    for (module, name), files in users.items():
+    found, alone = users(), set()
+    for (module, name), files in found.items():
         path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
         general = {module, f"{module}.{name}"} & GENERAL.keys() or name in ltbench.__all__
         if len(files) > 1 or not files <= set(FILES) or not path.exists() or general:
@@ -102,7 +106,7 @@ def test_no_function_of_the_harness_serves_one_method_alone():
         if name not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
             alone.add(f"{module}.{name}")
     assert alone == set()
-    assert len(users) > 300
+    assert len(found) > 300
 
 
 # a file of each kind, written into an empty folder

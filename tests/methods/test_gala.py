@@ -5,25 +5,19 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import batch_of, bound
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench import Clock, Recipe, Step, build
 
 CLASSES = 4
 CLOCK = Clock("train", 0, 1)
 
 
-def made(specification="gala(view='standard')", theta=None):
-    method = build(specification)
-    method.setup(Task(torch.tensor([20, 9, 3, 1])))
+def gala(specification="gala(view='standard')", theta=None):
+    method = bound(specification, [20, 9, 3, 1])
     if theta is not None:
         method.state["theta"] = torch.tensor(theta, dtype=torch.float64)
     return method
-
-
-def batch_of(targets):
-    draw = torch.Generator().manual_seed(len(targets))
-    images = torch.randn(len(targets), 1, 8, 8, generator=draw, dtype=torch.float64)
-    return Batch((images,), torch.tensor(targets), torch.arange(len(targets)))
 
 
 def logits_for(count, seed=0):
@@ -48,7 +42,7 @@ def adjusted_by_loops(logits, targets, theta, phi, method):
 @pytest.mark.parametrize("lambdas", [(1.0, 1.0), (1.2, 0.9)])
 def test_losses_are_the_definition(form, lambdas):
     theta = [3.0, 0.5, 0.02, 0.0]
-    method = made(f"gala(form={form!r}, lambda1={lambdas[0]}, lambda2={lambdas[1]})", theta)
+    method = gala(f"gala(form={form!r}, lambda1={lambdas[0]}, lambda2={lambdas[1]})", theta)
     logits, batch = logits_for(6), batch_of([0, 1, 2, 3, 0, 1])
     adjusted = adjusted_by_loops(logits, batch.targets.tolist(), theta, theta, method)
     expected = F.cross_entropy(adjusted, batch.targets, reduction="none")
@@ -59,7 +53,7 @@ def test_losses_are_the_definition(form, lambdas):
 @pytest.mark.parametrize("form", ["paper", "code"])
 def test_theta_and_phi_are_one_vector(accumulate, form):
     """The accumulators as matrices [C, C], fed with autograd's gradients, over five steps."""
-    method = made(f"gala(form={form!r}, lambda1=1.2, lambda2=0.9, accumulate={accumulate!r})")
+    method = gala(f"gala(form={form!r}, lambda1=1.2, lambda2=0.9, accumulate={accumulate!r})")
     running = torch.zeros(CLASSES, CLASSES, dtype=torch.float64)
     total = torch.zeros_like(running)
     for number in range(5):
@@ -82,12 +76,12 @@ def test_theta_and_phi_are_one_vector(accumulate, form):
 def test_the_forms_agree_at_equal_strengths():
     theta, logits, batch = [7.0, 1.0, 0.1, 0.0], logits_for(4), batch_of([0, 1, 2, 3])
     paper, code = (
-        made(f"gala(form={form!r})", theta).losses({"logits": logits}, batch, CLOCK)
+        gala(f"gala(form={form!r})", theta).losses({"logits": logits}, batch, CLOCK)
         for form in ("paper", "code")
     )
     torch.testing.assert_close(paper, code, atol=1e-12, rtol=0)
     apart = [
-        made(f"gala(form={form!r}, lambda1=1.2, lambda2=0.9)", theta).losses(
+        gala(f"gala(form={form!r}, lambda1=1.2, lambda2=0.9)", theta).losses(
             {"logits": logits}, batch, CLOCK
         )
         for form in ("paper", "code")
@@ -98,7 +92,7 @@ def test_the_forms_agree_at_equal_strengths():
 def test_the_second_strength_is_idle_in_the_code_form():
     theta, logits, batch = [7.0, 1.0, 0.1, 0.0], logits_for(4), batch_of([0, 1, 2, 3])
     losses = [
-        made(f"gala(form='code', lambda1=1.2, lambda2={other})", theta).losses(
+        gala(f"gala(form='code', lambda1=1.2, lambda2={other})", theta).losses(
             {"logits": logits}, batch, CLOCK
         )
         for other in (0.0, 5.0)
@@ -108,14 +102,14 @@ def test_the_second_strength_is_idle_in_the_code_form():
 
 def test_before_any_gradient_is_known_it_is_cross_entropy():
     for form in ("paper", "code"):
-        method, batch, logits = made(f"gala(form={form!r})"), batch_of([0, 1, 2, 3]), logits_for(4)
+        method, batch, logits = gala(f"gala(form={form!r})"), batch_of([0, 1, 2, 3]), logits_for(4)
         plain = F.cross_entropy(logits, batch.targets, reduction="none")
         torch.testing.assert_close(method.losses({"logits": logits}, batch, CLOCK), plain)
 
 
 def test_mixed_images_pull_at_both_their_classes_by_their_shares():
     """As though each image stood twice in a batch of twice the size, with a weight."""
-    method, logits = made("gala(accumulate='single')"), logits_for(4)
+    method, logits = gala("gala(accumulate='single')"), logits_for(4)
     share = torch.tensor([0.7, 0.7, 1.0, 0.2])
     batch = batch_of([0, 1, 0, 2])._replace(mix_targets=torch.tensor([1, 0, 3, 2]), mix_ratio=share)
     method.after_step(Step(method, None, batch, CLOCK, outputs={"logits": logits}))
@@ -136,9 +130,9 @@ def test_the_released_recipe_holds_at_paper():
     assert (ours.batch_size, ours.weight_decay, ours.warmup_epochs) == (64, 5e-4, 2)
     assert (ours.schedule, ours.drop_last, ours.epochs) == ("cosine", True, 200)
     assert build("gala").views == ("autoaugment",)
-    assert made().views == ("standard",)
+    assert gala().views == ("standard",)
 
 
 def test_the_curve_is_the_range_of_the_margins():
-    method = made("gala(lambda1=1.2, lambda2=0.9)", [7.0, 1.0, 0.1, 0.0])
+    method = gala("gala(lambda1=1.2, lambda2=0.9)", [7.0, 1.0, 0.1, 0.0])
     assert method.curves()["margin_range"] == pytest.approx(1.2 * math.log(7.001 / 0.001))

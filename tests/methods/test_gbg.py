@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import batch_of, with_network
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench import Clock, Recipe, Step, build
 from ltbench.blocks.contrastive import balanced_contrast
 from ltbench.blocks.partition import affinities, normalised_cut
 from ltbench.data.catalog import CATALOG
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.networks import create
 from ltbench.runs.protocol import protocol_of
 from ltbench.testing import conformance
 from ltbench.testing.synthetic import training
@@ -23,24 +23,15 @@ TWO, THREE = [0, 0, 1, 1, 1], [0, 1, 1, 2, 2]
 
 
 def made(specification="gbg(groups=2)", groups=None):
-    method = build(specification)
-    method.setup(Task(torch.tensor(COUNTS)))
-    torch.manual_seed(0)
-    network = method.build(create("resnet8", 1, len(COUNTS))).double().train()
+    method, network = with_network(specification, COUNTS)
     if groups:
         method.state["groups"] = torch.tensor(groups)
     return method, network
 
 
-def batch_of(targets=TARGETS):
-    draw = torch.Generator().manual_seed(1)
-    views = torch.randn(3, len(targets), 1, 8, 8, generator=draw, dtype=torch.float64)
-    return Batch(tuple(views), torch.tensor(targets), torch.arange(len(targets)))
-
-
 def followed(method, network, targets=TARGETS):
     network = copy.deepcopy(network)
-    step = Step(method, network, batch_of(targets), CLOCK)
+    step = Step(method, network, batch_of(targets, 3), CLOCK)
     method.backward(step)
     return step, {name: p.grad for name, p in network.named_parameters()}
 
@@ -51,7 +42,7 @@ def logged_weights(step):
 
 def by_hand(method, network, weigh, factor=1.0):
     """Terms of the objective with a pass each; `weigh` makes weights of losses and gradients."""
-    groups, batch = method.state["groups"], batch_of()
+    groups, batch = method.state["groups"], batch_of(TARGETS, 3)
     members = groups[batch.targets]
     outputs = method.forward(network, batch, CLOCK)
     losses = F.cross_entropy(outputs["logits"], batch.targets, reduction="none")
@@ -186,7 +177,7 @@ def test_official_settings_under_the_paper_protocol():
 
 
 @pytest.mark.parametrize("parameters", ["groups=0", "tau=0.0", "beta=-1.0"])
-def test_refused_parameters(parameters):
+def test_parameters_out_of_range_are_refused(parameters):
     with pytest.raises(UsageError, match="must"):
         build(f"gbg({parameters})")
 

@@ -30,7 +30,7 @@ def weights_of(rows):
         ([[0.0, 0.0], [1.0, 2.0], [0.0, 0.0]], [0.5, 0.0, 0.5]),
     ],
 )
-def test_closed_forms(rows, expected):
+def test_weights_of_few_gradients_are_the_closed_forms(rows, expected):
     rows = torch.tensor(rows, dtype=torch.float64)
     torch.testing.assert_close(
         weights_of(rows), torch.tensor(expected, dtype=torch.float64), atol=1e-7, rtol=0

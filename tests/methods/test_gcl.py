@@ -5,23 +5,21 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import COUNTS, bound, losses_of
 
-from ltbench import Batch, Clock, Recipe, Task, build
+from ltbench import Batch, Clock, Recipe, build
 from ltbench.errors import UsageError
 from ltbench.networks import CosineClassifier, create
 
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
 FIRST, SECOND = Clock("representation", 3, 200, 2), Clock("classifier", 3, 30, 2)
 
 
-def bound(parameters="", counts=COUNTS):
-    method = build(f"gcl({parameters})")
-    method.setup(Task(counts))
-    return method
+def gcl(parameters="", counts=COUNTS):
+    return bound(f"gcl({parameters})", counts)
 
 
-def losses(method, cosines, targets, clock, scale=30.0):
-    return method.losses({"logits": scale * cosines}, Batch((cosines,), targets, targets), clock)
+def cosine_losses(method, cosines, targets, clock, scale=30.0):
+    return losses_of(method, scale * cosines, targets, clock)
 
 
 def random_cosines(images=16):
@@ -32,21 +30,21 @@ def random_cosines(images=16):
 
 def test_cloud_sizes_run_from_zero_at_the_head_to_one_at_the_tail():
     expected = [math.log(500 / n) / math.log(500) for n in COUNTS.tolist()]
-    assert bound().clouds.tolist() == pytest.approx(expected, rel=1e-6)
-    assert bound(counts=torch.tensor([100, 10, 1])).clouds.tolist() == pytest.approx([0, 0.5, 1])
-    assert bound(counts=torch.full((3,), 37)).clouds.tolist() == [0, 0, 0]
+    assert gcl().clouds.tolist() == pytest.approx(expected, rel=1e-6)
+    assert gcl(counts=torch.tensor([100, 10, 1])).clouds.tolist() == pytest.approx([0, 0.5, 1])
+    assert gcl(counts=torch.full((3,), 37)).clouds.tolist() == [0, 0, 0]
 
 
 def noise_in(method, clock, images=4000):
     """The draws |e|, read off the losses of two classes with clouds of size 0 and 1."""
     cosines, targets = torch.zeros(images, 2).double(), torch.zeros(images, dtype=torch.int64)
-    surprise = losses(method, cosines, targets, clock)
+    surprise = cosine_losses(method, cosines, targets, clock)
     # -log p_0 = log(1 + e^{-s noise e}), so e = -log(e^{loss} - 1) / (s noise)
     return -surprise.expm1().log() / (30 * 0.5)
 
 
 def test_the_noise_is_half_normal_of_deviation_a_third_within_one():
-    draws = noise_in(bound(counts=torch.tensor([9, 1])), FIRST)
+    draws = noise_in(gcl(counts=torch.tensor([9, 1])), FIRST)
     assert draws.min() >= -1e-9
     assert draws.max() <= 1 + 1e-6
     assert draws.mean().item() == pytest.approx(math.sqrt(2 / math.pi) / 3, rel=0.03)
@@ -55,7 +53,7 @@ def test_the_noise_is_half_normal_of_deviation_a_third_within_one():
 
 
 def test_a_step_has_its_own_noise_and_the_same_step_the_same():
-    method = bound(counts=torch.tensor([9, 1]))
+    method = gcl(counts=torch.tensor([9, 1]))
     first, again = noise_in(method, FIRST, 8), noise_in(method, FIRST, 8)
     assert torch.equal(first, again)
     assert not torch.equal(first, noise_in(method, Clock("representation", 3, 200, 3), 8))
@@ -63,20 +61,22 @@ def test_a_step_has_its_own_noise_and_the_same_step_the_same():
 
 def test_clouds_lower_all_logits_and_not_only_the_targets():
     """A tail class that is not the target gets less probable: the loss falls."""
-    method, control = (bound(p, torch.tensor([9, 1])) for p in ("", "noise=0.0"))
+    method, control = (gcl(p, torch.tensor([9, 1])) for p in ("", "noise=0.0"))
     cosines, targets = torch.zeros(64, 2).double(), torch.zeros(64, dtype=torch.int64)
-    pair = [losses(m, cosines, targets, FIRST) for m in (method, control)]
+    pair = [cosine_losses(m, cosines, targets, FIRST) for m in (method, control)]
     assert (pair[0] <= pair[1]).all()
-    tail = [losses(m, cosines, 1 - targets, FIRST) for m in (method, control)]
+    tail = [cosine_losses(m, cosines, 1 - targets, FIRST) for m in (method, control)]
     assert (tail[0] >= tail[1]).all()
 
 
 @pytest.mark.parametrize("control", ["noise", "counts"])
 def test_without_clouds_the_first_stage_is_cross_entropy_on_cosines(control):
-    method = bound("noise=0.0") if control == "noise" else bound(counts=torch.full((5,), 37))
+    method = gcl("noise=0.0") if control == "noise" else gcl(counts=torch.full((5,), 37))
     cosines, targets = random_cosines()
     expected = F.cross_entropy(30 * cosines, targets, reduction="none")
-    assert torch.allclose(losses(method, cosines, targets, FIRST), expected, rtol=0, atol=1e-10)
+    assert torch.allclose(
+        cosine_losses(method, cosines, targets, FIRST), expected, rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,22 +89,22 @@ def test_the_second_stage_has_margin_scale_and_focal_factor(parameters, scale, m
     lowered[torch.arange(16), targets] -= margin
     surprise = F.cross_entropy(scale * lowered, targets, reduction="none")
     expected = (1 - (-surprise).exp()) ** gamma * surprise
-    found = losses(bound(f"noise=0.0{parameters}"), cosines, targets, SECOND)
+    found = cosine_losses(gcl(f"noise=0.0{parameters}"), cosines, targets, SECOND)
     assert torch.allclose(found, expected, rtol=0, atol=1e-9)
 
 
 def test_the_focal_factor_takes_no_gradient():
     cosines, targets = random_cosines(1)
     cosines.requires_grad_()
-    method = bound("noise=0.0, margin=0.0")
-    (ours,) = torch.autograd.grad(losses(method, cosines, targets, SECOND).sum(), cosines)
+    method = gcl("noise=0.0, margin=0.0")
+    (ours,) = torch.autograd.grad(cosine_losses(method, cosines, targets, SECOND).sum(), cosines)
     surprise = F.cross_entropy(20 * cosines, targets)
     (plain,) = torch.autograd.grad(surprise, cosines)
     assert torch.allclose(ours, (1 - (-surprise).exp()).detach() * plain, rtol=1e-9)
 
 
 def test_the_recipes_are_the_official_ones_under_the_protocol_of_the_field():
-    first, second = bound().stages(Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5))
+    first, second = gcl().stages(Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5))
     assert (first.recipe.epochs, first.recipe.batch_size, first.sampler) == (
         200, 64, "instance_balanced",
     )  # fmt: skip
@@ -122,16 +122,16 @@ def test_images_are_mixed_in_both_stages_unless_alpha_is_zero():
     images = torch.randn(6, 3, 4, 4)
     batch = Batch((images,), torch.tensor([0, 1, 2, 3, 4, 0]), torch.arange(6))
     for clock in (FIRST, SECOND):
-        mixed = bound().mix(batch, clock)
+        mixed = gcl().mix(batch, clock)
         assert not torch.equal(mixed.images, images)
         assert 0 < mixed.mix_ratio[0] < 1
-        plain = bound("alpha=0.0").mix(batch, clock)
+        plain = gcl("alpha=0.0").mix(batch, clock)
         assert torch.equal(plain.images, images)
         assert set(plain.mix_ratio.tolist()) == {1.0}
 
 
 def test_the_head_is_a_cosine_of_the_first_scale():
-    network = bound("scale=12.0").build(create("resnet8", 3, 5))
+    network = gcl("scale=12.0").build(create("resnet8", 3, 5))
     assert isinstance(network.classifier, CosineClassifier)
     assert network.classifier.scale == 12
 

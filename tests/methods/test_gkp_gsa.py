@@ -92,7 +92,7 @@ def test_post_hoc_parts_share_its_training():
     assert parts_of(completed(trained, "gkp_gsa+posthoc_logit_adjustment"))[0] is trained
 
 
-def test_records_name_it(tmp_path):
+def test_a_record_has_the_name_of_the_whole_and_the_parameters_of_the_parts(tmp_path):
     from ltbench.data.catalog import dataset
     from ltbench.runs.execute import run_job
     from ltbench.runs.plan import make

@@ -8,8 +8,9 @@ import pytest
 import torch
 from ltbench.methods import gsa as gsa_methods
 from ltbench.methods.gsa import PerturbationRadius, safe_radius
+from made_methods import batch_of, with_network
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench import Clock, Recipe, Step, Task, build
 from ltbench.api.perturb import Segments, combined, inner, norm, scaled
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.data.catalog import CATALOG, dataset
@@ -17,7 +18,6 @@ from ltbench.data.readers import load
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import autocast_of
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.networks import create
 from ltbench.runs.protocol import protocol_of
 from ltbench.testing.conformance import check, training
 
@@ -28,17 +28,10 @@ CLOCK = Clock("train", 5, 10, 1, 4)
 
 
 def step_of(specification, targets=TARGETS, groups=GROUPS, dtype=torch.float64, clock=CLOCK):
-    method = build(specification)
-    method.setup(Task(torch.tensor(COUNTS)))
-    torch.manual_seed(0)
-    network = method.build(create("resnet8", 3, len(COUNTS))).to(dtype).train()
-    draw = torch.Generator().manual_seed(1)
-    shape = (len(method.views), len(targets), 3, 8, 8)
-    views = torch.randn(shape, generator=draw, dtype=torch.float64).to(dtype)
+    method, network = with_network(specification, COUNTS, dtype)
     if groups is not None and gsa_of(method).groups > 1:
         gsa_of(method).owner.state["groups"] = groups
-    batch = Batch(tuple(views), targets, torch.arange(len(targets)))
-    return Step(method, network, batch, clock)
+    return Step(method, network, batch_of(targets, len(method.views), dtype), clock)
 
 
 def gsa_of(method):

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import bound, random_batch, resnet8
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench import Clock, Recipe, Step, build
 from ltbench.blocks.mixup import mixed
 from ltbench.errors import UsageError
-from ltbench.networks import create
 from ltbench.testing.synthetic import training
 
 COUNTS = torch.tensor([40, 20, 10, 5, 2])
@@ -17,25 +17,15 @@ PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 FIRST, SECOND = Clock("mixup", 0, 200, 0, 50), Clock("classifier", 3, 10, 7, 50)
 
 
-def a_batch(images=12):
-    draw = torch.Generator().manual_seed(1)
-    pictures = torch.randn(images, 3, 8, 8, generator=draw).double()
-    targets = torch.randint(5, (images,), generator=draw)
-    return Batch((pictures,), targets, torch.arange(images))
-
-
 def a_step(specification="h2t", clock=SECOND):
-    method = build(specification)
-    method.setup(Task(COUNTS))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = create("resnet8", 3, 5).double().eval()
-    return Step(method, network, a_batch(), clock)
+    method = bound(specification, COUNTS)
+    network = resnet8().double().eval()
+    return Step(method, network, random_batch(), clock)
 
 
 def fused(step):
     """What pooled maps come to when channels of the maps themselves are swapped, and m."""
-    given, maps = a_batch().images, step.network.backbone.maps
+    given, maps = random_batch().images, step.network.backbone.maps
     uniform, balanced = maps(given[0::2]), maps(given[1::2])
     mask = step.method.swapped(64, step.clock)
     swapped = balanced.clone()
@@ -57,7 +47,7 @@ def test_the_stages_under_the_paper_s_recipe():
 
 
 def test_the_first_stage_is_mixup():
-    step, given = a_step(clock=FIRST), a_batch()
+    step, given = a_step(clock=FIRST), random_batch()
     expected = mixed(given, FIRST, 1.0)
     assert torch.equal(step.batch.images, expected.images)
     assert not torch.equal(step.batch.images, given.images)
@@ -72,7 +62,7 @@ def test_the_first_stage_is_mixup():
 
 
 def test_pairs_keep_the_balanced_images_labels():
-    step, given = a_step(), a_batch()
+    step, given = a_step(), random_batch()
     balanced, uniform = step.batch.views
     assert torch.equal(balanced, given.images[1::2])
     assert torch.equal(uniform, given.images[0::2])
@@ -91,14 +81,14 @@ def test_a_share_of_the_channels_comes_from_the_uniform_images(share):
     weight, bias = step.network.classifier.parameters()
     logits = expected @ weight.T + bias
     torch.testing.assert_close(outputs["logits"], logits)
-    losses = F.cross_entropy(logits, a_batch().targets[1::2], reduction="none")
+    losses = F.cross_entropy(logits, random_batch().targets[1::2], reduction="none")
     torch.testing.assert_close(step.losses(outputs), losses)
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.0, 1), (1.0, 0)])
 def test_no_share_is_the_balanced_batch_and_all_of_it_the_uniform_one(share, kept):
     step = a_step(f"h2t(share={share})")
-    plain = step.network(a_batch().images[kept::2])
+    plain = step.network(random_batch().images[kept::2])
     torch.testing.assert_close(step.forward()["logits"], plain["logits"])
 
 
@@ -114,7 +104,7 @@ def test_channels_are_drawn_anew_every_step_and_the_same_within_one():
 def test_each_batch_is_normalised_by_its_own_statistics():
     step = a_step("h2t(share=0.0)")
     step.network.train()
-    alone = step.network.backbone(a_batch().images[1::2])
+    alone = step.network.backbone(random_batch().images[1::2])
     torch.testing.assert_close(step.forward()["features"], alone)
 
 

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from made_methods import gap
+from made_methods import batch_of, gap, with_network
 
-from ltbench import Batch, Clock, Step, Task, build, describe
+from ltbench import Clock, Step, Task, build, describe
 from ltbench.errors import UsageError
-from ltbench.networks import create
 from ltbench.registry.contents import parameters
 
 COUNTS = torch.tensor([40, 20, 19, 5, 1])
@@ -14,13 +13,7 @@ CLOCK = Clock("train", 0, 10)
 
 
 def set_up(specification, targets):
-    method = build(specification)
-    method.setup(Task(COUNTS))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 5)).double().train()
-    images = torch.randn(len(targets), 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
-    return method, network, Batch((images,), torch.tensor(targets), torch.arange(len(targets)))
+    return *with_network(specification, COUNTS), batch_of(targets)
 
 
 MIXED = [0, 1, 2, 3, 4, 0, 0, 1]

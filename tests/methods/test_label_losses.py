@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
+from made_methods import losses_of
 
-from ltbench import Batch, Clock, Task, build
+from ltbench import Clock, Task, build
 from ltbench.registry.kinds import kinds_of
 
 LOSSES = [
@@ -15,7 +16,8 @@ CLOCK = Clock("train", 0, 10)
 COUNTS, IMAGES = [150, 100, 40, 10, 3], 200
 
 
-def bound(specification, counts=COUNTS, images=IMAGES):
+def of_labels(specification, counts=COUNTS, images=IMAGES):
+    """A method that knows its task of several labels an image."""
     method = build(specification)
     method.setup(Task(torch.tensor(counts), 0, 99, 20, "multi", images))
     return method
@@ -23,13 +25,9 @@ def bound(specification, counts=COUNTS, images=IMAGES):
 
 def each(specification, logits, targets, counts=(100, 10), images=200):
     """The losses of one image's labels, in float64."""
-    method = bound(specification, list(counts), images)
+    method = of_labels(specification, list(counts), images)
     z, y = (torch.tensor([row], dtype=torch.float64) for row in (logits, targets))
     return method.label_losses(z, y)[0].tolist()
-
-
-def losses_of(method, logits, targets):
-    return method.losses({"logits": logits}, Batch((logits,), targets, targets), CLOCK)
 
 
 def drawn(seed=0, images=24, double=True):
@@ -63,7 +61,9 @@ def test_hand_values_of_three_labels(specification, expected):
 
 def test_the_loss_of_an_image_is_the_mean_over_its_labels():
     z, y = (torch.tensor([row], dtype=torch.float64) for row in (Z, Y))
-    assert float(losses_of(bound("bce", list(THREE)), z, y)) == pytest.approx(0.377779, abs=1e-6)
+    assert float(losses_of(of_labels("bce", list(THREE)), z, y)) == pytest.approx(
+        0.377779, abs=1e-6
+    )
 
 
 def test_asl_at_zero_and_where_a_negative_is_easy():
@@ -71,7 +71,7 @@ def test_asl_at_zero_and_where_a_negative_is_easy():
         (0.346574, 0.024515), abs=1e-6
     )
     logits = torch.tensor([[-2.944440, -5.0]], dtype=torch.float64, requires_grad=True)
-    losses = bound("asl", [9, 9]).label_losses(logits, torch.zeros(1, 2).double())
+    losses = of_labels("asl", [9, 9]).label_losses(logits, torch.zeros(1, 2).double())
     losses.sum().backward()
     assert losses.tolist() == [[0.0, 0.0]]
     assert logits.grad.tolist() == [[0.0, 0.0]]
@@ -80,7 +80,7 @@ def test_asl_at_zero_and_where_a_negative_is_easy():
 @pytest.mark.parametrize(("detached", "slope"), [(True, -0.25), (False, -0.423287)])
 def test_asl_takes_no_gradient_through_its_factors_as_released(detached, slope):
     logits = torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
-    method = bound(f"asl(positive=1.0, detached={detached})", [9])
+    method = of_labels(f"asl(positive=1.0, detached={detached})", [9])
     method.label_losses(logits, torch.ones(1, 1).double()).sum().backward()
     assert float(logits.grad) == pytest.approx(slope, abs=1e-6)
 
@@ -100,10 +100,12 @@ def test_hand_values_of_the_rebalancing_factor(targets, factors):
 
 
 def test_hand_values_of_the_tolerant_loss():
-    method = bound("ntr", [10, 100], 200)
+    method = of_labels("ntr", [10, 100], 200)
     assert method.shift.tolist() == pytest.approx([0.147222, 0.0], abs=1e-6)
     logits = torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
-    losses = bound("ntr(scale=5.0)", [100], 200).label_losses(logits, torch.zeros(1, 1).double())
+    losses = of_labels("ntr(scale=5.0)", [100], 200).label_losses(
+        logits, torch.zeros(1, 1).double()
+    )
     losses.sum().backward()
     assert losses.item() == pytest.approx(0.138629, abs=1e-6)
     assert float(logits.grad) == pytest.approx(0.5)
@@ -123,18 +125,18 @@ def test_hand_values_of_the_distribution_balanced_loss(specification, expected):
 
 
 def test_hand_values_of_effective_numbers():
-    by_label = bound("ml_cb(by='label')", [100, 10])
+    by_label = of_labels("ml_cb(by='label')", [100, 10])
     both = torch.ones(1, 2)
     assert by_label.weights(both)[0].tolist() == pytest.approx([0.100003, 0.153534], abs=1e-6)
-    assert float(bound("ml_cb", [100, 10]).weights(both)) == pytest.approx(0.126768, abs=1e-6)
-    assert float(bound("ml_cb(by='min_n')", [100, 10]).weights(both)) == pytest.approx(
+    assert float(of_labels("ml_cb", [100, 10]).weights(both)) == pytest.approx(0.126768, abs=1e-6)
+    assert float(of_labels("ml_cb(by='min_n')", [100, 10]).weights(both)) == pytest.approx(
         0.153534, abs=1e-6
     )
     mean = (1 - 0.9) / (1 - 0.9**55)
-    assert float(bound("ml_cb(by='average_n')", [100, 10]).weights(both)) == pytest.approx(mean)
-    none = bound("ml_cb", [100, 10]).weights(torch.zeros(1, 2))
+    assert float(of_labels("ml_cb(by='average_n')", [100, 10]).weights(both)) == pytest.approx(mean)
+    none = of_labels("ml_cb", [100, 10]).weights(torch.zeros(1, 2))
     assert float(none) == pytest.approx(0.100003, abs=1e-6)
-    steep = bound("ml_cb(by='label', beta=0.9999999)", [100, 10]).weights(both.double())[0]
+    steep = of_labels("ml_cb(by='label', beta=0.9999999)", [100, 10]).weights(both.double())[0]
     assert float(steep[1] / steep[0]) == pytest.approx(10, rel=1e-4)
 
 
@@ -180,7 +182,7 @@ def db_by_loops(z, y, counts, images, *, divided, mu, lam, gamma, kappa_f):
 )
 def test_db_is_a_loop_over_images_and_labels(specification, settings):
     z, y = drawn()
-    method = bound(specification)
+    method = of_labels(specification)
     divisor = settings["lam"] if settings["divided"] else 1
     exact = [0.05 * math.log(IMAGES / n - 1) / divisor for n in COUNTS]
     assert method.shift.tolist() == pytest.approx(exact, abs=1e-7)
@@ -196,7 +198,7 @@ def test_db_is_a_loop_over_images_and_labels(specification, settings):
 )
 def test_asl_is_a_loop_over_images_and_labels(positive, negative, margin):
     z, y = drawn(1)
-    method = bound(f"asl(positive={positive}, negative={negative}, margin={margin})")
+    method = of_labels(f"asl(positive={positive}, negative={negative}, margin={margin})")
     for row, value in enumerate(losses_of(method, z, y).tolist()):
         total = 0.0
         for logit, target in zip(z[row].tolist(), y[row].tolist(), strict=True):
@@ -211,7 +213,7 @@ def test_asl_is_a_loop_over_images_and_labels(positive, negative, margin):
 def test_losses_are_finite_at_extreme_logits_and_so_are_their_gradients(name):
     z = torch.tensor([[100.0, -100.0, 100.0, -100.0, 0.0]] * 2, requires_grad=True)
     y = torch.tensor([[1.0, 1.0, 0.0, 0.0, 1.0], [0.0] * 5])
-    losses = losses_of(bound(name), z, y)
+    losses = losses_of(of_labels(name), z, y)
     losses.sum().backward()
     assert losses.isfinite().all()
     assert z.grad.isfinite().all()
@@ -221,7 +223,7 @@ def test_losses_are_finite_at_extreme_logits_and_so_are_their_gradients(name):
 def test_neither_logits_nor_targets_are_written_into(name):
     z, y = drawn(2, double=False)
     before = z.clone(), y.clone()
-    losses_of(bound(name), z, y)
+    losses_of(of_labels(name), z, y)
     assert torch.equal(z, before[0])
     assert torch.equal(y, before[1])
 
@@ -229,15 +231,15 @@ def test_neither_logits_nor_targets_are_written_into(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_labels_of_equal_counts_are_treated_alike(name):
     z, y = drawn(3, double=False)
-    method = bound(name, [50] * 5)
+    method = of_labels(name, [50] * 5)
     turned = [4, 2, 0, 1, 3]
     found, other = method.label_losses(z, y), method.label_losses(z[:, turned], y[:, turned])
     assert torch.allclose(other, found[:, turned])
 
 
 def test_a_label_that_every_image_has_leaves_the_shift_finite():
-    assert bound("ml_la", [200, 10], 200).shift.isfinite().all()
-    assert bound("ntr", [200, 10], 200).shift.isfinite().all()
+    assert of_labels("ml_la", [200, 10], 200).shift.isfinite().all()
+    assert of_labels("ntr", [200, 10], 200).shift.isfinite().all()
 
 
 @pytest.mark.parametrize("name", LOSSES)

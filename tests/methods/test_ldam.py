@@ -4,23 +4,16 @@ import math
 
 import pytest
 import torch
+from made_methods import bound, losses_of
 
-from ltbench import Batch, Clock, Step, Task, build, describe
+from ltbench import Batch, Clock, Step, build, describe
 from ltbench.errors import UsageError
 from ltbench.networks import create
 from ltbench.registry.contents import parameters
 from ltbench.testing.conformance import check
 
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
 
-
-def bound(specification, counts=COUNTS):
-    method = build(specification)
-    method.setup(Task(counts))
-    return method
-
-
-def losses_of(method, epoch, seed=0):
+def losses_and_gradient(method, epoch, seed=0):
     """The losses of 24 images, as a step weights them, and the gradient of their mean."""
     torch.manual_seed(seed)
     network = method.build(create("resnet8", 1, 5))
@@ -36,15 +29,13 @@ def test_a_hand_value():
     method = bound("ldam(scale=4)", torch.tensor([16, 1]))
     logits, targets = torch.zeros(2, 2).double(), torch.tensor([0, 1])
     for epoch in (0, 199):
-        found = method.losses(
-            {"logits": logits}, Batch((logits,), targets, targets), Clock("train", epoch, 200)
-        )
+        found = losses_of(method, logits, targets, Clock("train", epoch, 200))
         assert found.tolist() == pytest.approx([math.log(1 + math.e), math.log(1 + math.e**2)])
 
 
 def test_it_is_ldam_drw_before_the_deferral_to_the_bit():
-    ours, gradient = losses_of(bound("ldam"), 159)
-    theirs, other = losses_of(bound("ldam_drw"), 159)
+    ours, gradient = losses_and_gradient(bound("ldam"), 159)
+    theirs, other = losses_and_gradient(bound("ldam_drw"), 159)
     assert torch.equal(ours, theirs)
     assert torch.equal(gradient, other)
 
@@ -52,8 +43,8 @@ def test_it_is_ldam_drw_before_the_deferral_to_the_bit():
 @pytest.mark.parametrize("parameters", ["", "(beta=0.99, defer=0.5)"])
 def test_with_drw_it_is_ldam_drw_but_for_rounding(parameters):
     for epoch in (0, 120, 160, 199):
-        ours, gradient = losses_of(bound(f"ldam+drw{parameters}"), epoch)
-        theirs, other = losses_of(bound(f"ldam_drw{parameters}"), epoch)
+        ours, gradient = losses_and_gradient(bound(f"ldam+drw{parameters}"), epoch)
+        theirs, other = losses_and_gradient(bound(f"ldam_drw{parameters}"), epoch)
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
         torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-7)
 

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from made_methods import bound, random_batch, resnet8
 
-from ltbench import Batch, Clock, Recipe, Step, Task, build
+from ltbench import Clock, Recipe, Step
 from ltbench.blocks.mixup import mixed
 from ltbench.engine.train import optimiser_for
-from ltbench.networks import ScaledClassifier, create
+from ltbench.networks import ScaledClassifier
 from ltbench.testing.synthetic import training
 
 COUNTS = torch.tensor([500, 120, 37, 9, 5])
@@ -17,39 +18,24 @@ PAPER = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
 FIRST, SECOND = Clock("mixup", 0, 10), Clock("classifier", 0, 10)
 
 
-def bound(specification="mislas", counts=COUNTS):
-    method = build(specification)
-    method.setup(Task(counts))
-    return method
-
-
-def batch(images=12):
-    draw = torch.Generator().manual_seed(0)
-    pictures = torch.randn(images, 3, 8, 8, generator=draw)
-    targets = torch.randint(5, (images,), generator=draw)
-    return Batch((pictures,), targets, torch.arange(images))
-
-
 def network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create("resnet8", 3, 5).eval()
+    return resnet8().eval()
 
 
 def test_smoothing_is_the_sine_of_the_count():
     expected = [0.1 + 0.3 * math.sin(math.pi * (n - 5) / (2 * (500 - 5))) for n in COUNTS.tolist()]
-    assert bound().smoothing.tolist() == pytest.approx(expected, rel=1e-6)
+    assert bound("mislas", COUNTS).smoothing.tolist() == pytest.approx(expected, rel=1e-6)
     assert expected[0] == pytest.approx(0.4)
     assert expected[-1] == pytest.approx(0.1)
 
 
 def test_equal_counts_have_one_smoothing():
-    smoothing = bound(counts=torch.full((5,), 30)).smoothing
+    smoothing = bound("mislas", torch.full((5,), 30)).smoothing
     assert smoothing.tolist() == pytest.approx([0.4] * 5)
 
 
 def test_smoothed_labels_add_up_to_one_and_keep_their_class_on_top():
-    method, targets = bound(), torch.arange(5)
+    method, targets = bound("mislas", COUNTS), torch.arange(5)
     labels = method.smoothed(targets).double()
     torch.testing.assert_close(labels.sum(1), torch.ones(5).double(), rtol=0, atol=1e-6)
     assert labels.argmax(1).tolist() == targets.tolist()
@@ -61,7 +47,7 @@ def test_smoothed_labels_add_up_to_one_and_keep_their_class_on_top():
 
 def test_the_second_stage_s_loss_is_the_paper_s_two_terms():
     """(1 - eps_y) (-log p_y) + eps_y mean_c (-log p_c)."""
-    method, given = bound(), batch()
+    method, given = bound("mislas", COUNTS), random_batch(dtype=torch.float32)
     outputs = method.forward(network(), given, SECOND)
     found = method.losses(outputs, given, SECOND)
     shares = outputs["logits"].double().log_softmax(1)
@@ -72,15 +58,15 @@ def test_the_second_stage_s_loss_is_the_paper_s_two_terms():
 
 
 def test_without_smoothing_the_second_stage_is_cross_entropy():
-    method, given = bound("mislas(head=0.0, tail=0.0)"), batch()
+    method, given = bound("mislas(head=0.0, tail=0.0)", COUNTS), random_batch(dtype=torch.float32)
     outputs = method.forward(network(), given, SECOND)
     expected = F.cross_entropy(outputs["logits"], given.targets, reduction="none")
     torch.testing.assert_close(method.losses(outputs, given, SECOND), expected)
 
 
 def test_the_first_stage_is_mixup():
-    given, net = batch(), network()
-    step = Step(bound(), net, given, FIRST)
+    given, net = random_batch(dtype=torch.float32), network()
+    step = Step(bound("mislas", COUNTS), net, given, FIRST)
     expected = mixed(given, FIRST, 1.0)
     assert torch.equal(step.batch.images, expected.images)
     assert not torch.equal(step.batch.images, given.images)
@@ -88,7 +74,7 @@ def test_the_first_stage_is_mixup():
     likely = outputs["logits"].log_softmax(1)
     labels = ratio * F.one_hot(given.targets, 5) + (1 - ratio) * F.one_hot(expected.mix_targets, 5)
     torch.testing.assert_close(step.losses(outputs), -(labels * likely).sum(1))
-    assert Step(bound(), net, given, SECOND).batch is given
+    assert Step(bound("mislas", COUNTS), net, given, SECOND).batch is given
 
 
 @pytest.mark.parametrize(

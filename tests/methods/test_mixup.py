@@ -2,26 +2,16 @@
 
 import pytest
 import torch
+from made_methods import random_batch, with_network
 
-from ltbench import Batch, Clock, Step, Task, build
-from ltbench.networks import create
+from ltbench import Clock, Step, build
 
 COUNTS = torch.tensor([40, 20, 10, 5, 1])
 
 
-def a_batch(views=1):
-    draw = torch.Generator().manual_seed(1)
-    images = tuple(torch.randn(16, 3, 8, 8, generator=draw).double() for _ in range(views))
-    return Batch(images, torch.randint(5, (16,), generator=draw), torch.arange(16))
-
-
 def a_step(specification, number=0, views=1):
-    method = build(specification)
-    method.setup(Task(COUNTS))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 5)).double().train()
-    return Step(method, network, a_batch(views), Clock("train", 0, 10, number, 50))
+    method, network = with_network(specification, COUNTS)
+    return Step(method, network, random_batch(16, views=views), Clock("train", 0, 10, number, 50))
 
 
 def share_of(step):
@@ -30,7 +20,7 @@ def share_of(step):
 
 
 def test_images_and_loss_are_mixed_by_one_share_and_one_permutation():
-    step, given = a_step("mixup"), a_batch()
+    step, given = a_step("mixup"), random_batch(16)
     share, mixed = share_of(step), step.batch
     rest = (mixed.images - share * given.images) / (1 - share)
     gaps = (rest.unsqueeze(1) - given.images).flatten(2).norm(dim=2)
@@ -50,7 +40,7 @@ def test_images_and_loss_are_mixed_by_one_share_and_one_permutation():
 def test_all_views_are_mixed_alike():
     one, two = a_step("mixup").batch, a_step("mixup", views=2).batch
     assert torch.equal(one.images, two.images)
-    given, share = a_batch(2), share_of(a_step("mixup", views=2))
+    given, share = random_batch(16, views=2), share_of(a_step("mixup", views=2))
     rest = [(view - share * was) / (1 - share) for view, was in zip(two[0], given[0], strict=True)]
     others = (rest[0].unsqueeze(1) - given[0][0]).flatten(2).norm(dim=2).argmin(1)
     assert torch.allclose(rest[1], given[0][1][others], rtol=0, atol=1e-4)
@@ -65,7 +55,7 @@ def test_the_same_step_mixes_the_same_way_and_another_does_not():
 
 @pytest.mark.parametrize(("alpha", "variance"), [(1.0, 1 / 12), (0.2, 1 / 5.6), (4.0, 1 / 36)])
 def test_shares_have_the_beta_distributions_mean_and_variance(alpha, variance):
-    method, batch = build(f"mixup(alpha={alpha})"), a_batch()
+    method, batch = build(f"mixup(alpha={alpha})"), random_batch(16)
     steps = (method.mix(batch, Clock("train", 0, 1, n, 4000)) for n in range(4000))
     shares = torch.stack([step.mix_ratio[0] for step in steps]).double()
     assert shares.mean().item() == pytest.approx(0.5, abs=0.025)

@@ -2,22 +2,11 @@
 
 import pytest
 import torch
-from made_methods import gap
+from made_methods import gap, made_step
 
-from ltbench import Batch, Clock, Step, Task, build
+from ltbench import Clock, Step
 from ltbench.errors import UsageError
 from ltbench.networks import create
-
-
-def set_up(specification, number=0):
-    method = build(specification)
-    method.setup(Task(torch.tensor([40, 20, 10, 5, 1])))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 5)).double().train()
-    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
-    batch = Batch((images,), torch.arange(8) % 5, torch.arange(8))
-    return Spying(method, network, batch, Clock("train", 0, 10, number, 50))
 
 
 class Spying(Step):
@@ -26,6 +15,11 @@ class Spying(Step):
     def objective(self, perturbation=None):
         self.notes.setdefault("perturbations", []).append(perturbation)
         return super().objective(perturbation)
+
+
+def set_up(specification, number=0):
+    clock = Clock("train", 0, 10, number, 50)
+    return made_step(specification, counts=(40, 20, 10, 5, 1), clock=clock, kind=Spying)
 
 
 def gradients_of(specification):

@@ -8,10 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from ltbench.methods.more import LowRank, add_low_rank, without_low_rank
+from made_methods import batch_of, with_network
 from torch import nn
 from torch.func import functional_call
 
-from ltbench import Batch, Clock, Compose, Step, Task, build
+from ltbench import Clock, Compose, Step, Task, build
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.readers import load
 from ltbench.engine.fit import Settings, Training
@@ -23,6 +24,7 @@ from ltbench.testing import conformance
 from ltbench.testing.synthetic import first_step, training
 
 COUNTS = (120, 40, 8, 3)
+TARGETS = (0, 0, 1, 2, 3, 0)
 HALF = Clock("train", 0, 1)  # the middle of training: alpha = A
 BASES = ["more", "logit_adjustment+more", "ldam_drw+more", "focal+more"]
 
@@ -32,25 +34,20 @@ def made(specification="more", dtype=torch.float64, used=False):
 
     An amplitude that is not given is 2, at which the term is not lost beside the base's loss.
     """
-    method = build(specification)
+    method, network = with_network(specification, COUNTS, dtype)
     if "amplitude" not in specification:
         more_of(method).amplitude = 2.0
-    method.setup(Task(torch.tensor(COUNTS)))
-    torch.manual_seed(0)
-    network = method.build(create("resnet8", 1, len(COUNTS))).to(dtype).train()
     if used:
+        draw = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for part in parts(network).values():
-                part.U.normal_(0, 0.02)
+                part.U.normal_(0, 0.02, generator=draw)
     return method, network
 
 
 def plain(specification, dtype=torch.float64):
     base = specification.removesuffix("+more") if "+" in specification else "ce"
-    method = build(base)
-    method.setup(Task(torch.tensor(COUNTS)))
-    torch.manual_seed(0)
-    return method, method.build(create("resnet8", 1, len(COUNTS))).to(dtype).train()
+    return with_network(base, COUNTS, dtype)
 
 
 def more_of(method):
@@ -59,12 +56,6 @@ def more_of(method):
 
 def parts(network):
     return {name: m for name, m in network.named_modules() if isinstance(m, LowRank)}
-
-
-def batch_of(targets=(0, 0, 1, 2, 3, 0), dtype=torch.float64, views=1):
-    draw = torch.Generator().manual_seed(1)
-    images = torch.randn((views, len(targets), 1, 8, 8), generator=draw, dtype=torch.float64)
-    return Batch(tuple(images.to(dtype)), torch.tensor(targets), torch.arange(len(targets)))
 
 
 def weights(network, full):
@@ -99,7 +90,7 @@ def test_it_starts_as_the_base(specification):
     """f = f_g = the unwrapped network, bit for bit, from the same seed."""
     method, network = made(specification)
     _, bare = plain(specification)
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     step = Step(method, network, batch, HALF)
     full = step.forward()["logits"]
     general = step.forward(without_low_rank(network))["logits"]
@@ -111,7 +102,7 @@ def test_it_starts_as_the_base(specification):
 @pytest.mark.parametrize("clock", [HALF, Clock("train", 3, 10, 2, 7)])
 def test_objective_and_gradient_are_the_equations(specification, clock):
     method, network = made(specification, used=True)
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     expected, _ = by_the_equations(specification, network, batch, clock)
     trained = dict(network.named_parameters())
     gradients = torch.autograd.grad(expected, list(trained.values()))
@@ -122,7 +113,7 @@ def test_objective_and_gradient_are_the_equations(specification, clock):
 
 def test_the_general_pass_does_not_see_the_low_rank_part():
     method, network = made(used=True)
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     step = Step(method, network, batch, HALF)
     _, bare = plain("more")
     general = step.forward(without_low_rank(network))["logits"]
@@ -142,7 +133,7 @@ def test_without_amplitude_it_is_the_base_bit_for_bit(specification):
     merged = copy.deepcopy(network)
     merge_weights(merged)
     bare.load_state_dict(merged.state_dict())
-    batch = batch_of(dtype=torch.float32)
+    batch = batch_of(TARGETS, dtype=torch.float32)
     ours, theirs = Step(method, network, batch, HALF), Step(base, bare, batch, HALF)
     method.backward(ours)
     base.backward(theirs)
@@ -181,7 +172,9 @@ def test_alpha_follows_the_steps_of_the_whole_stage(monkeypatch):
     monkeypatch.setattr(method, "alpha", lambda share: shares.append(share) or 0.0)
     for epoch in range(2):
         for step in range(3):
-            method.backward(Step(method, network, batch_of(), Clock("train", epoch, 2, step, 3)))
+            method.backward(
+                Step(method, network, batch_of(TARGETS), Clock("train", epoch, 2, step, 3))
+            )
     assert shares == pytest.approx([(i + 0.5) / 6 for i in range(6)])
 
 
@@ -189,7 +182,7 @@ def test_alpha_follows_the_steps_of_the_whole_stage(monkeypatch):
 def test_merged_it_is_the_full_path_in_a_plain_network(dtype, error):
     method, network = made(dtype=dtype, used=True)
     network.eval()
-    images = batch_of(dtype=dtype).images
+    images = batch_of(TARGETS, dtype=dtype).images
     before = method.predict(network, images)
     final = copy.deepcopy(network)
     method.finalize(final)
@@ -220,7 +213,7 @@ def test_parameters_of_the_exported_network():
 
 def test_running_statistics_move_once_and_by_the_full_pass():
     method, network = made(used=True)
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     alone = copy.deepcopy(network)
     alone(batch.images)
     method.backward(Step(method, network, batch, HALF))
@@ -257,7 +250,7 @@ def test_a_shot_group_without_images_has_no_curve():
 def test_per_logit_weighs_every_logit_by_its_class():
     """The form for several labels: it reads no targets."""
     method, network = made("more(per_logit=True)", used=True)
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     _, bare = plain("more")
     full = functional_call(bare, weights(network, full=True), (batch.images,))["logits"]
     general = functional_call(bare, weights(network, full=False), (batch.images,))["logits"]
@@ -285,7 +278,7 @@ def test_per_logit_trains_on_several_labels_an_image():
 
     method = Compose(Several(), build("more(per_logit=True)"))
     method.setup(Task(torch.tensor(COUNTS)))
-    network = method.build(create("resnet8", 1, len(COUNTS))).double().train()
+    network = method.build(create("resnet8", 3, len(COUNTS))).double().train()
     labels = torch.tensor([[1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
     step = Step(method, network, batch_of((0, 0, 0))._replace(targets=labels), HALF)
     method.backward(step)
@@ -303,7 +296,7 @@ def test_kl_is_the_divergence_of_the_full_from_the_general_softmax():
 
 def test_detached_the_general_path_gets_no_gradient():
     method, network = made("more(detach_general=True)", used=True)
-    batch = batch_of()
+    batch = batch_of(TARGETS)
     _, bare = plain("more")
     full = functional_call(bare, weights(network, full=True), (batch.images,))["logits"]
     with torch.no_grad():
@@ -320,7 +313,7 @@ def test_detached_the_general_path_gets_no_gradient():
 
 def test_a_base_of_several_views_keeps_them():
     method, network = made("bcl+more", used=True)
-    step = Step(method, network, batch_of(views=3), HALF)
+    step = Step(method, network, batch_of(TARGETS, 3), HALF)
     method.backward(step)
     assert shown(step)["discrepancy_many"] > 0
     assert method.views == ("autoaugment", "contrastive", "contrastive")
@@ -335,7 +328,7 @@ def test_only_ungrouped_convolutions_are_decomposed():
     assert parts(network)["1.parametrizations.weight.0"].U.shape == (20, 1)  # at least rank one
 
 
-def test_refusals():
+def test_what_it_does_not_go_with_is_refused():
     with pytest.raises(UsageError, match=r"two gradient rules.*more and sam"):
         build("more+sam")
     with pytest.raises(UsageError, match="amplitude"):

@@ -3,27 +3,20 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_methods import COUNTS, bound, random_logits
 
-from ltbench import Task, build
+from ltbench import build
 from ltbench.api.compose import is_post_hoc
-
-COUNTS = torch.tensor([500, 120, 37, 9, 1])
 
 
 def adjusted(tau, logits, counts=COUNTS):
-    method = build(f"ce+posthoc_logit_adjustment(tau={tau!r})")
-    method.setup(Task(counts))
+    method = bound(f"ce+posthoc_logit_adjustment(tau={tau!r})", counts)
     return method.adjust_logits(logits)
-
-
-def random_logits(seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return 3 * torch.randn(64, 5, generator=draw, dtype=torch.float64)
 
 
 @given(seed=st.integers(0, 2**31), tau=st.floats(0, 3))
 def test_prediction_is_the_argmax_of_the_logits_minus_tau_log_prior(seed, tau):
-    logits, priors = random_logits(seed), COUNTS / COUNTS.sum().double()
+    (logits, _), priors = random_logits(seed, 64), COUNTS / COUNTS.sum().double()
     found = adjusted(tau, logits)
     for row, ours in zip(logits, found, strict=True):
         scores = [float(o - tau * p.log()) for o, p in zip(row, priors, strict=True)]
@@ -35,12 +28,12 @@ def test_prediction_is_the_argmax_of_the_logits_minus_tau_log_prior(seed, tau):
 
 
 def test_tau_zero_is_the_identity():
-    logits = random_logits()
+    logits, _ = random_logits(images=64)
     assert torch.equal(adjusted(0.0, logits), logits)
 
 
 def test_uniform_counts_do_not_change_the_prediction():
-    logits = random_logits()
+    logits, _ = random_logits(images=64)
     found = adjusted(1.0, logits, torch.full((5,), 20))
     assert torch.equal(found.argmax(1), logits.argmax(1))
 
@@ -52,14 +45,14 @@ def test_equal_logits_predict_the_rarest_class():
 
 def test_it_takes_out_what_the_adjusted_loss_puts_in():
     """The optimum of cross-entropy carries the prior; without it the posterior is balanced."""
-    balanced = random_logits().softmax(1)
+    balanced = random_logits(images=64)[0].softmax(1)
     carried = (balanced * COUNTS / COUNTS.sum()).log()
     found = adjusted(1.0, carried).softmax(1)
     assert torch.allclose(found, balanced, rtol=0, atol=1e-5)
 
 
 def test_logits_are_not_changed_in_place():
-    logits = random_logits()
+    logits, _ = random_logits(images=64)
     before = logits.clone()
     adjusted(1.0, logits)
     assert torch.equal(logits, before)

@@ -4,13 +4,13 @@ import copy
 
 import pytest
 import torch
+from made_methods import random_batch, with_network
 from torch import nn
 
-from ltbench import Batch, Clock, Recipe, Stage, Step, Task, build
+from ltbench import Clock, Recipe, Stage, Step
 from ltbench.engine.train import optimiser_for
-from ltbench.networks import create
 
-TASK = Task(torch.tensor([40, 20, 10, 5, 1]))
+COUNTS = (40, 20, 10, 5, 1)
 EARLY, LATE = Clock("train", 0, 10), Clock("train", 9, 10)
 RECIPE = Recipe(10, 16, learning_rate=0.1, weight_decay=0.05, momentum=0.0)
 DOUBLE = torch.float64
@@ -18,15 +18,7 @@ DOUBLE = torch.float64
 
 def set_up(specification, dtype=DOUBLE):
     """A bound method, its network in training mode, and a batch."""
-    method = build(specification)
-    method.setup(TASK)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 5)).to(dtype).train()
-    draw = torch.Generator().manual_seed(1)
-    images = torch.randn(16, 3, 8, 8, generator=draw, dtype=DOUBLE).to(dtype)
-    targets = torch.randint(5, (16,), generator=draw)
-    return method, network, Batch((images,), targets, torch.arange(16))
+    return *with_network(specification, COUNTS, dtype), random_batch(16, dtype=dtype)
 
 
 def gradients_of(specification, clock=EARLY, dtype=DOUBLE):
@@ -57,7 +49,7 @@ def reference(specification, rho, clock=EARLY, dtype=DOUBLE):
     return {name: p.grad for name, p in network.named_parameters()}
 
 
-def gap(left, right):
+def gap_by_name(left, right):
     assert left.keys() == right.keys()
     return max((left[name] - right[name]).abs().max().item() for name in left)
 
@@ -73,21 +65,21 @@ def test_the_gradient_is_that_of_the_in_place_reference(specification, rho, cloc
     ours = gradients_of(specification, clock, dtype)
     theirs = reference(specification, rho, clock, dtype)
     size = max(part.abs().max().item() for part in theirs.values())
-    assert gap(ours, theirs) <= limit * max(size, 1)
+    assert gap_by_name(ours, theirs) <= limit * max(size, 1)
     plain = gradients_of(
         specification.partition("+")[0] if "+" in specification else "ce", clock, dtype
     )
-    assert gap(ours, plain) > 1e-3 * size  # the radius is not lost on the way
+    assert gap_by_name(ours, plain) > 1e-3 * size  # the radius is not lost on the way
 
 
 def test_alone_it_is_sam_on_cross_entropy():
-    assert gap(gradients_of("sam(rho=0.2)"), gradients_of("ce+sam(rho=0.2)")) == 0
+    assert gap_by_name(gradients_of("sam(rho=0.2)"), gradients_of("ce+sam(rho=0.2)")) == 0
 
 
 @pytest.mark.parametrize("base", ["ce", "ldam_drw"])
 @pytest.mark.parametrize("clock", [EARLY, LATE], ids=["early", "late"])
 def test_radius_zero_is_the_plain_gradient(base, clock):
-    assert gap(gradients_of(f"{base}+sam(rho=0)", clock), gradients_of(base, clock)) == 0
+    assert gap_by_name(gradients_of(f"{base}+sam(rho=0)", clock), gradients_of(base, clock)) == 0
 
 
 def test_the_weights_are_where_they_were():
@@ -147,7 +139,7 @@ def test_a_penalty_takes_no_part_in_the_ascent_and_is_descended_where_the_weight
     expected = {name: gkp.alpha(clock) * part for name, part in climbed.items()}
     for (name, _), part in zip(network.backbone.named_parameters(), own, strict=True):
         expected[f"backbone.{name}"] = expected[f"backbone.{name}"] + part
-    assert gap(found, expected) < 1e-12
+    assert gap_by_name(found, expected) < 1e-12
 
 
 def test_frozen_parameters_take_no_part_in_the_ascent():
@@ -185,4 +177,4 @@ def test_weight_decay_acts_on_the_weights_and_not_in_the_ascent(specification):
     gradients = reference(specification, 0.2)
     expected = {name: w - 0.1 * (gradients[name] + 0.05 * w) for name, w in before.items()}
     found = {name: p.detach() for name, p in network.named_parameters()}
-    assert gap(found, expected) < 1e-12
+    assert gap_by_name(found, expected) < 1e-12

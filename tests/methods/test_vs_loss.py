@@ -4,10 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_methods import COUNTS, START, losses, random_logits
+from made_methods import COUNTS, START, batch_of, losses, random_logits, with_network
 
-from ltbench import Batch, Step, Task, build
-from ltbench.networks import create
+from ltbench import Step
 
 
 @pytest.mark.parametrize(
@@ -54,19 +53,14 @@ def test_uniform_counts_reduce_it_to_cross_entropy(count):
 
 
 def test_with_sam_the_gradient_is_taken_at_weights_displaced_along_it():
-    method = build("vs_loss+sam(rho=0.1)")
-    method.setup(Task(COUNTS))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = method.build(create("resnet8", 3, 5)).double().train()
-    images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()
-    batch = Batch((images,), torch.arange(8) % 5, torch.arange(8))
+    method, network = with_network("vs_loss+sam(rho=0.1)")
+    batch = batch_of(torch.arange(8) % 5)
     method.backward(Step(method, network, batch, START))
     found = [p.grad.clone() for p in network.parameters()]
 
     def evaluate():
         network.zero_grad()
-        method.losses(network(images), batch, START).mean().backward()
+        method.losses(network(batch.images), batch, START).mean().backward()
         return [p.grad.clone() for p in network.parameters()]
 
     climb = evaluate()

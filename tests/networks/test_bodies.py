@@ -5,6 +5,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from sizes import parameters_in
 from torch import nn
 from torchvision import models
 
@@ -13,10 +14,6 @@ from ltbench.engine.build import build as network_of
 from ltbench.errors import UsageError
 from ltbench.networks import check_network, create
 from ltbench.registry.methods import build
-
-
-def size(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(
@@ -36,7 +33,7 @@ def size(module):
 def test_parameters_are_as_many_as_published(name, encoder, whole, features):
     with torch.device("meta"):
         network = create(name, 3, 1000)
-    assert (size(network.backbone), size(network)) == (encoder, whole)
+    assert (parameters_in(network.backbone), parameters_in(network)) == (encoder, whole)
     assert network.backbone.out_features == features
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from sizes import parameters_in
 from torch import nn
 
 from ltbench.errors import UsageError
@@ -17,10 +18,6 @@ def _seed():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
-
-
-def size(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def shaken(module):
@@ -49,7 +46,7 @@ def option_a(images, channels, stride):
 
 
 def test_the_resnet32_encoder_has_the_papers_463504_parameters():
-    assert size(create("resnet32", 3, 10).backbone) == 463_504
+    assert parameters_in(create("resnet32", 3, 10).backbone) == 463_504
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -62,8 +59,8 @@ def test_a_network_has_the_layers_of_its_name_and_the_parameters_that_these_have
     for width in (32, 64):
         convolved += 9 * (width // 2 * width + (2 * n - 1) * width**2)
     normalised = 2 * (16 + 2 * n * (16 + 32 + 64))
-    assert size(network.backbone) == convolved + normalised
-    assert size(network.classifier) == 65 * 10
+    assert parameters_in(network.backbone) == convolved + normalised
+    assert parameters_in(network.classifier) == 65 * 10
 
 
 @pytest.mark.parametrize(
@@ -73,7 +70,7 @@ def test_a_network_has_the_layers_of_its_name_and_the_parameters_that_these_have
 )  # fmt: skip
 def test_the_parameters_are_as_many_as_he_et_al_print(name, millions):
     digits = 2 if millions < 1 else 1
-    assert round(size(create(name, 3, 10)) / 1e6, digits) == millions
+    assert round(parameters_in(create(name, 3, 10)) / 1e6, digits) == millions
 
 
 def test_shortcuts_have_no_parameters():
@@ -81,9 +78,9 @@ def test_shortcuts_have_no_parameters():
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert all(m.kernel_size == (3, 3) and m.bias is None for m in convolutions)
     counted = 9 * (3 * 16 + 10 * 16 * 16 + 16 * 32 + 9 * 32 * 32 + 32 * 64 + 9 * 64 * 64)
-    assert sum(size(m) for m in convolutions) == counted
+    assert sum(parameters_in(m) for m in convolutions) == counted
     normalised = 2 * (11 * 16 + 10 * 32 + 10 * 64)
-    assert size(network.backbone) == counted + normalised
+    assert parameters_in(network.backbone) == counted + normalised
 
 
 @pytest.mark.parametrize("side", [8, 28, 32])

@@ -3,16 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from sizes import parameters_in
 from torch import nn
 
 from ltbench import build
 from ltbench.errors import UsageError
 from ltbench.networks import create
 from ltbench.networks.wide_resnet import WIDE, WideBackbone
-
-
-def size(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(("name", "millions"), [("wrn40_2", 2.2), ("wrn28_10", 36.5)])
@@ -29,9 +26,9 @@ def test_it_has_the_layers_of_its_name_and_as_many_parameters_as_printed(name, m
         counted += 2 * before + 2 * (2 * n - 1) * width  # batch norms stand before convolutions
         before = width
     counted += 2 * before
-    assert size(network.backbone) == counted
+    assert parameters_in(network.backbone) == counted
     assert network.backbone.out_features == 64 * k
-    assert round(size(network) / 1e6, 1) == millions
+    assert round(parameters_in(network) / 1e6, 1) == millions
 
 
 def reference(backbone, images, n):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -50,11 +49,6 @@ def record(method: str, seed: int = 0, few: int = 10, **changes) -> Record:
 @pytest.fixture
 def make_record() -> Callable[..., Record]:
     return record
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results")
 
 
 def write(store: Store, *words, **changes) -> Record:

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path / "results", tmp_path / "data", "cpu")
-
-
-@pytest.fixture
 def made_here(make_record):
     """A record of this machine: 60 epochs of 13 steps, 13 evaluations."""
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from disks import files_in
+from made_runs import cell_fingerprint
 
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
 from ltbench.registry.methods import build
-from ltbench.runs import identity, timing
+from ltbench.runs import timing
 from ltbench.runs.cost import estimate
 from ltbench.runs.execute import run_job
 from ltbench.runs.executors.workers import run_here
@@ -47,10 +49,6 @@ def expect_private(text: str, workspace: Workspace) -> None:
         assert len(str(folder)) == 1 or str(folder) not in text
 
 
-def files(folder: Path, pattern: str = "*") -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob(pattern) if path.is_file())
-
-
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, jobs_of):
     """One training of three epochs, finished, with the cell that is read off it."""
@@ -72,7 +70,7 @@ def test_a_record_names_its_cell_and_everything_resolved(done):
     assert plain.settings["epochs"] == 3
     assert plain.trained == "ce"
     assert plain.parameters == {"ce": {}}
-    assert plain.fingerprint == identity.cell_fingerprint(job.cells[0], build("ce"), job.protocol)
+    assert plain.fingerprint == cell_fingerprint(job.cells[0], build("ce"), job.protocol)
     (stage,) = plain.stages
     assert stage["recipe"]["epochs"] == 3
     assert stage["recipe"]["learning_rate"] == plain.settings["learning_rate"]
@@ -196,9 +194,9 @@ def test_cost_is_counted(done):
 
 def test_only_records_curves_and_scratch_lie_in_the_results(done):
     _, workspace, records, _ = done
-    names = {Path(name).name for name in files(workspace.results)}
+    names = {Path(name).name for name in files_in(workspace.results)}
     assert names == {"seed0.json", "seed0.csv", "checkpoint.pt", "logits.npz", "lock"}
-    assert len(files(workspace.results, "seed0.json")) == len(records) == 2
+    assert len(files_in(workspace.results, "seed0.json")) == len(records) == 2
 
 
 def test_deviations_of_every_part_are_in_the_record(workspace, jobs_of):
@@ -217,10 +215,10 @@ def test_deviations_of_every_part_are_in_the_record(workspace, jobs_of):
 
 def test_a_finished_job_trains_nothing_and_changes_no_byte(done):
     job, workspace, records, _ = done
-    before = {name: (workspace.results / name).read_bytes() for name in files(workspace.results)}
+    before = {name: (workspace.results / name).read_bytes() for name in files_in(workspace.results)}
     assert run_job(job, workspace, no_training) == records
     assert {
-        name: (workspace.results / name).read_bytes() for name in files(workspace.results)
+        name: (workspace.results / name).read_bytes() for name in files_in(workspace.results)
     } == before
 
 
@@ -334,7 +332,7 @@ def test_a_loss_that_is_no_number_stops_its_run_only_and_says_when(
     assert store.read(first.cells[0]) is None
     assert [record.method for record in store.records()] == ["ce"]
     assert not store.problems
-    assert not files(workspace.results, "*.tmp")
+    assert not files_in(workspace.results, "*.tmp")
 
     # The same again fails again; mended, it goes on from the last good epoch and clears its name.
     with pytest.raises(LtbenchError, match="epoch 2, step 7"):
@@ -397,7 +395,7 @@ def test_a_reader_who_went_away_is_no_failure_of_the_run(workspace, jobs_of):
     (job,) = jobs_of(workspace.results)
     with pytest.raises(BrokenPipeError):
         run_job(job, workspace, observe)
-    assert not files(workspace.results, "*.failed.json")
+    assert not files_in(workspace.results, "*.failed.json")
 
 
 def test_no_failure_record_where_nothing_can_be_written(tmp_path, workspace, jobs_of, listener):
@@ -406,7 +404,7 @@ def test_no_failure_record_where_nothing_can_be_written(tmp_path, workspace, job
     workspace = replace(workspace, results=tmp_path / "file" / "below")
     (reason,) = run_here(jobs, workspace, listener, debug=False).failures.values()
     assert "--results" in reason
-    assert files(tmp_path) == ["file"]
+    assert files_in(tmp_path) == ["file"]
 
 
 # checkpoints

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from made_trainings import quiet
 
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, describe, load_file
@@ -21,10 +22,6 @@ from ltbench.runs.training import training_of
 
 PROTOCOL = "fast(epochs=4, evaluate_every=3)"
 EPOCHS = 4 + 1  # 0.15 of four rounds to one
-
-
-def quiet(report):
-    """Hear nothing."""
 
 
 def epochs_of(reports):

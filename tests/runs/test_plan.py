@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_runs import cell_fingerprint
 
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.data.catalog import CATALOG, dataset
@@ -22,7 +23,7 @@ DIGITS = [dataset("digits_lt")]
 def finish(store, cell, make_record):
     """Write the record that a run of this cell would leave."""
     info = dataset(cell.dataset).info
-    mark = identity.cell_fingerprint(cell, build(cell.method), protocol_of(cell.protocol, info))
+    mark = cell_fingerprint(cell, build(cell.method), protocol_of(cell.protocol, info))
     return store.write(
         make_record(
             dataset=cell.dataset, protocol=cell.protocol, network=cell.network,

@@ -4,6 +4,8 @@ import time
 
 import pytest
 from filelock import FileLock
+from made_runs import interrupted
+from made_trainings import quiet
 
 from ltbench.runs import scratch
 from ltbench.runs.execute import run_job
@@ -12,28 +14,15 @@ from ltbench.runs.scratch import removable, remove
 PROTOCOL = "fast(epochs=2, evaluate_every=2)"
 
 
-def nothing(report):
-    """Hear nothing."""
-
-
 def names(paths):
     return sorted(path.name for path in paths)
-
-
-def interrupted(job, workspace, epoch):
-    def stop(report):
-        if report.epoch == epoch and report.loss is None:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_job(job, workspace, stop)
 
 
 def test_checkpoints_of_finished_trainings_go_and_logits_only_when_asked(
     jobs_of, workspace, store, tmp_path
 ):
     (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
-    run_job(job, workspace, nothing)
+    run_job(job, workspace, quiet)
     assert names(removable(store)) == ["checkpoint.pt"]
     assert names(removable(store, logits=True)) == ["checkpoint.pt", "logits.npz"]
     size = store.checkpoint_path(job.fingerprint).stat().st_size
@@ -43,7 +32,7 @@ def test_checkpoints_of_finished_trainings_go_and_logits_only_when_asked(
     remove(list(removable(store, logits=True)))
     assert list((workspace.results / "work").iterdir()) == []
     assert len(list(store.records())) == 1
-    run_job(job, workspace, nothing)  # finished still
+    run_job(job, workspace, quiet)  # finished still
 
 
 def test_what_an_interrupted_run_needs_stays_and_it_goes_on(jobs_of, workspace, store):
@@ -69,9 +58,9 @@ def test_what_a_failed_or_running_training_has_stays(jobs_of, workspace, store, 
     with monkeypatch.context() as patch:
         patch.setattr("ltbench.runs.recording.curves_csv", full)
         with pytest.raises(OSError, match="no space"):
-            run_job(job, workspace, nothing)
+            run_job(job, workspace, quiet)
     assert list(removable(store)) == []  # trained to the end, and its record is still to be made
-    run_job(job, workspace, nothing)
+    run_job(job, workspace, quiet)
     with FileLock(store.work(job.fingerprint) / "lock"):
         assert list(removable(store)) == []
     assert names(removable(store)) == ["checkpoint.pt"]
@@ -82,7 +71,7 @@ def test_clean_and_status_say_how_much(jobs_of, workspace, store, capsys):
     from ltbench.cli.status import status
 
     (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
-    run_job(job, workspace, nothing)
+    run_job(job, workspace, quiet)
     status(workspace.results)
     assert "of scratch; `ltbench clean` removes what no unfinished run needs" in (
         capsys.readouterr().out

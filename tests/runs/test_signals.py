@@ -35,20 +35,18 @@ def started(*words):
     return process
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU"])
-def test_a_clusters_notice_is_told_from_an_interruption(name):
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        *((name, "saved in time") for name in ("SIGUSR1", "SIGUSR2", "SIGXCPU")),
+        *((name, "saved") for name in ("SIGINT", "SIGTERM", "SIGHUP")),
+    ],
+)
+def test_each_signal_lets_a_run_save_and_a_clusters_notice_is_told_from_a_stop(name, says):
     process = started("plain")
     process.send_signal(getattr(signal, name))
     said, _ = process.communicate(timeout=60)
-    assert (said, process.returncode) == ("saved in time\n", 0)
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_each_signal_of_a_cluster_or_a_terminal_lets_a_run_save(name):
-    process = started("plain")
-    process.send_signal(getattr(signal, name))
-    said, _ = process.communicate(timeout=60)
-    assert (said, process.returncode) == ("saved\n", 0)
+    assert (said, process.returncode) == (f"{says}\n", 0)
 
 
 def test_five_impatient_interruptions_still_save():

@@ -5,12 +5,12 @@ import io
 import json
 import os
 import re
-import resource
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
+from disks import disk_of, files_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,10 +38,6 @@ CANONICAL = st.lists(_PART, min_size=1, max_size=3).map("+".join) | st.text(
     "abz09_+@()=.,' -éAZ/\\:*\"<>|", min_size=1, max_size=120
 )
 CELLS = st.builds(Cell, CANONICAL, CANONICAL, CANONICAL, CANONICAL, st.integers(0, 10**9))
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 # paths
@@ -116,7 +112,7 @@ def test_a_record_reads_back_as_it_was_written(store, make_record):
     assert store.read(Cell.of(record)) == record
     assert list(store.records()) == [record]
     assert not store.problems
-    assert files(store.root) == [str(path.relative_to(store.root))]
+    assert files_in(store.root) == [str(path.relative_to(store.root))]
 
 
 def test_a_failure_reads_back_and_a_record_removes_it(store, make_record, make_failure):
@@ -272,7 +268,7 @@ def test_a_full_disk_leaves_the_old_file_whole_and_no_other(tmp_path):
     with pytest.raises(LtbenchError) as caught:
         write_file(path, full_disk(b"half of the new"))
     assert path.read_text() == "old"
-    assert files(tmp_path) == ["folder/file.json"]
+    assert files_in(tmp_path) == ["folder/file.json"]
     sentence = str(caught.value)
     assert sentence.startswith(f"cannot write {path} (No space left on device); ")
     assert "--results" in sentence
@@ -282,7 +278,7 @@ def test_a_full_disk_leaves_the_old_file_whole_and_no_other(tmp_path):
 def test_a_full_disk_at_the_first_file_leaves_none(tmp_path):
     with pytest.raises(LtbenchError):
         write_file(tmp_path / "file.json", full_disk())
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("of the filler")])
@@ -293,21 +289,7 @@ def test_whatever_stops_a_writing_leaves_no_temporary_file(tmp_path, error):
 
     with pytest.raises(type(error)):
         write_file(tmp_path / "file.json", fill)
-    assert files(tmp_path) == []
-
-
-@contextmanager
-def small_disk():
-    """Let no file of this process grow beyond 4,000 bytes: writes then fail as on a full disk.
-
-    Around the writing only: the tests' own output may go to a file, which is longer.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert files_in(tmp_path) == []
 
 
 FILLERS = {
@@ -329,11 +311,11 @@ def _noise():
 def test_a_disk_that_fills_while_writing_is_one_sentence_for_every_kind_of_file(tmp_path, kind):
     path = tmp_path / "file"
     write_text(path, "old")
-    with small_disk(), pytest.raises(LtbenchError) as caught:
+    with disk_of(4000), pytest.raises(LtbenchError) as caught:
         FILLERS[kind](path)
     assert str(caught.value).startswith(f"cannot write {path} (")
     assert path.read_text() == "old"
-    assert files(tmp_path) == ["file"]
+    assert files_in(tmp_path) == ["file"]
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_option_that_helps(tmp_path, make_record):
@@ -345,7 +327,7 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_option_that_helps(tmp_pa
         assert "--results" in str(caught.value)
         assert caught.value.exit_code == 1
     assert (tmp_path / "file").read_text() == "mine"
-    assert files(tmp_path) == ["file"]
+    assert files_in(tmp_path) == ["file"]
 
 
 def test_files_can_be_read_by_others_as_usual(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 from filelock import FileLock
+from made_runs import interrupted
 
 from ltbench.runs.execute import run_job
 from ltbench.runs.status import status
@@ -19,19 +20,10 @@ def job(jobs_of, workspace):
     return job
 
 
-def interrupted(job, workspace, after):
-    def stop(report):
-        if report.epoch == after and report.loss is None:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_job(job, workspace, stop)
-
-
 def test_an_interrupted_training_says_its_last_whole_epoch_until_it_is_finished(
     job, workspace, store
 ):
-    interrupted(job, workspace, after=2)
+    interrupted(job, workspace, epoch=2)
     ((said, running),) = under_way(store)
     assert (said.cells, said.epoch, said.epochs, running) == (job.cells, 2, 6, False)
     assert said.left == pytest.approx(said.seconds * 2)

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from made_trainings import quiet
 
 from ltbench.errors import LtbenchError
 from ltbench.runs import unit
@@ -18,10 +19,6 @@ NEW = {"curves": b"epoch,loss\n1,1\n", "logits": b"new logits"}
 
 class Crash(BaseException):
     """The process ends here."""
-
-
-def nothing(report):
-    """Hear nothing."""
 
 
 def contents(store, record):
@@ -143,7 +140,7 @@ def test_a_record_merged_while_its_cell_trains_does_not_vanish(
 ):
     methods = ["ce", "ce+posthoc_logit_adjustment"]
     (job,) = jobs_of(workspace.results, methods)
-    first, _ = run_job(job, workspace, nothing)
+    first, _ = run_job(job, workspace, quiet)
     theirs = other(first, files={})
     content = theirs.model_dump_json().encode()
     if not force:
@@ -166,7 +163,7 @@ def test_a_record_merged_while_its_cell_trains_does_not_vanish(
 
 def test_a_record_that_says_the_same_is_returned_as_the_runs(workspace, store, jobs_of):
     (job,) = jobs_of(workspace.results)
-    (first,) = run_job(job, workspace, nothing)
+    (first,) = run_job(job, workspace, quiet)
     store.path(job.cells[0]).unlink()
     store.checkpoint_path(job.fingerprint).unlink()
     theirs = first.model_copy(update={"finished": "2030-01-01T00:00:00+00:00"})

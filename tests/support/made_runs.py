@@ -1,5 +1,6 @@
 """Runs, samples, networks and jobs made up for tests: no training, a few images."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -7,6 +8,8 @@ from ltbench.analysis.subject import Data, Run, Sample
 from ltbench.data.catalog import dataset
 from ltbench.networks import create
 from ltbench.runs import plan
+from ltbench.runs.execute import run_job
+from ltbench.runs.identity import Identity
 from ltbench.runs.store import Store
 
 COUNTS = (500, 120, 37, 9, 5)
@@ -84,3 +87,20 @@ def job_of(tmp_path, method="ce", imbalance=20.0, protocol="fast", **changes):
     options = {"protocol_name": protocol, **changes}
     (job,) = plan.make(sets, [method], [7], Store(tmp_path / "none"), **options).jobs
     return job
+
+
+def interrupted(job, workspace, epoch):
+    """Run a job until an epoch is trained, then stop it as Ctrl-C does."""
+
+    def stop(report):
+        if report.epoch == epoch and report.loss is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, workspace, stop)
+
+
+def cell_fingerprint(cell, method, protocol):
+    """Return the fingerprint of the run that fills a cell."""
+    identity = Identity.of(method, protocol)
+    return identity.fingerprint(cell.dataset, cell.network, protocol, cell.seed)

@@ -46,6 +46,10 @@ def training(
     return Training(method or Method(), split, settings, checkpoint)
 
 
+def quiet(report):
+    """Hear nothing of what a training reports."""
+
+
 class Tape:
     """A saver that writes the file and keeps every version of it."""
 

@@ -1,9 +1,8 @@
 import dataclasses
-import io
 import json
 
 import pytest
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views.comparison import print_comparison
 from ltbench.statistics.estimates import mean_interval
@@ -101,7 +100,7 @@ def test_every_data_set_network_and_protocol_apart(make_record):
     assert compare([]) == []
 
 
-def test_is_json(make_record):
+def test_a_comparison_is_written_as_json(make_record):
     (comparison,) = compare([make_record("a", 0, 38.0), make_record("b", 0, 40.0)])
     plain = json.loads(json.dumps(dataclasses.asdict(comparison)))
     assert plain["lines"][1]["difference"] == {"mean": 2.0, "half_width": None, "n": 1}
@@ -127,9 +126,7 @@ def test_without_an_interval_none_is_spoken_of(make_record):
 
 
 def screen(comparison, width: int) -> str:
-    file = io.StringIO()
-    print_comparison(comparison, Console(file=file, width=width))
-    return file.getvalue()
+    return printed(print_comparison, comparison, width=width)
 
 
 def test_markdown_has_ranks_and_given_costs_where_there_are_costs(make_record):

@@ -147,7 +147,7 @@ def test_numbers_in_specifications_may_have_exponents(mine):
         (f"{'x' * 5000}.yaml", "(File name too long); check the path."),
     ],
 )
-def test_unknown_table(name, message):
+def test_an_unknown_table_is_answered_with_what_there_is(name, message):
     with pytest.raises(UsageError) as caught:
         load(name)
     assert message in str(caught.value)

@@ -1,11 +1,9 @@
 """The statistics behind a table's cells, on records made to be simple."""
 
-import io
-
 import numpy as np
 import pytest
 import scipy.stats
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views.details import print_details
 from ltbench.runs.store import Cell
@@ -38,9 +36,7 @@ def cell(found, label, header="all"):
 
 
 def screen(found, width=120):
-    file = io.StringIO()
-    print_details(found, Console(file=file, width=width, highlight=False))
-    return file.getvalue()
+    return printed(print_details, found, width=width)
 
 
 def test_gains_are_on_the_first_row_and_paired(table, filled):

@@ -93,7 +93,7 @@ def test_protocol_that_a_data_set_lacks(table, store):
         ("validation", ((), None, "no score")),
     ],
 )
-def test_selection(mine, store, make_record, select, expected):
+def test_scores_are_of_the_epoch_that_the_table_selects(mine, store, make_record, select, expected):
     mine.write_text(mine.read_text() + f"select: {select}\n")
     store.write(make_record("ce", 0, 38.0))
     store.write(make_record("ce", 1, 39.0, best=44.0))

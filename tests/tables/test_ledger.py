@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views.ledger import print_ledger
 from ltbench.errors import UsageError
@@ -42,12 +42,6 @@ def write(store, make_record, method, values, **where):
 
 def cells(table, store):
     return {(line.row, line.column): line for line in build([table], [], store).cells}
-
-
-def screen(ledger, width=100) -> str:
-    file = io.StringIO()
-    print_ledger(ledger, Console(file=file, width=width))
-    return file.getvalue()
 
 
 def test_every_reported_value_has_a_line(tables, store):
@@ -293,7 +287,7 @@ def test_csv_and_json_say_the_same(table, store, make_record):
 
 def test_console_counts_and_shows(table, store, make_record):
     write(store, make_record, "ce", [38.0, 38.2, 38.4])
-    text = screen(build([table], [Claim(**CLAIM)], store))
+    text = printed(print_ledger, build([table], [Claim(**CLAIM)], store))
     assert "4 reported cells and 1 claim about gains" in text
     assert "38.2 ± 0.5" in text
     assert "holds" in text
@@ -304,7 +298,7 @@ def test_console_counts_and_shows(table, store, make_record):
 def test_console_shows_claims_with_runs_of_both_methods(table, store, make_record):
     write(store, make_record, "ce", [75.0, 75.4, 74.6], dataset=CIFAR10)
     write(store, make_record, "ce+sam(rho=0.1)", [77.2, 77.3, 77.1], dataset=CIFAR10)
-    text = screen(build([table], [Claim(**CLAIM)], store))
+    text = printed(print_ledger, build([table], [Claim(**CLAIM)], store))
     (shown,) = (line for line in text.splitlines() if "SAM adds 2" in line)
     assert shown.split()[3:5] == ["+2.0", "+2.2"]
     assert "without runs of both methods" not in text

@@ -1,11 +1,10 @@
 """What a table lacks: commands that fill it, and rows that cannot run, with their reason."""
 
-import io
 import shlex
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views.coverage import print_coverage
 from ltbench.registry import signatures
@@ -87,9 +86,7 @@ def test_another_results_folder_is_named(table):
 
 
 def screen(table, methods=METHODS) -> str:
-    file = io.StringIO()
-    print_coverage(table, methods, Console(file=file, width=100))
-    return file.getvalue()
+    return printed(print_coverage, table, methods)
 
 
 def test_says_what_runs_and_why_the_rest_does_not(table):
@@ -139,7 +136,7 @@ def test_every_row_has_a_specification_or_a_reason(name):
     assert any(row.runnable for row in rows)
 
 
-def test_command_shows_it(tmp_path, monkeypatch, capsys):
+def test_the_command_shows_the_coverage_and_writes_nothing(tmp_path, monkeypatch, capsys):
     from ltbench.cli import app
 
     monkeypatch.chdir(tmp_path)

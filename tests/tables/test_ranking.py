@@ -1,7 +1,5 @@
-import io
-
 import pytest
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views.ranking import print_ranking
 from ltbench.errors import LtbenchError
@@ -39,12 +37,11 @@ def test_what_did_not_run_everywhere_is_left_out_and_named(records, make_record)
     assert found.left_out == ("d",)
     assert found.others == ((PLACES[2], "resnet32"),)
     assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
-    file = io.StringIO()
-    print_ranking(found, Console(file=file, width=100))
-    lines = file.getvalue().splitlines()
+    text = printed(print_ranking, found)
+    lines = text.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["b", "c", "a"]
-    assert "Not on all of these data sets: d." in file.getvalue()
-    assert "Mean rank over 2 data sets" in file.getvalue()
+    assert "Not on all of these data sets: d." in text
+    assert "Mean rank over 2 data sets" in text
 
 
 def test_seeds_of_different_code_are_told_and_those_of_different_versions_left_out(records):
@@ -70,10 +67,9 @@ def test_one_data_set_is_ordered_by_its_means(records):
     found = ranking([each for each in records if each.dataset == PLACES[1]], "fast")
     assert found.ranks is None
     assert found.order == ["c", "b", "a"]
-    file = io.StringIO()
-    print_ranking(found, Console(file=file, width=200))
-    assert "need 3 methods that ran on the same 2 data sets" in file.getvalue()
-    assert "rank" not in file.getvalue().splitlines()[0]
+    text = printed(print_ranking, found, width=200)
+    assert "need 3 methods that ran on the same 2 data sets" in text
+    assert "rank" not in text.splitlines()[0]
 
 
 def test_a_data_set_that_shares_too_few_methods_is_named_and_spoils_nothing(records, make_record):
@@ -84,9 +80,8 @@ def test_a_data_set_that_shares_too_few_methods_is_named_and_spoils_nothing(reco
     assert found.ranks.ranks == {"a": 2.5, "b": 1.5, "c": 2.0}
     assert found.others == ((PLACES[2], "resnet32"),)
     assert set(found.left_out) == set("xyz")
-    file = io.StringIO()
-    print_ranking(found, Console(file=file, width=200))
-    assert f"With too few of the same methods: {PLACES[2]} (resnet32)." in file.getvalue()
+    text = printed(print_ranking, found, width=200)
+    assert f"With too few of the same methods: {PLACES[2]} (resnet32)." in text
 
 
 def test_three_data_sets_come_before_two_with_more_methods(records, make_record):

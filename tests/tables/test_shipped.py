@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views.table import print_table
 from ltbench.registry.methods import build as method
@@ -73,11 +73,9 @@ def test_specifications_are_those_that_show_prints(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_renders_and_names_the_commands_that_fill_it(name, store, tmp_path):
+def test_renders_and_names_the_commands_that_fill_it(name, store):
     grid = build(load(name), store)
-    with (tmp_path / "screen").open("w", encoding="utf-8") as file:
-        print_table(grid, Console(file=file, width=100))
-    screen = (tmp_path / "screen").read_text()
+    screen = printed(print_table, grid)
     for command in commands(grid, names())[:6]:
         assert command in screen
     assert len(long_csv(grid).splitlines()) == 1 + len(grid.rows) * len(grid.columns)

@@ -1,7 +1,5 @@
-import io
-
 import pytest
-from rich.console import Console
+from consoles import printed
 
 from ltbench.cli.views import table as module
 from ltbench.cli.views.table import print_table
@@ -12,9 +10,7 @@ OURS = ["53.2", "57.6", "68.7", "86.3", "88.2", "92.5", "67.3", "54.9", "34.9"]
 
 
 def screen(grid, width: int) -> list[str]:
-    file = io.StringIO()
-    print_table(grid, Console(file=file, width=width))
-    return file.getvalue().splitlines()
+    return printed(print_table, grid, width=width).splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 100, 140, 200])

@@ -8,7 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter
+from pillow_images import enlarge, from_pillow, one_by_one, solarize_add, to_pillow
 from torch import Generator
 from torchvision.transforms import (
     AutoAugment,
@@ -25,15 +26,6 @@ from ltbench.data.augment import simclr as contrastive
 from ltbench.data.augment.views import VIEWS, Augment, render
 
 SHAPES = [(3, 32), (1, 28), (1, 32), (3, 28)]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Batches are small here, and threads that share their cores with others wait for them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def seeded(seed=0):
@@ -55,36 +47,8 @@ def pictures(count, channels=3, side=32, seed=0):
     return images
 
 
-def to_pillow(image):
-    array = image.permute(1, 2, 0).numpy()
-    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-
-
-def from_pillow(picture):
-    array = np.array(picture)
-    return torch.from_numpy(array[..., None] if array.ndim == 2 else array).permute(2, 0, 1)
-
-
-def one_by_one(function, images, *columns):
-    """Apply a function to every image as a Pillow image, with its own row of the columns."""
-    rows = zip(images, *columns, strict=True)
-    return torch.stack([from_pillow(function(to_pillow(image), *row)) for image, *row in rows])
-
-
 def uniform(count, low, high, seed=1):
     return low + torch.rand(count, generator=seeded(seed), dtype=torch.float64) * (high - low)
-
-
-def enlarge(picture, factor):
-    side = picture.width
-    resized = picture.resize([int(side * factor)] * 2, Image.Resampling.LANCZOS)
-    first = int(side * factor) // 2 - side // 2
-    return resized.crop((first, first, first + side, first + side))
-
-
-def solarize_add(picture, addition):
-    raised = np.clip(np.array(picture).astype(float) + addition, 0, 255).astype(np.uint8)
-    return ImageOps.solarize(Image.fromarray(raised), 128)
 
 
 # The names of this module's own operations, torchvision's, and the range of their amounts.
@@ -352,12 +316,12 @@ class TestEveryView:
         assert result.is_contiguous()
 
     @pytest.mark.parametrize("count", [0, 1])
-    def test_of_few_images(self, view, count):
+    def test_few_images_or_none_keep_shape_and_type(self, view, count):
         result = render(view, pictures(1)[:count], Augment(), seeded())
         assert result.shape == (count, 3, 32, 32)
         assert result.dtype == torch.uint8
 
-    def test_needs_square_bytes(self, view):
+    def test_images_that_are_no_square_bytes_are_refused(self, view):
         for wrong in (
             torch.zeros(2, 3, 32, 32),
             torch.zeros(2, 3, 32, 16, dtype=torch.uint8),
@@ -496,7 +460,7 @@ def test_whole_image_where_no_box_fits(monkeypatch):
     ]
 
 
-def test_jitter_draws():
+def test_jitter_draws_every_order_alike_and_each_amount_in_its_range():
     steps = contrastive.draw_jitter(COUNT, seeded())
     order, grey = steps.operation[:, :4], steps.operation[:, 4]
     fired = order[:, 0] >= 0

@@ -60,7 +60,7 @@ def grid(table, store, make_record):
     return build(table, store)
 
 
-def test_every_shipped_table(store, tmp_path):
+def test_every_shipped_table_is_well_formed(store, tmp_path):
     texts = [latex(build(load(name), store)) for name in sorted(shipped())]
     assert len(texts) > 10
     well_formed(texts)
@@ -68,7 +68,7 @@ def test_every_shipped_table(store, tmp_path):
         compiled(texts, tmp_path)
 
 
-def test_marks(grid, tmp_path):
+def test_the_best_is_bold_and_the_second_underlined(grid, tmp_path):
     text = latex(grid)
     assert r"\textbf{45.2 $\pm$ 0.5}" in text
     assert r"\underline{38.2 $\pm$ 0.5}" in text
@@ -78,7 +78,7 @@ def test_marks(grid, tmp_path):
         compiled([text], tmp_path)
 
 
-def test_siunitx(grid, tmp_path):
+def test_the_form_for_siunitx_is_the_golden_file(grid, tmp_path):
     """After a wanted change: write the text to the golden file and compile it once by hand."""
     text = latex(grid, siunitx=True)
     assert text == GOLDEN.read_text()
