@@ -72,10 +72,11 @@ def lead_or_follow(command: Callable[[], object], train: Callable[..., None]) ->
     if local < torch.cuda.device_count():
         torch.cuda.set_device(local)
     store, rank, size = next(iter(rendezvous("env://")))
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    backends = {"cpu": "gloo", "cuda": "nccl"} if torch.cuda.is_available() else {"cpu": "gloo"}
     distributed.init_process_group(
-        backend, store=store, rank=rank, world_size=size, timeout=PATIENCE
-    )
+        ",".join(":".join(each) for each in backends.items()),
+        store=store, rank=rank, world_size=size, timeout=PATIENCE,
+    )  # fmt: skip
     _team = _Team(store, rank, size)
     try:
         if rank:

@@ -1,7 +1,6 @@
 """Trainings in float64 by one process and by several, on a made-up set, and what they end with."""
 
 import multiprocessing
-import os
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from ltbench.engine.fit import Training
 from ltbench.registry.methods import build
 from ltbench.testing import synthetic
 
-BATCH = 27  # of 80 images: partial last batches, parts of different sizes
+BATCH = 27  # of 80 images: the last batch is partial, and parts of a batch differ in size
 
 
 class StopHere(Exception):  # noqa: N818  (not an error)
@@ -37,14 +36,13 @@ def in_float64():
 
 
 def made(specification):
-    """Return a training; `method @norm_batch=8` sets that field of its recipe."""
+    """Return a training of a method; `method @norm_batch=8` sets that field of its recipe."""
     name, _, norm_batch = specification.partition(" @norm_batch=")
     work = synthetic.training(name, batch_size=BATCH)
-    if norm_batch:
-        recipe = replace(work.settings.recipe, norm_batch=int(norm_batch))
-        settings = replace(work.settings, recipe=recipe)
-        work = Training(build(name), synthetic.split(), settings)
-    return work
+    if not norm_batch:
+        return work
+    recipe = replace(work.settings.recipe, norm_batch=int(norm_batch))
+    return Training(build(name), synthetic.split(), replace(work.settings, recipe=recipe))
 
 
 def weights_of(work):
@@ -53,78 +51,71 @@ def weights_of(work):
     return torch.cat([value.flatten() for value in found if value.is_floating_point()])
 
 
-def trained(specification, folder=None):
-    """Train, if there is a folder interrupted in the second epoch and resumed; return the end."""
-    work = made(specification)
-    before = weights_of(work)
-    if folder is not None:
-        rank = distributed.get_rank() if distributed.is_initialized() else 0
+def interrupted(specification, path):
+    """Return a training that takes up another, which was stopped in its second epoch."""
 
-        def save(path, fill):
-            with path.open("wb") as file:
-                fill(file)
+    def save(path, fill):
+        with path.open("wb") as file:
+            fill(file)
 
-        kept = Checkpoint(folder / f"checkpoint{rank}.pt", save, every=0.0)
-        work.checkpoint = kept
+    def stop(report):
+        if report.epoch == 1 and report.step:
+            raise StopHere
 
-        def stop(report):
-            if report.epoch == 1 and report.step:
-                raise StopHere
+    first, second = made(specification), made(specification)
+    first.checkpoint = second.checkpoint = Checkpoint(path, save, every=0.0)
+    with suppress(StopHere):
+        first.run(stop)
+    assert second.resume()
+    return second
 
-        with suppress(StopHere):
-            work.run(stop)
-        work = made(specification)
-        work.checkpoint = kept
-        assert work.resume()
-    heard = []
+
+def end_of(specification, checkpoint=None):
+    """Train, with a checkpoint after an interruption; return weights, way and curves, or error."""
+    work = interrupted(specification, checkpoint) if checkpoint else made(specification)
+    before, heard = weights_of(made(specification)), []
     try:
-        work.run(lambda report: heard.append(report.images_per_second))
+        work.run(heard.append)
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": str(error)}
     after = weights_of(work)
-    columns = [
-        {name: value for name, value in row.items() if name != "seconds"}
-        for row in work.progress.curves
-    ]
+    same = len(after) == len(before)  # else later stages have added some
+    words = ("stage", "seconds")
     return {
-        "after": after, "moved": float((after[: len(before)] - before).norm())
-        if len(after) == len(before) else float(after.norm()),
-        "curves": columns, "images": work.progress.images,
+        "after": after, "way": float((after - before if same else after).norm()),
+        "curves": [{k: row[k] for k in row if k not in words} for row in work.progress.curves],
     }  # fmt: skip
 
 
-def _rank(rank, ranks, specifications, folder, resumed):
-    os.environ["OMP_NUM_THREADS"] = "1"
+def _rank(rank, ranks, specifications, folder, precise, resumed):
     torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=ranks
-    )
-    with in_float64(), together():
+    meeting = f"file://{folder}/meeting"
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=ranks)
+    with together():
         for number, each in enumerate(specifications):
-            end = trained(each, folder if resumed else None)
+            with in_float64() if precise else nullcontext():
+                end = end_of(each, folder / f"checkpoint{rank}.pt" if resumed else None)
             torch.save(end, folder / f"{number}.{rank}.pt")
     distributed.destroy_process_group()
 
 
-def by_several(specifications, folder, ranks=2, resumed=False):
-    """Return the ends of trainings by so many processes of gloo: by specification, a list."""
-    context = multiprocessing.get_context("spawn")
-    team = [
-        context.Process(target=_rank, args=(rank, ranks, specifications, folder, resumed))
-        for rank in range(ranks)
-    ]
+def by_several(specifications, folder, ranks=2, *, precise=True, resumed=False):
+    """Return by specification the ends of a training in each of so many processes of gloo."""
+    context, folder = multiprocessing.get_context("spawn"), Path(folder)
+    given = (ranks, specifications, folder, precise, resumed)
+    team = [context.Process(target=_rank, args=(rank, *given)) for rank in range(ranks)]
     for process in team:
         process.start()
     for process in team:
         process.join()
     assert [process.exitcode for process in team] == [0] * ranks
     return {
-        each: [torch.load(Path(folder) / f"{number}.{rank}.pt") for rank in range(ranks)]
+        each: [torch.load(folder / f"{number}.{rank}.pt") for rank in range(ranks)]
         for number, each in enumerate(specifications)
     }
 
 
 def by_one(specification):
-    """Return the end of a training by this process alone."""
-    with in_float64(), nullcontext():
-        return trained(specification)
+    """Return the end of a training by this process alone, in float64."""
+    with in_float64():
+        return end_of(specification)
