@@ -15,7 +15,15 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from ltbench.analysis.directions import Direction, drawn, place, restored
-from ltbench.analysis.subject import Data, Part, Row, Run, Sample, class_losses, class_rows
+from ltbench.analysis.subject import (
+    AnalysisPart,
+    AnalysisRow,
+    FinishedRun,
+    RunImages,
+    Sample,
+    class_losses,
+    class_rows,
+)
 from ltbench.data.batch import seed_of
 
 
@@ -63,21 +71,23 @@ class Plane:
         if self.points % 2 == 0:
             raise ValueError("points is even, so no point is the trained weights; make it odd")
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for every row of every pair's grid."""
         images = sum(len(self._sample(sample).labels) for sample in data.views(self.view))
         return [
-            Part(f"{pair}/{row}", run.epochs[-1], images * self.points)
+            AnalysisPart(f"{pair}/{row}", run.epochs[-1], images * self.points)
             for pair in range(self.pairs) for row in range(self.points)
         ]  # fmt: skip
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return the loss of every class along one row of the grid."""
         pair, row = map(int, part.name.split("/"))
         draw = torch.Generator().manual_seed(seed_of(self.seed, "directions", pair))
         directions = drawn(network, draw), drawn(network, draw)
         places = torch.linspace(-self.reach, self.reach, self.points, dtype=torch.float64)
-        rows: list[Row] = []
+        rows: list[AnalysisRow] = []
         for whole in data.views(self.view):
             sample = self._sample(whole)
             losses = surface(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
-from ltbench.cli.views.rows import load_data, load_files
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 

@@ -1,4 +1,4 @@
-"""What the shell offers after a Tab: names by kind. Imports no torch, for a key waits for it."""
+"""Shell completion of names, by kind. Imports no torch: a key press waits for it."""
 
 import re
 from collections.abc import Iterable, Iterator

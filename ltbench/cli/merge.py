@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, Load, Results, path_of
-from ltbench.cli.views.rows import load_data, load_files, print_rows
+from ltbench.cli.views.rows import print_rows
 from ltbench.errors import LtbenchError, printable
 
 

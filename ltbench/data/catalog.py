@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.data import profile as profiles
 from ltbench.data.info import SHIPPED, DatasetInfo
 from ltbench.data.offered import offered, offered_names
-from ltbench.data.profile import PROFILES, Profile
+from ltbench.data.profile import PROFILES, ImbalanceProfile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -43,7 +43,7 @@ class Dataset:
 
     info: DatasetInfo
     imbalance: float
-    profile: Profile = "exponential"
+    profile: ImbalanceProfile = "exponential"
 
     def __str__(self) -> str:
         info = self.info

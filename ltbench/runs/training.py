@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
+from ltbench.data.catalog import Dataset
 from ltbench.data.loading import load
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
@@ -16,6 +18,7 @@ from ltbench.engine.precision import device_of, threads_for
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
+from ltbench.networks import Pretrained
 from ltbench.registry.methods import build
 from ltbench.runs.energy import metered
 from ltbench.runs.environment import environment, peak_memory_mib
@@ -25,6 +28,7 @@ from ltbench.runs.kept import Keep, keep_epoch, kept_file
 from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import pretrained_of
+from ltbench.runs.protocol import Protocol
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.together import joined
@@ -76,16 +80,11 @@ def train_along(job: Job, workspace: Workspace, state: bytes) -> None:
 
 def _begun(job: Job, workspace: Workspace, score: Score | None = None) -> Training:
     protocol = job.protocol
-    settings = Settings(
-        info=protocol.sized(job.dataset.info),
-        network=job.network,
-        recipe=protocol.recipe(),
-        precision=protocol.precision,
-        evaluate_every=protocol.evaluate_every,
-        seed=job.seed,
-        device=device_of(workspace.device),
+    settings = settings_of(
+        job.dataset, job.network, protocol,
+        seed=job.seed, device=device_of(workspace.device),
         pretrained=pretrained_of(job, workspace.pretrained),
-    )
+    )  # fmt: skip
     method = build(job.trained)
     own = Identity.of(method, protocol)
     if own.fingerprint(str(job.dataset), job.network, protocol, job.seed) != job.fingerprint:
@@ -98,17 +97,43 @@ def _begun(job: Job, workspace: Workspace, score: Score | None = None) -> Traini
     return Training(method, split_of(job, workspace), settings, score=score)
 
 
+def settings_of(
+    dataset: Dataset,
+    network: str,
+    protocol: Protocol,
+    *,
+    seed: int,
+    device: torch.device,
+    pretrained: Pretrained | None = None,
+) -> Settings:
+    """Return what the engine needs to know of a run, of a job or of a record."""
+    return Settings(
+        info=protocol.sized(dataset.info),
+        network=network,
+        recipe=protocol.recipe(),
+        precision=protocol.precision,
+        evaluate_every=protocol.evaluate_every,
+        seed=seed,
+        device=device,
+        pretrained=pretrained,
+    )
+
+
 def split_of(job: Job, workspace: Workspace) -> Split:
     """Return the job's data, read once a process for consecutive jobs on the same split."""
-    protocol = job.protocol
+    return split_under(job.protocol, job.dataset, workspace.data, download=workspace.download)
+
+
+def split_under(protocol: Protocol, dataset: Dataset, root: Path, *, download: bool) -> Split:
+    """Return the images of a data set that a protocol trains and tests on."""
     return _load(
-        job.dataset,
-        workspace.data,
+        dataset,
+        root,
         subset_seed=protocol.subset_seed,
         validation=protocol.validation,
         fraction=protocol.fraction,
         stored_side=protocol.stored_side,
-        download=workspace.download,
+        download=download,
     )
 
 
@@ -146,20 +171,23 @@ def train_first_stage(
     with locked(store.work(first.fingerprint), callbacks.wait):
         store.sweep_work(first.fingerprint)
         training = training_of(first, workspace)
-        heard = lambda report: callbacks.observe(replace(report, epochs=epochs))  # noqa: E731
-        _train(first, workspace, training, heard)
+        _train(first, workspace, training, _of_epochs(callbacks.observe, epochs))
     return training
+
+
+def _of_epochs(observe: Observer, epochs: int) -> Observer:
+    return lambda report: observe(replace(report, epochs=epochs))
 
 
 def _keeping(
     observe: Observer, training: Training, store: Store, fingerprint: str, keep: Keep | None
 ) -> Observer:
-    def heard(report: ProgressEvent) -> None:
+    def keep_weights(report: ProgressEvent) -> None:
         if keep is not None and report.loss is not None:
             keep_epoch(training, store, fingerprint, keep)
         observe(report)
 
-    return heard
+    return keep_weights
 
 
 def _train(job: Job, workspace: Workspace, training: Training, observe: Observer) -> None:
@@ -167,7 +195,7 @@ def _train(job: Job, workspace: Workspace, training: Training, observe: Observer
     progress, device = training.progress, training.settings.device
     if progress.finished:
         return
-    here = environment(device).model_dump(exclude_defaults=True)
+    here = environment(device).model_dump(exclude_defaults=True)  # as checkpoints from before
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib

@@ -10,7 +10,7 @@ from torch import nn
 from ltbench.analysis.directions import cosine, drawn, filter_norms, place, restored
 from ltbench.analysis.line import RATIOS, Line, is_scale_free, on_sphere, rises
 from ltbench.analysis.plane import Plane, basin, surface
-from ltbench.analysis.subject import Data, class_losses
+from ltbench.analysis.subject import RunImages, class_losses
 from ltbench.networks import CosineClassifier
 
 
@@ -162,7 +162,7 @@ def cosine_head(scale=1.0):
 
 def curve(network, images):
     one = Line(draws=5, view="test")
-    both = Data(type(images)("train", images.images, images.labels, 5), images)
+    both = RunImages(type(images)("train", images.images, images.labels, 5), images)
     run = run_of(network)
     return one.analyse(run, network, both, one.parts(run, both)[0])
 

@@ -21,7 +21,7 @@ RETRIES = 2  # of a job whose worker is lost
 
 
 class RunListener(Protocol):
-    """Hears how jobs go; called in the parent process only."""
+    """Is called as jobs go on, in the parent process only."""
 
     def started(self, job: Job) -> None:
         """A job begins."""
@@ -47,7 +47,7 @@ class RunListener(Protocol):
 
 @dataclass
 class Outcome:
-    """What came of the jobs."""
+    """The records of jobs that ended, the reasons of those that failed, and those not begun."""
 
     records: list[Record] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)  # job to reason
@@ -102,7 +102,7 @@ _BUILT_IN = {
 def executor_of(name: str, options: Options) -> Executor:
     """Return the executor called `local`, or `kind:argument` of another package.
 
-    A package offers `kind` as an entry point of the group `ltbench.executors`: a callable that
+    A package registers `kind` as an entry point of the group `ltbench.executors`: a callable that
     takes the argument and the options. Raises UsageError for an unknown kind, LtbenchError where
     its package does not import.
     """
