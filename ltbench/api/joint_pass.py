@@ -143,11 +143,11 @@ class _Normalised(torch.autograd.Function):
         flat = _flat(rows)
         member = F.one_hot(group, groups).T.to(flat)  # [G, n]
         pixels = flat.new_full((len(flat), 1), flat.shape[2])
-        sums = summed(member @ torch.cat([flat.sum(2), pixels], 1))
+        sums = _by_group(member, flat.sum(2), pixels)
         count = sums[:, -1:]
         mean = sums[:, :-1] / count
         centred = flat - mean[group].unsqueeze(2)
-        variance = summed(member @ centred.square().sum(2)) / count
+        variance = _by_group(member, centred.square().sum(2)) / count
         scale = (variance + eps).rsqrt()
         normal = (centred * scale[group].unsqueeze(2)).reshape(rows.shape).to(rows.dtype)
         ctx.save_for_backward(normal, scale, group, member, count)
@@ -159,10 +159,16 @@ class _Normalised(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, None, None]:
         normal, scale, group, member, count = ctx.saved_tensors
         own, flat = _flat(gradient), _flat(normal)
-        sums = summed(member @ torch.cat([own.sum(2), (own * flat).sum(2)], 1)) / count
+        sums = _by_group(member, own.sum(2), (own * flat).sum(2)) / count
         mean, along = sums[group].unsqueeze(2).chunk(2, 1)
         moved = scale[group].unsqueeze(2) * (own - mean - flat * along)
         return moved.reshape(gradient.shape).to(gradient.dtype), None, None, None
+
+
+def _by_group(member: Tensor, *columns: Tensor) -> Tensor:
+    """Return sums of columns [n, K] over the rows of each group and all processes, side by side."""
+    with torch.autocast(member.device.type, enabled=False):  # else a product in 8 bits
+        return summed(member @ torch.cat(columns, 1))
 
 
 def _flat(rows: Tensor) -> Tensor:

@@ -90,6 +90,19 @@ def test_joint_batch_norm_is_that_of_the_batch(network, batch, parted, norm_batc
         assert torch.allclose(ours.double(), theirs.double(), atol=1e-12)
 
 
+def test_statistics_are_precise_in_a_bfloat16_pass(network, batch, parted):
+    network.float()
+    images = batch.images.float() + 3
+    twin, batch = copy.deepcopy(network), batch._replace(views=(images,))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = joint_pass(network, batch, None, forward)["logits"]
+        expected = twin(images)
+    assert found.dtype == expected.dtype
+    assert torch.allclose(found.float(), expected.float(), atol=0.05)
+    for ours, theirs in zip(network[1].buffers(), twin[1].buffers(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5)
+
+
 @pytest.mark.parametrize("norm_batch", [None, 4])
 def test_so_it_is_where_images_are_at_weights_of_their_own(network, batch, parted, norm_batch):
     draw = torch.Generator().manual_seed(2)
