@@ -80,11 +80,12 @@ def end_of(specification, checkpoint=None):
         return {"error": str(error)}
     after = weights_of(work)
     same = len(after) == len(before)  # else later stages have added some
-    words = ("stage", "seconds")
-    return {
-        "after": after, "way": float((after - before if same else after).norm()),
-        "curves": [{k: row[k] for k in row if k not in words} for row in work.progress.curves],
-    }  # fmt: skip
+    numbers = [
+        {k: v for k, v in row.items() if isinstance(v, int | float) and k != "seconds"}
+        for row in work.progress.curves
+    ]
+    way = float((after - before if same else after).norm())
+    return {"after": after, "way": way, "curves": numbers}
 
 
 def _rank(rank, ranks, specifications, folder, precise, resumed):
