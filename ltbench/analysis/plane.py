@@ -6,9 +6,10 @@ What is kept is the mean loss of every class at every point, so any grouping is 
 curvature along random directions, which is a trace, not the largest eigenvalue.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -25,6 +26,10 @@ from ltbench.analysis.subject import (
     class_rows,
 )
 from ltbench.data.batch import seed_of
+from ltbench.data.profile import SHOTS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def surface(
@@ -53,6 +58,39 @@ def basin(losses: Tensor, alphas: Tensor, betas: Tensor, rise: float = 1.0) -> f
     centre = losses[len(alphas) // 2, len(betas) // 2]
     area = float((alphas[1] - alphas[0]) * (betas[1] - betas[0]))
     return area * int((losses <= centre + rise).sum())
+
+
+def basins(rows: Sequence[AnalysisRow]) -> str | None:
+    """Return a sentence on the basin's area, of each view and shot group; None of no plane.
+
+    A group's loss is the mean over its classes, its area the mean over pairs of directions.
+    """
+    if not {"pair", "alpha", "beta"} <= rows[0].keys():
+        return None
+    import pandas as pd  # noqa: PLC0415  (takes a third of a second)
+
+    table, parts = pd.DataFrame(rows), []
+    for view in table["view"].unique():
+        areas = []
+        for shots in SHOTS:
+            group = table[(table["view"] == view) & (table["shots"] == shots)]
+            squares = [
+                group[group["pair"] == pair].pivot_table("value", "alpha", "beta")
+                for pair in group["pair"].unique()
+            ]
+            if squares:
+                areas.append(f"{shots} {fmean(map(_basin_of, squares)):.3g}")
+        parts.append(f"{view} {', '.join(areas)}")
+    whole = 4 * table["alpha"].max() ** 2
+    return (
+        f"basin, where the loss is at most 1 above the trained weights', of {whole:g}: "
+        f"{'; '.join(parts)}"
+    )
+
+
+def _basin_of(square: "pd.DataFrame") -> float:
+    alphas, betas = (torch.tensor(each.tolist()) for each in (square.index, square.columns))
+    return basin(torch.tensor(square.to_numpy()), alphas, betas)
 
 
 @dataclass(frozen=True)

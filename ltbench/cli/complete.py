@@ -18,9 +18,9 @@ def methods(context: typer.Context, incomplete: str) -> Iterator[str]:
 def datasets(incomplete: str) -> Iterator[str]:
     """Yield data sets, the last of several."""
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.offered import offered_names
+    from ltbench.data.installed import installed_names
 
-    return _last(incomplete, [*CATALOG, *offered_names()], ",")
+    return _last(incomplete, [*CATALOG, *installed_names()], ",")
 
 
 def protocols(context: typer.Context, incomplete: str) -> Iterator[str]:

@@ -85,12 +85,12 @@ def _read_methods() -> list[Row]:
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.offered import offered_names
+    from ltbench.data.installed import installed_names
     from ltbench.runs.protocols import PROTOCOLS
 
-    offered = [
+    installed = [
         {"name": name, "source": f"another package; `ltbench data describe {name}` reads it"}
-        for name in offered_names()
+        for name in installed_names()
     ]
     return [
         {
@@ -106,7 +106,7 @@ def _datasets() -> list[Row]:
             "source": info.source,
         }
         for info in CATALOG.values()
-    ] + offered
+    ] + installed
 
 
 def _networks() -> list[Row]:

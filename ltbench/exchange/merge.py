@@ -39,7 +39,7 @@ def merge(source: RecordSource, store: Store, *, dry_run: bool = False) -> Itera
     LtbenchError when the store cannot be written.
     """
     around = _Around(store)
-    for bundled in source.offers():
+    for bundled in source.records():
         try:
             yield _merged(bundled, around, dry_run=dry_run)
         except _ConflictError as error:

@@ -45,7 +45,7 @@ class RecordSource:
     manifest: BundleManifest | None
     strange: dict[str, str]  # names that are no name of a store's file, with the reason
 
-    def offers(self) -> Iterator[BundledRecord]:
+    def records(self) -> Iterator[BundledRecord]:
         """Yield every record that there should be, and what is there besides."""
         yield from (BundledRecord(name, reason=reason) for name, reason in self.strange.items())
         listed = self.manifest.files if self.manifest is not None else {}

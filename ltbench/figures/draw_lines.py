@@ -54,8 +54,8 @@ def _caption(found: LineChart, exact: bool) -> str:
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
     interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
-    said = f"{interval} over {n} seed{'s' * (most > 1)}, {epoch}"
-    return f"Filled: reproduced, {said}.{caveat(exact)}"
+    details = f"{interval} over {n} seed{'s' * (most > 1)}, {epoch}"
+    return f"Filled: reproduced, {details}.{caveat(exact)}"
 
 
 def _scale(ax: Axes, ticks: Sequence[float], found: LineChart) -> None:

@@ -58,8 +58,8 @@ def gains(figure: Figure, table: Table, store: Store, protocol: str | None = Non
         )
     bases = tuple(dict.fromkeys(base.label for _, base, _ in pairs))
     absent = [row.label for row in rows if row.method is None]
-    said = (f"Cannot be combined, hence left out: {', '.join(absent)}.",) if absent else ()
-    return GainsFigure(figure, grid, bases, panels, said)
+    remarks = (f"Cannot be combined, hence left out: {', '.join(absent)}.",) if absent else ()
+    return GainsFigure(figure, grid, bases, panels, remarks)
 
 
 def _pairs(rows: list[TableRow]) -> Iterator[tuple[str, TableRow, TableRow]]:

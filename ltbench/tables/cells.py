@@ -116,12 +116,12 @@ class Reader:
         """Return whether a mean can be of seeds; say why not, and what to know of it."""
         if not cells:
             return True
-        said = joined(cells[0].method, cells[0].dataset, computed)
-        if said.refusal and said.refusal not in self.problems:
-            self.problems.append(said.refusal)
-        if said.remark:
-            self.remarks[said.remark] = None
-        return not said.refusal
+        finding = joined(cells[0].method, cells[0].dataset, computed)
+        if finding.refusal and finding.refusal not in self.problems:
+            self.problems.append(finding.refusal)
+        if finding.remark:
+            self.remarks[finding.remark] = None
+        return not finding.refusal
 
     def reads_all(
         self, dataset: str, protocol: str | None, network: str, *methods: str | None

@@ -108,14 +108,14 @@ def executor_of(name: str, options: Options) -> Executor:
     """
     kind, _, argument = name.partition(":")
     check_joint(kind, options.places, bool(options.loaded))
-    offered = {each.name: each for each in entry_points(group=GROUP)}
+    installed = {each.name: each for each in entry_points(group=GROUP)}
     if kind in _BUILT_IN:
         module, _, attribute = _BUILT_IN[kind].partition(":")
         return cast(Factory, getattr(import_module(module), attribute))(argument, options)
-    if kind not in offered:
-        raise unknown("executor", kind, [*_BUILT_IN, *offered])
+    if kind not in installed:
+        raise unknown("executor", kind, [*_BUILT_IN, *installed])
     try:
-        factory = cast(Factory, offered[kind].load())
+        factory = cast(Factory, installed[kind].load())
     except Exception as error:
         raise LtbenchError(
             f"executor {kind} of another package does not import ({first_line(error)}); "
