@@ -24,7 +24,7 @@ from ltbench.errors import LtbenchError
 _TOGETHER: ContextVar[bool] = ContextVar("together", default=False)
 
 
-class LostError(LtbenchError):
+class ProcessLostError(LtbenchError):
     """Another process of a training is gone."""
 
 
@@ -78,11 +78,11 @@ class Part(NamedTuple):
         """Return an output of all images, [B, ...], of that of the own ones."""
         if not own.dim() or len(own) != self.last - self.first:
             raise coupled(name)
-        whole: Tensor = _Gathered.apply(own, self)
+        whole: Tensor = _Gathering.apply(own, self)
         return whole
 
 
-class _Gathered(torch.autograd.Function):
+class _Gathering(torch.autograd.Function):
     """Rows of all processes; each computes the same gradient by them, and their sum goes back."""
 
     @staticmethod
@@ -104,7 +104,7 @@ def summed(tensor: Tensor) -> Tensor:
     try:
         distributed.all_reduce(tensor)
     except RuntimeError as error:
-        raise LostError(
+        raise ProcessLostError(
             "another process of this training stopped; the same command goes on from the last "
             "checkpoint."
         ) from error

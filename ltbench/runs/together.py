@@ -18,7 +18,7 @@ import torch
 from torch import distributed
 from torch.distributed.rendezvous import rendezvous
 
-from ltbench.api.ranks import LostError, together
+from ltbench.api.ranks import ProcessLostError, together
 from ltbench.engine.fit import Training
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, UsageError
@@ -46,7 +46,7 @@ class _Team:
 
     def all_failed(self, error: BaseException) -> bool:
         """Return whether every process has met an error in the training, so that all go on."""
-        if isinstance(error, LostError) or not isinstance(error, Exception):
+        if isinstance(error, ProcessLostError) or not isinstance(error, Exception):
             return False
         names = [f"failed/{self.trained}/{rank}" for rank in range(self.size)]
         self.store.set(names[self.rank], "")
@@ -100,7 +100,7 @@ def _follow(team: _Team, train: Callable[..., None]) -> None:
             except KeyboardInterrupt:
                 sys.exit(130)
             except Exception as error:
-                if isinstance(error, LostError):
+                if isinstance(error, ProcessLostError):
                     sys.exit(1)
                 if not team.all_failed(error):
                     raise LtbenchError(f"process {team.rank}: {error}") from error
