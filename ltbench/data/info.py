@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltbench.data.class_names import CIFAR10, CIFAR100, DIGITS, FASHION
 from ltbench.data.kind import Kind
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 
@@ -36,6 +37,7 @@ class DatasetInfo:
     many_above: int = MANY_ABOVE
     few_below: int = FEW_BELOW
     kind: Kind = "single"  # whether an image has one label or several
+    class_names: tuple[str, ...] = ()  # in words, in order; nothing where there are none here
     variant: str = ""  # of a set of one's own: h and the first digits of its hash
     file: Path | None = None  # that describes it
 
@@ -56,26 +58,26 @@ SHIPPED = (
         name="cifar10_lt", title="CIFAR-10-LT", classes=10, head_count=5000, test_count=1000,
         shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
         network="resnet32", protocol="paper", family="cifar", padding=4,
-        source="downloaded by torchvision (163 MB)", reader="cifar10",
+        source="downloaded by torchvision (163 MB)", reader="cifar10", class_names=CIFAR10,
     ),
     DatasetInfo(
         name="cifar100_lt", title="CIFAR-100-LT", classes=100, head_count=500, test_count=100,
         shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
         network="resnet32", protocol="paper", family="cifar", padding=4,
-        source="downloaded by torchvision (161 MB)", reader="cifar100",
+        source="downloaded by torchvision (161 MB)", reader="cifar100", class_names=CIFAR100,
     ),
     DatasetInfo(
         name="fashion_mnist_lt", title="Fashion-MNIST-LT", classes=10, head_count=6000,
         test_count=1000, shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,), imbalance=100,
         network="resnet8", protocol="fast", family="fashion", padding=4,
-        source="downloaded by torchvision (30 MB)", reader="fashion_mnist",
+        source="downloaded by torchvision (30 MB)", reader="fashion_mnist", class_names=FASHION,
     ),
     DatasetInfo(
         name="digits_lt", title="Digits-LT", classes=10, head_count=120, test_count=50,
         shape=(1, 8, 8), mean=(0.3053,), std=(0.3760,), imbalance=20,
         network="resnet8", protocol="fast", family="digits", padding=1, flip=False,
         source="1,797 handwritten 8 x 8 digits that come with scikit-learn; no download",
-        reader="digits",
+        reader="digits", class_names=DIGITS,
     ),
     DatasetInfo(
         name="digits_mosaic", title="Digits-Mosaic", classes=10, head_count=1000,

@@ -29,12 +29,17 @@ _PLACES: dict[str, Any] = {
     "milestones": "0.3333,0.6667", "decay": 0.1, "family": "places_lt", "pretrained": True,
     "backbone_rate": 0.01,
 }  # fmt: skip
+# LIFT's, which begins from CLIP's weights; a small data set is trained by it like a large one.
+_CLIP: dict[str, Any] = {
+    "batch_size": 128, "epochs": 10, "learning_rate": 0.01, "weight_decay": 5e-4,
+    "warmup_epochs": 0, "schedule": "cosine", "pretrained": True,
+}  # fmt: skip
 _TINY: dict[str, Any] = {"epochs": 2, "fraction": 0.005, "side": 32}
 
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
-    "cifar": {"paper": {**_CIFAR, "epochs": 200}, **_SMALL},
-    "fashion": _SMALL,
-    "own": _SMALL,
+    "cifar": {"paper": {**_CIFAR, "epochs": 200}, **_SMALL, "clip": _CLIP},
+    "fashion": {**_SMALL, "clip": _CLIP},
+    "own": {**_SMALL, "clip": _CLIP},
     "imagenet_lt": {
         "paper": {**_IMAGENET, "epochs": 90},
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
@@ -43,6 +48,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     "own_streamed": {
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_IMAGENET, **_TINY},
+        "clip": {**_CLIP, "family": "imagenet_lt"},
     },
     "inaturalist2018": {
         "paper": {**_INATURALIST, "epochs": 100},
@@ -61,5 +67,6 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},
         "smoke": {**_DIGITS, **_SMOKE, "fraction": 0.2},
+        "clip": {**_CLIP, "precision": "float32"},
     },
 }

@@ -76,6 +76,7 @@ LARGE_VIEWS: dict[str, View] = {
     "standard": (colours,),
     "autoaugment": (),
     "contrastive": (colour_jitter,),
+    "resized": (),
 }
 
 
