@@ -112,4 +112,4 @@ class AdaptFormer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return what is added to the stream of tokens."""
         added: Tensor = self.scale * self.up(F.relu(self.down(self.norm(tokens))))
-        return added
+        return added.to(tokens.dtype)  # a stream of half precision stays one

@@ -394,7 +394,7 @@ def test_a_list_that_is_wrong_is_one_sentence(tmp_path, rows, words):
 
 
 def test_the_number_of_classes_may_be_given_where_they_have_names(tmp_path):
-    assert own(made(tmp_path, classes=3)).classes == ("amsel", "bussard", "eule")
+    assert own(made(tmp_path, classes=3)).info.class_names == ("amsel", "bussard", "eule")
 
 
 def test_images_that_do_not_read_are_not_counted_where_tests_are_drawn(tmp_path):

@@ -35,12 +35,15 @@ def stepped(specification):
 
 @torch.no_grad()
 @pytest.mark.parametrize("training", [True, False])
-def test_adapters_change_no_bit_at_first(training):
+@pytest.mark.parametrize("half", [True, False])
+def test_adapters_change_no_bit_at_first(training, half):
     _, network = made("lift")
-    plain = tiny_network()
+    plain = tiny_network().train(training).backbone
     assert len(network.backbone.adapters) == 2
-    found = network.train(training).backbone(IMAGES)
-    assert torch.equal(found, plain.train(training).backbone(IMAGES))
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        found, expected = network.train(training).backbone(IMAGES), plain(IMAGES)
+    assert found.dtype == expected.dtype == (torch.bfloat16 if half else torch.float32)
+    assert torch.equal(found, expected)
 
 
 @torch.no_grad()

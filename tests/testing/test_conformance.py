@@ -22,6 +22,7 @@ COMPOSITIONS = [
     "gala+sam",
     "ldam_drw+gsa(direction='projected')",
     "ldam_drw+sam(rho=0.8)",
+    "lift+more",
     "logit_adjustment+more",
     "focal+sam",
     "vs_loss+sam(rho=0.2)",
