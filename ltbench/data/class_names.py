@@ -1,5 +1,14 @@
 """The names of the classes of the data sets that are shipped, in the order of their labels."""
 
+from importlib.resources import files
+
+
+def _in_file(name: str) -> tuple[str, ...]:
+    return tuple(files("ltbench.data").joinpath("names", f"{name}.txt").read_text().splitlines())
+
+
+IMAGENET = _in_file("imagenet_lt")  # OpenAI's words, as open_clip has them (MIT)
+PLACES = _in_file("places_lt")  # the folders in the published lists
 DIGITS = tuple("0123456789")
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.data.class_names import CIFAR10, CIFAR100, DIGITS, FASHION
+from ltbench.data.class_names import CIFAR10, CIFAR100, DIGITS, FASHION, IMAGENET, PLACES
 from ltbench.data.kind import Kind
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 
@@ -90,13 +90,13 @@ SHIPPED = (
         name="imagenet_lt", title="ImageNet-LT", classes=1000, head_count=1280, test_count=50,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=256,
         network="resnet50", protocol="paper", family="imagenet_lt", source=_PREPARED,
-        reader=LISTS, listed=True, validated=True,
+        reader=LISTS, listed=True, validated=True, class_names=IMAGENET,
     ),
     DatasetInfo(
         name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=996,
         network="resnet152", protocol="paper", family="places_lt", source=_PREPARED,
-        reader=LISTS, listed=True, validated=True,
+        reader=LISTS, listed=True, validated=True, class_names=PLACES,
     ),
     DatasetInfo(
         name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,

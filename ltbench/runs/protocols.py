@@ -44,6 +44,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_IMAGENET, "epochs": 90},
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_IMAGENET, **_TINY},
+        "clip": {**_CLIP, "family": "imagenet_lt"},
     },
     "own_streamed": {
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
@@ -59,6 +60,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_PLACES, "epochs": 30},
         "fast": {**_PLACES, "epochs": 10, "evaluate_every": 5},
         "smoke": {**_PLACES, **_TINY, "pretrained": False, "backbone_rate": 1.0},
+        "clip": {**_CLIP, "family": "places_lt"},
     },
     "digits_mosaic": {
         "fast": {**_MOSAIC, "epochs": 10, "warmup_epochs": 1, "evaluate_every": 5},

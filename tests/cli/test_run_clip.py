@@ -1,4 +1,4 @@
-"""Runs of CLIP from a file of weights to a comparison, and what is said where a thing is missing."""
+"""Runs of CLIP from a file of weights to a comparison, and what is said where one cannot begin."""
 
 import hashlib
 import json
