@@ -488,6 +488,18 @@ BROKEN = {
         """,
         "the loss never falls: ",
     ),
+    "a rate of zero that is none": (
+        "learning",
+        """
+        def stages(self, recipe):
+            return (Stage(name="train", recipe=replace(recipe, learning_rate=0.0)),)
+
+        def after_step(self, step):
+            with torch.no_grad():
+                step.network.classifier.bias.add_(1)
+        """,
+        "a method that trains at rate zero changes the network",
+    ),
     "wrong labels": (
         "learning",
         """

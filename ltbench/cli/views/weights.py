@@ -9,6 +9,7 @@ from ltbench.cli.views.rows import print_rows
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.loading import load
 from ltbench.data.stream import feed_of
+from ltbench.engine.build import shown_to
 from ltbench.evaluation.metrics import scores_of
 from ltbench.runs.portable import brought, network_from
 
@@ -22,7 +23,7 @@ def print_scores(path: Path, root: Path) -> None:
     network = network_from(
         state, told["network"], data.info.shape[0], data.info.classes, float(told["scale"])
     )
-    feed = feed_of(data.info, split.test)
+    feed = feed_of(shown_to(told["network"], data.info), split.test)
     logits = torch.cat([network(batch.images)["logits"].float() for batch in feed.clean()])
     scores = scores_of(logits, split.test.labels, Task.of(data.info, split), 1)
     row = {"weights": path.stem}
