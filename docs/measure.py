@@ -26,7 +26,7 @@ from ltbench.registry.signatures import names
 from ltbench.runs.files import csv_text, write_text
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.store import Store
-from ltbench.tables.relative_cost import Timing, relative_cost
+from ltbench.tables.relative_cost import TrainingTime, relative_cost
 
 HEAD, EPOCHS = 403, 3
 HERE = ("cpu", torch.get_num_threads())
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     plainly = [seconds(chosen[0]) for _ in range(3)][1:]  # the first finds everything cold
     took = {name: seconds(name) for name in track(chosen, "trainings")}
     took[chosen[0]] = min(*plainly, took[chosen[0]], seconds(chosen[0]))
-    base = [Timing(HERE, took[chosen[0]])]
-    costs = {name: relative_cost([Timing(HERE, took[name])], base) for name in chosen}
+    base = [TrainingTime(HERE, took[chosen[0]])]
+    costs = {name: relative_cost([TrainingTime(HERE, took[name])], base) for name in chosen}
     rows = [(name, f"{cost:.2f}") for name, cost in costs.items()]
     write_text(COSTS, csv_text([("method", "cost"), *rows]))

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_data
 from ltbench.data.catalog import dataset as dataset_of
+from ltbench.data.described import register_own
 from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
@@ -69,7 +69,7 @@ def run(
     for file in files:
         load_file(file)
     root = root_of(None if data_root is None else Path(data_root))
-    described = load_data(_paths(data), root)
+    described = register_own(_paths(data), root)
     names = _listed(methods)
     sets = [dataset_of(name, imbalance) for name in _listed(dataset) or described]
     if not names or not sets:

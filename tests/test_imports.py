@@ -92,6 +92,19 @@ def test_imports_run_downwards():
     assert upward(ROOT) == []
 
 
+def test_views_print_what_they_are_given():
+    """They load no data and no methods, and pack and train nothing."""
+    known = modules(ROOT)
+    work = {f"ltbench.{each}" for each in (
+        "data.listed", "data.loading", "data.own_packed", "data.packing", "registry.methods",
+        "runs.portable", "runs.training",
+    )}  # fmt: skip
+    assert work <= set(known)
+    views = {name: path for name, path in known.items() if name.startswith("ltbench.cli.views")}
+    found = {name: work & {*imports(path, known)} for name, path in views.items()}
+    assert {name: which for name, which in found.items() if which} == {}
+
+
 def test_no_module_imports_itself_by_way_of_others():
     assert circles(ROOT) == []
 

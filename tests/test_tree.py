@@ -94,6 +94,22 @@ def test_no_file_of_harness_or_methods_has_more_than_250_lines():
     assert {name: count for name, count in lines.items() if count > 250} == {}
 
 
+def classes_by_name(paths: list[Path]) -> dict[str, list[str]]:
+    """Return the modules that define each class whose name is not underscored, by the name."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name_of(path))
+    return found
+
+
+def test_no_two_modules_define_classes_of_one_name():
+    defined = classes_by_name(HARNESS)
+    assert len(defined) > 200
+    assert {name: where for name, where in defined.items() if len(where) > 1} == {}
+
+
 def test_tables_is_a_folder_that_can_be_surveyed():
     assert len(list((ROOT / "ltbench" / "tables").glob("[!_]*.py"))) <= 17
 

@@ -16,7 +16,14 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from ltbench.analysis.features import features_of
-from ltbench.analysis.subject import Data, Part, Row, Run, class_rows, outputs
+from ltbench.analysis.subject import (
+    AnalysisPart,
+    AnalysisRow,
+    FinishedRun,
+    RunImages,
+    class_rows,
+    outputs,
+)
 from ltbench.data.batch import seed_of
 from ltbench.evaluation.calibration import calibration
 
@@ -98,16 +105,18 @@ class Predictions:
     bins: Annotated[int, Ge(1)] = 15
     seed: Annotated[int, Ge(0)] = 0  # of the labels drawn for the noise floor
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return the one piece."""
-        return [Part("test", run.epochs[-1], 2 * len(data.test.labels))]
+        return [AnalysisPart("test", run.epochs[-1], 2 * len(data.test.labels))]
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return rows by class, by shot group and over all classes."""
         labels, counts = data.test.labels.cpu(), torch.tensor(run.class_counts)
         logits = run.adjust(outputs(run, network, data.test)).cpu()
         found = by_class(logits, labels) | self._weights(run, network, data)
-        rows: list[Row] = []
+        rows: list[AnalysisRow] = []
         for quantity, values in found.items():
             rows += class_rows(run, values, quantity=quantity)
         rows += self._overall(found, counts)
@@ -124,7 +133,7 @@ class Predictions:
                 rows.append(_row(quantity, value, shot))
         return rows
 
-    def _overall(self, found: dict[str, Tensor], counts: Tensor) -> list[Row]:
+    def _overall(self, found: dict[str, Tensor], counts: Tensor) -> list[AnalysisRow]:
         accuracy = found["accuracy"]
         named = {
             **spread(found["positives"]),
@@ -138,7 +147,7 @@ class Predictions:
                     named[f"{quantity}_{name}"] = value
         return [_row(name, value, ALL) for name, value in named.items() if not isnan(value)]
 
-    def _weights(self, run: Run, network: nn.Module, data: Data) -> dict[str, Tensor]:
+    def _weights(self, run: FinishedRun, network: nn.Module, data: RunImages) -> dict[str, Tensor]:
         """Return the norms of features, and of the rows of a classifier that has one a class."""
         features = features_of(network, data.test).double().cpu().norm(dim=1)
         total = torch.zeros(run.classes, dtype=torch.float64)
@@ -153,7 +162,7 @@ class Predictions:
         return found
 
 
-def _row(quantity: str, value: float, shot: str) -> Row:
+def _row(quantity: str, value: float, shot: str) -> AnalysisRow:
     return {
         "quantity": quantity, "class": None, "training_images": None, "shots": shot, "value": value,
     }  # fmt: skip

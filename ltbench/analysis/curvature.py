@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.analysis.subject import Run, Sample
+from ltbench.analysis.subject import FinishedRun, Sample
 from ltbench.errors import LtbenchError
 
 Parameters = Literal["all", "weights", "classifier"]
@@ -22,7 +22,7 @@ class Curvature:
     """
 
     def __init__(
-        self, run: Run, network: nn.Module, sample: Sample, which: Parameters = "all",
+        self, run: FinishedRun, network: nn.Module, sample: Sample, which: Parameters = "all",
         chunk: int = 64,
     ) -> None:  # fmt: skip
         self.run, self.network, self.sample, self.chunk = run, network, sample, chunk
@@ -87,7 +87,7 @@ class Curvature:
 
 
 def _influential(
-    run: Run, network: nn.Module, sample: Sample, which: Parameters
+    run: FinishedRun, network: nn.Module, sample: Sample, which: Parameters
 ) -> tuple[list[str], list[nn.Parameter]]:
     """Return the parameters that the logits depend on, of those that are asked for."""
     for parameter in network.parameters():

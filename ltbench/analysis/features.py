@@ -16,7 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.analysis.subject import Data, Part, Row, Run, Sample, class_rows
+from ltbench.analysis.subject import (
+    AnalysisPart,
+    AnalysisRow,
+    FinishedRun,
+    RunImages,
+    Sample,
+    class_rows,
+)
 
 _BLOCK = 512  # classes whose distances to all others are held at once
 _TINY = 1e-12
@@ -95,14 +102,16 @@ class Features:
 
     view: Literal["train", "test", "both"] = "test"
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for every kept epoch."""
         images = sum(len(sample.labels) for sample in data.views(self.view))
-        return [Part(f"epoch{epoch}", epoch, images) for epoch in run.epochs]
+        return [AnalysisPart(f"epoch{epoch}", epoch, images) for epoch in run.epochs]
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return distance, variance and the three qualities of every class, plain and corrected."""
-        rows: list[Row] = []
+        rows: list[AnalysisRow] = []
         for sample in data.views(self.view):
             raw = features_of(network, sample)
             for form in ("paper", "release", "scale_free"):

@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ltbench.analysis.subject import Data, Run, Sample, check_finite, outputs
+from ltbench.analysis.subject import FinishedRun, RunImages, Sample, check_finite, outputs
 from ltbench.api.method import Step
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.feed import Feed
 from ltbench.data.info import DatasetInfo
-from ltbench.data.readers import Split, Subset, load, read
+from ltbench.data.readers import Split, Subset, read
 from ltbench.engine.evaluate import finalised
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
 from ltbench.engine.isolation import seed_all
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, completed
@@ -27,6 +27,7 @@ from ltbench.runs.kept import epochs_in, restore
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.training import settings_of, split_under
 from ltbench.runs.unit import find
 
 _NOISE = 2000  # images of noise that nothing was trained on
@@ -54,7 +55,9 @@ def weights_path(record: Record, store: Store) -> Path:
     return path
 
 
-def finished(record: Record, store: Store, root: Path, device: torch.device) -> tuple[Run, Data]:
+def finished(
+    record: Record, store: Store, root: Path, device: torch.device
+) -> tuple[FinishedRun, RunImages]:
     """Return a finished run and its images.
 
     Raises LtbenchError for a data set that does not fit the memory, where the run kept no weights,
@@ -73,14 +76,14 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
     method = completed(last.method, record.method)
     if method is not last.method:
         method.setup(last.method_task)
-    run = Run(
+    run = FinishedRun(
         name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
         shots=record.shots(), epochs=epochs_in(path), predict=method.predict,
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
     )  # fmt: skip
     held = last.feeds.get("validation")
-    data = Data(
+    data = RunImages(
         _sample("train", last.train, run.classes), _sample("test", last.test, run.classes),
         None if held is None else _sample("held-out", held, run.classes),
         _unknown(dataset(record.dataset).info, root, device, run.classes),
@@ -92,10 +95,7 @@ def finished(record: Record, store: Store, root: Path, device: torch.device) -> 
 def _split_of(record: Record, root: Path) -> Split:
     data = dataset(record.dataset)
     protocol = protocol_of(record.protocol, data.info)
-    split = load(
-        data, root, subset_seed=protocol.subset_seed, validation=protocol.validation,
-        fraction=protocol.fraction, download=False,
-    )  # fmt: skip
+    split = split_under(protocol, data, root, download=False)
     if split.indices_sha256 != record.data.indices_sha256:
         raise LtbenchError(
             f"{Cell.of(record)} was trained on other images than {record.dataset} has under "
@@ -109,11 +109,9 @@ def _restored(
 ) -> Training:
     data = dataset(record.dataset)
     protocol = protocol_of(record.protocol, data.info)
-    settings = Settings(
-        info=data.info, network=record.network, recipe=protocol.recipe(), precision="float32",
-        evaluate_every=protocol.evaluate_every, seed=record.seed, device=device,
-    )  # fmt: skip
-    training = Training(build(record.trained), split, settings)
+    settings = settings_of(data, record.network, protocol, seed=record.seed, device=device)
+    exact = replace(settings, precision="float32")
+    training = Training(build(record.trained), split, exact)
     restore(training, path, epoch)
     training.network.to(memory_format=torch.contiguous_format)
     check_finite(training.network, f"{Cell.of(record)} at epoch {epoch}")
@@ -176,7 +174,7 @@ def _steps(training: Training) -> Iterator[Step]:
         yield Step(method, training.network, batch, replace(start, step=number))
 
 
-def _check(record: Record, run: Run, data: Data) -> None:
+def _check(record: Record, run: FinishedRun, data: RunImages) -> None:
     """Raise LtbenchError where the weights do not predict what the record was scored by."""
     logits = run.adjust(outputs(run, run.network(record.last.epoch), data.test))
     top1 = 100 * float((logits.argmax(1) == data.test.labels).double().mean())

@@ -18,7 +18,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ltbench.analysis.directions import restored
-from ltbench.analysis.subject import Data, Part, Row, Run, class_rows
+from ltbench.analysis.subject import AnalysisPart, AnalysisRow, FinishedRun, RunImages, class_rows
 from ltbench.api.norm_batch import norm_batches
 from ltbench.errors import LtbenchError
 
@@ -64,16 +64,18 @@ class Gradients:
     parameters: Literal["backbone", "all"] = "backbone"
     batch_size: Annotated[int, Ge(2)] = 128
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for every kept epoch; raises LtbenchError where no step can be made."""
         if run.steps is None:
             raise LtbenchError(
                 f"{run.name} has weights but no training to take steps of; choose a run."
             )
         cost = self.batches * self.batch_size * (1 + 2 * min(run.classes, self.batch_size))
-        return [Part(f"epoch{epoch}", epoch, cost) for epoch in run.epochs]
+        return [AnalysisPart(f"epoch{epoch}", epoch, cost) for epoch in run.epochs]
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return the mean cosine, its deviation, batches and images a batch of every class."""
         assert run.steps is not None
         each: dict[bool, list[dict[int, float]]] = {False: [], True: []}
@@ -91,7 +93,7 @@ class Gradients:
             images += counts
             for equal, kept in each.items():
                 kept.append(cosines(found, counts, equal=equal))
-        rows: list[Row] = []
+        rows: list[AnalysisRow] = []
         for equal, kept in each.items():
             by_class = [[c[label] for c in kept if label in c] for label in range(run.classes)]
             mean = torch.tensor([sum(v) / len(v) if v else torch.nan for v in by_class])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ltbench.analysis.curvature import Curvature, Parameters, check_memory
 from ltbench.analysis.directions import probe
 from ltbench.analysis.lanczos import Spectrum, lanczos
-from ltbench.analysis.subject import Data, Part, Row, Run
+from ltbench.analysis.subject import AnalysisPart, AnalysisRow, FinishedRun, RunImages
 from ltbench.data.batch import seed_of
 
 _FORWARDS = 9.0  # that one product costs, in passes: a bare gradient is 3 to 4
@@ -46,7 +46,7 @@ class Hessian:
     chunk: Annotated[int, Ge(1)] = 64  # images whose graph is held at once
     seed: Annotated[int, Ge(0)] = 0
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for every class or shot group of every view."""
         found = []
         for sample in data.views(self.view):
@@ -55,10 +55,12 @@ class Hessian:
                 images = len(equal.of(members).labels)
                 products = max(1, self.probes) * self.steps + 2 * self.traces
                 cost = images * _FORWARDS * products
-                found.append(Part(f"{sample.view}/{group}", run.epochs[-1], cost))
+                found.append(AnalysisPart(f"{sample.view}/{group}", run.epochs[-1], cost))
         return found
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return the quantities, nodes and weights of one class or group."""
         view, _, group = part.name.partition("/")
         (sample,) = data.views(view)
@@ -66,7 +68,7 @@ class Hessian:
         curvature = Curvature(run, network, sample, self.parameters, self.chunk)
         check_memory(curvature, self.steps)
         draw = torch.Generator().manual_seed(seed_of(self.seed, "probes", part.name))
-        fixed: Row = {"view": view, "group": group, "images": len(sample.labels)}
+        fixed: AnalysisRow = {"view": view, "group": group, "images": len(sample.labels)}
         spectra = [
             lanczos(
                 curvature.product, _signs(curvature, draw), self.steps,
@@ -88,7 +90,7 @@ class Hessian:
         return rows
 
     def _quantities(
-        self, run: Run, network: nn.Module, curvature: Curvature, spectra: list[Spectrum],
+        self, run: FinishedRun, network: nn.Module, curvature: Curvature, spectra: list[Spectrum],
         draw: torch.Generator,
     ) -> dict[str, float]:  # fmt: skip
         size = curvature.size
@@ -130,7 +132,7 @@ class Hessian:
         return {name: value for name, value in found.items() if not isnan(value)}
 
 
-def unconverged(rows: Sequence[Row]) -> str | None:
+def unconverged(rows: Sequence[AnalysisRow]) -> str | None:
     """Return a sentence on the ends of spectra that have not converged, with the worst residual.
 
     None where all have, and for the rows of another analysis.

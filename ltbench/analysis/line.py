@@ -18,7 +18,15 @@ from torch import Tensor, nn
 
 from ltbench.analysis.directions import Direction, drawn, filter_norms, place, restored
 from ltbench.analysis.features import features_of
-from ltbench.analysis.subject import Data, Part, Row, Run, Sample, class_losses, class_rows
+from ltbench.analysis.subject import (
+    AnalysisPart,
+    AnalysisRow,
+    FinishedRun,
+    RunImages,
+    Sample,
+    class_losses,
+    class_rows,
+)
 from ltbench.data.batch import seed_of
 from ltbench.errors import LtbenchError
 
@@ -87,15 +95,17 @@ class Line:
     train_per_class: Annotated[int, Ge(1)] = 50
     seed: Annotated[int, Ge(0)] = 0
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece a view."""
         passes = self.draws * len(RATIOS) if self.of == "filters" else 1
         return [
-            Part(sample.view, run.epochs[-1], len(self._sample(sample).labels) * passes)
+            AnalysisPart(sample.view, run.epochs[-1], len(self._sample(sample).labels) * passes)
             for sample in data.views(self.view)
         ]
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return mean and standard deviation over the directions for every ratio and class."""
         (whole,) = data.views(part.name)
         sample = self._sample(whole)
@@ -117,7 +127,7 @@ class Line:
             found = rises(
                 classifier, directions, RATIOS, lambda moved: _losses(moved, features, sample)
             )
-        rows: list[Row] = []
+        rows: list[AnalysisRow] = []
         spread = found.std(0) if self.draws > 1 else torch.zeros_like(found[0])
         for ratio, mean, deviation in zip(RATIOS, found.mean(0), spread, strict=True):
             own = class_rows(run, mean, view=part.name, of=self.of, ratio=ratio, scale_free=free)

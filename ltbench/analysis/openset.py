@@ -23,7 +23,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor, nn
 
 from ltbench.analysis.features import features_of, moments
-from ltbench.analysis.subject import Data, Part, Row, Run, Sample, outputs
+from ltbench.analysis.subject import (
+    AnalysisPart,
+    AnalysisRow,
+    FinishedRun,
+    RunImages,
+    Sample,
+    outputs,
+)
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.open_set import never_rejecting
 
@@ -83,11 +90,11 @@ def threshold_free(known: Tensor, unknown: Tensor, right: Tensor) -> dict[str, f
     }
 
 
-Scores = dict[str, Callable[[Tensor, Tensor], Tensor]]
+ScoreFunctions = dict[str, Callable[[Tensor, Tensor], Tensor]]
 """A score's name to what makes it, [N], of logits [N, C] and features [N, D]; higher is known."""
 
 
-def scores_from(training: Tensor, labels: Tensor, classes: int) -> Scores:
+def scores_from(training: Tensor, labels: Tensor, classes: int) -> ScoreFunctions:
     """Return the scores there are, prototypes being of training features [N, D] with labels.
 
     Cosine prototypes are means of unit features, made unit again: Euclidean ones favour classes of
@@ -116,14 +123,16 @@ class OpenSet:
     kept: Annotated[float, Ge(0), Le(1)] = 0.95  # held-out known images that are to be accepted
     train_per_class: Annotated[int, Ge(1)] = 500  # images that prototypes are made of
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for every set of unknown images; raises LtbenchError for none."""
         if not data.unknown:
             raise LtbenchError(f"{run.name}: its data set has no images of other classes to show.")
         known = len(data.test.labels) + len(data.train.labels)
-        return [Part(name, run.epochs[-1], 2 * known) for name in data.unknown]
+        return [AnalysisPart(name, run.epochs[-1], 2 * known) for name in data.unknown]
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return the rows of one set of unknown images."""
         training = data.train.equal(self.train_per_class, 0)
         scores = scores_from(features_of(network, training), training.labels, run.classes)
@@ -132,7 +141,7 @@ class OpenSet:
         right = logits.argmax(1) == known.labels
         ratio = len(unknown.images) / len(known.images)
         there = outputs(run, network, unknown), features_of(network, unknown)
-        rows: list[Row] = []
+        rows: list[AnalysisRow] = []
 
         def add(score: str, decision: str, quantity: str, value: float, shots: str = "all") -> None:
             rows.append(
@@ -161,8 +170,8 @@ class OpenSet:
         return rows
 
     def _limits(
-        self, name: str, score: Callable[[Tensor, Tensor], Tensor], run: Run, network: nn.Module,
-        held_out: Sample | None,
+        self, name: str, score: Callable[[Tensor, Tensor], Tensor], run: FinishedRun,
+        network: nn.Module, held_out: Sample | None,
     ) -> dict[str, float]:  # fmt: skip
         """Return thresholds: OLTR's, on probabilities alone, and one that sees no unknown image."""
         limits = {"official": self.threshold} if name == "msp" else {}

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from ltbench.analysis.finished import images_hash
-from ltbench.analysis.results import Header, Parts, lasting, path_of, read
-from ltbench.analysis.subject import Analysis, Data, Part, Run
+from ltbench.analysis.results import FinishedParts, Header, lasting, path_of, read
+from ltbench.analysis.subject import Analysis, AnalysisPart, FinishedRun, RunImages
 from ltbench.engine.isolation import generators_restored
 from ltbench.runs.environment import device_name, source_state
 from ltbench.runs.record import Record
@@ -24,11 +24,11 @@ class Work:
     """One analysis of one run: what is done, and what the rest will take."""
 
     analysis: Analysis
-    run: Run
-    data: Data
-    parts: list[Part]
+    run: FinishedRun
+    data: RunImages
+    parts: list[AnalysisPart]
     path: Path
-    kept: Parts
+    kept: FinishedParts
     seconds_per_image: float
 
     @property
@@ -37,7 +37,7 @@ class Work:
         return self.path.exists() and lasting(read(self.path).header) == lasting(self.kept.header)
 
     @property
-    def left(self) -> list[Part]:
+    def left(self) -> list[AnalysisPart]:
         """Return the parts that are not done."""
         return [part for part in self.parts if part.name not in self.kept.done]
 
@@ -46,7 +46,9 @@ class Work:
         """Return the estimated seconds of what is left."""
         return self.seconds_per_image * sum(part.images for part in self.left)
 
-    def perform(self, before: float | None, report: Callable[[Part, int, int], None]) -> bool:
+    def perform(
+        self, before: float | None, report: Callable[[AnalysisPart, int, int], None]
+    ) -> bool:
         """Compute what is left until a time of the monotonic clock; returns whether all is done.
 
         A part that has begun is finished. `report` hears of each: the part, how many are done.
@@ -67,20 +69,24 @@ class Work:
 
 
 def prepared(
-    specification: str, analysis: Analysis, record: Record, store: Store, subject: tuple[Run, Data]
+    specification: str,
+    analysis: Analysis,
+    record: Record,
+    store: Store,
+    subject: tuple[FinishedRun, RunImages],
 ) -> Work:
     """Return an analysis of a run with what is done of it and what the rest will take."""
     run, data = subject
     path = path_of(store, Cell.of(record), specification)
     header = header_of(specification, analysis, record, run, data)
     return Work(
-        analysis, run, data, analysis.parts(run, data), path, Parts.of(path, header),
+        analysis, run, data, analysis.parts(run, data), path, FinishedParts.of(path, header),
         seconds_of_image(run, data),
     )  # fmt: skip
 
 
 def header_of(
-    specification: str, analysis: Analysis, record: Record, run: Run, data: Data
+    specification: str, analysis: Analysis, record: Record, run: FinishedRun, data: RunImages
 ) -> Header:
     """Return everything that determines the rows of an analysis of a record."""
     version, commit, dirty = source_state()
@@ -101,7 +107,7 @@ def header_of(
     }  # fmt: skip
 
 
-def seconds_of_image(run: Run, data: Data) -> float:
+def seconds_of_image(run: FinishedRun, data: RunImages) -> float:
     """Return the seconds of one image's forward pass, measured on a few of the test set."""
     network, images = run.network(run.epochs[-1]), data.test.images[:_TIMED]
     best = float("inf")

@@ -18,7 +18,7 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.files import csv_text, write_text
 from ltbench.runs.store import Cell, Store, slug
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 Header = dict[str, str]
 _PASSING = ("ltbench", "torch", "device", "seconds")  # of a header: may differ between sessions
 
@@ -28,9 +28,9 @@ class Result:
     """The rows of one analysis of one run, and what determines them."""
 
     header: Header
-    rows: list[Row]
+    rows: list[ResultRow]
 
-    def where(self, **fixed: Any) -> list[Row]:
+    def where(self, **fixed: Any) -> list[ResultRow]:
         """Return the rows whose columns have these values."""
         return [
             row for row in self.rows if all(row.get(key) == value for key, value in fixed.items())
@@ -38,15 +38,15 @@ class Result:
 
 
 @dataclass
-class Parts:
+class FinishedParts:
     """The parts of an analysis that are done, kept in a file of their own until all are."""
 
     path: Path
     header: Header
-    done: dict[str, list[Row]] = field(default_factory=dict)
+    done: dict[str, list[ResultRow]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, header: Header) -> "Parts":
+    def of(cls, path: Path, header: Header) -> "FinishedParts":
         """Return the finished parts; none where they were of other weights or another analysis."""
         found = cls(path.with_suffix(".part.jsonl"), header)
         if not found.path.exists():
@@ -59,7 +59,7 @@ class Parts:
             found.done = {}  # half a line, of a writer that was killed before files were whole
         return found
 
-    def add(self, part: str, rows: list[Row]) -> None:
+    def add(self, part: str, rows: list[ResultRow]) -> None:
         """Keep a part's rows."""
         self.done[part] = rows
         lines = [self.header, *({"part": name, "rows": r} for name, r in self.done.items())]

@@ -13,7 +13,7 @@ from ltbench.api.method import Step
 from ltbench.data.batch import seed_of
 from ltbench.errors import LtbenchError
 
-Row = dict[str, str | int | float | None]
+AnalysisRow = dict[str, str | int | float | None]
 CHUNK = 500  # images of one forward pass
 
 
@@ -59,7 +59,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run: how its network predicts, and what its classes are."""
 
     name: str
@@ -91,7 +91,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Data:
+class RunImages:
     """The images of a run: training images as the test set's are made, and the test set."""
 
     train: Sample
@@ -105,7 +105,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Part:
+class AnalysisPart:
     """A piece of an analysis that is computed whole: its name, its epoch, its cost."""
 
     name: str
@@ -116,22 +116,24 @@ class Part:
 class Analysis(Protocol):
     """An analysis with its settings: a frozen dataclass in a module of its own."""
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return its pieces, in order; those done before are not computed again."""
         ...
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return the rows of one piece; `network` is the one that predicts at the piece's epoch."""
         ...
 
 
 @torch.no_grad()
-def outputs(run: Run, network: nn.Module, sample: Sample) -> Tensor:
+def outputs(run: FinishedRun, network: nn.Module, sample: Sample) -> Tensor:
     """Return the logits [N, C] of inference over a sample, in float32."""
     return torch.cat([run.predict(network, images).float() for images, _ in sample.chunks()])
 
 
-def class_losses(run: Run, network: nn.Module, sample: Sample) -> Tensor:
+def class_losses(run: FinishedRun, network: nn.Module, sample: Sample) -> Tensor:
     """Return the mean cross-entropy of each class of a sample, [C] in float64; NaN for no images.
 
     L_c = 1 / |S_c| sum_{x in S_c} -log p(c | x), of the logits of inference.
@@ -142,7 +144,7 @@ def class_losses(run: Run, network: nn.Module, sample: Sample) -> Tensor:
     return total.index_add_(0, sample.labels, each) / sample.counts
 
 
-def class_rows(run: Run, values: Tensor, **fixed: Any) -> list[Row]:
+def class_rows(run: FinishedRun, values: Tensor, **fixed: Any) -> list[AnalysisRow]:
     """Return a row a class with its training images, its shot group and its value of [C]."""
     return [
         {**fixed, "class": label, "training_images": run.class_counts[label],

@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from ltbench.analysis.directions import Direction, dot, place, restored
-from ltbench.analysis.subject import CHUNK, Data, Part, Row, Run, Sample, class_losses, class_rows
+from ltbench.analysis.subject import (
+    CHUNK,
+    AnalysisPart,
+    AnalysisRow,
+    FinishedRun,
+    RunImages,
+    Sample,
+    class_losses,
+    class_rows,
+)
 from ltbench.errors import LtbenchError
 
 Weights = Mapping[str, Tensor]
@@ -91,7 +100,7 @@ class Trajectory:
     statistics: Annotated[int, Gt(0)] = 2000  # training images that batch statistics are made of
     seed: Annotated[int, Ge(0)] = 0
 
-    def parts(self, run: Run, data: Data) -> list[Part]:
+    def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for the epochs and one for every row of the grid.
 
         Raises LtbenchError for a run with fewer than three kept epochs.
@@ -104,11 +113,13 @@ class Trajectory:
         images = len(self._sample(data).labels)
         last, once = run.epochs[-1], images + min(self.statistics, len(data.train.labels))
         return [
-            Part("epochs", last, images * len(run.epochs)),
-            *(Part(f"row{row}", last, once * self.points) for row in range(self.points)),
+            AnalysisPart("epochs", last, images * len(run.epochs)),
+            *(AnalysisPart(f"row{row}", last, once * self.points) for row in range(self.points)),
         ]
 
-    def analyse(self, run: Run, network: nn.Module, data: Data, part: Part) -> list[Row]:
+    def analyse(
+        self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
+    ) -> list[AnalysisRow]:
         """Return where the epochs are and what they lose, or the losses along a row of the grid."""
         sample = self._sample(data)
         last = _weights(network)
@@ -116,7 +127,7 @@ class Trajectory:
         axes = principal(rows)
         places = [project(row, axes.directions) for row in rows]
         if part.name == "epochs":
-            found: list[Row] = []
+            found: list[AnalysisRow] = []
             for epoch, (x, y, off) in zip(run.epochs, places, strict=True):
                 losses = class_losses(run, run.network(epoch), sample)
                 found += class_rows(
@@ -135,7 +146,7 @@ class Trajectory:
                 found += class_rows(run, losses, kind="grid", epoch=None, x=x, y=y)
         return found
 
-    def _sample(self, data: Data) -> Sample:
+    def _sample(self, data: RunImages) -> Sample:
         return data.train.equal(self.per_class, self.seed)
 
     def _range(self, values: list[float]) -> list[float]:
@@ -143,7 +154,7 @@ class Trajectory:
         low, high = min(values) - self.margin * extent, max(values) + self.margin * extent
         return torch.linspace(low, high, self.points, dtype=torch.float64).tolist()
 
-    def _renew(self, network: nn.Module, data: Data) -> None:
+    def _renew(self, network: nn.Module, data: RunImages) -> None:
         """Compute batch statistics anew, without which every point between epochs looks a wall."""
         most = max(1, self.statistics // data.train.classes)
         images = data.train.equal(most, self.seed).images

@@ -95,7 +95,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)  # the reader, such as `head`, has gone
-    except ImportError as error:  # a method's own is said where it is loaded
+    except ImportError as error:  # a method's own is reported where it is loaded
         _complain(
             f"{first_line(error)}; a package that ltbench needs does not load, and `ltbench "
             "doctor` says which.",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
-from ltbench.cli.views.rows import load_data, load_files
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
 
@@ -56,6 +56,7 @@ def analyse(
     from ltbench.analysis.hessian import unconverged
     from ltbench.analysis.names import build
     from ltbench.analysis.perform import prepared
+    from ltbench.analysis.plane import basins
     from ltbench.analysis.results import read
     from ltbench.cli.views.duration import duration
     from ltbench.data.root import data_root as root_of
@@ -88,8 +89,9 @@ def analyse(
         try:
             if work.perform(until, lambda part, done, of: _say(f"  {part.name} ({done} of {of})")):
                 print(f"Written: {work.path}")
-                if (warning := unconverged(read(work.path).rows)) is not None:
-                    _say(warning)
+                rows = read(work.path).rows
+                for sentence in filter(None, (unconverged(rows), basins(rows))):
+                    _say(sentence)
             else:
                 unfinished += 1
         except KeyboardInterrupt:

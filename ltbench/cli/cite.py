@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_files
 from ltbench.cli.options import Load
-from ltbench.cli.views.rows import load_files
 from ltbench.errors import UsageError
 from ltbench.specification import split
 

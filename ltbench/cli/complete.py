@@ -1,4 +1,4 @@
-"""What the shell offers after a Tab: names by kind. Imports no torch, for a key waits for it."""
+"""Shell completion of names, by kind. Imports no torch: a key press waits for it."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,9 +18,9 @@ def methods(context: typer.Context, incomplete: str) -> Iterator[str]:
 def datasets(incomplete: str) -> Iterator[str]:
     """Yield data sets, the last of several."""
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.offered import offered_names
+    from ltbench.data.installed import installed_names
 
-    return _last(incomplete, [*CATALOG, *offered_names()], ",")
+    return _last(incomplete, [*CATALOG, *installed_names()], ",")
 
 
 def protocols(context: typer.Context, incomplete: str) -> Iterator[str]:

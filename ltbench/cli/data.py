@@ -1,4 +1,4 @@
-"""`ltbench data`: what there is to train on, and is it in order?"""
+"""`ltbench data`: check, prepare or describe what there is to train on."""
 
 import json
 import sys
@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ltbench.cli.loading import load_data
 from ltbench.cli.options import DataRoot, Imbalance, Output, Results, path_of
-from ltbench.cli.views.data_set import facts_of, pack_described, pack_images, shrink_images
-from ltbench.cli.views.rows import load_data
+from ltbench.cli.prepare import pack_described, pack_images, shrink_images
+from ltbench.cli.views.data_set import facts_of
 from ltbench.errors import counted
 from ltbench.specification import names_file
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
 
-app = typer.Typer(help="Check, prepare or look at data sets.", no_args_is_help=True)
+app = typer.Typer(help="Check, prepare or describe data sets.", no_args_is_help=True)
 Names = Annotated[
     list[str] | None,
     typer.Argument(help="Data sets, or YAML files that describe your own \\[default: all]."),

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, Load, Results, chosen, path_of
 from ltbench.cli.views.evaluation import write_rows
-from ltbench.cli.views.rows import Format, load_data, load_files
+from ltbench.cli.views.rows import Format
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
     from ltbench.analysis.posthoc import EvaluationGrid
-    from ltbench.figures.predictions import Predictions
+    from ltbench.figures.predictions import PredictionFiles
     from ltbench.runs.record import Record
 
 _MOST = 6  # methods that a command names in full
@@ -84,7 +85,7 @@ def evaluate(
     A record is never changed: what is shown here stands in no table.
     """
     if weights is not None:
-        from ltbench.cli.views.weights import print_scores
+        from ltbench.cli.weights import print_scores
         from ltbench.data.root import data_root
 
         return print_scores(weights, data_root(None))
@@ -119,11 +120,11 @@ def evaluate(
         if predictions is not None:
             for variant in found:
                 predictions.add(record, variant, logits.test[1])
-    told = joined_cells(used)
-    problems += filter(None, (said.refusal for said in told.values()))
+    joined = joined_cells(used)
+    problems += filter(None, (each.refusal for each in joined.values()))
     for problem in [*store.problems, *problems]:
         print(f"ltbench: left out: {problem}", file=sys.stderr)
-    for remark in filter(None, (said.remark for said in told.values())):
+    for remark in filter(None, (each.remark for each in joined.values())):
         print(f"ltbench: {remark}", file=sys.stderr)
     if lacking:
         _name_lacking(lacking, len(records), results, alone=not rows)
@@ -131,7 +132,7 @@ def evaluate(
         raise LtbenchError(
             f"no record in {results} could be evaluated; `ltbench status` lists them."
         )
-    refused = {cell for cell, said in told.items() if said.refusal}
+    refused = {cell for cell, each in joined.items() if each.refusal}
     if predictions is not None:
         predictions.draw(refused)
         print(
@@ -140,9 +141,9 @@ def evaluate(
     write_rows(rows, format_, refused)
 
 
-def _predictions(folder: Path, grid: "EvaluationGrid") -> "Predictions":
+def _predictions(folder: Path, grid: "EvaluationGrid") -> "PredictionFiles":
     """Return what collects predictions; raises UsageError for ways that they do not tell apart."""
-    from ltbench.figures.predictions import Predictions
+    from ltbench.figures.predictions import PredictionFiles
 
     if any(prior.ratio != 1 for prior in grid.priors):
         raise UsageError(
@@ -151,7 +152,7 @@ def _predictions(folder: Path, grid: "EvaluationGrid") -> "Predictions":
         )
     if len(grid.thresholds) > 1:
         raise UsageError("--confusion sorts classes by one pair of --thresholds; give one.")
-    return Predictions(folder, grid.thresholds[0], grid.bins)
+    return PredictionFiles(folder, grid.thresholds[0], grid.bins)
 
 
 def _grid(

@@ -35,7 +35,7 @@ def export(
 ) -> None:
     """Write all records as a tidy table, or as one archive with checksums."""
     from ltbench.exchange.bundle import write_bundle
-    from ltbench.exchange.export import check_parquet, csv_lines, write_csv, write_parquet
+    from ltbench.exchange.export import check_parquet, write_csv, write_parquet
     from ltbench.runs.files import write_file
     from ltbench.runs.store import Store
 
@@ -52,7 +52,7 @@ def export(
         write_file(output, lambda file: counts.append(writers[format_](file)), "--output")
         print(f"{counted(counts[0], 'record')} written to {output}.")
     elif format_ is ExportFormat.CSV:
-        sys.stdout.writelines(csv_lines(store.records()))
+        write_csv(store.records(), sys.stdout.buffer)
     else:
         raise UsageError(
             f"--format {format_} needs a file; give --output records.{_ENDING[format_]}."

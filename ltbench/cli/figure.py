@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, read_files
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
-from ltbench.cli.views.rows import load_data, read_files
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli.loading import load_files
 from ltbench.cli.options import AsJson, Load
 from ltbench.cli.remembered import remembered
-from ltbench.cli.views.rows import Row, load_files, print_rows
+from ltbench.cli.views.rows import Row, print_rows
 from ltbench.errors import LtbenchError, printable, unknown
 
 
@@ -37,13 +38,16 @@ def list_(
     if as_json:
         print(json.dumps(found if kind == "all" else found[kind], indent=1))
         return
+    cut = False
     for name, rows in found.items():
         # The last column is cut at the end of its line, or broken between words.
         last = list(rows[0])[-1]
-        print_rows(
+        cut |= print_rows(
             rows, title=name, wrap=last if long else None, cut=None if long else last,
             leave_out=_LEAVE_OUT,
         )  # fmt: skip
+    if cut:
+        print("Some lines are cut: `ltbench list --long` shows them whole.")
 
 
 # What a narrow terminal has no room for, the first first.
@@ -71,8 +75,8 @@ def _read_methods() -> list[Row]:
         try:
             cls = find(name)
         except LtbenchError as error:  # of somebody's plug-in; the others are not less there
-            told = printable(str(error))
-            rows.append({"name": name, "role": "broken", "labels": "", "paper": told})
+            reason = printable(str(error))
+            rows.append({"name": name, "role": "broken", "labels": "", "paper": reason})
         else:
             labels = " or ".join(_LABELS[each] for each in cls.kinds)
             rows.append({"name": name, "role": role(cls), "labels": labels, "paper": _paper(cls)})
@@ -81,12 +85,12 @@ def _read_methods() -> list[Row]:
 
 def _datasets() -> list[Row]:
     from ltbench.data.catalog import CATALOG
-    from ltbench.data.offered import offered_names
+    from ltbench.data.installed import installed_names
     from ltbench.runs.protocols import PROTOCOLS
 
-    offered = [
+    installed = [
         {"name": name, "source": f"another package; `ltbench data describe {name}` reads it"}
-        for name in offered_names()
+        for name in installed_names()
     ]
     return [
         {
@@ -102,7 +106,7 @@ def _datasets() -> list[Row]:
             "source": info.source,
         }
         for info in CATALOG.values()
-    ] + offered
+    ] + installed
 
 
 def _networks() -> list[Row]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ltbench.cli.loading import read_files
 from ltbench.cli.options import Load, Results
-from ltbench.cli.views.rows import Format, read_files
+from ltbench.cli.views.rows import Format
 from ltbench.errors import UsageError
 from ltbench.evaluation.selection import Selection
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, Load, Results, path_of
-from ltbench.cli.views.rows import load_data, load_files, print_rows
+from ltbench.cli.views.rows import print_rows
 from ltbench.errors import LtbenchError, printable
 
 
@@ -28,13 +29,13 @@ def merge(
 
     load_data(data)
     load_files(load)
-    offered = read_source(source)
+    bundle = read_source(source)
     store = Store(results)
     if not dry_run:
         store.check_writable()
-    findings = list(merge_into(offered, store, dry_run=dry_run))
+    findings = list(merge_into(bundle, store, dry_run=dry_run))
     counts = Counter(result.word for result in findings)
-    if offered.manifest is None:
+    if bundle.manifest is None:
         print(f"{source} has no manifest: its records were checked, their files' checksums not.")
     print(f"{source} into {results}{': nothing is written' * dry_run}")
     print_rows([{"": word, "records": counts[word]} for word in WORDS])

@@ -1,88 +1,17 @@
-"""`ltbench new`: commented files to begin with, a method's or a table's."""
+"""`ltbench new`: commented files to begin with, for a method, data set, protocol or table."""
 
 import keyword
 import re
 from pathlib import Path
-from string import Template
 from typing import Annotated
 
 import typer
 
 from ltbench.cli.options import path_of
+from ltbench.cli.templates import DATASET, METHOD, PROTOCOL, REPORTED, TABLE
 from ltbench.errors import LtbenchError, UsageError
 
 app = typer.Typer(help="Write a commented file to begin with.", no_args_is_help=True)
-
-METHOD = Template('''\
-"""$title: Authors, "Title of the paper", Venue Year."""
-
-from dataclasses import dataclass
-from typing import Annotated
-
-import torch.nn.functional as F
-from annotated_types import Ge
-from torch import Tensor
-
-from ltbench import Batch, Clock, Method, Outputs
-
-
-@dataclass
-class $title(Method):
-    """What it changes about cross-entropy training, with the number of the equation.
-
-    To begin with: every logit has tau times the log of its class's share added.
-    """
-
-    # A parameter has a type, a default (the paper's value) and a name: $name(tau=2.0).
-    # Its range stands in its type.
-    tau: Annotated[float, Ge(0)] = 1.0
-
-    # What is not as in the paper, one sentence each, for the reader of your numbers.
-    deviations = ()
-
-    # The default of every hook is plain cross-entropy training: delete what the paper does not
-    # change, add what it does. docs/methods.md lists the hooks, with an example of each kind.
-
-    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
-        """Return one loss a sample, [B]; the harness takes the mean, modifiers may weight it."""
-        logits = outputs["logits"] + self.tau * self.task.priors.log()  # [B, C] + [C]
-        return F.cross_entropy(logits, batch.targets, reduction="none")
-''')
-
-TABLE = Template("""\
-# A table of your own. `ltbench table $path` fills it from the records in results/,
-# writes it as CSV, LaTeX and Markdown, and says which commands run what is missing.
-
-title: Two methods on CIFAR-100-LT and digits
-seeds: [0, 1, 2]
-
-# What papers print, in a CSV file beside this one, a value a line. Its columns: method is the
-# label of a row below; dataset, backbone and imbalance_ratio say of what the value is (a backbone
-# may be left empty where the paper does not say); split is all, many, medium or few; metric is
-# top1_acc_pct. Further columns, such as venue, are for you. Without reported values, delete this
-# line and the file.
-reported: $reported
-
-# A column is a data set and what is measured on it: top1 (the default), many, medium, few …
-# Each data set has its own protocol and network; `protocol: fast` or `network: resnet32` here,
-# above the columns, changes them for all.
-columns:
-  - {group: "CIFAR-100-LT, r = 100", header: all, dataset: cifar100_lt(imbalance=100)}
-  - {group: Digits-LT, header: all, dataset: digits_lt}
-  - {group: Digits-LT, header: few, dataset: digits_lt, metric: few}
-
-# A row is a method, as the paper calls it and as ltbench does.
-rows:
-  - {label: CE, method: ce}
-  - {label: LDAM-DRW, venue: NeurIPS 2019, method: ldam_drw}
-""")
-
-# As Table 1 of the GKP+GSA paper prints them.
-REPORTED = (
-    ("method", "venue", "dataset", "backbone", "imbalance_ratio", "split", "metric", "value"),
-    ("CE", "", "CIFAR-100-LT", "ResNet-32", "100", "all", "top1_acc_pct", "38.3"),
-    ("LDAM-DRW", "NeurIPS 2019", "CIFAR-100-LT", "ResNet-32", "100", "all", "top1_acc_pct", "42.0"),
-)  # fmt: skip
 
 Name = Annotated[Path, typer.Argument(parser=path_of, help="A name, or a path that ends in one.")]
 
@@ -111,6 +40,27 @@ def table(name: Name) -> None:
     _write({path: TABLE.substitute(values), reported: csv_text(REPORTED)})
     print(f"Written: {path}, {reported}. Change them, then")
     print(f"  ltbench table {path}")
+
+
+@app.command("dataset")
+def dataset(name: Name) -> None:
+    """Write a YAML file that describes a data set of your own, to change into yours."""
+    path = _path(name, ".yaml")
+    _refuse_bad_dataset_name(path)
+    _write({path: DATASET.substitute(name=path.stem, path=path)})
+    print(f"Written: {path}. Change it, then")
+    print(f"  ltbench data describe {path}")
+    print(f"  ltbench run --data {path} --methods ce,balanced_softmax")
+
+
+@app.command("protocol")
+def protocol(name: Name) -> None:
+    """Write a YAML file with a training protocol of your own, to change into yours."""
+    path = _path(name, ".yaml")
+    _refuse_bad_protocol_name(path)
+    _write({path: PROTOCOL.substitute(name=path.stem, path=path)})
+    print(f"Written: {path}. Change it, then")
+    print(f"  ltbench run --methods ce --dataset digits_lt --protocol {path}")
 
 
 def _path(name: Path, suffix: str) -> Path:
@@ -145,9 +95,37 @@ def _refuse_bad_table_name(path: Path) -> None:
             )
 
 
+def _refuse_bad_dataset_name(path: Path) -> None:
+    from ltbench.data.catalog import KNOWN
+
+    name = path.stem
+    if not re.fullmatch("[a-z][a-z0-9_]{0,39}", name):
+        raise _bad_name("data set", name, re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")[:40])
+    if name in KNOWN:
+        raise UsageError(
+            f"a data set {name} exists already (`ltbench show {name}`); choose another name."
+        )
+
+
+def _refuse_bad_protocol_name(path: Path) -> None:
+    from ltbench.runs.protocols import PROTOCOLS
+
+    name = path.stem
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise _bad_name("protocol", name, re.sub("[^a-z0-9]+", "_", name.lower()).strip("_"))
+    if any(name in family for family in PROTOCOLS.values()):
+        raise UsageError(
+            f"a protocol {name} exists already (`ltbench list protocols`); choose another name."
+        )
+
+
 def _bad_name(kind: str, name: str, similar: str) -> UsageError:
-    good = similar if similar[:1].isalpha() and not keyword.iskeyword(similar) else f"my_{kind}"
-    letters = "small letters" if kind == "method" else "letters"
+    good = (
+        similar
+        if similar[:1].isalpha() and not keyword.iskeyword(similar)
+        else "my_" + kind.replace(" ", "")
+    )
+    letters = "letters" if kind == "table" else "small letters"
     return UsageError(
         f"{name!r} cannot name a {kind}; write {letters}, digits and underscores, such as {good}."
     )

@@ -23,6 +23,14 @@ def path_of(text: str | Path) -> Path:
     return Path(text).expanduser()
 
 
+def seed_of(text: str) -> int:
+    """Return the seed that a user wrote; raises UsageError for anything but one number."""
+    if not (text.isascii() and text.isdigit()):
+        remedy = f"; several are --seeds {text}" if "," in text else ""
+        raise UsageError(f"--seed {text}: give one whole number from 0 on{remedy}.")
+    return int(text)
+
+
 class TrackerName(StrEnum):
     """What shows curves beside ltbench."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_files, read_files
 from ltbench.cli.options import (
     DataRoot,
     HeldOut,
@@ -17,7 +18,7 @@ from ltbench.cli.options import (
     ProtocolName,
     path_of,
 )
-from ltbench.cli.views.rows import load_files, read_files, size
+from ltbench.cli.views.rows import size
 from ltbench.errors import UsageError, counted
 from ltbench.specification import split
 

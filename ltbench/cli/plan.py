@@ -1,4 +1,4 @@
-"""`ltbench plan table 1`: what to run first, what it costs here, and what each seed is worth."""
+"""`ltbench plan table 1`: runs in order, their cost, and what numbers of seeds detect."""
 
 import json
 import sys
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, seconds_of
-from ltbench.cli.views.rows import load_data, load_files
 
 if TYPE_CHECKING:
     from ltbench.planning.planner import TablePlan
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Say what to run first, what it costs, and what it decides."
 )
-_AT_LEAST = 5  # seeds whose worth is shown, so that one sees what the next would buy
+_AT_LEAST = 5  # seeds that are shown at least, beyond those that a table names
 
 
 @app.callback()

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli.loading import read_files
 from ltbench.cli.options import Load, Results, path_of
-from ltbench.cli.views.rows import read_files
 
 
 def report(

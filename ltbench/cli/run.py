@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files, read_files
 from ltbench.cli.options import (
     AsJson,
     Data,
@@ -30,11 +31,11 @@ from ltbench.cli.options import (
     TimeLimit,
     Track,
     path_of,
+    seed_of,
     times_of,
 )
 from ltbench.cli.run_options import forced, packed_plan, table_of
 from ltbench.cli.views.progress import listening
-from ltbench.cli.views.rows import load_data, load_files, read_files
 from ltbench.cli.views.run import say, show_plan
 from ltbench.errors import LtbenchError, counted
 from ltbench.specification import split
@@ -83,11 +84,18 @@ def run(
     ] = None,
     imbalance: Imbalance = None,
     seeds: Annotated[
-        str, typer.Option(help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed.")
-    ] = SEEDS,
+        str | None,
+        typer.Option(
+            help="A count (3 is 0, 1, 2) or a list (0,4); one alone is --seed \\[default: 3]."
+        ),
+    ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(min=0, help="This seed alone, instead of --seeds; may be repeated."),
+        typer.Option(
+            parser=seed_of,
+            metavar="INTEGER",
+            help="This seed alone, instead of --seeds; may be repeated.",
+        ),
     ] = None,
     protocol: ProtocolName = None,
     network: NetworkName = None,
@@ -134,8 +142,8 @@ def run(
     times = *times_of(time_limit, signal_before), time.monotonic()
     packed = None
     if job is not None:
-        beside = (methods, dataset, data, table, imbalance, seed, protocol, network, validation)
-        packed = packed_plan(job, any((*beside, data_root, seeds != SEEDS)))
+        beside = (methods, dataset, data, table, imbalance, protocol, network, validation)
+        packed = packed_plan(job, any((*beside, seeds, seed, data_root)))
         methods, dataset, seeds, protocol, network, validation = packed.options()
         data_root = job
     read_files(load)
@@ -145,7 +153,7 @@ def run(
     lacking = table_of(
         table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
     )
-    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds)
+    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds or SEEDS)
     check_methods(names)
     check_protocols(sets, protocol, validation)
     named = forced(force, names)

@@ -37,8 +37,8 @@ def packed_plan(path: Path, beside: bool) -> "PackedPlan":
 
     if beside:
         raise UsageError(
-            f"{path} says what to run, and has the images; beside it give --results, and where "
-            "and how."
+            f"{path} says what to run, over which seeds, and has the images; beside it give "
+            "--results, and where and how, or `ltbench pack` another plan."
         )
     return PackedPlan.read(path)
 

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, load_files, read_files
 from ltbench.cli.options import AsJson, Data, Load, Results
 from ltbench.cli.remembered import remembered
-from ltbench.cli.views.rows import Row, load_data, load_files, print_rows, read_files
+from ltbench.cli.views.rows import Row, print_rows
 from ltbench.errors import unknown
 
 if TYPE_CHECKING:

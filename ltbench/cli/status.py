@@ -90,8 +90,8 @@ def _settings(lines: "list[StatusRow]") -> dict[str, list[Row]]:
         title = f"{line.dataset}, {line.network}, protocol {line.protocol}"
         row = {
             "method": line.method,
-            "finished": _seeds(line.finished),
-            "failed": _seeds(line.failed),
+            "finished seeds": _seeds(line.finished),
+            "failed seeds": _seeds(line.failed),
             titles[line.dataset]: "" if line.headline is None else f"{line.headline:.2f}",
         }
         found.setdefault(title, []).append(row)
@@ -107,7 +107,7 @@ def _datasets_of(lines: "list[StatusRow]") -> dict[str, list[Row]]:
     for (dataset, protocol, network), own in members.items():
         row = {
             "protocol": protocol, "network": network, "methods": len(own),
-            "finished": sum(len(line.finished) for line in own),
+            "finished runs": sum(len(line.finished) for line in own),
             "failed": sum(len(line.failed) for line in own) or "",
             "under way": sum(len(line.unfinished) for line in own) or "",
         }  # fmt: skip

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from ltbench.cli import complete
+from ltbench.cli.loading import load_data, read_files
 from ltbench.cli.options import Data, Load, Output, Results, folder_for
-from ltbench.cli.views.rows import load_data, read_files
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 
@@ -46,7 +46,7 @@ def table(
         typer.Option("--flatness", help="Show eigenvalues and traces by shot group instead."),
     ] = False,
     open_set: Annotated[
-        bool, typer.Option("--open-set", help="Show what is told apart from unknown classes.")
+        bool, typer.Option("--open-set", help="Show how well unknown classes are rejected.")
     ] = False,
     results: Results = Path("results"),
     output: Output = None,
@@ -102,19 +102,21 @@ def _analysed(
     chosen: "Table", store: "Store", open_set: bool, folder: Path, console: Console
 ) -> None:
     """Show and write what analyses say; raises LtbenchError, with the commands, for none."""
+    from ltbench.analysis.summary import flatness
+    from ltbench.analysis.summary import open_set as open_set_rows
     from ltbench.cli.views.analysed import print_analysed
     from ltbench.runs.files import write_text
-    from ltbench.tables.write import analysed
+    from ltbench.tables.write.analysed import as_csv, markdown
 
     kind, analysis = ("open_set", "openset") if open_set else ("flatness", "hessian")
-    lines = analysed.open_set(store) if open_set else analysed.flatness(chosen, store)
-    if not lines:
+    rows = open_set_rows(store) if open_set else flatness(chosen.cells(), store)
+    if not rows:
         raise LtbenchError(
             f"{store.root} has no {analysis} analyses for table {chosen.short}; "
             f"`ltbench run --keep weights` and then `ltbench analyse {analysis}` make them."
         )
-    print_analysed(lines, chosen.definition.title, _CAPTIONS[kind], console)
-    for suffix, text in (("csv", analysed.as_csv(lines)), ("md", analysed.markdown(lines))):
+    print_analysed(rows, chosen.definition.title, _CAPTIONS[kind], console)
+    for suffix, text in (("csv", as_csv(rows)), ("md", markdown(rows))):
         write_text(folder / f"{chosen.name}_{kind}.{suffix}", text)
     files = (str(folder / f"{chosen.name}_{kind}.{suffix}") for suffix in ("csv", "md"))
     console.print(f"Written: {', '.join(files)}", soft_wrap=True)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ltbench.cli.loading import load_files
 from ltbench.cli.options import DataRoot, Load, Results, path_of
-from ltbench.cli.views.rows import load_files
+from ltbench.cli.views.rows import print_rows
 from ltbench.errors import LtbenchError
 
 app = typer.Typer(no_args_is_help=True, help="Take kept weights out, and bring published ones in.")
@@ -70,7 +71,36 @@ def import_(
     state = published(file)
     made = network_from(state, network, info.shape[0], info.classes, scale)
     target = results / "weights" / f"{name or file.stem}.safetensors"
-    told = {"dataset": dataset, "network": network, "scale": str(scale)}
-    bring_in(file, target, made, told)
+    facts = {"dataset": dataset, "network": network, "scale": str(scale)}
+    bring_in(file, target, made, facts)
     print(f"Written: {target}")
     print(f"Its accuracy: ltbench evaluate --weights {target}")
+
+
+def print_scores(path: Path, root: Path) -> None:
+    """Print the accuracy of imported weights on the test set, by shot group; nothing is kept."""
+    import torch
+
+    from ltbench.api.task import Task
+    from ltbench.data.catalog import dataset as dataset_of
+    from ltbench.data.loading import load
+    from ltbench.data.stream import feed_of
+    from ltbench.engine.build import shown_to
+    from ltbench.evaluation.metrics import scores_of
+    from ltbench.runs.portable import brought, network_from
+
+    state, facts = brought(path)
+    data = dataset_of(facts["dataset"])
+    split = load(data, root)
+    network = network_from(
+        state, facts["network"], data.info.shape[0], data.info.classes, float(facts["scale"])
+    )
+    feed = feed_of(shown_to(told["network"], data.info), split.test)
+    with torch.no_grad():
+        logits = torch.cat([network(batch.images)["logits"].float() for batch in feed.clean()])
+    scores = scores_of(logits, split.test.labels, Task.of(data.info, split), 1)
+    row = {"weights": path.stem}
+    for name in scores.numbers:
+        value = getattr(scores, name)
+        row[name] = "--" if value is None else f"{value:.1f}"
+    print_rows([row], title=f"imported weights, {data}, {facts['network']}, test set")

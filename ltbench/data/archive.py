@@ -62,7 +62,7 @@ class PackedSplit(_Model):
     held_out: PackedPart | None
 
 
-class Manifest(_Model):
+class JobManifest(_Model):
     """The content of `manifest.json`."""
 
     format: Literal["ltbench job 1"] = FORMAT
@@ -95,7 +95,7 @@ class Writer:
     def add_plan(self, plan: bytes) -> None:
         """Add the plan, and what vouches for it and the splits before it."""
         self.files[PLAN] = add(self.archive, PLAN, plan)
-        manifest = Manifest(files=self.files, splits=tuple(self.splits))
+        manifest = JobManifest(files=self.files, splits=tuple(self.splits))
         add(self.archive, MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
 
     def _part(self, part: Source, dataset: Dataset) -> PackedPart:
@@ -124,7 +124,7 @@ class Archive:
     """An archive of splits and a plan, which is read with suspicion."""
 
     path: Path
-    manifest: Manifest
+    manifest: JobManifest
 
     @classmethod
     def open(cls, path: Path) -> "Archive":
@@ -133,7 +133,7 @@ class Archive:
             raise UsageError(f"{path} is no file; `ltbench pack` makes such archives.")
         try:
             with zipfile.ZipFile(path) as archive:
-                manifest = Manifest.model_validate_json(unpack(archive, MANIFEST, LARGEST))
+                manifest = JobManifest.model_validate_json(unpack(archive, MANIFEST, LARGEST))
         except ValidationError as error:
             raise _damaged(path, f"its manifest: {error.errors()[0]['msg']}") from None
         except Exception as error:  # a damaged archive breaks its reader in many ways

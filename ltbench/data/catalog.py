@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.data import profile as profiles
 from ltbench.data.info import SHIPPED, DatasetInfo
-from ltbench.data.offered import offered, offered_names
-from ltbench.data.profile import PROFILES, Profile
+from ltbench.data.installed import installed, installed_names
+from ltbench.data.profile import PROFILES, ImbalanceProfile
 from ltbench.errors import UsageError, unknown
 from ltbench.specification import Term, parse_one
 
@@ -43,7 +43,7 @@ class Dataset:
 
     info: DatasetInfo
     imbalance: float
-    profile: Profile = "exponential"
+    profile: ImbalanceProfile = "exponential"
 
     def __str__(self) -> str:
         info = self.info
@@ -152,8 +152,8 @@ def dataset(specification: str, imbalance: float | None = None) -> Dataset:
         title, others = KNOWN[term.name].title, ", ".join(CATALOG)
         raise UsageError(f"{title} cannot be read by this version of ltbench; it has {others}.")
     if term.name not in CATALOG:
-        if (info := offered(term.name)) is None:
-            known = [*CATALOG, *offered_names()]
+        if (info := installed(term.name)) is None:
+            known = [*CATALOG, *installed_names()]
             hint = "Images of your own come with --data mine.yaml."
             raise unknown("data set", term.name, known, hint)
         register(info)

@@ -16,7 +16,7 @@ from ltbench.errors import LtbenchError, first_line
 
 SHORTER = 256 / 224  # of the image's shorter side to the middle that is evaluated
 _BOX = 5  # columns: top, left, height, width, flip
-Drawn = npt.NDArray[np.float64] | None
+ImageDraws = npt.NDArray[np.float64] | None
 """Of each image its box and flip, and what RandAugment does to it; None: the middle, unchanged."""
 
 
@@ -27,7 +27,7 @@ class Requests(Dataset[Tensor | str]):
         self,
         packed: Packed,
         rows: npt.NDArray[np.int64],
-        drawn: tuple[Drawn, ...],
+        drawn: tuple[ImageDraws, ...],
         side: int,
         batch_size: int,
     ) -> None:

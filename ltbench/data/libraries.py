@@ -15,7 +15,7 @@ from ltbench.data.pictures import square
 from ltbench.data.splits import Indices
 from ltbench.errors import LtbenchError, UsageError, first_line
 
-Found = tuple[Parts, tuple[str, ...]]
+LibraryParts = tuple[Parts, tuple[str, ...]]
 """Parts with the library's labels, and the names by label, as far as it has any."""
 
 
@@ -36,7 +36,7 @@ def from_library(description: Description, root: Path, download: bool) -> Collec
     return Collected(parts, classes, sha.hexdigest())
 
 
-def _torchvision(description: Description, root: Path, download: bool) -> Found:
+def _torchvision(description: Description, root: Path, download: bool) -> LibraryParts:
     from torchvision import datasets  # noqa: PLC0415  (slow: only when used)
 
     name = description.torchvision or ""
@@ -91,7 +91,7 @@ def _stacked(name: str, images: Any, description: Description) -> tuple[Images, 
     return pixels, np.asarray(labels, np.int64)
 
 
-def _sklearn(description: Description, root: Path, download: bool) -> Found:
+def _sklearn(description: Description, root: Path, download: bool) -> LibraryParts:
     from PIL import Image  # noqa: PLC0415
     from sklearn import datasets  # noqa: PLC0415
 

@@ -28,13 +28,13 @@ def prepare(
     say: Callable[[Part, int, int], None] = lambda part, images, done: None,
     *,
     verify: bool = True,
-) -> None:
-    """Verify the lists and pack their images under `root`; what is packed already is kept.
+) -> bool:
+    """Verify the lists and pack their images under `root`; False if they are packed already.
 
     Raises UsageError for other lists, LtbenchError for missing or damaged images.
     """
     parts = read_published(info.name, lists, images, verify=verify)
-    pack(parts, root / info.name, say)
+    return pack(parts, root / info.name, say)
 
 
 def check(info: DatasetInfo, root: Path) -> None:

@@ -20,7 +20,7 @@ from ltbench.data.description import PARTS, Description, Part, read_description
 from ltbench.data.listing import Listing, check_classes, check_twins, listing
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import Packed, open_packed
-from ltbench.data.packing import Row, Say, bad_image, pack
+from ltbench.data.packing import PackedImage, Say, bad_image, pack
 from ltbench.data.pictures import opaque
 from ltbench.data.splits import SPLIT_SEED, draw
 from ltbench.errors import LtbenchError, UsageError
@@ -52,12 +52,12 @@ class PackedOwn:
         return np.bincount(self.parts[part].index["label"], minlength=len(self.classes))
 
 
-def pack_own(path: Path, root: Path, say: Say) -> Path | None:
+def pack_own(path: Path, root: Path, say: Say) -> tuple[Path, bool] | None:
     """Pack the images that a description names under `root`, if they are to be streamed.
 
-    Returns their folder; None for images that lie in memory. They are streamed where it says
-    `stream: true`, or they do not fit the memory. Raises UsageError for a description that cannot
-    be streamed, LtbenchError for images that do not read.
+    Returns their folder, and False where they were packed before; None for images that lie in
+    memory. They are streamed where it says `stream: true`, or they do not fit the memory. Raises
+    UsageError for a description that cannot be streamed, LtbenchError for images that do not read.
     """
     description = read_description(path)
     if description.source not in ("images", "list") or description.stream is False:
@@ -68,10 +68,10 @@ def pack_own(path: Path, root: Path, say: Say) -> Path | None:
         return None
     folder = root / description.name
     try:
-        _pack(description, found, folder, path, say)
+        new = _pack(description, found, folder, path, say)
     except LtbenchError as error:
         raise type(error)(f"{description.name}: {error}") from None
-    return folder
+    return folder, new
 
 
 def packed_own(description: Description, path: Path, root: Path) -> PackedOwn | None:
@@ -89,7 +89,7 @@ def packed_own(description: Description, path: Path, root: Path) -> PackedOwn | 
     return PackedOwn(parts, **listed)
 
 
-def _pack(description: Description, found: Listing, folder: Path, path: Path, say: Say) -> None:
+def _pack(description: Description, found: Listing, folder: Path, path: Path, say: Say) -> bool:
     if description.channels == 1 or description.imbalance is not None:
         field = "channels: 1" if description.channels == 1 else "imbalance"
         raise UsageError(
@@ -102,7 +102,7 @@ def _pack(description: Description, found: Listing, folder: Path, path: Path, sa
     for part, entries in lists.items():
         counts = np.bincount([int(each.label) for each in entries], minlength=len(found.classes))
         check_classes(counts, found.classes, part, skipped=bool(skipped))
-    pack(lists, folder, say, _read)
+    new = pack(lists, folder, say, _read)
     parts = open_packed(folder, str(path))
     trained, tested = (list(_digests(lists[part], parts[part])) for part in ("train", "test"))
     check_twins(trained, tested)
@@ -114,6 +114,7 @@ def _pack(description: Description, found: Listing, folder: Path, path: Path, sa
     temporary = folder / f"{_FACTS}.tmp"
     temporary.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     temporary.replace(folder / _FACTS)
+    return new
 
 
 def _unreadable(found: Listing) -> list[ListedImage]:
@@ -152,7 +153,7 @@ def _by_part(found: Listing, test: int | None) -> dict[Part, list[ListedImage]]:
     return {part: entries for part, entries in lists.items() if entries}
 
 
-def _read(entry: ListedImage) -> Row:
+def _read(entry: ListedImage) -> PackedImage:
     """Return an image's row: its file's bytes, or those of an upright and opaque copy.
 
     Raises LtbenchError for one that does not read.

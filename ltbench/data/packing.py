@@ -37,7 +37,7 @@ Say = Callable[[Part, int, int], None]
 
 Entry = TypeVar("Entry")
 
-Row = tuple[bytes, int, int, int]
+PackedImage = tuple[bytes, int, int, int]
 """Content, width, height and label of an image."""
 
 
@@ -47,7 +47,7 @@ def list_sha256(entries: Sequence[ListedImage]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def decoded(entry: ListedImage) -> Row:
+def decoded(entry: ListedImage) -> PackedImage:
     """Return an image's row, its file decoded to see that it does; raises LtbenchError if not."""
     try:
         content = entry.path.read_bytes()
@@ -74,26 +74,40 @@ def pack(
     parts: dict[Part, list[ListedImage]],
     folder: Path,
     say: Say = silent,
-    read: Callable[[ListedImage], Row] = decoded,
-) -> None:
+    read: Callable[[ListedImage], PackedImage] = decoded,
+) -> bool:
     """Pack the images of every part into a folder, going on where an earlier call stopped.
 
-    What such a call began of other lists is begun anew.
+    What such a call began of other lists is begun anew; a folder that holds the images of these
+    lists is left as it is, and the answer is False.
     `read` gives an image's row. Raises LtbenchError for an image that does not read, or a full
     disk, where what was packed stays, and UsageError for a folder of other lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {part: list_sha256(entries) for part, entries in parts.items()}
-    if (folder / LISTS).exists() and json.loads((folder / LISTS).read_text()) != hashes:
-        if (folder / MANIFEST).exists():
+    if (folder / LISTS).exists():
+        same = json.loads((folder / LISTS).read_text()) == hashes
+        if same and _whole(folder):
+            return False
+        if not same and (folder / MANIFEST).exists():
             raise UsageError(
                 f"{folder} holds images of other lists; delete it, or choose another root."
             )
-        for part in PARTS:  # begun of other lists, and never whole
+        for part in () if same else PARTS:  # begun of other lists, and never whole
             for suffix in ("bin", "rows", "npy"):
                 (folder / f"{part}.{suffix}").unlink(missing_ok=True)
     (folder / LISTS).write_text(json.dumps(hashes, indent=1) + "\n")
     _pack_parts(parts, folder, say, read)
+    return True
+
+
+def _whole(folder: Path) -> bool:
+    """Return whether a folder holds all that its manifest lists, by their sizes."""
+    try:
+        open_packed(folder, folder.name)
+    except LtbenchError:
+        return False
+    return True
 
 
 def shrink(folder: Path, named: str, side: int, say: Say = silent) -> None:
@@ -114,7 +128,7 @@ def shrink(folder: Path, named: str, side: int, say: Say = silent) -> None:
     _pack_parts(rows, target, say, partial(_smaller, side=side))
 
 
-def _smaller(entry: tuple[Packed, int], *, side: int) -> Row:
+def _smaller(entry: tuple[Packed, int], *, side: int) -> PackedImage:
     packed, row = entry
     content, index = packed.content(row), packed.index[row]
     width, height, label = (int(index[name]) for name in ("width", "height", "label"))
@@ -130,7 +144,10 @@ def _smaller(entry: tuple[Packed, int], *, side: int) -> Row:
 
 
 def _pack_parts(
-    parts: Mapping[Part, Sequence[Entry]], folder: Path, say: Say, read: Callable[[Entry], Row]
+    parts: Mapping[Part, Sequence[Entry]],
+    folder: Path,
+    say: Say,
+    read: Callable[[Entry], PackedImage],
 ) -> None:
     facts = {}
     for part, entries in parts.items():
@@ -153,7 +170,10 @@ def _pack_parts(
 
 
 def _pack_part(
-    entries: Sequence[Entry], stem: Path, say: Callable[[int], None], read: Callable[[Entry], Row]
+    entries: Sequence[Entry],
+    stem: Path,
+    say: Callable[[int], None],
+    read: Callable[[Entry], PackedImage],
 ) -> None:
     """Write `stem.bin` and `stem.npy`; `stem.rows` is the index of what is whole so far."""
     rows, images = stem.with_suffix(".rows"), stem.with_suffix(".bin")
@@ -183,7 +203,7 @@ def _pack_part(
     return None
 
 
-def _rows(entries: Sequence[Entry], read: Callable[[Entry], Row]) -> Iterator[Row]:
+def _rows(entries: Sequence[Entry], read: Callable[[Entry], PackedImage]) -> Iterator[PackedImage]:
     """Yield the rows of images, in order."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(read, entries)

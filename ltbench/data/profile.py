@@ -11,12 +11,12 @@ MANY_ABOVE = 100  # classes with more training images than this are "many" (Liu 
 FEW_BELOW = 20  # and with fewer than this "few"; the rest are "medium"
 SHOTS = ("many", "medium", "few")
 
-Profile = Literal["exponential", "step", "balanced"]
-PROFILES: tuple[Profile, ...] = ("exponential", "step", "balanced")
+ImbalanceProfile = Literal["exponential", "step", "balanced"]
+PROFILES: tuple[ImbalanceProfile, ...] = ("exponential", "step", "balanced")
 
 
 def class_counts(
-    head_count: int, classes: int, imbalance: float, profile: Profile = "exponential"
+    head_count: int, classes: int, imbalance: float, profile: ImbalanceProfile = "exponential"
 ) -> list[int]:
     """Return the images n_c of the classes c = 0 … C - 1: class 0 is the head.
 

@@ -21,7 +21,7 @@ from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops
 from ltbench.data.augment.views import render
 from ltbench.data.batch import Batch
-from ltbench.data.decoding import Drawn, Requests
+from ltbench.data.decoding import ImageDraws, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
 from ltbench.data.info import DatasetInfo
 from ltbench.data.packed import Packed
@@ -152,7 +152,7 @@ class StreamFeed(Feed):
             labels = self.subset.labels[part].clone()  # a method may write into what it gets
             yield Batch((self.normalise(loaded[0]),), labels, indices[part].to(labels.device))
 
-    def drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> Drawn:
+    def drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> ImageDraws:
         """Draw what workers do to each image, [N, 5] or more: see `Requests`."""
         if view == "clean":
             return None
@@ -167,7 +167,7 @@ class StreamFeed(Feed):
         return torch.cat(columns, 1).numpy()
 
     def _loaded(
-        self, indices: Tensor, crops: Sequence[Drawn], batch_size: int, steps: int
+        self, indices: Tensor, crops: Sequence[ImageDraws], batch_size: int, steps: int
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield each batch's uint8 images [B, 3, side, side] through every view's boxes.
 

@@ -73,7 +73,7 @@ class Checkpoint:
 
     def save(self, content: dict[str, Any]) -> None:
         """Replace the checkpoint."""
-        stream = io.BytesIO()  # torch's own file writer hides what the disk said
+        stream = io.BytesIO()  # torch's own file writer hides the disk's error
         torch.save(content, stream)
         self.save_file(self.path, lambda file: file.write(stream.getbuffer()))
 
@@ -83,7 +83,7 @@ class Checkpoint:
             return None
         try:
             with zipfile.ZipFile(self.path) as archive:
-                if archive.testzip() is not None:  # torch does not look at the checksums
+                if archive.testzip() is not None:  # torch does not check the checksums
                     raise ValueError("a checksum differs")
             content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             if missing := PARTS - content.keys():

@@ -23,7 +23,7 @@ from ltbench.errors import LtbenchError
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """What an observer hears after a step, or after an epoch, with `loss` and `curves` then."""
+    """An observer's argument after a step, or after an epoch, with `loss` and `curves` then."""
 
     epoch: int  # finished, over all stages
     epochs: int

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ltbench.data.profile import SHOTS
 
 
-class OpenSet(NamedTuple):
+class PublishedOpenSet(NamedTuple):
     """An open set of the papers: M / N, and how many classes each shot group has."""
 
     ratio: float
@@ -22,8 +22,10 @@ class OpenSet(NamedTuple):
 
 # OLTR's test lists: 18,000 images of ILSVRC-2010's other classes, 6,600 of Places-Extra69.
 OPEN_SETS = {
-    "imagenet_lt": OpenSet(18_000 / 50_000, dict(zip(SHOTS, (385, 479, 136), strict=True))),
-    "places_lt": OpenSet(6_600 / 36_500, dict(zip(SHOTS, (131, 163, 71), strict=True))),
+    "imagenet_lt": PublishedOpenSet(
+        18_000 / 50_000, dict(zip(SHOTS, (385, 479, 136), strict=True))
+    ),
+    "places_lt": PublishedOpenSet(6_600 / 36_500, dict(zip(SHOTS, (131, 163, 71), strict=True))),
 }
 
 

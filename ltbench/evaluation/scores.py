@@ -95,8 +95,8 @@ class LabelScores(Model):
         each = self.average_precision, self.correct, self.predicted, self.total
         if len(set(map(len, each))) > 1 or not self.total:
             raise ValueError("every count and average precision must have one entry per label")
-        for value, right, said, seen in zip(*each, strict=True):
-            if not 0 <= right <= min(said, seen) or max(said, seen) > self.images:
+        for value, right, predicted, seen in zip(*each, strict=True):
+            if not 0 <= right <= min(predicted, seen) or max(predicted, seen) > self.images:
                 raise ValueError("correct, predicted and total are no counts of the images")
             if (value is None) != (seen == 0):
                 raise ValueError("average precision must be null where total is 0, and only there")
@@ -135,7 +135,7 @@ def f1(
         return 200 * right / both if both else 0.0
 
     rows = list(zip(correct, predicted, total, strict=True))
-    macro = fmean(share(right, said + seen) for right, said, seen in rows)
+    macro = fmean(share(right, predicted + seen) for right, predicted, seen in rows)
     return share(sum(correct), sum(predicted) + sum(total)), macro
 
 

@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 FORMAT: Literal["ltbench bundle 1"] = "ltbench bundle 1"
 
 
-class Manifest(Model):
+class BundleManifest(Model):
     """The content of `manifest.json`."""
 
     format: Literal["ltbench bundle 1"] = FORMAT
@@ -52,7 +52,7 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
             if curves is not None:  # a record may have lost them
                 sums[str(name(".csv"))] = add(archive, str(name(".csv")), curves.read_bytes())
             count += 1
-        manifest = Manifest(
+        manifest = BundleManifest(
             schema_version=SCHEMA_VERSION, ltbench=ltbench.__version__, records=count, files=sums
         )
         add(archive, MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode())

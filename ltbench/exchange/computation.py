@@ -55,5 +55,6 @@ def _check_cost(record: Record) -> None:
     possible = all(0 < number < MOST and math.isfinite(number) for number in numbers)
     possible &= memory is None or 1 <= memory <= MOST_MEMORY
     possible &= joules is None or 0 <= joules < MOST
+    possible &= (cost.first_stage_joules or 0.0) <= (joules or 0.0)
     if not possible:
         raise ValueError("its memory, energy, parameters, speed or threads are those of no machine")

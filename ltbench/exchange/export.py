@@ -1,30 +1,27 @@
-"""Records as one table, a row each: CSV, or parquet with pyarrow. Holds few records at a time."""
+"""Records as one table, a row each: CSV by pandas, parquet by pyarrow; few are held at a time."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from ltbench.errors import LtbenchError
 from ltbench.exchange.flat import FieldType, as_text, columns, row
-from ltbench.runs.files import csv_text
+from ltbench.exchange.frame import frame
 from ltbench.runs.record import Record
 
-ROWS = 1000  # of a parquet file's row group
-
-
-def csv_lines(records: Iterable[Record]) -> Iterator[str]:
-    """Yield the header and a line for each record; lists are JSON text, null is empty."""
-    yield csv_text([columns()])
-    for record in records:
-        yield csv_text([map(as_text, row(record).values())])
+ROWS = 1000  # that are held at a time, and of a row group of parquet
 
 
 def write_csv(records: Iterable[Record], file: BinaryIO) -> int:
-    """Write the table as CSV in UTF-8 and return the number of records."""
-    count = -1
-    for line in csv_lines(records):
-        file.write(line.encode())
-        count += 1
+    """Write the table as CSV in UTF-8 and return the number of records.
+
+    Lists are JSON text, null is empty.
+    """
+    count = 0
+    for part in chain([[]], _parts(records)):  # the header first
+        table = frame(part).astype(object).map(as_text)
+        table.to_csv(file, index=False, header=not part, lineterminator="\n")
+        count += len(part)
     return count
 
 

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltbench.exchange.flat import columns, row
+from ltbench.exchange.flat import FieldType, columns, row
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Without these a column with a missing value would be of floats, and an epoch 200.0.
+_TYPES: dict[FieldType, str] = {"integer": "Int64", "number": "float64", "flag": "boolean"}
 
 
 def records(results: str | Path = "results") -> "pd.DataFrame":
@@ -31,4 +34,5 @@ def frame(found: Iterable[Record]) -> "pd.DataFrame":
     """Return records as a table, one row each; it has all its columns also without records."""
     import pandas as pd  # noqa: PLC0415  (takes a third of a second)
 
-    return pd.DataFrame([row(record) for record in found], columns=list(columns()))
+    table = pd.DataFrame([row(record) for record in found], columns=list(columns()), dtype=object)
+    return table.astype({name: _TYPES[kind] for name, kind in columns().items() if kind in _TYPES})

@@ -8,22 +8,22 @@ from typing import Literal
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.scores import TITLES
 from ltbench.exchange.soundness import Known, check, check_curves
-from ltbench.exchange.source import BundledRecord, Source
+from ltbench.exchange.source import BundledRecord, RecordSource
 from ltbench.runs.files import record_in, write_file
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.record import Record, same_result
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import TakenError, put, sha256
 
-Word = Literal["added", "already there", "conflict", "refused"]
-WORDS: tuple[Word, ...] = ("added", "already there", "conflict", "refused")
+MergeOutcome = Literal["added", "already there", "conflict", "refused"]
+WORDS: tuple[MergeOutcome, ...] = ("added", "already there", "conflict", "refused")
 
 
 @dataclass(frozen=True)
 class MergeResult:
     """What became of one file that was offered."""
 
-    word: Word
+    word: MergeOutcome
     name: str
     reason: str = ""  # of a conflict or a refusal; of an added record, what could not be checked
 
@@ -32,14 +32,14 @@ class _ConflictError(ValueError):
     """Our store holds something else in this place."""
 
 
-def merge(source: Source, store: Store, *, dry_run: bool = False) -> Iterator[MergeResult]:
+def merge(source: RecordSource, store: Store, *, dry_run: bool = False) -> Iterator[MergeResult]:
     """Add new and sound records, and yield the result of every file; `dry_run` writes nothing.
 
     Files are written as they came, so an environment stays what its laboratory recorded. Raises
     LtbenchError when the store cannot be written.
     """
     around = _Around(store)
-    for bundled in source.offers():
+    for bundled in source.records():
         try:
             yield _merged(bundled, around, dry_run=dry_run)
         except _ConflictError as error:

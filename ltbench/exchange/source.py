@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ltbench.data.zipped import unpack
 from ltbench.errors import LtbenchError, UsageError, first_line
-from ltbench.exchange.bundle import MANIFEST, Manifest
+from ltbench.exchange.bundle import MANIFEST, BundleManifest
 from ltbench.runs.files import LARGEST, content_of, is_record
 from ltbench.runs.record import SCHEMA_VERSION
 from ltbench.runs.store import Store
@@ -38,14 +38,14 @@ class BundledRecord:
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordSource:
     """The files of a bundle or a folder by name, and the manifest if there is one."""
 
     files: Mapping[str, Read]
-    manifest: Manifest | None
+    manifest: BundleManifest | None
     strange: dict[str, str]  # names that are no name of a store's file, with the reason
 
-    def offers(self) -> Iterator[BundledRecord]:
+    def records(self) -> Iterator[BundledRecord]:
         """Yield every record that there should be, and what is there besides."""
         yield from (BundledRecord(name, reason=reason) for name, reason in self.strange.items())
         listed = self.manifest.files if self.manifest is not None else {}
@@ -77,7 +77,7 @@ class Source:
         return content
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> RecordSource:
     """Return a bundle, an unpacked one, or a results folder as a source; reads no record yet.
 
     Raises UsageError for anything else, LtbenchError for a manifest that does not read or is of
@@ -99,7 +99,7 @@ def read_source(path: Path) -> Source:
     return _archive(path, archive)
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path) -> RecordSource:
     budget = _Budget()
     files = {
         found.relative_to(path).as_posix(): partial(_read, found, budget)
@@ -113,10 +113,10 @@ def _folder(path: Path) -> Source:
         raise UsageError(f"{path} holds no records; give a bundle or a results folder.")
     read = partial(content_of, listed, LARGEST_MANIFEST)
     manifest = _manifest(listed, read) if listed.exists() else None
-    return Source(files, manifest, {})
+    return RecordSource(files, manifest, {})
 
 
-def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
+def _archive(path: Path, archive: zipfile.ZipFile) -> RecordSource:
     files: dict[str, Read] = {}
     strange: dict[str, str] = {}
     budget = _Budget()
@@ -139,7 +139,7 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> Source:
             "again merges as a folder, unpacked, and "
             "`ltbench export --format bundle --output records.zip` makes a bundle."
         )
-    return Source(files, _manifest(path, files.pop(MANIFEST)), strange)
+    return RecordSource(files, _manifest(path, files.pop(MANIFEST)), strange)
 
 
 def _strange(entry: zipfile.ZipInfo) -> str:
@@ -156,9 +156,9 @@ def _strange(entry: zipfile.ZipInfo) -> str:
     return "" if named_so and path.name.startswith("seed") else "it is neither record nor curves"
 
 
-def _manifest(path: Path, read: Read) -> Manifest:
+def _manifest(path: Path, read: Read) -> BundleManifest:
     try:
-        manifest = Manifest.model_validate_json(read())
+        manifest = BundleManifest.model_validate_json(read())
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

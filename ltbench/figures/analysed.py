@@ -19,7 +19,7 @@ class NothingToDrawError(LtbenchError):
 
 
 @dataclass(frozen=True)
-class Found:
+class FigureResults:
     """The results of one analysis on the networks of a figure, and what the figure is called."""
 
     figure: Figure
@@ -30,7 +30,9 @@ class Found:
     missing: tuple[str, ...]  # methods without
 
 
-def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None = None) -> Found:
+def results_of(
+    figure: Figure, store: Store, analysis: str, protocol: str | None = None
+) -> FigureResults:
     """Return the results of an analysis that a figure is drawn from.
 
     `protocol` replaces the figure's. Raises NothingToDrawError, with the commands, for none.
@@ -50,14 +52,14 @@ def results_of(figure: Figure, store: Store, analysis: str, protocol: str | None
             f"`ltbench analyse '{analysis}'` make them."
         )
     own = protocol_of(definition.protocol, data.info).specification == used.specification
-    return Found(
+    return FigureResults(
         figure, definition.name + ("" if own else f"_{slug(used.specification)}"),
         Cell(*where, definition.methods[0], 0), used.exact, found,
         tuple(method for method in definition.methods if method not in found),
     )  # fmt: skip
 
 
-def framed(found: Found, width: float, height: float, caption: str) -> Canvas:
+def framed(found: FigureResults, width: float, height: float, caption: str) -> Canvas:
     """Return the canvas of a figure of analyses, which says what the networks are."""
     cell = found.cell
     under = f"{cell.dataset}, {cell.network}, {tier(cell.protocol, found.exact)}"

@@ -13,7 +13,7 @@ from ltbench.runs.record import Model
 from ltbench.specification import names_file
 from ltbench.tables.definition import Table, load
 from ltbench.tables.shipped import folder
-from ltbench.tables.validation import Network, Seed, Specification, Text, explain
+from ltbench.tables.validation import NetworkSpecification, Seed, Specification, Text, explain
 from ltbench.yaml_file import read_yaml
 
 _MOST = 6  # series or panels: as many colours and markers are told apart, also in print
@@ -39,7 +39,7 @@ class Sweep(Model):
     log: bool = False
 
 
-class Imbalance(Model):
+class ImbalanceChart(Model):
     """Rows of a table as lines over the imbalance ratio of its columns."""
 
     name: Name
@@ -53,7 +53,7 @@ class Classes(Model):
     name: Name
     title: Text
     dataset: Text
-    network: Network | None = None  # where it is not the data set's
+    network: NetworkSpecification | None = None  # where it is not the data set's
     protocol: Text | None = None
     seeds: list[Seed] = Field(min_length=1)
     methods: Methods
@@ -80,7 +80,7 @@ class Analysed(Model):
     name: Name
     title: Text
     dataset: Text
-    network: Network | None = None
+    network: NetworkSpecification | None = None
     protocol: Text | None = None
     methods: Methods
     analysis: Text | None = None  # with its settings, where they are not the usual ones
@@ -113,14 +113,14 @@ class Planes(Analysed):
     """The loss on the plane of each training's trajectory, by shot group."""
 
 
-Definition = Sweep | Imbalance | Classes | Gains | Inside | Spectra | Planes
+FigureDefinition = Sweep | ImbalanceChart | Classes | Gains | Inside | Spectra | Planes
 
 
 class Figures(Model):
     """The content of the file."""
 
     sweeps: list[Sweep] = Field(default=[])
-    imbalance: list[Imbalance] = Field(default=[])
+    imbalance: list[ImbalanceChart] = Field(default=[])
     classes: list[Classes] = Field(default=[])
     gains: list[Gains] = Field(default=[])
     inside: list[Inside] = Field(default=[])
@@ -128,7 +128,7 @@ class Figures(Model):
     planes: list[Planes] = Field(default=[])
 
     @property
-    def every(self) -> list[Definition]:
+    def every(self) -> list[FigureDefinition]:
         """Return all figures, of whatever kind."""
         return [
             *self.sweeps, *self.imbalance, *self.classes, *self.gains, *self.inside, *self.spectra,
@@ -152,7 +152,7 @@ class Figures(Model):
 class Figure:
     """A figure specification and the table it is drawn from, if it is."""
 
-    definition: Definition
+    definition: FigureDefinition
     path: Path  # of the file that defines it
 
     @cached_property
@@ -202,7 +202,7 @@ def _read(path: Path) -> list[Figure]:
         definitions = Figures.model_validate(content)
     except ValidationError as error:
         lists: dict[str, type[BaseModel]] = {
-            "sweeps": Sweep, "imbalance": Imbalance, "classes": Classes, "inside": Inside,
+            "sweeps": Sweep, "imbalance": ImbalanceChart, "classes": Classes, "inside": Inside,
             "spectra": Spectra, "planes": Planes, "gains": Gains,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None

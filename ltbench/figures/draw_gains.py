@@ -4,11 +4,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ltbench.figures.gains import Drawn, Gained
+from ltbench.figures.gains import Gained, GainsFigure
 from ltbench.figures.style import COLOURS, canvas, caveat, seeds_in_words, tier
 
 
-def draw_gains(found: Drawn) -> Figure:
+def draw_gains(found: GainsFigure) -> Figure:
     """Return a panel a column of the table: groups of bars, a group a base, a colour a part."""
     grid = found.grid
     parts = [each for panel in found.panels.values() for each in panel]

@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ltbench.figures.analysed import framed
-from ltbench.figures.inside import Drawn, Panel
+from ltbench.figures.inside import CurvePanel, InsideFigure
 from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
-def draw_inside(found: Drawn) -> Figure:
+def draw_inside(found: InsideFigure) -> Figure:
     """Return the panels side by side, on one scale where they are of shot groups."""
     n = seeds_in_words(len(curve.seeds) for panel in found.panels for curve in panel.curves)
     every = [p for panel in found.panels for curve in panel.curves for _, p in curve.points]
@@ -31,7 +31,7 @@ def draw_inside(found: Drawn) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, panel: Panel, found: Drawn) -> None:
+def _panel(ax: Axes, panel: CurvePanel, found: InsideFigure) -> None:
     ax.set_title(panel.title)
     ax.set_xlabel(found.quantity.axes[0])
     if found.quantity.log:
@@ -50,7 +50,7 @@ def _panel(ax: Axes, panel: Panel, found: Drawn) -> None:
             ax.set_xticks(labels, [f"{place:g}" for place in x])
 
 
-def _handles(found: Drawn) -> list[Line2D]:
+def _handles(found: InsideFigure) -> list[Line2D]:
     """Return a legend's lines: our methods, then the printed ones, each once."""
     ours = list(dict.fromkeys(c.method for panel in found.panels for c in panel.curves))
     handles = [

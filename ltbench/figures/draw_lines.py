@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from ltbench.figures.line_chart import LineChart, Panel, Point, Series
+from ltbench.figures.line_chart import LineChart, LinePanel, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, caveat, error_bars, spread, tier
 from ltbench.statistics.estimates import LEAST, Estimate
 from ltbench.tables.grid import EPOCH
@@ -54,8 +54,8 @@ def _caption(found: LineChart, exact: bool) -> str:
     n = f"n = {most}" if least == most else f"n = {least} to {most}"
     epoch = EPOCH[found.grid.table.definition.select]
     interval = "mean and 95 % t-interval" if most >= LEAST else "mean"
-    said = f"{interval} over {n} seed{'s' * (most > 1)}, {epoch}"
-    return f"Filled: reproduced, {said}.{caveat(exact)}"
+    details = f"{interval} over {n} seed{'s' * (most > 1)}, {epoch}"
+    return f"Filled: reproduced, {details}.{caveat(exact)}"
 
 
 def _scale(ax: Axes, ticks: Sequence[float], found: LineChart) -> None:
@@ -87,7 +87,7 @@ def _series(ax: Axes, series: Series, index: int) -> None:
     ax.autoscale_view()
 
 
-def _label_ends(ax: Axes, panel: Panel) -> None:
+def _label_ends(ax: Axes, panel: LinePanel) -> None:
     """Write each line's name beside its last point, moved apart where two would overlap."""
     ends: dict[int, tuple[float, float]] = {}
     for index, series in enumerate(panel.series):

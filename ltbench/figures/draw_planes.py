@@ -9,14 +9,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ltbench.analysis.density import Array
 from ltbench.figures.analysed import framed
-from ltbench.figures.planes import Drawn, Plane
+from ltbench.figures.planes import GroupPlane, PlanesFigure
 from ltbench.figures.style import COLOURS
 
 _LEVELS, _LINES = 17, 14  # of the colours, which methods share; of the lines, a plane's own
 _TRAJECTORY = COLOURS[1]
 
 
-def draw_planes(found: Drawn) -> Figure:
+def draw_planes(found: PlanesFigure) -> Figure:
     """Return the losses around each training's trajectory, with its kept epochs on them."""
     shots = found.shots
     seeds = ", ".join(sorted({str(seed) for seed in found.seeds.values()}))
@@ -59,7 +59,7 @@ def draw_planes(found: Drawn) -> Figure:
     return figure
 
 
-def _levels(found: Drawn, shots: str) -> Array:
+def _levels(found: PlanesFigure, shots: str) -> Array:
     """Return the levels of a group's losses, one scale for all methods."""
     every = [p.losses for made in found.planes.values() for p in made if p.shots == shots]
     low, high = min(map(np.min, every)), max(map(np.max, every))
@@ -70,7 +70,7 @@ def _between(low: float, high: float, count: int) -> Array:
     return np.geomspace(low, max(high, 1.01 * low), count)
 
 
-def _plane(ax: Axes, plane: Plane, levels: Array) -> ContourSet:
+def _plane(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
     norm = LogNorm(levels[0], levels[-1])
     ax.grid(visible=False)
     shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ltbench.figures.analysed import framed
-from ltbench.figures.spectra import Drawn, Panel
+from ltbench.figures.spectra import SpectraFigure, SpectrumPanel
 from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
 
 _FLOOR = 1e-7  # of the axis, as in PyHessian's pictures
@@ -16,7 +16,7 @@ _LINES = {
 _APART = 0.11  # of a line, between methods
 
 
-def draw_spectra(found: Drawn) -> Figure:
+def draw_spectra(found: SpectraFigure) -> Figure:
     """Return a panel a shot group: density over eigenvalues, then eigenvalue and traces."""
     seeds = seeds_in_words(len(each.seeds) for panel in found.panels for each in panel.spectra)
     numbers = [n for panel in found.panels for each in panel.spectra for n in each.numbers.values()]
@@ -43,7 +43,7 @@ def draw_spectra(found: Drawn) -> Figure:
     return figure
 
 
-def _density(ax: Axes, panel: Panel) -> None:
+def _density(ax: Axes, panel: SpectrumPanel) -> None:
     named = f" ({', '.join(map(str, panel.classes))})" if len(panel.classes) <= 10 else ""
     ax.set_title(f"{panel.title}{named}")
     ax.set_xscale("symlog", linthresh=1)
@@ -54,7 +54,7 @@ def _density(ax: Axes, panel: Panel) -> None:
         ax.plot(each.at, each.density.clip(_FLOOR), color=COLOURS[index], linewidth=0.9, alpha=0.85)
 
 
-def _numbers(ax: Axes, panel: Panel) -> None:
+def _numbers(ax: Axes, panel: SpectrumPanel) -> None:
     ax.set_xscale("symlog", linthresh=1)
     ax.axvline(0, color="0.7", linewidth=0.7)
     for line, name in enumerate(_LINES):
@@ -75,7 +75,7 @@ def _numbers(ax: Axes, panel: Panel) -> None:
     ax.set_ylim(len(_LINES) - 0.4, -0.6)
 
 
-def _handles(found: Drawn) -> list[Line2D]:
+def _handles(found: SpectraFigure) -> list[Line2D]:
     """Return a legend's lines: our methods, then the printed ones, each once."""
     ours = list(dict.fromkeys(s.method for panel in found.panels for s in panel.spectra))
     given = list(dict.fromkeys(p.name for panel in found.panels for p in panel.printed))

@@ -11,7 +11,7 @@ from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, paired_difference
 from ltbench.tables.cells import Reader
 from ltbench.tables.columns import read_column
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.grid import Grid, build
 
 FIELDS = ("column", "base", "part", "gain", "ci95", "n")
@@ -26,7 +26,7 @@ class Gained:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GainsFigure:
     """A figure's gains: for each column of its table a list of parts."""
 
     figure: Figure
@@ -36,7 +36,7 @@ class Drawn:
     remarks: tuple[str, ...]
 
 
-def gains(figure: Figure, table: Table, store: Store, protocol: str | None = None) -> Drawn:
+def gains(figure: Figure, table: Table, store: Store, protocol: str | None = None) -> GainsFigure:
     """Return a figure's gains; raises NothingToDrawError where no base and part have records."""
     grid, reader, rows = build(table, store, protocol), Reader(store), table.definition.rows
     pairs = list(_pairs(rows))
@@ -58,11 +58,11 @@ def gains(figure: Figure, table: Table, store: Store, protocol: str | None = Non
         )
     bases = tuple(dict.fromkeys(base.label for _, base, _ in pairs))
     absent = [row.label for row in rows if row.method is None]
-    said = (f"Cannot be combined, hence left out: {', '.join(absent)}.",) if absent else ()
-    return Drawn(figure, grid, bases, panels, said)
+    remarks = (f"Cannot be combined, hence left out: {', '.join(absent)}.",) if absent else ()
+    return GainsFigure(figure, grid, bases, panels, remarks)
 
 
-def _pairs(rows: list[Row]) -> Iterator[tuple[str, Row, Row]]:
+def _pairs(rows: list[TableRow]) -> Iterator[tuple[str, TableRow, TableRow]]:
     """Yield the part, the base's row and the whole's, part by part in the order of the rows."""
     bases = {row.method: row for row in rows if row.method is not None}
     found = []
@@ -74,7 +74,7 @@ def _pairs(rows: list[Row]) -> Iterator[tuple[str, Row, Row]]:
     yield from sorted(found, key=lambda each: order.index(each[0]))
 
 
-def as_csv(drawn: Drawn) -> str:
+def as_csv(drawn: GainsFigure) -> str:
     """Return a line for each column, base and part; points with four decimals."""
     rows: list[tuple[Any, ...]] = [FIELDS]
     for title, parts in drawn.panels.items():
@@ -85,7 +85,7 @@ def as_csv(drawn: Drawn) -> str:
     return csv_text(rows)
 
 
-def markdown(drawn: Drawn) -> str:
+def markdown(drawn: GainsFigure) -> str:
     """Return a table: a row a base and part, a column a column of the table."""
     titles = list(drawn.panels)
     lines = [["base", "part", *titles, "n"], ["---", "---", *["--:"] * (len(titles) + 1)]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench.analysis.results import Result
 from ltbench.data.profile import SHOTS
-from ltbench.figures.analysed import Found, NothingToDrawError, results_of
+from ltbench.figures.analysed import FigureResults, NothingToDrawError, results_of
 from ltbench.figures.definition import Figure, Inside
 from ltbench.runs.files import csv_text
 from ltbench.runs.store import Store
@@ -20,7 +20,7 @@ ALL = "all classes"
 
 
 @dataclass(frozen=True)
-class Quantity:
+class CurveQuantity:
     """How an analysis becomes curves: which rows, over what, in which panels."""
 
     analysis: str
@@ -33,29 +33,29 @@ class Quantity:
 
 
 QUANTITIES = {
-    "features": Quantity(
+    "features": CurveQuantity(
         "features", {"view": "test", "form": "release", "corrected": 0, "quantity": "quality"},
         "epoch", ("share of the training", "feature quality -1 / Dis - log Var"),
         note="Test images, raw features, the released code's formula. Its scale moves with that "
         "of the features; the CSV of the analysis has a form that does not.",
     ),
-    "gradients": Quantity(
+    "gradients": CurveQuantity(
         "gradients", {"whole": "sample mean"}, "epoch",
         ("share of the training", "cosine with the batch's gradient"),
         note="Train mode, backbone. Printed ones are of a definition that is not known, so shapes "
         "compare, not heights.",
     ),
-    "noise": Quantity(
+    "noise": CurveQuantity(
         "line", {"view": "test", "of": "classifier"}, "ratio",
         ("noise norm / norm of the classifier", "rise of the test loss"), log=True,
         note="Uniform directions, weight and bias together; to second order a trace.",
     ),
-    "positives": Quantity(
+    "positives": CurveQuantity(
         "predictions", {"quantity": "relative_positives"}, "class",
         ("class, most training images first", "predictions / (N / C)"), by_shot=False,
         note="1 is the share that every class has of the balanced test set.",
     ),
-    "weight_norms": Quantity(
+    "weight_norms": CurveQuantity(
         "predictions", {"quantity": "weight_norm"}, "class",
         ("class, most training images first", "norm of the class's weights"), by_shot=False,
         note="Norms of a cosine head change no prediction.",
@@ -73,7 +73,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """Curves that share axes, and the printed ones: a name and points each."""
 
     title: str
@@ -82,15 +82,15 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class InsideFigure:
     """A figure's panels, and what they are of."""
 
-    found: Found
-    quantity: Quantity
-    panels: tuple[Panel, ...]
+    found: FigureResults
+    quantity: CurveQuantity
+    panels: tuple[CurvePanel, ...]
 
 
-def inside(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
+def inside(figure: Figure, store: Store, protocol: str | None = None) -> InsideFigure:
     """Return a figure's curves; raises NothingToDrawError, with the commands, for none."""
     definition = figure.definition
     assert isinstance(definition, Inside)
@@ -102,12 +102,14 @@ def inside(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
             f"figure {figure.name}: what `ltbench analyse '{quantity.analysis}'` wrote has no "
             f"{definition.shows}; analyse the runs again."
         )
-    return Drawn(found, quantity, tuple(each for each in panels if each.curves or each.printed))
+    return InsideFigure(
+        found, quantity, tuple(each for each in panels if each.curves or each.printed)
+    )
 
 
 def _panels(
-    definition: Inside, quantity: Quantity, found: dict[str, dict[int, Result]]
-) -> Iterator[Panel]:
+    definition: Inside, quantity: CurveQuantity, found: dict[str, dict[int, Result]]
+) -> Iterator[CurvePanel]:
     for title in SHOTS if quantity.by_shot else (ALL,):
         curves = []
         for method, results in found.items():
@@ -129,15 +131,15 @@ def _panels(
             )
             for each in definition.printed if each.panel == title
         )  # fmt: skip
-        yield Panel(title, tuple(curves), printed)
+        yield CurvePanel(title, tuple(curves), printed)
 
 
-def _last(quantity: Quantity, xs: Iterable[float]) -> float:
+def _last(quantity: CurveQuantity, xs: Iterable[float]) -> float:
     """Return what places are divided by: the last epoch, for trainings of other lengths to fit."""
     return max(xs) if quantity.x == "epoch" else 1
 
 
-def _values(result: Result, quantity: Quantity, title: str) -> dict[float, float]:
+def _values(result: Result, quantity: CurveQuantity, title: str) -> dict[float, float]:
     """Return one run's values by x: means over a shot group's classes, or those of each class."""
     rows = result.where(**quantity.rows, **({"shots": title} if quantity.by_shot else {}))
     by_x: dict[float, list[float]] = {}
@@ -146,7 +148,7 @@ def _values(result: Result, quantity: Quantity, title: str) -> dict[float, float
     return {x: sum(values) / len(values) for x, values in by_x.items()}
 
 
-def _order(results: dict[int, Result], quantity: Quantity) -> Callable[[float], Any]:
+def _order(results: dict[int, Result], quantity: CurveQuantity) -> Callable[[float], Any]:
     if quantity.by_shot:
         return lambda x: x
     first = next(iter(results.values())).where(**quantity.rows)
@@ -154,7 +156,7 @@ def _order(results: dict[int, Result], quantity: Quantity) -> Callable[[float], 
     return lambda label: (-images.get(label, 0), label)
 
 
-def as_csv(drawn: Drawn) -> str:
+def as_csv(drawn: InsideFigure) -> str:
     """Return one line a point, reproduced or reported."""
     rows: list[tuple[Any, ...]] = [FIELDS]
     for panel in drawn.panels:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ltbench.errors import UsageError, unknown
 from ltbench.evaluation.scores import TITLES
-from ltbench.figures.definition import Figure, Imbalance, Sweep
+from ltbench.figures.definition import Figure, ImbalanceChart, Sweep
 from ltbench.runs.files import csv_text, four_decimals
 from ltbench.tables.cells import ResolvedColumn
-from ltbench.tables.definition import Row
+from ltbench.tables.definition import TableRow
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.metrics import METRICS
 
@@ -26,7 +26,7 @@ class Point:
     """One value of a series: what is reported and reproduced at `x`."""
 
     x: float
-    row: Row
+    row: TableRow
     resolved: ResolvedColumn
     entry: TableCell
 
@@ -47,7 +47,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Panel:
+class LinePanel:
     """One pair of axes."""
 
     title: str
@@ -68,7 +68,7 @@ class LineChart:
     grid: Grid
     axis: str
     log: bool
-    panels: tuple[Panel, ...]
+    panels: tuple[LinePanel, ...]
 
     @property
     def points(self) -> list[Point]:
@@ -88,12 +88,12 @@ def line_chart(figure: Figure, grid: Grid) -> LineChart:
     name = definition.name + grid.name.removeprefix(table.name)
     if isinstance(definition, Sweep):
         return LineChart(name, figure, grid, definition.axis, definition.log, _sweep(figure, grid))
-    assert isinstance(definition, Imbalance)
+    assert isinstance(definition, ImbalanceChart)
     drawn, panels = _imbalance(definition, grid)
     return LineChart(name, figure, drawn, "imbalance ratio r", True, panels)
 
 
-def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
+def _sweep(figure: Figure, grid: Grid) -> tuple[LinePanel, ...]:
     """Return a panel for each column, with one line over the rows."""
     numbers = [_number(figure, row) for row in grid.rows]
     panels = []
@@ -105,11 +105,11 @@ def _sweep(figure: Figure, grid: Grid) -> tuple[Panel, ...]:
         ]
         ordered = sorted(points, key=lambda point: point.x)
         title = resolved.column.data.title
-        panels.append(Panel(title, (Series(figure.title, tuple(ordered)),)))
+        panels.append(LinePanel(title, (Series(figure.title, tuple(ordered)),)))
     return tuple(panels)
 
 
-def _number(figure: Figure, row: Row) -> float:
+def _number(figure: Figure, row: TableRow) -> float:
     found = _NUMBER.search(row.label)
     if found is None:
         raise UsageError(
@@ -119,7 +119,7 @@ def _number(figure: Figure, row: Row) -> float:
     return float(found[1])
 
 
-def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ...]]:
+def _imbalance(definition: ImbalanceChart, grid: Grid) -> tuple[Grid, tuple[LinePanel, ...]]:
     """Return the part of the grid that is drawn, and a panel for each data set in it.
 
     A data set is drawn if it has several ratios, each row as a line.
@@ -139,7 +139,7 @@ def _imbalance(definition: Imbalance, grid: Grid) -> tuple[Grid, tuple[Panel, ..
         )
     rows = [labels.index(label) for label in definition.rows]
     panels = [
-        Panel(title, tuple(_line(grid, row, indices) for row in rows))
+        LinePanel(title, tuple(_line(grid, row, indices) for row in rows))
         for title, indices in families.items()
     ]
     return _part(grid, rows, [index for each in families.values() for index in each]), (*panels,)

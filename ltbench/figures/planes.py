@@ -8,7 +8,7 @@ import numpy as np
 from ltbench.analysis.density import Array
 from ltbench.analysis.results import Result
 from ltbench.data.profile import SHOTS
-from ltbench.figures.analysed import Found, results_of
+from ltbench.figures.analysed import FigureResults, results_of
 from ltbench.figures.definition import Figure, Planes
 from ltbench.runs.files import csv_text
 from ltbench.runs.store import Store
@@ -28,7 +28,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Plane:
+class GroupPlane:
     """A group's mean loss [ys, xs] on the plane of one training's trajectory."""
 
     shots: str
@@ -39,11 +39,11 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PlanesFigure:
     """The planes of each method, by shot group, of one seed."""
 
-    found: Found
-    planes: dict[str, tuple[Plane, ...]]
+    found: FigureResults
+    planes: dict[str, tuple[GroupPlane, ...]]
     seeds: dict[str, int]
     explained: dict[str, tuple[float, float]]  # shares of the epochs' variance along x and y
 
@@ -53,7 +53,7 @@ class Drawn:
         return list(dict.fromkeys(p.shots for planes in self.planes.values() for p in planes))
 
 
-def planes(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
+def planes(figure: Figure, store: Store, protocol: str | None = None) -> PlanesFigure:
     """Return a figure's planes, of each method's first seed.
 
     Raises NothingToDrawError, with the commands, where none is here.
@@ -61,7 +61,7 @@ def planes(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
     assert isinstance(figure.definition, Planes)
     found = results_of(figure, store, "trajectory", protocol)
     first = {method: next(iter(results.items())) for method, results in found.results.items()}
-    return Drawn(
+    return PlanesFigure(
         found,
         {
             method: tuple(plane for shot in SHOTS if (plane := _plane(result, shot)) is not None)
@@ -76,7 +76,7 @@ def planes(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
     )
 
 
-def _plane(result: Result, shots: str) -> Plane | None:
+def _plane(result: Result, shots: str) -> GroupPlane | None:
     grid: dict[tuple[float, float], list[float]] = {}
     for row in result.where(kind="grid", shots=shots):
         grid.setdefault((row["y"], row["x"]), []).append(row["value"])
@@ -87,14 +87,14 @@ def _plane(result: Result, shots: str) -> Plane | None:
     trajectory: dict[int, list[dict[str, Any]]] = {}
     for row in result.where(kind="epoch", shots=shots):
         trajectory.setdefault(row["epoch"], []).append(row)
-    return Plane(shots, np.array(xs), np.array(ys), losses, tuple(
+    return GroupPlane(shots, np.array(xs), np.array(ys), losses, tuple(
         Epoch(epoch, rows[0]["x"], rows[0]["y"], float(np.mean([row["value"] for row in rows])),
               rows[0]["off_plane"])
         for epoch, rows in sorted(trajectory.items())
     ))  # fmt: skip
 
 
-def as_csv(drawn: Drawn) -> str:
+def as_csv(drawn: PlanesFigure) -> str:
     """Return a line for each point of a grid and each kept epoch."""
     rows: list[tuple[Any, ...]] = [FIELDS]
     for method, made in drawn.planes.items():

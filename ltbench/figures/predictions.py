@@ -24,7 +24,7 @@ from ltbench.runs.store import Cell
 
 
 @dataclass
-class Predictions:
+class PredictionFiles:
     """The files of predictions: each run's when it is added, each method's at the end."""
 
     folder: Path

@@ -14,16 +14,16 @@ from ltbench.runs.record import Record
 
 FIELDS = ("above", "up_to", "images", "confidence", "accuracy")
 
-Table = npt.NDArray[Any]  # [3, bins]: images, those predicted right, summed confidence
+Bins = npt.NDArray[Any]  # [3, bins]: images, those predicted right, summed confidence
 
 
-def error_of(table: Table) -> float:
+def error_of(table: Bins) -> float:
     """Return the expected calibration error in percent of a table [3, bins]."""
     images, right, confidence = table
     return 100 * float(np.abs(right - confidence).sum() / images.sum())
 
 
-def as_csv(tables: Sequence[Table]) -> str:
+def as_csv(tables: Sequence[Bins]) -> str:
     """Return a line for each bin of the runs' images together, in percent; four decimals."""
     images, right, confidence = np.sum(tables, axis=0)
     width = 100 / len(images)
@@ -36,7 +36,7 @@ def as_csv(tables: Sequence[Table]) -> str:
 
 
 def draw_reliability(
-    records: Sequence[Record], tables: Sequence[Table], post_hoc: str = ""
+    records: Sequence[Record], tables: Sequence[Bins], post_hoc: str = ""
 ) -> Figure:
     """Return accuracy by confidence over the test images of runs that differ in seed."""
     first, (images, right, confidence) = records[0], np.sum(tables, axis=0)

@@ -14,7 +14,7 @@ from ltbench.analysis.density import Array, density, usual_width
 from ltbench.analysis.results import Result
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS
-from ltbench.figures.analysed import Found, results_of
+from ltbench.figures.analysed import FigureResults, results_of
 from ltbench.figures.definition import Figure, PrintedSpectrum, Spectra
 from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import shots_under
@@ -27,7 +27,7 @@ _GRID, _PLACES = 10_000, 240  # where the density is computed; of those, what is
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class GroupSpectrum:
     """One method's in one panel; the curve holds the largest density between neighbours."""
 
     method: str
@@ -38,25 +38,25 @@ class Spectrum:
 
 
 @dataclass(frozen=True)
-class Panel:
+class SpectrumPanel:
     """A shot group: its classes, ours, and what is printed."""
 
     title: str
     classes: tuple[int, ...]
-    spectra: tuple[Spectrum, ...]
+    spectra: tuple[GroupSpectrum, ...]
     printed: tuple[PrintedSpectrum, ...]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SpectraFigure:
     """A figure's panels, and what they are of."""
 
-    found: Found
-    panels: tuple[Panel, ...]
+    found: FigureResults
+    panels: tuple[SpectrumPanel, ...]
     images: int  # of a class or group that a Hessian is of
 
 
-def spectra(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
+def spectra(figure: Figure, store: Store, protocol: str | None = None) -> SpectraFigure:
     """Return a figure's spectra; raises NothingToDrawError, with the commands, for none."""
     definition = figure.definition
     assert isinstance(definition, Spectra)
@@ -69,12 +69,12 @@ def spectra(figure: Figure, store: Store, protocol: str | None = None) -> Drawn:
         made = tuple(_spectra(found.results, groups))
         printed = tuple(each for each in definition.printed if each.panel == title)
         if made or printed:
-            panels.append(Panel(title, classes, made, printed))
+            panels.append(SpectrumPanel(title, classes, made, printed))
     first = next(iter(next(iter(found.results.values())).values()))
-    return Drawn(found, tuple(panels), first.rows[0]["images"])
+    return SpectraFigure(found, tuple(panels), first.rows[0]["images"])
 
 
-def _spectra(every: dict[str, dict[int, Result]], groups: set[str]) -> Iterator[Spectrum]:
+def _spectra(every: dict[str, dict[int, Result]], groups: set[str]) -> Iterator[GroupSpectrum]:
     for method, results in every.items():
         rows = {
             seed: [row for row in result.rows if str(row["group"]) in groups]
@@ -86,7 +86,7 @@ def _spectra(every: dict[str, dict[int, Result]], groups: set[str]) -> Iterator[
             continue
         numbers = {name: _over_seeds(rows, name) for name in NUMBERS}
         at, values = _curve(starts)
-        yield Spectrum(
+        yield GroupSpectrum(
             method, at, values, {k: v for k, v in numbers.items() if v is not None}, tuple(rows)
         )
 
@@ -127,7 +127,7 @@ def _curve(starts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     return grid[highest], values[highest]
 
 
-def as_csv(drawn: Drawn) -> str:
+def as_csv(drawn: SpectraFigure) -> str:
     """Return a line for each place of a density and for each number, reproduced or reported."""
     rows: list[tuple[Any, ...]] = [FIELDS]
     for panel in drawn.panels:

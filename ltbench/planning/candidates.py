@@ -119,7 +119,7 @@ def _jobs(
     seeds: Sequence[int],
     store: Store,
 ) -> tuple[tuple[tuple[Job, ...], ...], tuple[str, ...]]:
-    """Return the trainings of each seed, and what is to be said of those that are finished."""
+    """Return the trainings of each seed, and the warnings on those that are finished."""
     made = make([data], [method], seeds, store, protocol_name=protocol, network=network)
     by_seed = tuple(tuple(job for job in made.jobs if job.seed == seed) for seed in seeds)
     return by_seed, made.warnings

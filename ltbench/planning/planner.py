@@ -1,4 +1,4 @@
-"""A plan for a table: what to run in which order, and what each number of seeds is worth."""
+"""A plan for a table: what to run in which order, and what each number of seeds decides."""
 
 import itertools
 import os
@@ -103,7 +103,7 @@ def plan(
     wide, _ = candidates_for(more, wanted=0)
     costs.expect([*_jobs(made), *_jobs(wide)])
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), costs, store), budget)
-    worth = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
+    counts = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
     return TablePlan(
         table=table,
         seeds=tuple(seeds),
@@ -114,7 +114,7 @@ def plan(
         undecidable=undecidable,
         chosen=tuple(chosen),
         beyond=tuple(beyond),
-        seed_counts=tuple(worth),
+        seed_counts=tuple(counts),
         timed=timer.timed,
         remembered=timer.remembered,
         spread=_spread(made, deviations),

@@ -77,18 +77,20 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def canvas(height: float, left: float, bottom: float = 36, top: float = 8) -> tuple[Figure, Axes]:
+def canvas(
+    height: float, left: float, bottom: float = 36, top: float = 8, right: float = 10
+) -> tuple[Figure, Axes]:
     """Return a figure of a height in inches, and its axes; the margins are in points."""
     figure = Figure(figsize=(WIDTH, height))
     wide, high = WIDTH * POINTS, height * POINTS
-    inner = (left / wide, bottom / high, (wide - left - 10) / wide, (high - bottom - top) / high)
+    inner = (left / wide, bottom / high, (wide - left - right) / wide, (high - bottom - top) / high)
     return figure, figure.add_axes(inner)
 
 
 def inline(figure: Figure, key: str, label: str) -> Markup:
     """Return a figure as an `svg` element; `key` keeps its ids apart from those of others.
 
-    `label` is what a reader who does not see it is told.
+    `label` describes it to those who do not see it.
     """
     file = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": key}):

@@ -7,9 +7,9 @@ from itertools import groupby
 
 from ltbench.report.settings import MethodRuns, ReportRuns
 from ltbench.statistics.estimates import mean_interval
-from ltbench.statistics.verdict import Word
+from ltbench.statistics.verdict import VerdictWord
 from ltbench.tables.cells import MARK
-from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.ledger import Ledger, LedgerRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.write.ledger import WORDS, reproduced
@@ -17,10 +17,10 @@ from ltbench.tables.write.ledger import WORDS, reproduced
 CLAIMS = "claims"  # in the place of a table's name
 
 # What each word means, in the words of docs/verdicts.md.
-MEANINGS: dict[Word, str] = {
+MEANINGS: dict[VerdictWord, str] = {
     "holds": "our mean and its 95 % interval lie within the tolerance around the reported value",
     "differs": "our mean lies farther from it than the tolerance and chance allow",
-    "undecided": "neither can be said yet; where more seeds would decide, their number is given",
+    "undecided": "the seeds so far allow neither; where more would decide, their number is given",
     "proxy": "there are records, but of another protocol than the paper's, or of another machine",
     "not run": "there are no records",
 }
@@ -34,7 +34,7 @@ class VerdictCount:
     table: str
     title: str
     shown: bool  # whether the table has a section of its own
-    words: dict[Word, int]
+    words: dict[VerdictWord, int]
 
     @property
     def key(self) -> str:
@@ -76,7 +76,7 @@ class Sheet:
     """A table as the paper lays it out."""
 
     table: Table
-    rows: tuple[tuple[Row, tuple[PageCell, ...]], ...]
+    rows: tuple[tuple[TableRow, tuple[PageCell, ...]], ...]
 
     @property
     def key(self) -> str:
@@ -138,7 +138,7 @@ _RunsOf = dict[tuple[str, str, str, str], MethodRuns]
 _Cells = dict[tuple[str, str, str, str], PageCell]
 
 
-def _at(table: Table, row: Row, column: Column, cells: _Cells, runs_of: _RunsOf) -> PageCell:
+def _at(table: Table, row: TableRow, column: Column, cells: _Cells, runs_of: _RunsOf) -> PageCell:
     corner = (row.label, column.dataset, table.network(column), column.metric)
     return cells[corner] if corner in cells else _unreported(table, row, column, runs_of)
 
@@ -151,7 +151,7 @@ def _run(lines: Sequence[LedgerRow]) -> bool:
     return any(line.reproduced is not None for line in lines)
 
 
-def _words(lines: Sequence[LedgerRow]) -> dict[Word, int]:
+def _words(lines: Sequence[LedgerRow]) -> dict[VerdictWord, int]:
     found = Counter(line.verdict.word for line in lines)
     return {word: found[word] for word in WORDS}
 
@@ -165,7 +165,7 @@ def _corner(line: LedgerRow) -> tuple[str, str, str, str]:
     return line.row, line.dataset, line.network, line.metric
 
 
-def _cell(line: LedgerRow, runs_of: _RunsOf, first: Row) -> PageCell:
+def _cell(line: LedgerRow, runs_of: _RunsOf, first: TableRow) -> PageCell:
     gain = line.kind == "claim"
     keys = {"reported": line.reported}
     cell = PageCell(
@@ -193,7 +193,7 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: Row) -> PageCell:
     )  # fmt: skip
 
 
-def _unreported(table: Table, row: Row, column: Column, runs_of: _RunsOf) -> PageCell:
+def _unreported(table: Table, row: TableRow, column: Column, runs_of: _RunsOf) -> PageCell:
     """Return the cell of a value that the paper does not report: ours, where there are records."""
     metric = METRICS[column.metric]
     method = row.method_on(column.data) or ""

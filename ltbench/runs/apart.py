@@ -163,7 +163,7 @@ def _serve(
     files: tuple[Path, ...],
     method: str,
 ) -> None:
-    """Call a function for the asking process, and tell it what came of that."""
+    """Call a function for the asking process, and send it the result."""
     interrupt_on_signals(signal.SIGINT)  # a Ctrl-C reaches whoever asks, who decides
     torch.set_num_threads(threads)
 
@@ -177,19 +177,19 @@ def _serve(
     try:
         for file in files:
             load_file(file)
-        told: tuple[str, Any] = ("returned", function(ask, *arguments))
+        result: tuple[str, Any] = ("returned", function(ask, *arguments))
     except KeyboardInterrupt:
-        told = ("interrupted", ())
+        result = ("interrupted", ())
     except DivergedError as error:
-        told = ("diverged", (error.epoch, error.step))
+        result = ("diverged", (error.epoch, error.step))
     except LtbenchError as error:
-        told = ("refused", (isinstance(error, UsageError), str(error)))
+        result = ("refused", (isinstance(error, UsageError), str(error)))
     except Exception as error:
-        told = ("broke", (type(error).__name__, str(error), place_of(error)))
+        result = ("broke", (type(error).__name__, str(error), place_of(error)))
     except BaseException as error:
-        told = ("refused", (False, str(ends_the_program(method, error))))
+        result = ("refused", (False, str(ends_the_program(method, error))))
     with suppress(OSError):
-        connection.send(told)
+        connection.send(result)
 
 
 def _evaluated_here(
@@ -220,9 +220,9 @@ def _array(logits: Tensor) -> Any:
     return np.ascontiguousarray(logits.float().cpu().numpy())
 
 
-def _scored(told: tuple[Any, ...], score: Scorer) -> Evaluated:
-    """Return what a process told of a cell, its logits scored by this one."""
-    text, logits, held_out, curves, weights = told
+def _scored(content: tuple[Any, ...], score: Scorer) -> Evaluated:
+    """Return what a process sent of a cell, its logits scored by this one."""
+    text, logits, held_out, curves, weights = content
     record, predicted = Record.model_validate_json(text), torch.from_numpy(logits)
     last = score(predicted, "test", record.last.epoch)
     kept = None if held_out is None else torch.from_numpy(held_out)

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import sys
 import tokenize
+from collections.abc import Container, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -15,37 +16,64 @@ from ltbench.registry.imports import imported
 from ltbench.registry.sources import files_of
 
 ROOTS = ("ltbench.engine.fit", "ltbench.api.compose")  # every run goes through these
+LOADING = "ltbench.data.loading"  # every run's images come through this
+# What of `runs` a record's scores go through; planning, filing and words of it are not in these.
+RUNS = (
+    "ltbench.runs.portable", "ltbench.runs.pretrained", "ltbench.runs.protocol",
+    "ltbench.runs.recording", "ltbench.runs.training",
+)  # fmt: skip
 SILENT = {"ltbench", "ltbench.methods", "ltbench.errors"}  # no number depends on them
 
 
 def code_of(method: Method) -> dict[str, str]:
-    """Return a hash of each folder of the harness that a method runs through, and of its own file.
+    """Return a hash of each group of modules that compute a method's runs, by the group's name.
 
-    `engine`, `data` … and `methods/NAME`. Only modules that the run imports count, without their
-    comments and docstrings; files that are not ltbench's own are a method's `sources`.
+    Comments and docstrings do not count.
     """
-    found: dict[str, Path] = {}
+    return {
+        group: hashlib.sha256(
+            "\n".join(f"{name}\n{_text(path)}" for name, path in modules.items()).encode()
+        ).hexdigest()[:12]
+        for group, modules in modules_of(method).items()
+    }
+
+
+def modules_of(method: Method) -> dict[str, dict[str, Path]]:
+    """Return the modules of ltbench that compute a method's runs, by group and name.
+
+    `engine`, `data` … and `methods/NAME`, what the method and the training loop import; beside
+    these `data/loading`, what else reads images, and `runs`, what evaluates a training: under names
+    of their own, since older records lack them. Files that are not ltbench's own are a method's
+    `sources`.
+    """
     own = sorted({type(part).__module__ for part in leaves(method)})
     left = [*ROOTS, *own]
     for module in (sys.modules[name] for name in own if not name.startswith("ltbench.")):
         for helper, file in files_of(module).items():  # it imports from ltbench too
             left += _own_imports(helper, file)
-    while left:
-        name = left.pop()
-        path = _file_of(name)
-        if path is not None and name not in found:
-            found[name] = path
-            left += [] if name in SILENT else _imports(name, path)
-    groups: dict[str, list[str]] = {}
+    found = _closure(left)
+    groups: dict[str, dict[str, Path]] = {}
     for name, path in sorted(found.items()):
         folder, *rest = name.split(".")[1:] if name.startswith("ltbench.") else [""]
         if folder and name not in SILENT:
             group = f"{folder}/{rest[0]}" if folder == "methods" else folder
-            groups.setdefault(group, []).append(f"{name}\n{_text(path)}")
-    return {
-        group: hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
-        for group, texts in groups.items()
-    }
+            groups.setdefault(group, {})[name] = path
+    groups["data/loading"] = dict(sorted(_closure([LOADING], found).items()))
+    groups["runs"] = {name: own_file for name in RUNS if (own_file := _file_of(name)) is not None}
+    return groups
+
+
+def _closure(roots: Iterable[str], beside: Container[str] = ()) -> dict[str, Path]:
+    """Return the modules of ltbench that roots import, themselves included, but those beside."""
+    found: dict[str, Path] = {}
+    left = list(roots)
+    while left:
+        name = left.pop()
+        path = _file_of(name)
+        if path is not None and name not in found and name not in beside:
+            found[name] = path
+            left += [] if name in SILENT else _imports(name, path)
+    return found
 
 
 def stripped(source: str) -> str:

@@ -17,7 +17,7 @@ from ltbench.engine.fit import Training
 from ltbench.engine.train import Observer, ProgressEvent
 
 POWERCAP = Path("/sys/class/powercap")  # of Linux: a folder a counter
-SECONDS_BETWEEN = 30.0  # two looks at a counter: Linux's begin again at 0 after some minutes
+SECONDS_BETWEEN = 30.0  # two readings of a counter: Linux's begin again at 0 after some minutes
 COLUMN = "joules"  # of a training's curves
 
 Counter = Callable[[], float | None]  # joules so far, from any beginning; None: not to be read
@@ -31,20 +31,20 @@ def metered(observe: Observer, training: Training) -> Observer:
     count = counter_of(training.settings.device)
     if count is None:
         return observe
-    before, looked = count(), time.monotonic()
+    before, read_at = count(), time.monotonic()
 
-    def heard(report: ProgressEvent) -> None:
-        nonlocal before, looked
+    def measure(report: ProgressEvent) -> None:
+        nonlocal before, read_at
         ended, now = report.loss is not None, time.monotonic()
-        if ended or now - looked >= SECONDS_BETWEEN:
-            looked, joules = now, count()
+        if ended or now - read_at >= SECONDS_BETWEEN:
+            read_at, joules = now, count()
             if ended:
                 if joules is not None and before is not None:
                     training.progress.curves[-1][COLUMN] = joules - before
                 before = joules
         observe(report)
 
-    return heard
+    return measure
 
 
 def joules_of(curves: list[dict[str, Any]]) -> float | None:

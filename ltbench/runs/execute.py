@@ -49,7 +49,7 @@ def run_job(
         if missing:
             first = job.first_stage.fingerprint if job.first_stage else ""
             note = Note.of(store, job.fingerprint, tuple(missing), first)
-            callbacks = Callbacks(_noted(observe, note), wait, note.say)
+            callbacks = Callbacks(_noted(observe, note), wait, note.update)
             taken = []
             try:
                 for each in _evaluated(job, missing, workspace, callbacks, apart):
@@ -99,9 +99,9 @@ def ends_the_program(method: str, error: BaseException) -> LtbenchError:
 
 
 def _noted(observe: Observer, note: Note) -> Observer:
-    def heard(report: ProgressEvent) -> None:
+    def note_progress(report: ProgressEvent) -> None:
         if report.loss is not None:
-            note.say(report.epoch, report.epochs, report.seconds)
+            note.update(report.epoch, report.epochs, report.seconds)
         observe(report)
 
-    return heard
+    return note_progress

@@ -163,7 +163,7 @@ def write_new(path: Path, content: bytes) -> bool:
         except OSError as error:
             if error.errno not in _REFUSALS:
                 raise
-            if path.exists():  # between this look and the rename is a moment without protection
+            if path.exists():  # between this check and the rename is a moment without protection
                 return False
             temporary.replace(path)
     return True

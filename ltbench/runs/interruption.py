@@ -1,4 +1,4 @@
-"""What is said of a run that was asked to end, or whose time is over."""
+"""The errors that end a command which was interrupted, or whose time is over."""
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager

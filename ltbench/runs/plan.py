@@ -100,8 +100,10 @@ def make(
         for dataset, members in zip(datasets, resolved, strict=True):
             for one in members:
                 gathered.add(one, one.job(dataset, network or dataset.info.network, seed))
-    told = {shortened(p, data.info): None for p, data in zip(protocols, datasets, strict=True)}
-    warnings = (*filter(None, told), *gathered.warnings())
+    shortenings = {
+        shortened(p, data.info): None for p, data in zip(protocols, datasets, strict=True)
+    }
+    warnings = (*filter(None, shortenings), *gathered.warnings())
     return Plan(
         tuple(gathered.cells), tuple(gathered.finished), tuple(gathered.jobs.values()), warnings
     )
@@ -174,6 +176,7 @@ class _Gathered:
     finished: list[Record] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)  # by the training's fingerprint
     computed: dict[Cell, dict[int, Provenance]] = field(default_factory=dict)  # by cell of seed 0
+    planned: dict[Cell, set[int]] = field(default_factory=dict)  # seeds to run, by cell of seed 0
 
     def add(self, method: _Resolved, job: Job) -> None:
         """Take up a job's one cell, unless it is there already.
@@ -191,6 +194,7 @@ class _Gathered:
         by_seed = self.computed.setdefault(replace(cell, seed=0), {})
         by_seed[cell.seed] = method.provenance() if record is None else provenance_of(record)
         if record is None:
+            self.planned.setdefault(replace(cell, seed=0), set()).add(cell.seed)
             self._train(job, anew)
         else:
             self.finished.append(record)
@@ -208,17 +212,17 @@ class _Gathered:
         self.jobs[job.fingerprint] = replace(job, anew=job.anew or anew)
 
     def warnings(self) -> Iterator[str]:
-        """Yield what to know of seeds that are joined, those not asked for among them."""
+        """Yield a warning for each cell whose seeds differ in version, code or images."""
         for cell, by_seed in self.computed.items():
             for record in self.store.seed_records(cell):
                 by_seed.setdefault(record.seed, provenance_of(record))
-            said = joined(cell.method, cell.dataset, by_seed)
-            if said.refusal:
-                yield said.refusal
-            elif said.remark:
+            mean = joined(cell.method, cell.dataset, by_seed, self.planned.get(cell, ()))
+            if mean.refusal:
+                yield mean.refusal
+            elif mean.remark:
                 seeds = ",".join(map(str, sorted(by_seed)))
                 yield (
-                    f"{said.remark.removesuffix('.')}; --seeds {seeds} --force trains them all "
+                    f"{mean.remark.removesuffix('.')}; --seeds {seeds} --force trains them all "
                     "again, --results keeps them apart."
                 )
 

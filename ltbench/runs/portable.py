@@ -24,6 +24,7 @@ State = dict[str, Tensor]
 _OURS = (("backbone.stages.0.", "layer1."), ("backbone.stages.1.", "layer2."),
          ("backbone.stages.2.", "layer3."), ("backbone.", ""), ("classifier.", "fc."))  # fmt: skip
 _FORMAT = "ltbench imported weights 1"
+_ORIGIN = "told"  # key of the metadata: data set, network, scale and the hash of the file
 _COUNTER = "num_batches_tracked"
 
 
@@ -140,20 +141,20 @@ def network_from(state: State, name: str, channels: int, classes: int, scale: fl
     return network.eval()
 
 
-def bring_in(source: Path, target: Path, network: Network, told: dict[str, str]) -> None:
-    """Write an imported network with what it is, and the SHA-256 of the file that it came in."""
+def bring_in(source: Path, target: Path, network: Network, origin: dict[str, str]) -> None:
+    """Write an imported network with its origin and the SHA-256 of the file it came in."""
     check_installed()
     from safetensors.torch import save as as_bytes  # noqa: PLC0415
 
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    metadata = {"format": _FORMAT, "told": json.dumps({**told, "source_sha256": digest})}
+    metadata = {"format": _FORMAT, _ORIGIN: json.dumps({**origin, "source_sha256": digest})}
     state = {name: t.detach().contiguous() for name, t in network.state_dict().items()}
     content = as_bytes(state, metadata)
     write_file(target, lambda file: file.write(content))
 
 
 def brought(path: Path) -> tuple[State, dict[str, str]]:
-    """Return an imported network's weights and what it is; raises LtbenchError for another file."""
+    """Return an imported network's weights and origin; raises LtbenchError for another file."""
     check_installed()
     from safetensors import safe_open  # noqa: PLC0415
 
@@ -167,4 +168,4 @@ def brought(path: Path) -> tuple[State, dict[str, str]]:
         ) from None
     if metadata.get("format") != _FORMAT:
         raise LtbenchError(f"{path} was not imported; bring it in with `ltbench weights import`.")
-    return state, json.loads(metadata["told"])
+    return state, json.loads(metadata[_ORIGIN])

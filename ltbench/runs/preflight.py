@@ -47,7 +47,7 @@ def prepare(
     download: bool = True,
     files: Sequence[Path] | None = None,
 ) -> Prepared:
-    """Read the data of every job and rehearse it, so that what cannot be is said beforehand.
+    """Read the data of every job and rehearse it, so that a run which cannot work is refused first.
 
     Without `download` nothing is asked of the network, and why data sets cannot be read is
     returned; else it is raised, as LtbenchError. Where `files` of foreign methods are given, be

@@ -29,7 +29,7 @@ def is_exact(specification: str) -> bool:
     return specification in EXACT
 
 
-# What is said of records under any protocol but a paper's own, unchanged
+# The remark on records under any protocol but a paper's own, unchanged
 PROXY = "can neither confirm nor contradict the paper"
 
 

@@ -1,6 +1,6 @@
 """Whether seeds that are joined were computed by the same code. Imports no torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -39,14 +39,19 @@ class Joined(NamedTuple):
     remark: str  # what to know of their mean
 
 
-def joined(method: str, dataset: str, by_seed: Mapping[int, Provenance]) -> Joined:
-    """Return remark and refusal for joining the seeds of one method on one data set."""
+def joined(
+    method: str, dataset: str, by_seed: Mapping[int, Provenance], planned: Collection[int] = ()
+) -> Joined:
+    """Return remark and refusal for joining the seeds of one method on one data set.
+
+    `planned` are those that have not been run: their provenance is that of a run now.
+    """
     if words := mixed_versions(by_seed):
         return Joined(
             f"{method} on {dataset}: {words}: no mean is of both; --force trains the older anew.",
             "",
         )
-    words = mixed_code(by_seed)
+    words = mixed_code(by_seed, planned)
     return Joined("", f"{method} on {dataset}: {words}." if words else "")
 
 
@@ -68,37 +73,68 @@ def mixed_versions(by_seed: Mapping[int, Provenance]) -> str:
     if len(seeds_by) < 2:
         return _mixed_sources(by_seed)
     names = sorted({name for versions in seeds_by for name, _ in versions})
-    said = [
+    parts = [
         f"{_seeds(seeds)} by version {', '.join(str(dict(versions).get(n, 1)) for n in names)}"
         for versions, seeds in seeds_by.items()
     ]
-    return f"{' and '.join(said)} of {', '.join(names)}"
+    return f"{' and '.join(parts)} of {', '.join(names)}"
 
 
-def mixed_code(by_seed: Mapping[int, Provenance]) -> str:
+def mixed_code(by_seed: Mapping[int, Provenance], planned: Collection[int] = ()) -> str:
     """Return in words how seeds differ in the code that computed them, or nothing.
 
-    By the hashes of the code where every record has them, else by version, commit and changes.
+    By the hashes of the code where every record has them, else by version, commit and changes. A
+    folder counts where both have its hash. Of `planned` seeds it is the code that would compute
+    them now.
     """
-    hashed = all(each.code for each in by_seed.values())
-    seeds_by = _seeds_by({s: each.code if hashed else each.commit for s, each in by_seed.items()})
-    if len(seeds_by) < 2:
-        return ""
-    where = ""
-    if hashed:
-        said = [_seeds(seeds) for seeds in seeds_by.values()]
-        where = f" ({_differing(seeds_by)})"
+    if all(each.code for each in by_seed.values()):
+        hashes, groups = _by_code({seed: dict(each.code) for seed, each in by_seed.items()})
+        names, where = f" ({_differing(hashes)})", [""] * len(groups)
     else:
-        said = [f"{_seeds(seeds)} ({_commit(*commit)})" for commit, seeds in seeds_by.items()]
-    return f"{' and '.join(said)} were computed by different code{where}"
+        by_commit = _seeds_by({seed: each.commit for seed, each in by_seed.items()})
+        names, groups = "", list(by_commit.values())
+        where = [f" ({_commit(*commit)})" for commit in by_commit]
+    if len(groups) < 2:
+        return ""
+    each_in_words = [_seeds(seeds) + place for seeds, place in zip(groups, where, strict=True)]
+    now = next((n for n, seeds in enumerate(groups) if not set(planned).isdisjoint(seeds)), None)
+    if now is None:
+        return f"{' and '.join(each_in_words)} were computed by different code{names}"
+    others = " and ".join(words for number, words in enumerate(each_in_words) if number != now)
+    verb = "were" if len(by_seed) - len(groups[now]) > 1 else "was"
+    here = _seeds([seed for seed in groups[now] if seed in planned]) + where[now]
+    return f"{others} {verb} computed by other code{names} than {here} would be now"
+
+
+def _by_code(by_seed: Mapping[int, dict[str, str]]) -> tuple[list[dict[str, str]], list[list[int]]]:
+    """Return the different codes, by folder, and the seeds of each.
+
+    A hash that a record lacks, since it is older than that hash, makes no difference.
+    """
+    codes: list[dict[str, str]] = []
+    groups: list[list[int]] = []
+    for seed in sorted(by_seed):
+        own = by_seed[seed]
+        for code, seeds in zip(codes, groups, strict=True):
+            if all(code.get(name, value) == value for name, value in own.items()):
+                code.update(own)
+                seeds.append(seed)
+                break
+        else:
+            codes.append(dict(own))
+            groups.append([seed])
+    return codes, groups
 
 
 def _mixed_sources(by_seed: Mapping[int, Provenance]) -> str:
     seeds_by = _seeds_by({seed: each.sources for seed, each in by_seed.items()})
     if len(seeds_by) < 2:
         return _mixed_images(by_seed)
-    said = " and ".join(map(_seeds, seeds_by.values()))
-    return f"{said} by different files ({_differing(seeds_by)})"
+    parts = " and ".join(map(_seeds, seeds_by.values()))
+    files = [dict(hashes) for hashes in seeds_by]
+    names = sorted(set().union(*files))
+    differing = ", ".join(n for n in names if len({each.get(n) for each in files}) > 1)
+    return f"{parts} by different files ({differing})"
 
 
 def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
@@ -111,11 +147,10 @@ def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
     return f"{words} from other pretrained weights" * (len(seeds_by) > 1)
 
 
-def _differing(seeds_by: Iterable[tuple[tuple[str, str], ...]]) -> str:
-    """Return the names whose hashes differ."""
-    whole = [dict(hashes) for hashes in seeds_by]
-    names = sorted(set().union(*whole))
-    return ", ".join(name for name in names if len({each.get(name) for each in whole}) > 1)
+def _differing(codes: Sequence[Mapping[str, str]]) -> str:
+    """Return the names whose hashes differ where they are known."""
+    names = sorted(set().union(*codes))
+    return ", ".join(n for n in names if len({each[n] for each in codes if n in each}) > 1)
 
 
 def _seeds_by(by_seed: Mapping[int, tuple]) -> dict[tuple, list[int]]:  # type: ignore[type-arg]

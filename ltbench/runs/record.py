@@ -12,8 +12,8 @@ from ltbench.errors import LtbenchError
 from ltbench.evaluation.scores import AnyScores, Headline, Model, Scores
 
 __all__ = [
-    "SCHEMA_VERSION", "Cost", "Data", "Environment", "Failure", "FirstStage", "Model", "Record",
-    "by_setting", "sharing",
+    "SCHEMA_VERSION", "Cost", "DataFacts", "Environment", "Failure", "FirstStage", "Model",
+    "Record", "by_setting", "sharing",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -26,8 +26,8 @@ SHORTEST = 1e-3  # seconds; nothing trains faster
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 
-class Data(Model):
-    """The training set as it was drawn."""
+class DataFacts(Model):
+    """The images of a run: how many of which classes, and hashes that tell other images apart."""
 
     class_counts: tuple[int, ...]
     indices_sha256: str  # over the kept training indices, little-endian int64
@@ -37,7 +37,7 @@ class Data(Model):
     test_images: int
     training_images: int | None = None  # of several labels each; else class_counts add up to it
 
-    def same_as(self, other: "Data") -> bool:
+    def same_as(self, other: "DataFacts") -> bool:
         """Return whether two runs had the same images, as far as both records tell."""
         known = self.pixels_sha256 and other.pixels_sha256
         ours = self.model_copy(update={"pixels_sha256": other.pixels_sha256})
@@ -60,6 +60,8 @@ class Cost(Model):
     # of training and evaluations, all that the GPU or the processors did meanwhile; null where they
     # cannot be read, and in records from before
     joules: float | None = Field(default=None, ge=0)
+    # of `joules`, those of a first stage that may serve other runs too
+    first_stage_joules: float | None = Field(default=None, ge=0)
     parameters: int  # of the network that predicts
 
 
@@ -106,7 +108,7 @@ class Record(Model):
     settings: dict[str, Any]  # the protocol, every field
     stages: list[dict[str, Any]]  # name, recipe, sampler … of each stage as trained
     first_stage: FirstStage | None = None
-    data: Data
+    data: DataFacts
     pretrained_sha256: str = ""  # of the file of weights that the encoder began from
     last: AnyScores  # whose headline metric is the record's
     best: AnyScores | None  # best epoch on the test set: optimistic; null when only last was seen

@@ -28,7 +28,7 @@ from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import (
     TRANSDUCTIVE,
     Cost,
-    Data,
+    DataFacts,
     Environment,
     Failure,
     FirstStage,
@@ -159,8 +159,8 @@ def record_failure(
         )
 
 
-def _data(split: Split, task: Task) -> Data:
-    return Data(
+def _data(split: Split, task: Task) -> DataFacts:
+    return DataFacts(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
         pixels_sha256=pixels_sha256(split),
@@ -172,7 +172,9 @@ def _data(split: Split, task: Task) -> Data:
 
 
 def _cost(training: Training, network: torch.nn.Module) -> Cost:
-    progress = training.progress
+    progress, first = training.progress, None
+    if progress.first_stage_seconds:
+        first = joules_of(progress.curves[: training.stages[0].recipe.epochs])
     return Cost(
         train_seconds=progress.train_seconds,
         first_stage_seconds=progress.first_stage_seconds,
@@ -182,6 +184,7 @@ def _cost(training: Training, network: torch.nn.Module) -> Cost:
         images_per_second=progress.images / progress.train_seconds,
         peak_memory_mib=progress.peak_memory_mib or None,
         joules=joules_of(progress.curves),
+        first_stage_joules=first,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 

@@ -23,14 +23,14 @@ def interrupt_on_signals(*but: signal.Signals) -> None:
 
     A cluster's notice that a job's time is over raises OutOfTimeError, which is one.
     Those named, and those that whoever started this process had ignored, as `nohup` does, are
-    ignored. What comes after the first is not heard until it has come ten times.
+    ignored. Signals after the first are ignored until ten have come.
     """
-    heard = 0
+    received = 0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        heard += 1
-        if heard == 1 or heard >= _INSISTENT:
+        nonlocal received
+        received += 1
+        if received == 1 or received >= _INSISTENT:
             raise OutOfTimeError if signal.Signals(number).name in _NOTICES else KeyboardInterrupt
 
     for each in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):

@@ -233,8 +233,8 @@ class Store:
         paths = self.record_paths(f"{dataset}/*/{network}/{method}")
         folders = (members for _, members in groupby(paths, lambda path: path.parent))
         # One record tells the protocol for all beside it.
-        told = (next(_readable(members), None) for members in folders)
-        return sorted({record.protocol for record in told if record is not None})
+        first_records = (next(_readable(members), None) for members in folders)
+        return sorted({record.protocol for record in first_records if record is not None})
 
     def _folder(self, cell: Cell) -> Path:
         return self.path(cell).parent

@@ -60,7 +60,7 @@ def _of_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Timing:
+class StepTiming:
     """The step time of a training, and of a reference timed beside it, if there was one.
 
     Both belong together: a machine that is busy makes all methods' steps seem longer alike.
@@ -72,7 +72,7 @@ class Timing:
 
 
 class StepTimer:
-    """Times steps, each training's once; `say` is told which, since that takes seconds.
+    """Times steps, each training's once; `say` is called with which, since that takes seconds.
 
     With `again` nothing is remembered: what earlier commands timed is timed anew and replaced.
     """
@@ -85,10 +85,10 @@ class StepTimer:
         self.expected = 0  # trainings that are to be timed now
         self.timed = 0
         self.remembered = 0
-        self._found: dict[CostKey, Timing | str] = {}
+        self._found: dict[CostKey, StepTiming | str] = {}
         self._now: dict[CostKey, StepTime | str] = {}
 
-    def timing(self, job: Job, references: Mapping[str, Job]) -> Timing | str:
+    def timing(self, job: Job, references: Mapping[str, Job]) -> StepTiming | str:
         """Return a job's timing beside the first of the references that can be timed.
 
         Returns why it has none, where it cannot take its first steps.
@@ -100,14 +100,14 @@ class StepTimer:
             self._found[key] = self._time(job, references) if kept is None else kept
         return self._found[key]
 
-    def recall(self, job: Job, references: Mapping[str, Job]) -> Timing | None:
+    def recall(self, job: Job, references: Mapping[str, Job]) -> StepTiming | None:
         """Return the timing of an earlier command, None if there is none beside a reference."""
         if self.again:
             return None
         try:
             kept = recalled(self._name(job))["timing"]
             beside = kept["beside"]
-            timing = Timing(
+            timing = StepTiming(
                 StepTime(**kept["own"]), kept["reference"], beside and StepTime(**beside)
             )
         except (KeyError, TypeError):  # none, or damaged
@@ -115,7 +115,7 @@ class StepTimer:
         fits = timing.reference in references if references else timing.reference is None
         return timing if fits else None
 
-    def _time(self, job: Job, references: Mapping[str, Job]) -> Timing | str:
+    def _time(self, job: Job, references: Mapping[str, Job]) -> StepTiming | str:
         self.timed += 1
         self.say(
             f"timing {self.timed} of {max(self.expected, self.timed)}: steps of {job.trained} "
@@ -124,11 +124,11 @@ class StepTimer:
         own = self._steps(job)
         if isinstance(own, str):
             return own
-        timing = Timing(own)
+        timing = StepTiming(own)
         for name, reference in references.items():
             beside = self._steps(reference)
             if not isinstance(beside, str):
-                timing = Timing(own, name, beside)
+                timing = StepTiming(own, name, beside)
                 break
         content = {"of": self._described(job), "timing": asdict(timing)}
         try:
@@ -144,7 +144,7 @@ class StepTimer:
             try:
                 with threads_for(job.dataset.info.shape):
                     self._now[key] = measure_step_time(job, self.workspace)
-            except Exception as error:  # where a training cannot begin, why is said
+            except Exception as error:  # a training that cannot begin has no step time
                 self._now[key] = str(error) or type(error).__name__
         return self._now[key]
 

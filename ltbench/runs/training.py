@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
+from ltbench.data.catalog import Dataset
 from ltbench.data.loading import load
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
@@ -15,6 +17,7 @@ from ltbench.engine.precision import device_of
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
+from ltbench.networks import Pretrained
 from ltbench.registry.methods import build
 from ltbench.runs.energy import metered
 from ltbench.runs.environment import environment, peak_memory_mib
@@ -24,6 +27,7 @@ from ltbench.runs.kept import Keep, keep_epoch, kept_file
 from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import pretrained_of
+from ltbench.runs.protocol import Protocol
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.workspace import Workspace
@@ -50,16 +54,10 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
     Raises LtbenchError where the method is not, or no longer, the one that was planned.
     """
     protocol, pretrained = job.protocol, pretrained_of(job, workspace.pretrained)
-    settings = Settings(
-        info=protocol.sized(job.dataset.info),
-        network=job.network,
-        recipe=protocol.recipe(),
-        precision=protocol.precision,
-        evaluate_every=protocol.evaluate_every,
-        seed=job.seed,
-        device=device_of(workspace.device),
-        pretrained=pretrained,
-    )
+    settings = settings_of(
+        job.dataset, job.network, protocol,
+        seed=job.seed, device=device_of(workspace.device), pretrained=pretrained,
+    )  # fmt: skip
     method = build(job.trained)
     own = Identity.of(method, protocol)
     if own.fingerprint(str(job.dataset), job.network, protocol, job.seed) != job.fingerprint:
@@ -84,17 +82,43 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
     return training
 
 
+def settings_of(
+    dataset: Dataset,
+    network: str,
+    protocol: Protocol,
+    *,
+    seed: int,
+    device: torch.device,
+    pretrained: Pretrained | None = None,
+) -> Settings:
+    """Return what the engine needs to know of a run, of a job or of a record."""
+    return Settings(
+        info=protocol.sized(dataset.info),
+        network=network,
+        recipe=protocol.recipe(),
+        precision=protocol.precision,
+        evaluate_every=protocol.evaluate_every,
+        seed=seed,
+        device=device,
+        pretrained=pretrained,
+    )
+
+
 def split_of(job: Job, workspace: Workspace) -> Split:
     """Return the job's data, read once a process for consecutive jobs on the same split."""
-    protocol = job.protocol
+    return split_under(job.protocol, job.dataset, workspace.data, download=workspace.download)
+
+
+def split_under(protocol: Protocol, dataset: Dataset, root: Path, *, download: bool) -> Split:
+    """Return the images of a data set that a protocol trains and tests on."""
     return _load(
-        job.dataset,
-        workspace.data,
+        dataset,
+        root,
         subset_seed=protocol.subset_seed,
         validation=protocol.validation,
         fraction=protocol.fraction,
         stored_side=protocol.stored_side,
-        download=workspace.download,
+        download=download,
     )
 
 
@@ -138,12 +162,12 @@ def train_first_stage(
 def _keeping(
     observe: Observer, training: Training, store: Store, fingerprint: str, keep: Keep | None
 ) -> Observer:
-    def heard(report: ProgressEvent) -> None:
+    def keep_weights(report: ProgressEvent) -> None:
         if keep is not None and report.loss is not None:
             keep_epoch(training, store, fingerprint, keep)
         observe(report)
 
-    return heard
+    return keep_weights
 
 
 def _train(training: Training, observe: Observer) -> None:
@@ -155,8 +179,7 @@ def _train(training: Training, observe: Observer) -> None:
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib
-    heard = metered(observe, training)
-    training.run(heard, lambda: max(before, peak_memory_mib(device) or 0.0))
+    training.run(metered(observe, training), lambda: max(before, peak_memory_mib(device) or 0.0))
 
 
 def throttled(send: Observer) -> Observer:

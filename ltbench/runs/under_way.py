@@ -1,4 +1,4 @@
-"""Trainings that began and are not over: told by a small file beside their checkpoint."""
+"""Trainings that began and are not over: kept in a small file beside their checkpoint."""
 
 import platform
 import time
@@ -41,7 +41,7 @@ class Note:
     """Keeps the file of one training."""
 
     path: Path
-    said: UnderWay
+    progress: UnderWay
     written: float = float("-inf")
 
     @classmethod
@@ -49,34 +49,34 @@ class Note:
         cls, store: Store, fingerprint: str, cells: tuple[Cell, ...], first_stage: str = ""
     ) -> "Note":
         """Return the note of a training."""
-        said = UnderWay(
+        progress = UnderWay(
             cells=cells, epoch=0, epochs=0, seconds=0.0, first_stage=first_stage,
             node=platform.node(),
         )  # fmt: skip
-        return cls(store.work(fingerprint) / NAME, said)
+        return cls(store.work(fingerprint) / NAME, progress)
 
-    def say(self, epoch: int, epochs: int, seconds: float) -> None:
-        """Take down how far the training is; written every few seconds."""
-        news = {"epoch": epoch, "epochs": epochs, "seconds": seconds}
-        self.said = self.said.model_copy(update=news)
+    def update(self, epoch: int, epochs: int, seconds: float) -> None:
+        """Set how far the training is; written every few seconds."""
+        changed = {"epoch": epoch, "epochs": epochs, "seconds": seconds}
+        self.progress = self.progress.model_copy(update=changed)
         if time.monotonic() - self.written >= SECONDS_BETWEEN:
             self.write()
 
     def write(self) -> None:
-        """Write down what was said last; a disk that is full costs the note and nothing else."""
+        """Write the file; a full disk costs the note and nothing else."""
         self.written = time.monotonic()
         with suppress(LtbenchError):
-            write_text(self.path, self.said.model_dump_json() + "\n")
+            write_text(self.path, self.progress.model_dump_json() + "\n")
 
     def remove(self) -> None:
-        """Take note that the training is over."""
+        """Remove the file: the training is over."""
         self.path.unlink(missing_ok=True)
 
 
 def under_way(store: Store) -> Iterator[tuple[UnderWay, bool]]:
     """Yield every training that began and is not over, and whether a process is at it now.
 
-    A file that does not read, as of another version, tells nothing.
+    A file that does not read, as one of another version, is left out.
     """
     for path in sorted((store.root / "work").glob(f"*/{NAME}")):
         found = note_of(store, path.parent.name)

@@ -121,7 +121,7 @@ def recover(store: Store, cell: Cell, fingerprints: Iterable[str] = ()) -> None:
 def set_aside(store: Store, record: Record) -> None:
     """Copy a record and its curves into a folder of their own beside their place.
 
-    It bears the fingerprint, and nothing that reads the store looks into it.
+    It bears the fingerprint, and nothing that reads the store reads it.
     """
     path = store.path(Cell.of(record))
     with suppress(LtbenchError):  # curves that are not its own

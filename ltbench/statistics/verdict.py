@@ -22,14 +22,14 @@ MOST = 100  # seeds that anyone may be asked for
 LIKELY = 0.5  # so often at least do the seeds that are asked for decide
 LEAST_TOLERANCE = 0.3  # of a gain, in points: rounding and the choice of the epoch remain
 
-Word = Literal["holds", "differs", "undecided", "proxy", "not run"]
+VerdictWord = Literal["holds", "differs", "undecided", "proxy", "not run"]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """A word; of an undecided value also what it waits for, or what would have decided it."""
 
-    word: Word
+    word: VerdictWord
     missing: int = 0  # seeds that were named and have not run
     enough: int | None = None  # seeds of which a table of its own would decide it
 
@@ -218,7 +218,7 @@ def _verdict(evidence: Evidence | None, p_holm: float, family: int) -> Verdict:
     return Verdict("undecided", enough=evidence.enough(ALPHA / family))
 
 
-def decided(evidence: Evidence, alpha: float = ALPHA) -> Word | None:
+def decided(evidence: Evidence, alpha: float = ALPHA) -> VerdictWord | None:
     """Return `holds` or `differs` of one value alone, or None where neither can be said."""
     p_value = evidence.p_value()
     if p_value is None:

@@ -9,11 +9,11 @@ from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import TRANSDUCTIVE, Record
 from ltbench.runs.store import Cell, Store
-from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
-from ltbench.tables.relative_cost import Timing, relative_cost, timing_of
+from ltbench.tables.relative_cost import TrainingTime, relative_cost, timing_of
 
-Scores = dict[int, float]  # by seed
+SeedScores = dict[int, float]  # by seed
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class ResolvedColumn:
         """Return whether it is the paper's own protocol, which alone confirms or contradicts."""
         return self.protocol in EXACT
 
-    def method(self, row: Row) -> str | None:
+    def method(self, row: TableRow) -> str | None:
         """Return the specification of a row's cells; None where nothing can run."""
         data = self.column.data
         return row.method_on(data) if data.available else None
 
-    def cells(self, row: Row, seeds: Sequence[int]) -> list[Cell]:
+    def cells(self, row: TableRow, seeds: Sequence[int]) -> list[Cell]:
         """Return the cells of a row; none where nothing can run."""
         method = self.method(row)
         if method is None:
@@ -51,7 +51,7 @@ class ResolvedColumn:
         return [Cell(*key, seed) for seed in seeds]
 
 
-def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, Row]]:
+def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[ResolvedColumn, TableRow]]:
     """Yield every row of every column of a table, column by column."""
     for column in table.definition.columns:
         resolved = ResolvedColumn.of(table, column, protocol)
@@ -60,15 +60,15 @@ def entries(table: Table, protocol: str | None = None) -> Iterator[tuple[Resolve
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunSummary:
     """What tables need of a record, for thousands of whole ones would fill the memory."""
 
     values: dict[tuple[Metric, Selection], float]
-    timing: Timing
+    timing: TrainingTime
     provenance: Provenance
 
     @classmethod
-    def of(cls, record: Record) -> "Run":
+    def of(cls, record: Record) -> "RunSummary":
         """Return what tables need of a record: each metric by rule of selection, time, code."""
         values = {
             (metric, select): value
@@ -94,19 +94,19 @@ class Reader:
     problems: list[str] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)  # in their order, each once
     _reads_all: set[tuple[str, ...]] = field(default_factory=set)
-    _read: dict[Cell, Run | None] = field(default_factory=dict)
+    _read: dict[Cell, RunSummary | None] = field(default_factory=dict)
 
-    def run(self, cell: Cell) -> Run | None:
+    def run(self, cell: Cell) -> RunSummary | None:
         """Return a cell's run, if there is a record that reads."""
         if cell not in self._read:
             record = self.record(cell)
-            self._read[cell] = None if record is None else Run.of(record)
+            self._read[cell] = None if record is None else RunSummary.of(record)
             if record and any(each.startswith(TRANSDUCTIVE) for each in record.deviations):
                 self.remarks[f"{cell.method} on {cell.dataset} {READS_ALL} ({MARK})."] = None
                 self._reads_all.add((cell.dataset, cell.protocol, cell.network, cell.method))
         return self._read[cell]
 
-    def runs(self, cells: Sequence[Cell]) -> dict[int, Run]:
+    def runs(self, cells: Sequence[Cell]) -> dict[int, RunSummary]:
         """Return the runs of one row and column by seed; none where no mean can be of them all."""
         each = ((cell.seed, self.run(cell)) for cell in cells)
         found = {seed: run for seed, run in each if run is not None}
@@ -116,12 +116,12 @@ class Reader:
         """Return whether a mean can be of seeds; say why not, and what to know of it."""
         if not cells:
             return True
-        said = joined(cells[0].method, cells[0].dataset, computed)
-        if said.refusal and said.refusal not in self.problems:
-            self.problems.append(said.refusal)
-        if said.remark:
-            self.remarks[said.remark] = None
-        return not said.refusal
+        finding = joined(cells[0].method, cells[0].dataset, computed)
+        if finding.refusal and finding.refusal not in self.problems:
+            self.problems.append(finding.refusal)
+        if finding.remark:
+            self.remarks[finding.remark] = None
+        return not finding.refusal
 
     def reads_all(
         self, dataset: str, protocol: str | None, network: str, *methods: str | None
@@ -146,8 +146,8 @@ class Reader:
 
 
 def scores(
-    reader: Reader, table: Table, row: Row, resolved: ResolvedColumn, seeds: Sequence[int]
-) -> Scores:
+    reader: Reader, table: Table, row: TableRow, resolved: ResolvedColumn, seeds: Sequence[int]
+) -> SeedScores:
     """Return a row's scores; none of a run without such an epoch or of data without such classes.
 
     A relative cost is to the table's first row, of the same seed.

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.record import Model
-from ltbench.tables.definition import Column, Row, Table
+from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Specification, Text, explain
 from ltbench.yaml_file import read_yaml
@@ -35,10 +35,10 @@ class Claim(Model):
     gain: Annotated[float, AfterValidator(_not_zero)]
 
     @cached_property
-    def rows(self) -> tuple[Row, Row]:
+    def rows(self) -> tuple[TableRow, TableRow]:
         """Return both methods as rows of a table."""
-        ours = Row(label=self.method, method=self.method)
-        return ours, Row(label=self.over, method=self.over)
+        ours = TableRow(label=self.method, method=self.method)
+        return ours, TableRow(label=self.over, method=self.over)
 
     def column_in(self, table: Table) -> Column:
         """Return the column it is about; raises UsageError where the table has none of its name."""

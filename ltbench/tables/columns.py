@@ -8,12 +8,12 @@ from functools import cached_property
 from ltbench.statistics.gains import Gain, paired
 from ltbench.statistics.pooling import Deviation, Deviations, block, pool
 from ltbench.statistics.verdict import Evidence, Judged, gain, judge, value
-from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
 
 
-def judged_rows(table: Table, resolved: ResolvedColumn) -> list[Row]:
+def judged_rows(table: Table, resolved: ResolvedColumn) -> list[TableRow]:
     """Return the rows that report a value which records are judged against, run or not.
 
     They are the family of a column's verdicts: none where the protocol is not the paper's own or
@@ -30,11 +30,11 @@ def judged_rows(table: Table, resolved: ResolvedColumn) -> list[Row]:
 
 
 def read_column(
-    reader: Reader, table: Table, resolved: ResolvedColumn, rows: Sequence[Row]
+    reader: Reader, table: Table, resolved: ResolvedColumn, rows: Sequence[TableRow]
 ) -> "ColumnScores":
     """Return the scores of rows by method and seed, of the seeds that the table names."""
     wanted = table.definition.seeds
-    found: dict[str, Scores] = {}
+    found: dict[str, SeedScores] = {}
     for row in rows:
         method = row.method_on(resolved.column.data)
         if method is not None and (values := scores(reader, table, row, resolved, wanted)):
@@ -61,7 +61,7 @@ class ColumnScores:
 
     resolved: ResolvedColumn
     wanted: int  # seeds that the table names
-    scores: Mapping[str, Scores]  # by method, each with at least one seed
+    scores: Mapping[str, SeedScores]  # by method, each with at least one seed
 
     @cached_property
     def whole(self) -> list[str]:
@@ -95,7 +95,7 @@ class ColumnScores:
         scores = list(self.scores[method].values())
         return value(reported, scores, self.tolerance, self.wanted, self.deviation(method))
 
-    def differences(self, method: str, base: str) -> Scores:
+    def differences(self, method: str, base: str) -> SeedScores:
         """Return the difference of two methods on each seed that both have."""
         ours, theirs = self.scores.get(method, {}), self.scores.get(base, {})
         return {seed: score - theirs[seed] for seed, score in ours.items() if seed in theirs}

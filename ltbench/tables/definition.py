@@ -20,7 +20,7 @@ from ltbench.tables.metrics import METRICS, Metric, suiting
 from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
 from ltbench.tables.shipped import path_of, short
 from ltbench.tables.validation import (
-    Network,
+    NetworkSpecification,
     Seed,
     Specification,
     Text,
@@ -37,7 +37,7 @@ class Column(Model):
     header: Text
     group: Text | None = None  # printed once above neighbours that share it
     dataset: Annotated[str, canonical_text(lambda text: str(known(text)))]
-    network: Network | None = None  # where it is not the table's
+    network: NetworkSpecification | None = None  # where it is not the table's
     metric: Annotated[Metric, AfterValidator(suiting), Field(validate_default=True)] = "top1"
 
     @cached_property
@@ -51,7 +51,7 @@ class Column(Model):
         return " ".join(filter(None, [self.group, self.header]))
 
 
-class Row(Model):
+class TableRow(Model):
     """One row: a method as the paper calls it and as ltbench does."""
 
     label: Text
@@ -62,7 +62,7 @@ class Row(Model):
     reason: Text | None = None  # why there is no method
 
     @model_validator(mode="after")
-    def _explained(self) -> "Row":
+    def _explained(self) -> "TableRow":
         if (self.method is None) != (self.reason is not None):
             raise PydanticCustomError(
                 "reason", "give a reason where method is null, and only there"
@@ -77,13 +77,13 @@ class Row(Model):
         return self.by_dataset.get(str(data), named)
 
 
-class Definition(Model):
+class TableDefinition(Model):
     """The content of a table's YAML file."""
 
     title: Text
     caption: Text | None = None  # under LaTeX and Markdown, in place of one made from the rest
     paper: Text | None = None
-    network: Network | None = None
+    network: NetworkSpecification | None = None
     protocol: Text | None = None  # like network: of each data set where there is none
     select: Annotated[Selection, Field(strict=False)] = Selection.LAST
     decimals: Annotated[int, Field(ge=0, le=4)] | None = None  # as the paper prints them
@@ -91,10 +91,10 @@ class Definition(Model):
     reported: Text | None = None  # CSV of the paper's values, beside the YAML file
     notes: list[Text] = Field(default=[])
     columns: list[Column] = Field(min_length=1)
-    rows: list[Row] = Field(min_length=1)
+    rows: list[TableRow] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _unambiguous(self) -> "Definition":
+    def _unambiguous(self) -> "TableDefinition":
         _refuse_twins("rows", [row.label for row in self.rows])
         _refuse_twins("columns", [_described(each) for each in self.columns])
         names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
@@ -113,13 +113,20 @@ class Table:
     """A table specification with the values its paper reports."""
 
     name: str
-    definition: Definition
+    definition: TableDefinition
     reported: Reported
 
     @property
     def short(self) -> str:
         """Return the name that `ltbench table` knows it by."""
         return short(self.name)
+
+    def cells(self) -> list[tuple[str | None, str]]:
+        """Return the method and data set of every cell, row by row; None for a row without one."""
+        return [
+            (row.method_on(column.data), column.dataset)
+            for row in self.definition.rows for column in self.definition.columns
+        ]  # fmt: skip
 
     def network(self, column: Column) -> str:
         """Return the network that a column's records must have."""
@@ -130,12 +137,12 @@ class Table:
         own = self.definition.decimals
         return METRICS[column.metric].decimals if own is None else own
 
-    def key(self, row: Row, column: Column) -> ReportedKey:
+    def key(self, row: TableRow, column: Column) -> ReportedKey:
         """Return where the reported value of a row and a column is kept."""
         key = ReportedKey.of(row.label, column.data, self.network(column), column.metric)
         return find(self.reported, key)
 
-    def value(self, row: Row, column: Column) -> float | None:
+    def value(self, row: TableRow, column: Column) -> float | None:
         """Return what the paper reports, or what follows from that.
 
         A ratio is of this row's and the first's; F_0 is of the row's accuracies by shot group.
@@ -176,9 +183,9 @@ def load(name: str) -> Table:
     path = path_of(name)
     content = read_yaml(path)
     try:
-        definition = Definition.model_validate(content)
+        definition = TableDefinition.model_validate(content)
     except ValidationError as error:
-        raise explain(path, error, {"rows": Row, "columns": Column}, Definition) from None
+        raise explain(path, error, {"rows": TableRow, "columns": Column}, TableDefinition) from None
     reported: Reported = {}
     if definition.reported is not None:
         reported = read_reported(path.parent / definition.reported)

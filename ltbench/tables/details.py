@@ -9,7 +9,7 @@ from ltbench.statistics.gains import sign_flip
 from ltbench.statistics.verdict import Evidence, Judged, holm
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.grid import Grid, TableCell, build
 from ltbench.tables.metrics import METRICS
 
@@ -41,7 +41,7 @@ class Spread:
 class Detail:
     """The statistics of one cell with records."""
 
-    row: Row
+    row: TableRow
     resolved: ResolvedColumn
     entry: TableCell
     p_differs: float | None  # of no difference to the reported value beyond the tolerance
@@ -81,13 +81,13 @@ def details(table: Table, store: Store, protocol: str | None = None) -> Details:
     return Details(grid, tuple(lines))
 
 
-def base(grid: Grid) -> Row:
+def base(grid: Grid) -> TableRow:
     """Return the row that gains are counted from: the first that can have any."""
     return next((row for row in grid.rows if row.method is not None), grid.rows[0])
 
 
 def _detail(
-    row: Row,
+    row: TableRow,
     resolved: ResolvedColumn,
     entry: TableCell,
     judged: tuple[Evidence | None, Judged] | None,
@@ -122,7 +122,7 @@ def _gains(grid: Grid, found: ColumnScores) -> dict[str, RowGain]:
     }  # fmt: skip
 
 
-def _spread(grid: Grid, row: Row, resolved: ResolvedColumn, reader: Reader) -> Spread | None:
+def _spread(grid: Grid, row: TableRow, resolved: ResolvedColumn, reader: Reader) -> Spread | None:
     """Return a cell's deviations between subsets and between runs, where both vary."""
     cells = resolved.cells(row, [0])
     if not cells:

@@ -19,7 +19,7 @@ from ltbench.statistics.estimates import (
 from ltbench.statistics.verdict import Verdict
 from ltbench.tables.cells import MARK, Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
 
 EPOCH = {
@@ -80,7 +80,7 @@ class Grid:
     remarks: tuple[str, ...] = ()  # what to know of the records that are joined
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TableRow]:
         """Return the rows, in the order of `lines`."""
         return self.table.definition.rows
 
@@ -101,7 +101,8 @@ class Grid:
     def caption(self) -> str:
         """Return the caption's sentence on protocol, seeds and epoch of the reproduced values."""
         names = list(dict.fromkeys(each.protocol for each in self.columns if not each.exact))
-        warning = f" Proxy: protocol {', '.join(names)} {PROXY}." if names else ""
+        proxies = bool(names) and _is_of_a_paper(self.table)
+        warning = f" Proxy: protocol {', '.join(names)} {PROXY}." if proxies else ""
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)
         marks = " Bold: best, underlined: second, where the intervals set them apart."
@@ -111,9 +112,26 @@ class Grid:
         return (
             f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
-            f"protocol {', '.join(self.protocols)}.{marks if marked else ''}"
+            f"{self._by_protocol}.{marks if marked else ''}"
             f"{reads_all if transductive else ''}{warning}"
         )
+
+    @property
+    def _by_protocol(self) -> str:
+        """Return the protocol in words; of several, with the data sets of each."""
+        datasets: dict[str, dict[str, None]] = {}
+        for each in self.columns:
+            datasets.setdefault(each.protocol, {})[each.column.dataset] = None
+        if len(datasets) == 1:
+            return f"protocol {next(iter(datasets))}"
+        return "protocols " + ", ".join(
+            f"{name} ({', '.join(datasets[name])})" for name in datasets
+        )
+
+
+def _is_of_a_paper(table: Table) -> bool:
+    """Return whether a paper printed it: in a table of one's own nothing stands for its values."""
+    return table.definition.paper is not None or bool(table.reported)
 
 
 def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
@@ -157,7 +175,7 @@ def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell
     ]
 
 
-def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> TableCell:
+def _entry(table: Table, row: TableRow, reader: Reader, found: ColumnScores) -> TableCell:
     resolved, column, seeds = found.resolved, found.resolved.column, table.definition.seeds
     entry = TableCell(
         table.value(row, column), None, (), len(seeds), "not implemented", absent=False,
@@ -173,7 +191,7 @@ def _entry(table: Table, row: Row, reader: Reader, found: ColumnScores) -> Table
     absent = len(runs) < len(seeds)
     if values is None:
         return replace(entry, status="no score" if runs else "not run", absent=absent)
-    if not resolved.exact:
+    if not resolved.exact and _is_of_a_paper(table):
         status = "proxy"
     elif len(values) < len(seeds):
         status = f"partial ({len(values)} of {len(seeds)} seeds)"

@@ -8,10 +8,10 @@ from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
 from ltbench.statistics.gains import sign_flip
 from ltbench.statistics.verdict import Evidence, Judged, Verdict, gain_tolerance, holm, judge
-from ltbench.tables.cells import Reader, ResolvedColumn, Scores, scores
+from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores
 from ltbench.tables.claims import Claim
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import why_not_run
 
@@ -160,7 +160,7 @@ def _claim(claim: Claim, table: Table, source: _Source) -> tuple[LedgerRow, bool
 
 
 def _line(
-    kind: str, table: Table, resolved: ResolvedColumn, row: Row, reported: float
+    kind: str, table: Table, resolved: ResolvedColumn, row: TableRow, reported: float
 ) -> LedgerRow:
     column = resolved.column
     return LedgerRow(
@@ -170,7 +170,7 @@ def _line(
     )  # fmt: skip
 
 
-def _measured(line: LedgerRow, resolved: ResolvedColumn, found: Scores) -> LedgerRow:
+def _measured(line: LedgerRow, resolved: ResolvedColumn, found: SeedScores) -> LedgerRow:
     """Return a line with the mean over its seeds; a proxy, as long as nothing more is known."""
     return replace(
         line, tier="exact" if resolved.exact else "proxy", protocol=resolved.protocol,
@@ -195,7 +195,7 @@ def _gained(line: LedgerRow, found: ColumnScores, method: str, over: str) -> Led
 
 
 def _elsewhere(
-    line: LedgerRow, table: Table, own: ResolvedColumn, rows: Sequence[Row], source: _Source
+    line: LedgerRow, table: Table, own: ResolvedColumn, rows: Sequence[TableRow], source: _Source
 ) -> LedgerRow:
     """Return a line with what another protocol says that all its rows ran with, or why none does.
 
@@ -217,7 +217,7 @@ def _elsewhere(
     return replace(line, reason=why_not_run(rows, own.column.data, source.methods))
 
 
-def _every(reader: Reader, table: Table, row: Row, resolved: ResolvedColumn) -> Scores:
+def _every(reader: Reader, table: Table, row: TableRow, resolved: ResolvedColumn) -> SeedScores:
     every = [seed for cell in resolved.cells(row, [0]) for seed in reader.store.seeds(cell)]
     return scores(reader, table, row, resolved, every)
 

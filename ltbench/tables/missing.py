@@ -7,7 +7,7 @@ from ltbench.data.catalog import Dataset
 from ltbench.registry.signatures import lacking
 from ltbench.runs.commands import run_command
 from ltbench.tables.cells import ResolvedColumn
-from ltbench.tables.definition import Row, Table
+from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.grid import Grid, TableCell
 
 
@@ -96,7 +96,7 @@ def unreadable(table: Table) -> list[str]:
     return list(dict.fromkeys(each.info.title for each in data if not each.available))
 
 
-def _row(row: Row, table: Table, methods: Collection[str]) -> Coverage:
+def _row(row: TableRow, table: Table, methods: Collection[str]) -> Coverage:
     if row.method is None:
         return Coverage(row.label, (), row.reason or "")
     wanted = [row.method_on(column.data) for column in table.definition.columns]
@@ -104,7 +104,7 @@ def _row(row: Row, table: Table, methods: Collection[str]) -> Coverage:
     return Coverage(row.label, specifications, not_here(specifications, methods))
 
 
-def why_not_run(rows: Sequence[Row], data: Dataset, methods: Collection[str] | None) -> str:
+def why_not_run(rows: Sequence[TableRow], data: Dataset, methods: Collection[str] | None) -> str:
     """Return why no run of this version can fill a line; nothing where one can."""
     for row in rows:
         if row.reason is not None:

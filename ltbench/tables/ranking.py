@@ -12,7 +12,7 @@ from ltbench.runs.record import Record
 from ltbench.runs.store import Cell
 from ltbench.statistics.ranks import Ranks, rank
 
-Setting = tuple[str, str]  # data set and network
+RankedSetting = tuple[str, str]  # data set and network
 LEAST = 3  # methods that all data sets share
 LEAST_SETTINGS = 2
 
@@ -22,12 +22,12 @@ class Ranking:
     """The mean headline metric of every method on every data set, and the ranks by it."""
 
     protocol: str
-    settings: tuple[Setting, ...]
+    settings: tuple[RankedSetting, ...]
     means: dict[str, list[float]]  # by method, one a setting
     metric: str  # the headline metrics of the settings, as papers print them
     ranks: Ranks | None  # None of a single setting
     left_out: tuple[str, ...]  # methods that did not run on all of the settings
-    others: tuple[Setting, ...]  # settings that share too few methods with these
+    others: tuple[RankedSetting, ...]  # settings that share too few methods with these
     problems: tuple[str, ...] = ()  # seeds that may have no mean
     remarks: tuple[str, ...] = ()  # what to know of those that are joined
 
@@ -60,8 +60,8 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
     Raises LtbenchError where the protocol has no records.
     """
     every = list(records)
-    scores: dict[Setting, dict[str, list[float]]] = {}
-    metrics: dict[Setting, str] = {}
+    scores: dict[RankedSetting, dict[str, list[float]]] = {}
+    metrics: dict[RankedSetting, str] = {}
     joined = joined_cells(chosen := [each for each in every if each.protocol == protocol])
     for record in chosen:
         if not joined[replace(Cell.of(record), seed=0)].refusal:
@@ -90,7 +90,7 @@ def ranking(records: Iterable[Record], protocol: str) -> Ranking:
     )
 
 
-def _settings(scores: Mapping[Setting, Mapping[str, object]]) -> tuple[Setting, ...]:
+def _settings(scores: Mapping[RankedSetting, Mapping[str, object]]) -> tuple[RankedSetting, ...]:
     """Return the most settings that share enough methods, else the one with the most methods."""
     for size in range(len(scores), LEAST_SETTINGS - 1, -1):
         found = max(combinations(scores, size), key=lambda each: len(_common(scores, each)))
@@ -100,7 +100,7 @@ def _settings(scores: Mapping[Setting, Mapping[str, object]]) -> tuple[Setting, 
 
 
 def _common(
-    scores: Mapping[Setting, Mapping[str, object]], settings: Sequence[Setting]
+    scores: Mapping[RankedSetting, Mapping[str, object]], settings: Sequence[RankedSetting]
 ) -> list[str]:
     first, *others = (scores[setting] for setting in settings)
     return [method for method in first if all(method in other for other in others)]

@@ -11,20 +11,20 @@ MEANING = (
 )
 
 
-class Timing(NamedTuple):
+class TrainingTime(NamedTuple):
     """The training seconds of a run on a machine: a device and its number of threads."""
 
     machine: tuple[str, int]
     seconds: float
 
 
-def timing_of(record: Record) -> Timing:
+def timing_of(record: Record) -> TrainingTime:
     """Return how long a record's training took, and where."""
     at = record.environment
-    return Timing((at.device, at.threads), record.cost.train_seconds)
+    return TrainingTime((at.device, at.threads), record.cost.train_seconds)
 
 
-def relative_cost(ours: Iterable[Timing], base: Iterable[Timing]) -> float | None:
+def relative_cost(ours: Iterable[TrainingTime], base: Iterable[TrainingTime]) -> float | None:
     """Return the shortest time over the base's, on the machine that both have most runs of.
 
     The shortest is the least disturbed. None where no machine ran both; a time that no training

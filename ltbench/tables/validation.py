@@ -38,7 +38,7 @@ def distinct(seeds: list[int]) -> list[int]:
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-Network = Annotated[str, canonical_text(network_name)]
+NetworkSpecification = Annotated[str, canonical_text(network_name)]
 Specification = Annotated[str, canonical_text(canonical)]  # as its records are filed
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 

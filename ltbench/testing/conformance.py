@@ -169,9 +169,11 @@ def _prediction(specification: str) -> None:
         adjusted = work.method.adjust_logits(together)
     close = partial(torch.allclose, rtol=1e-3, atol=1e-4)
     expect(close(together, torch.cat(singly)), "an image's logits depend on its batch")
-    told = any("transductive" in line for part in leaves(work.method) for line in part.deviations)
+    declared = any(
+        "transductive" in line for part in leaves(work.method) for line in part.deviations
+    )
     words = "adjusted logits depend on other test images, and no deviation says transductive"
-    expect(told or close(adjusted[::2], half), words)
+    expect(declared or close(adjusted[::2], half), words)
 
 
 def _firewall(specification: str) -> None:

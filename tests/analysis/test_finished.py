@@ -8,7 +8,7 @@ import torch
 from ltbench.analysis.finished import finished, weights_path
 from ltbench.analysis.names import ANALYSES, build
 from ltbench.analysis.perform import prepared
-from ltbench.analysis.results import Parts, Result, as_csv, find, path_of, read
+from ltbench.analysis.results import FinishedParts, Result, as_csv, find, path_of, read
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs import plan
@@ -105,10 +105,10 @@ def test_a_budget_leaves_parts_for_later_and_the_same_command_goes_on(store, rec
 
 
 def test_parts_of_other_weights_are_not_taken_up(tmp_path):
-    one = Parts.of(tmp_path / "seed0.csv", {"weights_sha256": "a", "torch": "1"})
+    one = FinishedParts.of(tmp_path / "seed0.csv", {"weights_sha256": "a", "torch": "1"})
     one.add("x", [{"value": 1}])
-    same = Parts.of(tmp_path / "seed0.csv", {"weights_sha256": "a", "torch": "2"})
-    other = Parts.of(tmp_path / "seed0.csv", {"weights_sha256": "b", "torch": "1"})
+    same = FinishedParts.of(tmp_path / "seed0.csv", {"weights_sha256": "a", "torch": "2"})
+    other = FinishedParts.of(tmp_path / "seed0.csv", {"weights_sha256": "b", "torch": "1"})
     assert (list(same.done), list(other.done)) == (["x"], [])
 
 

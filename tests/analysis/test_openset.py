@@ -12,7 +12,7 @@ from ltbench.analysis.openset import (
     scores_from,
     threshold_free,
 )
-from ltbench.analysis.subject import Data
+from ltbench.analysis.subject import RunImages
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.open_set import floor_of, never_rejecting
 
@@ -117,7 +117,7 @@ def test_scores_are_higher_for_what_is_known():
 def test_rows_have_f_zero_beside_every_f_and_rejections_by_shot_group():
     network = resnet()
     unknown = {"noise": lambda: sample(seed=9)}
-    given = Data(data().train, data().test, sample(seed=4), unknown)
+    given = RunImages(data().train, data().test, sample(seed=4), unknown)
     run = run_of(network)
     (part,) = OpenSet().parts(run, given)
     rows = OpenSet().analyse(run, network, given, part)

@@ -1,6 +1,7 @@
 """Planes and lines of loss: quadratics in closed form, what rescaling leaves as it is."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -9,8 +10,8 @@ from torch import nn
 
 from ltbench.analysis.directions import cosine, drawn, filter_norms, place, restored
 from ltbench.analysis.line import RATIOS, Line, is_scale_free, on_sphere, rises
-from ltbench.analysis.plane import Plane, basin, surface
-from ltbench.analysis.subject import Data, class_losses
+from ltbench.analysis.plane import Plane, basin, basins, surface
+from ltbench.analysis.subject import RunImages, class_losses
 from ltbench.networks import CosineClassifier
 
 
@@ -112,6 +113,23 @@ def test_the_basin_of_a_bowl_is_its_disc():
     assert basin(bowl, places, places) == pytest.approx(torch.pi / 4, rel=0.01)
 
 
+def test_basins_are_told_by_view_and_shot_group():
+    """Two classes of the head: their mean loss is the bowl 4 r^2; the tail's is 16 r^2."""
+    places = torch.linspace(-1, 1, 101, dtype=torch.float64).tolist()
+    rows = [
+        {"view": "test", "pair": pair, "alpha": alpha, "beta": beta, "class": label,
+         "shots": shots, "value": factor * (alpha**2 + beta**2)}
+        for pair in (0, 1) for alpha in places for beta in places
+        for label, shots, factor in ((0, "many", 3), (1, "many", 5), (2, "few", 16))
+    ]  # fmt: skip
+    sentence = basins(rows)
+    assert sentence.startswith("basin, where the loss is at most 1 above the trained weights', of")
+    many, few = re.fullmatch(r".* of 4: test many (\S+), few (\S+)", sentence).groups()
+    assert float(many) == pytest.approx(torch.pi / 4, rel=0.02)
+    assert float(few) == pytest.approx(torch.pi / 16, rel=0.03)
+    assert basins([{"view": "test", "quantity": "trace", "value": 1.0}]) is None
+
+
 def test_an_even_grid_is_refused():
     with pytest.raises(ValueError, match="make it odd"):
         Plane(points=20)
@@ -162,7 +180,7 @@ def cosine_head(scale=1.0):
 
 def curve(network, images):
     one = Line(draws=5, view="test")
-    both = Data(type(images)("train", images.images, images.labels, 5), images)
+    both = RunImages(type(images)("train", images.images, images.labels, 5), images)
     run = run_of(network)
     return one.analyse(run, network, both, one.parts(run, both)[0])
 

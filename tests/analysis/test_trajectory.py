@@ -6,7 +6,7 @@ from made_runs import data, resnet, run_of
 from sklearn.decomposition import PCA
 
 from ltbench.analysis.directions import dot
-from ltbench.analysis.subject import Run
+from ltbench.analysis.subject import FinishedRun
 from ltbench.analysis.trajectory import Trajectory, principal, project, through
 from ltbench.errors import LtbenchError
 
@@ -68,7 +68,7 @@ def test_epochs_on_a_line_are_refused():
 def several():
     networks = {epoch: resnet(seed=epoch) for epoch in (1, 2, 3)}
     plain = run_of(networks[3])
-    return Run(
+    return FinishedRun(
         plain.name, 0, plain.class_counts, plain.shots, (1, 2, 3), plain.predict, networks.get
     )
 

@@ -107,7 +107,8 @@ AUTHORS_OWN = {
     "environment": {"ltbench", "python", "torch", "torchvision", "cuda", "device", "platform",
                     "commit", "dirty", "threads"},
     "cost": {"train_seconds", "first_stage_seconds", "evaluate_seconds", "waited_seconds",
-             "images_per_second", "peak_memory_mib", "joules", "parameters"},
+             "images_per_second", "peak_memory_mib", "joules", "first_stage_joules",
+             "parameters"},
     "last": {"calibration_error"}, "best": {"calibration_error"}, "code": {},
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from ltbench.analysis.curvature import Curvature
 from ltbench.analysis.directions import drawn
 from ltbench.analysis.plane import surface
-from ltbench.analysis.subject import Run, Sample, class_losses
+from ltbench.analysis.subject import FinishedRun, Sample, class_losses
 from ltbench.networks import create
 
 PRODUCT, PLANE = 1.4, 1.1
@@ -25,7 +25,9 @@ def made(network="resnet32", images=50):
         found = create(network, 3, 10).eval()
         pixels = torch.randn(images, 3, 32, 32)
     sample = Sample("test", pixels, torch.arange(images) % 10, 10)
-    run = Run("", 0, (1,) * 10, ("many",) * 10, (1,), lambda n, x: n(x)["logits"], lambda e: found)
+    run = FinishedRun(
+        "", 0, (1,) * 10, ("many",) * 10, (1,), lambda n, x: n(x)["logits"], lambda e: found
+    )
     return found, sample, run
 
 

@@ -165,7 +165,7 @@ def test_lists_have_a_line_each_within_the_terminal(ltbench, monkeypatch, width)
     monkeypatch.setenv("COLUMNS", str(width))
     methods = strict(ltbench("list", "methods", "--json").out)
     lines = ltbench("list", "methods").out.splitlines()
-    assert len([line for line in lines if line.strip()]) == len(methods) + 2
+    assert len([line for line in lines if line.strip()]) == len(methods) + 3  # title, head, hint
     assert max(map(len, lines)) <= width
     paper = next(row["paper"] for row in methods if row["name"] == "gkp_gsa")
     assert paper not in " ".join(" ".join(lines).split())
@@ -327,14 +327,26 @@ def test_status_of_many_methods_has_a_row_a_data_set_and_long_a_row_each(
     status(store.root)
     text = capsys.readouterr().out
     assert sum(line.startswith("sam(rho=") for line in text.splitlines()) == 20
+    assert "finished seeds" in text
     for name in names[20:]:
         store.write(make_record(name, 0, 50.0))
     status(store.root)
     text = capsys.readouterr().out
     assert "sam(rho=" not in text
     assert "22 methods in all: --long shows each." in text
+    assert "finished runs" in text
     assert len(text.splitlines()) < 8
     status(store.root, long=True)
     text = capsys.readouterr().out
     assert sum(line.startswith("sam(rho=") for line in text.splitlines()) == 22
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_list_says_where_titles_are_cut_and_long_shows_them_whole(ltbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    cut = "Some lines are cut: `ltbench list --long` shows them whole."
+    assert ltbench("list", "tables").out.splitlines()[-1] == cut
+    whole = ltbench("list", "tables", "--long").out
+    assert "…" not in whole
+    assert cut not in whole
+    assert cut not in ltbench("list", "analyses").out

@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture
-def offered(home):
+def completed(home):
     """Ask as bash does: the words so far, the last of them unfinished."""
 
     def call(*words: str) -> list[str]:
@@ -33,30 +33,30 @@ def offered(home):
     return call
 
 
-def test_methods_are_completed_part_by_part(offered):
-    assert "ldam_drw" in offered("run", "--methods", "ldam")
-    assert offered("run", "--methods", "ce,mixu") == ["ce,mixup"]
-    assert offered("run", "--methods", "ce,ldam_drw+sa") == ["ce,ldam_drw+sam"]
-    assert offered("run", "--load", "ideas/mine.py", "--methods", "ce,min") == ["ce,mine"]
+def test_methods_are_completed_part_by_part(completed):
+    assert "ldam_drw" in completed("run", "--methods", "ldam")
+    assert completed("run", "--methods", "ce,mixu") == ["ce,mixup"]
+    assert completed("run", "--methods", "ce,ldam_drw+sa") == ["ce,ldam_drw+sam"]
+    assert completed("run", "--load", "ideas/mine.py", "--methods", "ce,min") == ["ce,mine"]
 
 
-def test_data_sets_and_their_protocols_are_completed(offered):
-    assert offered("run", "--dataset", "digits_lt,cifar1") == [
+def test_data_sets_and_their_protocols_are_completed(completed):
+    assert completed("run", "--dataset", "digits_lt,cifar1") == [
         "digits_lt,cifar100_lt", "digits_lt,cifar10_lt",
     ]  # fmt: skip
-    assert offered("run", "--dataset", "digits_lt", "--protocol", "") == ["fast", "smoke"]
-    assert "paper" in offered("table", "1", "--protocol", "")
+    assert completed("run", "--dataset", "digits_lt", "--protocol", "") == ["fast", "smoke"]
+    assert "paper" in completed("table", "1", "--protocol", "")
 
 
-def test_tables_figures_and_files_are_completed(offered, home):
+def test_tables_figures_and_files_are_completed(completed, home):
     (home / "ideas").mkdir()
     for name in ("mine.yaml", "ideas/mine.py", ".hidden.yaml"):
         (home / name).write_text("")
-    assert "cc_sam/1" in offered("table", "cc")
-    assert offered("table", "m") == ["mine.yaml"]
-    assert "ideas/" in offered("table", "")
-    assert offered("check", "ideas/m") == ["ideas/mine.py"]
-    assert offered("check", "./ideas/m") == ["./ideas/mine.py"]
-    assert offered("figure", "per_class_") == ["per_class_digits"]
-    assert offered("show", "digits") == ["digits_lt", "digits_mosaic"]
-    assert offered("table", "nowhere/") == []
+    assert "cc_sam/1" in completed("table", "cc")
+    assert completed("table", "m") == ["mine.yaml"]
+    assert "ideas/" in completed("table", "")
+    assert completed("check", "ideas/m") == ["ideas/mine.py"]
+    assert completed("check", "./ideas/m") == ["./ideas/mine.py"]
+    assert completed("figure", "per_class_") == ["per_class_digits"]
+    assert completed("show", "digits") == ["digits_lt", "digits_mosaic"]
+    assert completed("table", "nowhere/") == []

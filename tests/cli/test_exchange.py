@@ -261,7 +261,7 @@ def test_plan_warns_of_finished_seeds_that_other_code_computed(ltbench, home, tr
     assert json.loads(ltbench(*words).out)["warnings"] == []
     trained(code={"engine": "0" * 12})
     (warning,) = json.loads(ltbench(*words).out)["warnings"]
-    assert "seeds 0, 2 and seed 1 were computed by different code" in warning
+    assert "seed 1 was computed by other code (engine) than seed 2 would be now" in warning
     assert f"Warning: {warning}" in ltbench(*words[:-1]).out
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import made_images
 import pytest
@@ -67,6 +68,11 @@ def test_a_set_from_lists_is_prepared_trained_on_and_shown(ltbench, lists):
     assert prepared.code == 0
     assert "train 16 of 16 images" in prepared.err
     assert "16 training images in 3 classes (8 to 3; 1 many, 1 medium, 1 few)" in prepared.out
+    written = {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.*")}
+    again = ltbench(*PREPARE)
+    assert "packed already: data/imagenet_lt; delete it to pack changed images" in again.out
+    assert (again.code, again.err) == (0, "")
+    assert written == {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.*")}
     assert ltbench("data", "check", "imagenet_lt").code == 0
     assert ltbench("data", "describe", "imagenet_lt").code == 0
     three = (*RUN, "--methods", "ce,bcl,gkp_gsa(groups=2)", "--network", "resnet8", "--quiet")
@@ -111,6 +117,9 @@ def test_images_of_ones_own_are_streamed_by_the_commands_that_the_page_shows(ltb
     assert packing.code == 0, packing.err
     assert "train 13 of 13 images" in packing.err
     assert "packed: data/birds" in packing.out
+    again = ltbench("data", "prepare", "birds.yaml")
+    assert "packed already: data/birds; delete it to pack changed images" in again.out
+    assert again.err == ""
     assert "13 training images in 3 classes (7 to 2" in packing.out
     assert ltbench("data", "check", "birds.yaml").code == 0
     shown = ltbench("data", "describe", "birds.yaml")

@@ -5,6 +5,9 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*words, **options):
@@ -51,3 +54,21 @@ def test_an_epoch_chosen_on_held_out_images_is_none_of_the_papers(ltbench):
     answer = ltbench("ledger", "--select", "validation")
     assert answer.code == 2
     assert "give last or best_test" in answer.err
+
+
+def test_verdicts_are_not_broken_at_80_columns_and_whole_where_there_is_room(
+    ltbench, monkeypatch, tmp_path
+):
+    cell = "runs/cifar100_lt-imbalance=100/paper/resnet32/ce/seed0.json"
+    copy = tmp_path / "results" / cell
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((ROOT / "results" / cell).read_bytes())
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = ltbench("ledger", "--results", copy.parents[5]).out.splitlines()
+    (line, *_) = (each for each in narrow if each.startswith("1 ") and "CE (Baseline)" in each)
+    assert line.split()[-4:] == ["1", "of", "3", "undecided"]
+    assert "proxy: it depends on the machine" in narrow
+    assert max(map(len, narrow)) <= 80
+    monkeypatch.setenv("COLUMNS", "120")
+    wide = ltbench("ledger", "--results", copy.parents[5]).out
+    assert "undecided: 2 more seeds to run" in wide

@@ -1,5 +1,7 @@
 """`ltbench new`: the files it writes work as they are, and nothing is overwritten."""
 
+import json
+
 import pytest
 
 
@@ -40,6 +42,37 @@ def test_a_new_table_is_shown_with_its_reported_values(ltbench, home):
     assert sorted(path.name for path in home.glob("mine*")) == ["mine.yaml", "mine_reported.csv"]
 
 
+def test_a_new_data_set_and_a_new_protocol_are_trained_on_as_they_stand(ltbench, home):
+    assert ltbench("new", "dataset", "birds").out.splitlines()[1:] == [
+        "  ltbench data describe birds.yaml",
+        "  ltbench run --data birds.yaml --methods ce,balanced_softmax",
+    ]
+    assert "--protocol long.yaml" in ltbench("new", "protocol", "long.yaml").out
+    assert (
+        "417 training images in 10 classes (124 to 6;" in ltbench("data", "check", "birds.yaml").out
+    )
+    text = (home / "long.yaml").read_text().replace("epochs: 20", "epochs: 3")
+    (home / "long.yaml").write_text(text.replace("warmup_epochs: 2", "warmup_epochs: 1"))
+    answer = ltbench("run", "--data", "birds.yaml", "--methods", "ce", "--seed", "0",
+                     "--protocol", "long.yaml", "--quiet")  # fmt: skip
+    assert answer.code == 0
+    (path,) = (home / "results" / "runs").rglob("seed0.json")
+    record = json.loads(path.read_text())
+    assert record["dataset"].startswith("birds@h")
+    assert record["protocol"].startswith("long@fast(")
+
+
+def test_a_new_protocol_changes_what_it_says(ltbench):
+    from ltbench.data.catalog import dataset
+    from ltbench.runs.protocol import protocol_of
+    from ltbench.runs.protocol_file import named_in
+
+    ltbench("new", "protocol", "long")
+    found = protocol_of(named_in("long.yaml"), dataset("digits_lt").info)
+    assert (found.epochs, found.warmup_epochs, found.learning_rate) == (20, 2, 0.05)
+    assert found.milestones == "0.6,0.8"
+
+
 def test_what_a_new_table_reports_is_what_the_shipped_table_reports(ltbench, home):
     from ltbench.tables.definition import load
 
@@ -67,6 +100,13 @@ def test_what_a_new_table_reports_is_what_the_shipped_table_reports(ltbench, hom
         (("method", "étude"), "'étude' cannot name a method; "),
         (("method", ""), "give the new file a name, such as mine."),
         (("method", "nowhere/mine"), "there is no folder nowhere to write mine.py in; make it."),
+        (("dataset", "cifar10_lt"), "a data set cifar10_lt exists already (`ltbench show "
+                                    "cifar10_lt`); choose another name."),
+        (("dataset", "My Set"), "'My Set' cannot name a data set; write small letters, digits and "
+                                "underscores, such as my_set."),
+        (("dataset", "3"), "such as my_dataset."),
+        (("protocol", "paper"), "a protocol paper exists already (`ltbench list protocols`); "),
+        (("protocol", "a-b"), "'a-b' cannot name a protocol; "),
         (("table", "a b"), "'a b' cannot name a table; write letters, digits and underscores, "
                            "such as a_b."),
         (("table", "table1"), "a table table1 exists already (`ltbench table 1`); "),
@@ -79,7 +119,13 @@ def test_what_cannot_be_written_is_refused(refused, words, sentence):
 
 @pytest.mark.parametrize(
     ("kind", "file"),
-    [("method", "mine.py"), ("table", "mine.yaml"), ("table", "mine_reported.csv")],
+    [
+        ("method", "mine.py"),
+        ("table", "mine.yaml"),
+        ("table", "mine_reported.csv"),
+        ("dataset", "mine.yaml"),
+        ("protocol", "mine.yaml"),
+    ],
 )
 def test_a_file_that_exists_is_left_alone(refused, home, kind, file):
     (home / file).write_text("precious")

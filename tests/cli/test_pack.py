@@ -102,12 +102,14 @@ def test_a_damaged_archive_trains_nothing(ltbench, job):
 
 
 @pytest.mark.parametrize(
-    "more", [("--methods", "ce"), ("--dataset", "digits_lt"), ("--seeds", "1"), ("--seed", "0"),
+    "more", [("--methods", "ce"), ("--dataset", "digits_lt"), ("--seeds", "1"), ("--seeds", "3"),
+             ("--seed", "0"),
              ("--table", "1"), ("--data-root", "."), ("--protocol", "fast")],
 )  # fmt: skip
 def test_beside_an_archive_nothing_else_says_what_to_run(ltbench, job, more):
     said = ltbench("run", job, *more)
-    assert (said.code, "says what to run, and has the images" in said.err) == (2, True)
+    words = "says what to run, over which seeds, and has the images"
+    assert (said.code, words in said.err) == (2, True)
 
 
 @pytest.mark.slow

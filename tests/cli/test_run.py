@@ -105,6 +105,11 @@ def test_single_seeds_are_named_by_seed(ltbench, home):
     for words, seeds in ((("--seed", "4"), [4]), (("--seed", "0", "--seed", "7"), [0, 7])):
         (planned,) = events(ltbench(*call, *words).out)
         assert [row["seed"] for row in planned["to_train"]] == seeds
+    for text, remedy in (("4,5", "; several are --seeds 4,5."), ("-1", "."), ("two", ".")):
+        answer = ltbench(*call, f"--seed={text}")
+        assert answer.code == 2
+        sentence = f"--seed {text}: give one whole number from 0 on{remedy}"
+        assert answer.err == f"ltbench: {sentence}\n"
 
 
 @pytest.mark.slow

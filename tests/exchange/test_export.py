@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ltbench.errors import LtbenchError
-from ltbench.exchange.export import check_parquet, csv_lines, write_csv, write_parquet
-from ltbench.exchange.flat import columns, row
+from ltbench.exchange.export import check_parquet, write_csv, write_parquet
+from ltbench.exchange.flat import as_text, columns, row
+from ltbench.runs.files import csv_text
 from ltbench.runs.record import Record
 
 
@@ -52,7 +53,9 @@ def test_csv_reads_back(store):
     file = io.BytesIO()
     assert write_csv(records, file) == 10
     rows = list(csv.DictReader(io.StringIO(file.getvalue().decode())))
-    assert file.getvalue().decode() == "".join(csv_lines(records))
+    assert file.getvalue().decode() == csv_text(
+        [columns(), *(map(as_text, row(record).values()) for record in records)]
+    )
     for record, line in zip(records, rows, strict=True):
         assert list(line) == list(columns())
         assert float(line["last.top1"]) == record.last.top1
@@ -76,7 +79,18 @@ def test_an_empty_store_has_the_same_columns(ours):
     assert write_parquet(ours.records(), file) == 0
     table = pq.read_table(io.BytesIO(file.getvalue()))
     assert (table.column_names, table.num_rows) == (list(columns()), 0)
-    assert len(list(csv_lines(ours.records()))) == 1
+    file = io.BytesIO()
+    assert write_csv(ours.records(), file) == 0
+    assert file.getvalue().decode() == f"{','.join(columns())}\n"
+
+
+def test_parts_of_a_long_table_have_one_header(store, monkeypatch):
+    records = list(store.records())
+    whole, parts = io.BytesIO(), io.BytesIO()
+    write_csv(records, whole)
+    monkeypatch.setattr("ltbench.exchange.export.ROWS", 3)
+    assert write_csv(records, parts) == 10
+    assert parts.getvalue() == whole.getvalue()
 
 
 def test_without_pyarrow_the_remedy_is_named(monkeypatch):

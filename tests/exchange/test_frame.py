@@ -20,6 +20,9 @@ def test_a_row_a_record_and_a_column_a_field(make_record, results):
     assert table["last.top1"].mean() == 91.0
     assert table["selected.top1"].isna().all()  # nothing was held out
     assert isinstance(table["last.correct"][0], list)
+    assert table["last.epoch"].dtype == table["best.epoch"].dtype == "Int64"
+    assert table["best.epoch"].isna().all()  # an integer, though it is missing
+    assert table["environment.dirty"].dtype == "boolean"
 
 
 def test_a_table_without_records_has_its_columns(results):

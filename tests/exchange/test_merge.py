@@ -312,6 +312,7 @@ def with_last(record, **changes):
         (lambda r: {"files": {"../x": "0" * 64}}, "the files beside it have no SHA-256"),
         (lambda r: with_cost(r, peak_memory_mib=-1.0), "its memory, energy, parameters"),
         (lambda r: with_cost(r, joules=1e13), "its memory, energy, parameters"),
+        (lambda r: with_cost(r, joules=5.0, first_stage_joules=6.0), "its memory, energy, parame"),
         (lambda r: with_cost(r, parameters=-1), "its memory, energy, parameters"),
         (lambda r: with_cost(r, train_seconds=1e-320), "which no run does"),
         (lambda r: with_cost(r, train_seconds=1e300), "which no run does"),

@@ -17,7 +17,7 @@ from ltbench.evaluation.selection import Selection
 from ltbench.figures.classes import FIELDS, as_csv, per_class
 from ltbench.figures.definition import figures
 from ltbench.figures.make import make
-from ltbench.runs.record import Data
+from ltbench.runs.record import DataFacts
 from ltbench.statistics.estimates import mean_interval
 
 
@@ -29,7 +29,7 @@ def figure():
 
 def with_classes(record, correct):
     """Return a record of three classes, whose native order is not that of their counts."""
-    data = Data(class_counts=(5, 500, 50), indices_sha256="0", many_above=100, few_below=20,
+    data = DataFacts(class_counts=(5, 500, 50), indices_sha256="0", many_above=100, few_below=20,
                 test_images=30)  # fmt: skip
     changed = {"correct": correct, "total": (10, 10, 10), "top1": 100 * sum(correct) / 30}
     last = record.last.model_copy(update=changed)

@@ -9,7 +9,7 @@ import pytest
 from ltbench.evaluation.scores import Scores
 from ltbench.report.page import Page, render
 from ltbench.report.settings import Setting, gather
-from ltbench.runs.record import Cost, Data, Environment, Record
+from ltbench.runs.record import Cost, DataFacts, Environment, Record
 from ltbench.runs.store import Cell, Store
 
 COUNTS = (500, 60, 5)
@@ -36,7 +36,7 @@ def record(method: str, seed: int = 0, few: int = 10, **changes) -> Record:
         "dataset": "cifar100_lt(imbalance=100)", "network": "resnet32", "method": method,
         "trained": method, "protocol": "paper", "seed": seed, "fingerprint": "0" * 16,
         "parameters": {}, "settings": {}, "stages": [],
-        "data": Data(class_counts=COUNTS, indices_sha256="0", many_above=100, few_below=20,
+        "data": DataFacts(class_counts=COUNTS, indices_sha256="0", many_above=100, few_below=20,
                      test_images=300),
         "last": scores((60, 40 + seed, few + seed), 3),
         "best": scores((60, 40, few + 20), 2), "selected": None,

@@ -3,7 +3,7 @@
 import pytest
 
 from ltbench.report.training_curves import BINS, MOST, by_count, curves
-from ltbench.runs.record import Data
+from ltbench.runs.record import DataFacts
 from ltbench.runs.store import Cell
 
 
@@ -42,7 +42,7 @@ def test_classes_are_ordered_by_count_and_many_share_bins(store, keep, make_reco
     many = make_record("ce")
     hits, counts = tuple(range(100)), tuple(range(1, 101))
     last = many.last.model_copy(update={"correct": hits, "total": (100,) * 100, "top1": 49.5})
-    data = Data(**{**many.data.model_dump(), "class_counts": counts})
+    data = DataFacts(**{**many.data.model_dump(), "class_counts": counts})
     for seed in range(2):
         store.write(many.model_copy(update={"last": last, "data": data, "seed": seed}))
     points = by_count(setting(store).base)

@@ -34,18 +34,35 @@ def test_every_value_with_records_is_a_row_coloured_by_its_verdict(filled):
     assert set(plot.verdicts) == {line.verdict.word for line in lines}
     for word in plot.verdicts:
         assert coloured(plot, word)
-    for line in lines:
-        said = f"{line.row}, {line.column} {line.reported:g}, ours {line.reproduced}"
-        assert f"{said}, {line.verdict.word}" in plot.image.unescape()
+    told = re.findall(r"on ([^ ]+) ([0-9.]+), ours ([^,;]+), (\w+)", plot.image.unescape())
+    rows = {(data, round(float(value), 1), ours, word) for data, value, ours, word in told}
+    assert rows == {
+        (line.dataset, round(line.reported, 1), str(line.reproduced), line.verdict.word)
+        for line in lines
+    }
+
+
+def test_rows_stand_below_their_data_set_and_tables_and_none_is_there_twice(filled):
+    plot = drawn(verdict_plots.cells, ledger(filled).cells)
+    texts = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", plot.image)]
+    assert "cifar100_lt(imbalance=100), resnet32" in texts
+    (tables,) = (text for text in texts if text.startswith("tables "))
+    assert {"1", "4", "cc_sam/1"} <= set(tables.removeprefix("tables ").split(", "))
+    rows = [text for text in texts if text.endswith((", top-1", ", many", ", medium", ", few"))]
+    assert "CE (Baseline), many" in rows
+    assert len(rows) == len(set(rows))
+    assert "CE, many" not in rows  # table 4 reports what table 1 does
 
 
 def test_the_band_is_the_tolerance_around_the_reported_value(store, keep):
     keep("ce", 0, 3, dataset="cifar100_lt(imbalance=50)")
     (line, *_) = (line for line in ledger(store).cells if line.reproduced is not None)
-    figure = verdict_plots.drawing_of([line], [line.row])
+    figure = verdict_plots.drawing_of({line.dataset: (f"table {line.table}", [line])})
     (band,) = figure.axes[0].patches
     left, right = band.get_x(), band.get_x() + band.get_width()
-    assert (left, right) == pytest.approx((line.reported - 1, line.reported + 1))
+    assert (left, right) == pytest.approx((-1, 1))
+    dots = [each for each in figure.axes[0].lines if each.get_marker() == "o"]
+    assert [list(dot.get_xdata()) for dot in dots] == [[pytest.approx(line.difference)]]
 
 
 def test_claims_stand_beside_no_gain(store, keep):
@@ -67,9 +84,26 @@ def test_an_interval_is_drawn_from_three_seeds_on(store, keep, seeds):
 
 
 def test_pictures_come_first_then_the_users_runs(text, store):
+    assert "numbers hold?" in text
     positions = [text.index(each) for each in ("<svg", 'id="settings"', 'id="verdicts"')]
     assert positions == sorted(positions)
-    assert "Reported and reproduced" not in render(store).text
+    assert "Reproduced minus reported" in text
+    assert "Reproduced minus reported" not in render(store).text
+
+
+def test_a_report_on_no_papers_values_asks_for_the_best_method(store, keep):
+    keep("ce", dataset="digits_lt(imbalance=20)", network="resnet8", protocol="fast")
+    text = render(store).text
+    assert "<h1>How do these methods compare?</h1>" in text
+    assert "numbers hold?" not in text
+
+
+def test_the_head_counts_the_verdicts(page):
+    chips = [text for tag, text in page.having("class") if "chip" in tag["class"]][:5]
+    counts = dict(reversed(chip.split(" ", 1)) for chip in chips)
+    assert list(counts) == ["holds", "differs", "undecided", "proxy", "not run"]
+    summed = {tag["data-word"]: text for tag, text in page.having("data-word")[:5]}
+    assert counts == summed
 
 
 def test_no_letter_is_below_eleven_pixels_and_no_backtick_is_left(text):

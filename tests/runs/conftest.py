@@ -8,7 +8,7 @@ import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.runs import plan
-from ltbench.runs.record import Cost, Data, Environment, Failure, Record, Scores
+from ltbench.runs.record import Cost, DataFacts, Environment, Failure, Record, Scores
 from ltbench.runs.store import Store
 from ltbench.runs.workspace import Workspace
 
@@ -27,7 +27,7 @@ def _record(**changes) -> Record:
         "dataset": "digits_lt(imbalance=20)", "network": "resnet8", "method": "ce",
         "trained": "ce", "protocol": "smoke", "seed": 0, "fingerprint": "0" * 16,
         "parameters": {"ce": {}}, "settings": {"epochs": 1}, "stages": [],
-        "data": Data(
+        "data": DataFacts(
             class_counts=(30, 5), indices_sha256="0" * 64, many_above=100, few_below=20,
             test_images=4,
         ),

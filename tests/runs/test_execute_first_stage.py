@@ -1,5 +1,6 @@
 """First stages that are another method's training: trained once, never another's by mistake."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from made_trainings import quiet
 
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, describe, load_file
-from ltbench.runs import timing
+from ltbench.runs import energy, timing
 from ltbench.runs.cost import estimate, first_stage_sources, is_kept
 from ltbench.runs.execute import run_job
 from ltbench.runs.executors.workers import run_here
@@ -226,6 +227,18 @@ def test_the_record_names_the_first_stage_and_counts_its_seconds(workspace, jobs
     assert record.cost.steps == first.cost.steps * EPOCHS / 4
     assert record.last.epoch == EPOCHS
     assert Store(workspace.results).read(two_stage.cells[0]) == record
+
+
+def test_the_record_counts_the_joules_of_its_first_stage_apart(workspace, jobs, monkeypatch):
+    counts = itertools.count(0.0, 10.0)
+    monkeypatch.setattr(energy, "counter_of", lambda device: lambda: next(counts))
+    plain, two_stage = jobs("ce", "crt")
+    (first,) = run_job(plain, workspace, quiet)
+    (record,) = run_job(two_stage, workspace, quiet)
+    assert first.cost.first_stage_joules is None
+    assert first.cost.joules > 0
+    assert record.cost.first_stage_joules == first.cost.joules
+    assert record.cost.joules > first.cost.joules
 
 
 def test_a_record_from_before_still_reads(make_record):

@@ -1,11 +1,13 @@
 """What a method's code may do to the command: one sentence, and the other trainings go on."""
 
+import csv
+import io
 import json
 
 import pytest
 
 from ltbench.errors import LtbenchError, UsageError, printable
-from ltbench.exchange.export import csv_lines
+from ltbench.exchange.export import write_csv
 from ltbench.registry.methods import load_file
 from ltbench.runs import preflight
 from ltbench.runs.execute import run_job
@@ -92,8 +94,9 @@ def test_the_reason_of_a_failure_is_shown_written_out(store, make_failure):
 @pytest.mark.parametrize("text", ["=HYPERLINK()", "+1", "-1", "@SUM(A1)"])
 def test_no_cell_of_the_exported_table_begins_a_formula(make_record, text):
     record = make_record(method=text)
-    header, line = csv_lines([record])
-    cells = dict(zip(header.strip().split(","), line.strip().split(","), strict=False))
+    file = io.BytesIO()
+    write_csv([record], file)
+    (cells,) = csv.DictReader(io.StringIO(file.getvalue().decode()))
     assert cells["method"] == f"'{text}"
 
 

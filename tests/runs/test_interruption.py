@@ -50,7 +50,7 @@ def test_only_the_trainings_of_the_command_are_named(tmp_path, jobs_of):
     store, (own, other) = Store(tmp_path), jobs_of(tmp_path, ["ce", "focal"])
     for job, epoch in ((own, 3), (other, 1)):
         store.work(job.fingerprint).mkdir(parents=True)
-        Note.of(store, job.fingerprint, job.cells).say(epoch, 9, 1.0)
+        Note.of(store, job.fingerprint, job.cells).update(epoch, 9, 1.0)
 
     def interrupt(jobs):
         with interruptible(tmp_path) as cells:

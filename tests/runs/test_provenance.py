@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -9,7 +10,7 @@ import pytest
 
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, find, load_file
-from ltbench.runs.code import code_of, stripped
+from ltbench.runs.code import code_of, modules_of, stripped
 from ltbench.runs.execute import run_job
 from ltbench.runs.plan import make
 from ltbench.runs.provenance import Provenance, mixed_code, mixed_versions, provenance_of
@@ -32,7 +33,25 @@ def test_a_run_is_hashed_by_the_folders_it_goes_through_and_the_files_of_its_met
     assert set(plain) >= {"api", "data", "engine", "evaluation", "networks", "methods/ce"}
     assert set(composed) - set(plain) == {"blocks", "methods/bcl", "methods/gkp", "methods/gsa"}
     assert all(plain[name] == composed[name] for name in ("api", "data", "engine", "networks"))
-    assert not {"cli", "runs", "tables", "report", "errors"} & set(composed)
+    assert not {"cli", "tables", "report", "errors"} & set(composed)
+
+
+def test_what_trains_and_scores_a_run_is_hashed_and_what_files_it_is_not(jobs_of, workspace):
+    (job,) = jobs_of(workspace.results)
+    called = set()
+    sys.setprofile(lambda frame, *rest: called.add(frame.f_globals.get("__name__", "")))
+    try:
+        run_job(job, workspace, lambda report: None)
+    finally:
+        sys.setprofile(None)
+    hashed = {name for modules in modules_of(build("ce")).values() for name in modules}
+    computing = tuple(f"ltbench.{folder}." for folder in (*COMPUTING, "methods"))
+    assert {name for name in called if name.startswith(computing)} <= hashed
+    assert {"ltbench.data.loading", "ltbench.runs.recording", "ltbench.runs.training"} <= (
+        called & hashed
+    )
+    assert {"ltbench.data.listed", "ltbench.data.multilabel", "ltbench.data.archive"} <= hashed
+    assert not {"ltbench.runs.store", "ltbench.runs.plan", "ltbench.errors"} & hashed
 
 
 def test_comments_docstrings_and_empty_lines_compute_nothing():
@@ -92,6 +111,31 @@ def test_seeds_of_different_code_are_named_with_what_differs():
     )
 
 
+def test_a_hash_that_older_records_lack_is_no_difference():
+    old, one, two = (
+        computed([("engine", "1"), *more]) for more in ((), [("runs", "1")], [("runs", "2")])
+    )
+    assert mixed_code({0: old, 1: one}) == mixed_code({0: one, 1: old, 2: one}) == ""
+    words = "seeds 0, 1 and seed 2 were computed by different code (runs)"
+    assert mixed_code({0: old, 1: one, 2: two}) == words
+    later = computed([("engine", "2"), ("runs", "1")])
+    words = "seed 0 and seed 1 were computed by different code (engine)"
+    assert mixed_code({0: old, 1: later}) == words
+
+
+def test_seeds_that_have_not_been_run_are_not_called_computed():
+    one, two = computed([("engine", "1")]), computed([("engine", "2")])
+    assert mixed_code({0: one, 1: two, 2: one, 3: two, 4: two}, {3, 4}) == (
+        "seeds 0, 2 were computed by other code (engine) than seeds 3, 4 would be now"
+    )
+    assert mixed_code({0: one, 1: one}, {1}) == ""
+    old, changed = computed(), computed(commit=("0.1.0", "b" * 40, True))
+    assert mixed_code({0: old, 1: changed}, {1}) == (
+        "seed 0 (commit aaaaaaa) was computed by other code than "
+        "seed 1 (commit bbbbbbb with changes) would be now"
+    )
+
+
 def test_seeds_without_hashes_are_compared_by_commit():
     old, new = computed(), computed([("engine", "1")])
     assert mixed_code({0: old, 1: computed()}) == ""
@@ -141,7 +185,7 @@ def test_a_plan_warns_of_finished_seeds_that_other_code_computed(finished, store
     assert planned(store, [0, 1]).warnings == ()
     finished(engine="0" * 12)
     (warning,) = planned(store, [0, 1]).warnings
-    assert "seed 0 and seed 1 were computed by different code (engine)" in warning
+    assert "seed 0 was computed by other code (engine) than seed 1 would be now;" in warning
     assert "--force" in warning
     assert planned(store, [0]).warnings == ()
     assert planned(store, [0, 1], force=True).warnings == ()
@@ -149,7 +193,7 @@ def test_a_plan_warns_of_finished_seeds_that_other_code_computed(finished, store
 
 def test_a_plan_compares_finished_seeds_that_are_not_asked_for(finished, store):
     finished(engine="0" * 12)
-    words = "seed 0 and seed 1 were computed by different code (engine)"
+    words = "seed 0 was computed by other code (engine) than seed 1 would be now"
     for options in ({}, {"force": True}):
         (warning,) = planned(store, [1], **options).warnings
         assert words in warning

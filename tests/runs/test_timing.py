@@ -9,7 +9,7 @@ from made_runs import job_of
 from ltbench.errors import LtbenchError
 from ltbench.runs import timing
 from ltbench.runs.step_time import StepTime
-from ltbench.runs.timing import StepTimer, Timing
+from ltbench.runs.timing import StepTimer, StepTiming
 from ltbench.runs.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("no_cache")
@@ -44,7 +44,7 @@ def clock(monkeypatch):
 
 def test_a_second_command_remembers(tmp_path, timer, clock):
     clock["ce"] = 1.0
-    assert timer().timing(job_of(tmp_path), {}) == Timing(StepTime(1.0, 0.0, 0.0))
+    assert timer().timing(job_of(tmp_path), {}) == StepTiming(StepTime(1.0, 0.0, 0.0))
     clock["ce"] = 2.0  # as a machine that is busy now would say
     later = timer()
     assert later.timing(job_of(tmp_path, imbalance=10.0), {}).own.step == 1.0

@@ -64,7 +64,7 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
     cells = {seed: type(own)(*setting_of(own), seed) for seed in (1, 2)}
     for seed, cell in cells.items():
         note = Note.of(store, f"{seed:016}", (cell,))
-        note.say(**HALF)
+        note.update(**HALF)
     with FileLock(store.work(f"{1:016}") / "lock"):
         (row,) = status(store)
         show_status(store.root)
@@ -84,7 +84,7 @@ def test_status_names_the_machine_that_a_training_is_on_if_it_is_another(
     cell = Cell.of(make_record())
     with monkeypatch.context() as patch:
         patch.setattr("platform.node", lambda: "node7")
-        Note.of(store, "0" * 16, (cell,)).say(**HALF)
+        Note.of(store, "0" * 16, (cell,)).update(**HALF)
     with FileLock(store.work("0" * 16) / "lock"):
         (row,) = status(store)
         show_status(store.root)
@@ -114,11 +114,11 @@ def setting_of(cell):
 
 def test_a_note_that_does_not_read_or_cannot_be_written_harms_nothing(store, make_record):
     note = Note.of(store, "0" * 16, (Cell.of(make_record()),))
-    note.say(**HALF)
+    note.update(**HALF)
     (store.work("0" * 16) / NAME).write_text("{")
     assert list(under_way(store)) == []
     store.work("1" * 16).write_text("a file where the folder should be")
-    Note.of(store, "1" * 16, note.said.cells).say(**HALF)
+    Note.of(store, "1" * 16, note.progress.cells).update(**HALF)
 
 
 def test_a_first_stage_that_was_killed_while_it_saved_leaves_nothing_for_ever(

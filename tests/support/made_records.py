@@ -1,6 +1,6 @@
 """Records made up for tests, of one data set of two classes."""
 
-from ltbench.runs.record import Cost, Data, Environment, Record, Scores
+from ltbench.runs.record import Cost, DataFacts, Environment, Record, Scores
 
 
 def scores(top1: float, shots: tuple[float | None, float | None, float | None]) -> Scores:
@@ -26,7 +26,7 @@ def record(
     return Record(
         dataset=dataset, network=network, method=method, trained=method, protocol=protocol,
         seed=seed, fingerprint="0" * 16, parameters={}, settings={}, stages=[],
-        data=Data(class_counts=(500, 5), indices_sha256="0", many_above=100, few_below=20,
+        data=DataFacts(class_counts=(500, 5), indices_sha256="0", many_above=100, few_below=20,
                   test_images=1000),
         last=scores(top1, shots), best=None if best is None else scores(best, shots), selected=None,
         cost=Cost(train_seconds=seconds, evaluate_seconds=1.0, steps=1, images_per_second=1.0,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ltbench.analysis.subject import Data, Run, Sample
+from ltbench.analysis.subject import FinishedRun, RunImages, Sample
 from ltbench.data.catalog import dataset
 from ltbench.networks import create
 from ltbench.runs import plan
@@ -18,7 +18,7 @@ SHOTS = ("many", "many", "medium", "few", "few")
 
 def run_of(network, counts=COUNTS, shots=SHOTS, **more):
     """A run whose every epoch is one network that gives "logits"."""
-    return Run(
+    return FinishedRun(
         name="made up", seed=0, class_counts=counts, shots=shots, epochs=(1,),
         predict=lambda net, images: net(images)["logits"], network=lambda epoch: network,
         **more,
@@ -36,7 +36,7 @@ def sample(view="test", per_class=6, classes=5, shape=(3, 8, 8), seed=0, dtype=t
 
 def data():
     """Five classes, eight training and six test images each."""
-    return Data(sample("train", 8, seed=1), sample("test", 6, seed=2))
+    return RunImages(sample("train", 8, seed=1), sample("test", 6, seed=2))
 
 
 def resnet(dtype=torch.float32, seed=0, eps=1e-5):

@@ -232,3 +232,30 @@ def test_the_caption_speaks_of_an_interval_where_the_seeds_have_one(mine, store,
     caption = build(load(str(mine)), store).caption
     assert words in caption
     assert ("interval over" in caption) == (len(seeds) > 2)
+
+
+OWN = """
+title: Mine
+seeds: [0, 1, 2]
+columns:
+  - {header: a, dataset: cifar100_lt}
+  - {header: b, dataset: digits_lt}
+rows:
+  - {label: CE, method: ce}
+"""
+
+
+def test_an_own_table_names_protocols_by_data_set_and_no_paper(tmp_path, store, make_record):
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN)
+    table = load(str(path))
+    caption = build(table, store).caption
+    assert (
+        "protocols paper (cifar100_lt(imbalance=100)), fast (digits_lt(imbalance=20))." in caption
+    )
+    assert "paper." not in caption
+    for seed in range(3):
+        store.write(make_record("ce", seed, 30.0, protocol="fast"))
+    own = build(table, store, "fast")
+    assert "protocol fast." in own.caption
+    assert own.lines[0][0].status == "complete"

@@ -3,29 +3,34 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.tables.relative_cost import Timing, relative_cost
+from ltbench.tables.relative_cost import TrainingTime, relative_cost
 
 A, B = ("cpu", 1), ("cpu", 2)
-timings = st.lists(st.builds(Timing, st.sampled_from([A, B]), st.sampled_from([0.0, 1.0, 3.0])))
+timings = st.lists(
+    st.builds(TrainingTime, st.sampled_from([A, B]), st.sampled_from([0.0, 1.0, 3.0]))
+)
 
 
 def test_the_machine_with_most_runs_counts():
-    ours = [Timing(A, 6.0), Timing(B, 9.0), Timing(B, 8.0)]
-    base = [Timing(A, 1.0), Timing(B, 4.0), Timing(B, 5.0)]
+    ours = [TrainingTime(A, 6.0), TrainingTime(B, 9.0), TrainingTime(B, 8.0)]
+    base = [TrainingTime(A, 1.0), TrainingTime(B, 4.0), TrainingTime(B, 5.0)]
     assert relative_cost(ours, base) == 2.0
     assert relative_cost(ours[:1], base) == 6.0
 
 
 def test_without_a_common_machine_or_a_time_there_is_none():
-    assert relative_cost([Timing(A, 6.0)], [Timing(B, 4.0)]) is None
-    assert relative_cost([Timing(A, 6.0)], [Timing(A, 0.0)]) is None
-    assert relative_cost([Timing(A, 0.0)], [Timing(A, 4.0)]) is None
+    assert relative_cost([TrainingTime(A, 6.0)], [TrainingTime(B, 4.0)]) is None
+    assert relative_cost([TrainingTime(A, 6.0)], [TrainingTime(A, 0.0)]) is None
+    assert relative_cost([TrainingTime(A, 0.0)], [TrainingTime(A, 4.0)]) is None
     assert relative_cost([], []) is None
 
 
 def test_a_time_that_cannot_be_spoils_no_other():
-    assert relative_cost([Timing(A, 1e-320), Timing(A, 6.0)], [Timing(A, 3.0)]) == 2.0
-    assert relative_cost([Timing(A, 6.0)], [Timing(A, 1e-320)]) is None
+    assert (
+        relative_cost([TrainingTime(A, 1e-320), TrainingTime(A, 6.0)], [TrainingTime(A, 3.0)])
+        == 2.0
+    )
+    assert relative_cost([TrainingTime(A, 6.0)], [TrainingTime(A, 1e-320)]) is None
 
 
 @given(ours=timings, base=timings)

@@ -1,22 +1,17 @@
-"""What there is to say of a data set."""
+"""The facts of a data set as `ltbench data describe` prints them."""
 
 from __future__ import annotations  # annotations name classes whose modules import torch
 
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.data.profile import SHOTS
-from ltbench.errors import UsageError, counted
+from ltbench.errors import counted
 
 if TYPE_CHECKING:
     from ltbench.data.catalog import Dataset
     from ltbench.data.readers import Split
 
-_EVERY = 5.0  # seconds between two words on how far packing is
-_LISTED = 20  # classes whose counts are all said
+_LISTED = 20  # classes whose counts are all listed
 
 
 def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[str, object]:
@@ -55,66 +50,3 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
             "the test set is not balanced: top-1 is over images, so large classes count more"
         )
     return facts | noticed(info)
-
-
-def _seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    """Pass on what is said every few seconds, and the end of a part."""
-    last = 0.0
-
-    def heard(part: str, count: int, done: int) -> None:
-        nonlocal last
-        if done == count or time.monotonic() - last >= _EVERY:
-            last = time.monotonic()
-            say(part, count, done)
-
-    return heard
-
-
-def pack_images(
-    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
-) -> None:
-    """Pack the images of one data set that comes as lists, saying how far it is."""
-    from ltbench.data.catalog import dataset
-    from ltbench.data.listed import prepare
-    from ltbench.data.root import data_root
-
-    info = dataset(names[0]).info if len(names) == 1 else None
-    if info is None or not info.streamed or info.file or images is None or lists is None:
-        raise UsageError(
-            "--images and --lists go together, with the name of one data set that comes as lists, "
-            "such as imagenet_lt."
-        )
-
-    prepare(info, data_root(given), images, lists, _seldom(_say_packed), verify=verify)
-
-
-def pack_described(paths: list[Path], given: Path | None) -> None:
-    """Pack the images that files describe, if they are to be streamed, saying how far it is."""
-    from ltbench.data.own_packed import pack_own
-    from ltbench.data.root import data_root
-
-    for path in paths:
-        folder = pack_own(path, data_root(given), _seldom(_say_packed))
-        if folder is not None:
-            print(f"packed: {folder}")
-
-
-def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> None:
-    """Pack the images of large sets once more with a shorter side, saying how far it is."""
-    from ltbench.data.packing import shrink
-    from ltbench.data.root import data_root
-
-    resident = [each.info.name for each in datasets if not each.info.streamed]
-    if resident or not datasets:
-        raise UsageError(
-            f"--short is for data sets that are streamed, such as imagenet_lt; "
-            f"{resident[0] + ' is not' if resident else 'name one'}."
-        )
-    for each in datasets:
-        info = each.info
-        named, say = str(info.file or info.name), _seldom(_say_packed)
-        shrink(data_root(given) / info.name, named, side, say)
-
-
-def _say_packed(part: str, count: int, done: int) -> None:
-    print(f"ltbench: {part} {done:,} of {count:,} images", file=sys.stderr, flush=True)

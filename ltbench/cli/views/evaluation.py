@@ -55,19 +55,19 @@ def _show(rows: list[dict[str, Any]]) -> None:
         lines = [_line(members, varying, measured) for members in by_variant.values()]
         print_rows(lines, title=f"{setting[0]}, {setting[1]}, protocol {setting[2]}")
     first = rows[0]
-    said = [
+    facts = [
         f"{_HEADERS[key]} {first[key]}" for key in ("test_prior", "many_above", "few_below")
         if key not in varying
     ]  # fmt: skip
-    said.append(f"{first['bins']} bins")
+    facts.append(f"{first['bins']} bins")
     fitted = sorted({row["fitted_on"] for row in rows} - {None})
-    said += [f"T fitted on {', '.join(fitted)}"] * bool(fitted)
+    facts += [f"T fitted on {', '.join(fitted)}"] * bool(fitted)
     from ltbench.statistics.estimates import LEAST
 
     seeds = [len(members) for by_variant in by_setting.values() for members in by_variant.values()]
     interval = ", 95 % t-interval" if max(seeds) >= LEAST else ""
     Console(highlight=False, markup=False).print(
-        f"Means over seeds from stored logits, last epoch{interval}; {', '.join(said)}."
+        f"Means over seeds from stored logits, last epoch{interval}; {', '.join(facts)}."
     )
 
 

@@ -1,7 +1,7 @@
 """The ledger in the terminal."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich import box
 from rich.console import Console
@@ -15,6 +15,9 @@ from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
 
+_WIDE = 10_000  # columns of a terminal in which nothing is broken
+
+
 def print_ledger(ledger: Ledger, console: Console) -> None:
     """Print how many cells of each table hold, then what was run, then the claims."""
     cells, claims = len(ledger.cells), len(ledger.claims)
@@ -22,14 +25,15 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
     console.print(Text(title, style="bold"), _summary(ledger), sep="\n")
     run = [line for line in ledger.cells if line.reproduced is not None]
     if run:
-        console.print("", Text("Cells with records", style="bold"), _cells(run), sep="\n")
+        console.print("", Text("Cells with records", style="bold"), sep="\n")
+        _print_lines(_cells, run, console)
     console.print("", Text("Claims about gains, paired by seed", style="bold"), sep="\n")
-    told = [line for line in ledger.claims if line.reproduced is not None]
-    if told:
-        console.print(_claims(told))
-    if silent := claims - len(told):
+    run = [line for line in ledger.claims if line.reproduced is not None]
+    if run:
+        _print_lines(_claims, run, console)
+    if others := claims - len(run):
         console.print(
-            f"{counted(silent, 'claim')} without runs of both methods: --format csv names them."
+            f"{counted(others, 'claim')} without runs of both methods: --format csv names them."
         )
     console.print("", Text(CAPTION, style="dim"), sep="\n")
     console.print("Missing cells and the commands that fill them: ltbench table NAME.")
@@ -50,34 +54,58 @@ def _summary(ledger: Ledger) -> Table:
     return table
 
 
-def _cells(lines: Iterable[LedgerRow]) -> Table:
+def _print_lines(
+    make: Callable[[Iterable[LedgerRow], bool], Table], lines: list[LedgerRow], console: Console
+) -> None:
+    """Print lines with whole verdicts, or with short ones where those would be broken."""
+    table, wide = make(lines, True), console.options.update(max_width=_WIDE)
+    if console.measure(table, options=wide).maximum <= console.width:
+        console.print(table)
+        return
+    console.print(make(lines, False))
+    reasons = dict.fromkeys(f"{each.verdict.word}: {each.reason}" for each in lines if each.reason)
+    for reason in reasons:
+        console.print(Text(reason, style="dim"))
+
+
+def _cells(lines: Iterable[LedgerRow], whole: bool) -> Table:
     table = _table("table", "row", "column", "reported", "reproduced", "n", "verdict", left=3)
     for line in lines:
         texts = (Text(line.table), Text(line.row), Text(line.column))
         reported = f"{line.reported:.{line.decimals}f}"
-        table.add_row(*texts, reported, reproduced(line), str(len(line.seeds)), _verdict(line))
+        table.add_row(*texts, reported, reproduced(line), *_seeds_and_verdict(line, whole))
     return table
 
 
-def _claims(lines: Iterable[LedgerRow]) -> Table:
+def _claims(lines: Iterable[LedgerRow], whole: bool) -> Table:
     table = _table("claim", "gain", "reproduced", "n", "verdict", left=1)
     for line in lines:
         gain = f"{line.reported:+.{line.decimals}f}"
         text = reproduced(line)
         text = f"+{text}" if text and not text.startswith("-") else text
-        table.add_row(Text(line.row), gain, text, str(len(line.seeds) or ""), _verdict(line))
+        table.add_row(Text(line.row), gain, text, *_seeds_and_verdict(line, whole))
     return table
 
 
-def _verdict(line: LedgerRow) -> Text:
-    words = f"proxy ({line.protocol})" if line.tier == "proxy" else str(line.verdict)
-    reason = f": {line.reason}" if line.reason else ""
-    return Text(words + reason, style=STYLES.get(line.verdict.word, "bright_black"))
+def _seeds_and_verdict(line: LedgerRow, whole: bool) -> tuple[str, Text]:
+    """Return n and the verdict; a short one is the word alone, and n says `2 of 3` instead."""
+    n, verdict = len(line.seeds), line.verdict
+    style = STYLES.get(verdict.word, "bright_black")
+    proxy = f"proxy ({line.protocol})"
+    if whole:
+        words = proxy if line.tier == "proxy" else str(verdict)
+        return str(n), Text(f"{words}: {line.reason}" if line.reason else words, style=style)
+    count = f"{n} of {n + verdict.missing}" if verdict.missing else str(n)
+    if line.tier == "proxy":
+        return count, Text(proxy, style=style)
+    return count, Text(verdict.word if verdict.missing else str(verdict), style=style)
 
 
 def _table(*headers: str, left: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for index, header in enumerate(headers):
         text = index < left or header == "verdict"
-        table.add_column(header, justify="left" if text else "right", overflow="fold")
+        table.add_column(
+            header, justify="left" if text else "right", overflow="fold", no_wrap=header == "n"
+        )
     return table

@@ -70,7 +70,7 @@ def as_data(planned: TablePlan, price_per_hour: float | None = None) -> dict[str
 
 
 def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
-    """Print what to run in which order, what does not fit, what seeds are worth, and from what."""
+    """Print the runs in order, those beyond the budget, and what numbers of seeds detect."""
     console = Console(highlight=False)
     console.print(Text(planned.table.definition.title, style="bold"))
     console.print(
@@ -100,7 +100,7 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
             console.print(Text(f"No known cost: {reason}"), soft_wrap=True)
     if planned.targets:
         console.print()
-        console.print(Text("What each number of seeds is worth, all of these run", style="bold"))
+        console.print(Text("What each number of seeds detects, all of these run", style="bold"))
         console.print(_seed_counts(planned, price_per_hour))
     _explain(planned, console)
 
@@ -108,7 +108,7 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
 def _steps(
     steps: tuple[PlannedRun, ...], price_per_hour: float | None, width: int, *, costed: bool
 ) -> Table:
-    """Return a line for each run; what times are from, which is said below, goes where it must."""
+    """Return a line for each run; the source of its time, explained below, where there is room."""
     spending = [*(["costs"] if price_per_hour is not None else []), *(["in all"] if costed else [])]
     headers = ["method", "on", "seeds", "takes", *spending, "from", "decides"]
     rows, spent = [], 0.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ltbench.runs.record import Record
 
 SECONDS_BETWEEN_LINES = 10.0
-_WAITING = 0.05  # share of training without images from which on it is said
+_WAITING = 0.05  # share of training without images from which on it is shown
 
 
 def _share(report: ProgressEvent) -> float:
@@ -30,7 +30,7 @@ def _share(report: ProgressEvent) -> float:
 
 
 def _waiting(report: ProgressEvent) -> str:
-    """Return in words how much of training waits for images, if that is worth a word."""
+    """Return in words which share of training waits for images; nothing below a twentieth."""
     return f"{report.waiting:.0%} waiting for images, " if report.waiting >= _WAITING else ""
 
 
@@ -57,24 +57,24 @@ class Lines:
         self.spoken: dict[str, float] = {}
 
     def started(self, job: Job) -> None:
-        """Say which training begins."""
+        """Print which training begins."""
         self.spoken[str(job)] = time.monotonic()
         print(f"[{self.done + 1}/{self.total}] {job}", flush=True)
 
     def waiting(self, job: Job) -> None:
-        """Say that another process is at it."""
+        """Print that another process trains the cell."""
         print(f"  {job}: another process is training this; waiting for it", flush=True)
 
     def postponed(self, job: Job) -> None:
-        """Say that it comes later."""
+        """Print that the cell is put to the back."""
         print(f"  {job}: another process is training this; it comes later", flush=True)
 
     def lost(self, job: Job, reason: str) -> None:
-        """Say that it is tried again."""
+        """Print that the cell is tried again, and why."""
         print(f"  {job}: {reason} It is tried again.", file=sys.stderr, flush=True)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
-        """Say how far it is after an epoch, at most every ten seconds."""
+        """Print the epoch that ended, at most every ten seconds."""
         now = time.monotonic()
         if report.loss is None or now - self.spoken[str(job)] < SECONDS_BETWEEN_LINES:
             return
@@ -88,21 +88,21 @@ class Lines:
         )
 
     def finished(self, job: Job, records: list[Record]) -> None:
-        """Say what came of it."""
+        """Print the headline metric of a finished training."""
         self.done += 1
         print(f"  {_outcome(job, records)}", flush=True)
 
     def failed(self, job: Job, reason: str) -> None:
-        """Say why it stopped."""
+        """Print why a training failed."""
         self.done += 1
         print(f"  {job} failed: {reason}", file=sys.stderr, flush=True)
 
 
 class Quiet(Lines):
-    """Failures only."""
+    """Prints failures, and nothing else."""
 
     def _nothing(self, *event: object) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     started = waiting = postponed = lost = report = finished = _nothing  # type: ignore[assignment]
 
@@ -159,26 +159,26 @@ class Live(Lines):
         self.scores: dict[str, str] = {}  # latest loss and accuracy, as shown
 
     def started(self, job: Job) -> None:
-        """Add a bar."""
+        """Add a bar for the training that begins."""
         name = str(job)
         self.bars[name] = self.progress.add_task(name, total=1.0, detail="")
         self.shares[name], self.scores[name] = 0.0, ""
 
     def waiting(self, job: Job) -> None:
-        """Say it on the bar."""
+        """Show on the bar that another process trains the cell."""
         self.progress.update(self.bars[str(job)], detail="another process is at it; waiting")
 
     def postponed(self, job: Job) -> None:
-        """Remove the bar until its turn comes again."""
+        """Remove the bar of a cell that is put to the back."""
         self._remove(job)
 
     def lost(self, job: Job, reason: str) -> None:
-        """Remove the bar until its turn comes again, and say why."""
+        """Remove the bar of a cell that is tried again, and print why."""
         self._remove(job)
         self.progress.console.print(f"{job}: {reason} It is tried again.", markup=False)
 
     def report(self, job: Job, report: ProgressEvent) -> None:
-        """Move the bar."""
+        """Move the bar to the current step."""
         name, share = str(job), _share(report)
         if report.loss is not None:
             _, known, score = self.scores[name].partition(f"  {_title(job)} ")
@@ -195,12 +195,12 @@ class Live(Lines):
         self._whole()
 
     def finished(self, job: Job, records: list[Record]) -> None:
-        """Replace the bar by a line."""
+        """Replace the bar by a line with the headline metric."""
         self._drop(job)
         self.progress.console.print(_outcome(job, records), highlight=False, markup=False)
 
     def failed(self, job: Job, reason: str) -> None:
-        """Replace the bar by the reason."""
+        """Replace the bar by the reason of the failure."""
         self._drop(job)
         self.progress.console.print(f"{job} failed: {reason}", style="red", markup=False)
 

@@ -1,8 +1,7 @@
-"""What commands share: rows as a table, formats of them, methods and data sets from files."""
+"""Rows as a table in the terminal, and the formats that replace it."""
 
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
@@ -22,40 +21,8 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def load_files(paths: list[Path] | None) -> None:
-    """Make the methods of `--load` known."""
-    if not paths:
-        return  # torch is not imported for nothing
-    from ltbench.registry.methods import load_file
-
-    for path in paths:
-        load_file(path)
-
-
-def read_files(paths: list[Path] | None) -> None:
-    """Make the methods of `--load` known to tables, which need not run them."""
-    from ltbench.registry.signatures import load_file
-
-    for path in paths or []:
-        load_file(path)
-
-
-def load_data(paths: list[Path] | None, root: Path | None = None) -> list[str]:
-    """Make the data sets of `--data` known, and return their names."""
-    if not paths:
-        return []  # NumPy is not imported for nothing
-    from ltbench.data.catalog import register
-    from ltbench.data.own import read_own
-    from ltbench.data.root import data_root
-
-    infos = [read_own(path, data_root(root)).info for path in paths or []]
-    for info in infos:
-        register(info)
-    return [info.name for info in infos]
-
-
 def size(count: int) -> str:
-    """Return bytes as people say them: `812 B`, `3.4 MB`, `1.2 GB`."""
+    """Return bytes in decimal units: `812 B`, `3.4 MB`, `1.2 GB`."""
     number, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if number < 1000 or unit == "TB":
@@ -71,11 +38,12 @@ def print_rows(
     wrap: str | None = None,
     cut: str | None = None,
     leave_out: Sequence[str] = (),
-) -> None:
+) -> bool:
     """Print rows as a table, one column a key, within the terminal's width.
 
     The text of column `wrap` is broken between words, that of `cut` ends where the line does.
-    Where the others do not fit, columns of `leave_out` go, the first first, and that is said.
+    Where the others do not fit, columns of `leave_out` go, the first first, and are named below.
+    Returns whether a text was cut.
     """
     if not rows:
         raise UsageError("there is nothing to show here.")
@@ -108,9 +76,10 @@ def print_rows(
     console.print(table, "")
     if gone:
         print(f"No room for {', '.join(gone)}; a wider terminal and --json have them.\n")
+    return cut in least and not narrow and least[cut] < widths[cut]
 
 
-LEAST = 24  # that a column of words is worth reading at
+LEAST = 24  # characters below which a column of words is not narrowed
 _GAP = 2
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ltbench.registry.signatures import names
-from ltbench.tables.definition import Row
+from ltbench.tables.definition import TableRow
 from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.missing import commands, unavailable, unreadable
 
@@ -107,7 +107,7 @@ def _label_width(grid: Grid, lines: _Lines) -> int:
     return max(map(cell_len, [*lines, *map(_label, grid.rows)]))
 
 
-def _label(row: Row) -> str:
+def _label(row: TableRow) -> str:
     return row.label if row.method is not None else f"{row.label} {_ABSENT}"
 
 

@@ -34,9 +34,9 @@ from ltbench.data.augment.pixels import (
 
 FILL = 128  # grey of the pixels that a geometric operation brings in
 
-Step = tuple[str, float, int]  # operation, probability, magnitude 0..9 (0 where it has none)
+PolicyStep = tuple[str, float, int]  # operation, probability, magnitude 0..9 (0 where it has none)
 
-POLICY: tuple[tuple[Step, Step], ...] = (
+POLICY: tuple[tuple[PolicyStep, PolicyStep], ...] = (
     (("Invert", 0.1, 0), ("Contrast", 0.2, 6)),
     (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
     (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),

@@ -6,12 +6,12 @@ shape; the box is cut and scaled where an image is decoded. `ColorJitter(0.4, 0.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
-from ltbench.data.augment.pixels import Draws, Steps, apply_steps, brightness, contrast, saturation
+from ltbench.data.augment.pixels import Steps, apply_steps, brightness, contrast, saturation
+from ltbench.data.augment.simclr import Boxes
 from ltbench.data.augment.views import Augment, View, colour_jitter
 
 AREA = (0.08, 1.0)  # of the crop, as a share of the image's
@@ -21,18 +21,7 @@ STRENGTH = 0.4  # of brightness, contrast and saturation
 _OPERATIONS = (brightness, contrast, saturation)
 
 
-@dataclass(frozen=True)
-class Crops(Draws):
-    """Boxes in pixels, int64 [N] each, and whether the result is mirrored, bool [N]."""
-
-    top: Tensor
-    left: Tensor
-    height: Tensor
-    width: Tensor
-    flip: Tensor
-
-
-def draw_crops(widths: Tensor, heights: Tensor, flip: bool, generator: Generator) -> Crops:
+def draw_crops(widths: Tensor, heights: Tensor, flip: bool, generator: Generator) -> Boxes:
     """Draw a box and a flip for each image of widths and heights [N], int64."""
     count = len(widths)
     share, shape, place_y, place_x = (
@@ -54,7 +43,7 @@ def draw_crops(widths: Tensor, heights: Tensor, flip: bool, generator: Generator
     top = torch.where(found, (place_y * (heights - height + 1)).long(), (heights - height) // 2)
     left = torch.where(found, (place_x * (widths - width + 1)).long(), (widths - width) // 2)
     mirrored = (torch.rand(count, generator=generator) < 0.5) & flip
-    return Crops(top, left, height, width, mirrored)
+    return Boxes(top, left, height, width, mirrored)
 
 
 def draw_colours(count: int, generator: Generator) -> Steps:

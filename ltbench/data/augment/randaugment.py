@@ -49,7 +49,7 @@ def change(image: Image.Image, draws: Sequence[float]) -> Image.Image:
     return image
 
 
-Operation = Callable[[Image.Image, float, float, Image.Resampling], Image.Image]
+PictureOperation = Callable[[Image.Image, float, float, Image.Resampling], Image.Image]
 """An image, the level from 0 to 1, a sign and an interpolation to the changed image."""
 
 _JITTER = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
@@ -66,12 +66,12 @@ def _solarize_add(image: Image.Image, share: float, *_: object) -> Image.Image:
     return image.point(table * 3)
 
 
-def _enhanced(by: type) -> Operation:
+def _enhanced(by: type) -> PictureOperation:
     return lambda image, share, *_: by(image).enhance(1.8 * share + 0.1)
 
 
 # In timm's order.
-OPERATIONS: tuple[Operation, ...] = (
+OPERATIONS: tuple[PictureOperation, ...] = (
     lambda image, *_: ImageOps.autocontrast(image),
     lambda image, *_: ImageOps.equalize(image),
     lambda image, *_: ImageOps.invert(image),

@@ -28,10 +28,10 @@ class Augment:
     flip: bool = True  # whether a mirrored image keeps its label (digits: no)
 
 
-Part = Callable[[Tensor, Augment, Generator], Tensor]
+ViewPart = Callable[[Tensor, Augment, Generator], Tensor]
 """Uint8 images [N, C, H, H] to as many of the same shape: draws, then changes the images."""
 
-View = tuple[Part, ...]
+View = tuple[ViewPart, ...]
 """What is done to the images, in order."""
 
 

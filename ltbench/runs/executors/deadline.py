@@ -1,10 +1,11 @@
 """A time limit: until when a command may train, and which trainings it still begins."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
-from ltbench.errors import UsageError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs.cost import CostModel
 from ltbench.runs.executors.interface import Options
 from ltbench.runs.plan import Job
@@ -22,23 +23,19 @@ class Deadline:
     epoch_seconds: Callable[[Job], float | None]
 
     @classmethod
-    def of(cls, options: Options, workspace: Workspace) -> "Deadline | None":
+    def of(
+        cls, options: Options, workspace: Workspace, *, is_here: bool = True
+    ) -> "Deadline | None":
         """Return the deadline of a command with a time limit: when trainings are to save.
 
-        Raises UsageError where they would have to before they begin.
+        Where the device that trains is not one of this machine (`is_here`), an epoch's time is
+        known from the training itself alone. Raises UsageError where trainings would have to save
+        before they begin.
         """
         if options.time_limit is None:
             return None
-        seconds = options.time_limit - options.signal_before
-        if seconds <= 0:
-            raise UsageError(
-                f"a time limit of {options.time_limit:g} s leaves nothing before the "
-                f"{options.signal_before:g} s in which trainings save; give a longer "
-                "--time-limit, or less with --signal-before."
-            )
-        store = Store(workspace.results)
-        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
-        return cls(options.begun + seconds, lambda job: epoch_seconds(job, store, costs))
+        seconds = before_saving(options.time_limit, options)
+        return cls(options.begun + seconds, epochs_timed(workspace, is_here=is_here))
 
     @property
     def left(self) -> float:
@@ -50,10 +47,48 @@ class Deadline:
         return self.left > (self.epoch_seconds(job) or 0.0)
 
 
-def epoch_seconds(job: Job, store: Store, costs: CostModel) -> float | None:
+def before_saving(limit: float, options: Options) -> float:
+    """Return the seconds of a limit in which to train; raises UsageError where there are none."""
+    if limit <= options.signal_before:
+        raise UsageError(
+            f"a time limit of {limit:g} s leaves nothing before the "
+            f"{options.signal_before:g} s in which trainings save; give a longer "
+            "--time-limit (or `minutes` of a Slurm profile), or less with --signal-before."
+        )
+    return limit - options.signal_before
+
+
+def check_epochs(
+    jobs: Iterable[Job],
+    limit: float,
+    options: Options,
+    epoch_seconds: Callable[[Job], float | None],
+) -> None:
+    """Raise LtbenchError where an epoch of a job does not end before it saves, of some seconds."""
+    seconds = before_saving(limit, options)
+    for job in jobs:
+        needed = epoch_seconds(job) or 0.0
+        if needed > seconds:
+            raise LtbenchError(
+                f"an epoch of {job} takes about {needed:.0f} s, and of {limit:g} s of a job "
+                f"{options.signal_before:g} s are for saving; give a longer --time-limit, or the "
+                "profile more minutes."
+            )
+
+
+def epochs_timed(workspace: Workspace, *, is_here: bool) -> Callable[[Job], float | None]:
+    """Return a function that gives the seconds of a job's epoch, None where they are not known."""
+    store = Store(workspace.results)
+    costs = None
+    if is_here:
+        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+    return cache(lambda job: epoch_seconds(job, store, costs))
+
+
+def epoch_seconds(job: Job, store: Store, costs: CostModel | None) -> float | None:
     """Return the seconds of an epoch: by its own so far, else as estimated, else None."""
     begun = note_of(store, job.fingerprint)
     if begun is not None and begun.epoch:
         return begun.seconds / begun.epoch
-    cost = costs.cost(job).seconds
+    cost = costs.cost(job).seconds if costs is not None else None
     return None if cost is None else cost / job.size.epochs

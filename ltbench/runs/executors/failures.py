@@ -1,4 +1,4 @@
-"""What is said of a job that ended without records."""
+"""Failure records, and the reason in them, of jobs that ended without records."""
 
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, located

@@ -20,7 +20,7 @@ RETRIES = 2  # of a job whose worker is lost
 
 
 class RunListener(Protocol):
-    """Hears how jobs go; called in the parent process only."""
+    """Is called as jobs go on, in the parent process only."""
 
     def started(self, job: Job) -> None:
         """A job begins."""
@@ -46,7 +46,7 @@ class RunListener(Protocol):
 
 @dataclass
 class Outcome:
-    """What came of the jobs."""
+    """The records of jobs that ended, the reasons of those that failed, and those not begun."""
 
     records: list[Record] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)  # job to reason
@@ -101,19 +101,19 @@ _BUILT_IN = {
 def executor_of(name: str, options: Options) -> Executor:
     """Return the executor called `local`, or `kind:argument` of another package.
 
-    A package offers `kind` as an entry point of the group `ltbench.executors`: a callable that
+    A package registers `kind` as an entry point of the group `ltbench.executors`: a callable that
     takes the argument and the options. Raises UsageError for an unknown kind, LtbenchError where
     its package does not import.
     """
     kind, _, argument = name.partition(":")
-    offered = {each.name: each for each in entry_points(group=GROUP)}
+    installed = {each.name: each for each in entry_points(group=GROUP)}
     if kind in _BUILT_IN:
         module, _, attribute = _BUILT_IN[kind].partition(":")
         return cast(Factory, getattr(import_module(module), attribute))(argument, options)
-    if kind not in offered:
-        raise unknown("executor", kind, [*_BUILT_IN, *offered])
+    if kind not in installed:
+        raise unknown("executor", kind, [*_BUILT_IN, *installed])
     try:
-        factory = cast(Factory, offered[kind].load())
+        factory = cast(Factory, installed[kind].load())
     except Exception as error:
         raise LtbenchError(
             f"executor {kind} of another package does not import ({first_line(error)}); "

@@ -9,6 +9,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from torch.cuda import is_available
+
 from ltbench.errors import LtbenchError, first_line
 from ltbench.runs.apart import LostError
 from ltbench.runs.executors.deadline import Deadline
@@ -20,8 +22,7 @@ from ltbench.runs.signals import alarm
 from ltbench.runs.store import Store
 from ltbench.runs.workspace import Workspace
 
-SECONDS_BETWEEN = 1.0  # two looks at the results folder
-SECONDS_TO_SAVE = 60.0
+SECONDS_BETWEEN = 1.0  # two readings of the results folder
 SECONDS_TO_ANSWER = 10.0
 SMALL_STORE = 2**27  # bytes of a cluster here for objects, and only orders go through it
 SECONDS_TO_NOTICE = 5.0  # that Ray may take to give a dead machine no more tasks
@@ -36,51 +37,78 @@ class Ray:
 
     def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
         """Run jobs as tasks; on KeyboardInterrupt, and at the time limit, each saves first."""
-        deadline = Deadline.of(self.options, replace(workspace, device="cpu"))
+        is_here = workspace.device == "cpu" or self.address == "local" or is_available()
+        deadline = Deadline.of(self.options, workspace, is_here=is_here)
         begun = not self.ray.is_initialized()
         if begun:
             self.connect()
         try:
             with alarm(deadline.left if deadline else None):
-                return self._run(jobs, workspace, listener)
+                return self._run(jobs, workspace, listener, deadline)
         finally:
             if begun:
                 self.ray.shutdown()
 
-    def _run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
+    def _run(
+        self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener,
+        deadline: Deadline | None,
+    ) -> Outcome:  # fmt: skip
         store, outcome = Store(workspace.results), Outcome()
         followed = {job.fingerprint: Followed(job, store) for job in jobs}
-        lives = Counter({job.fingerprint: self.options.retries for job in jobs})
+        retries_left = Counter({job.fingerprint: self.options.retries for job in jobs})
         task = self.task(workspace, _work)
         under_way = self._begin(jobs, workspace, task)
         try:
             while under_way:
                 ready, _ = self.ray.wait([*under_way], timeout=SECONDS_BETWEEN)
                 for each in followed.values():
-                    each.look(listener)
+                    each.report_progress(listener)
+                if deadline is not None:
+                    for reference in self._too_late(under_way, followed, ready, deadline):
+                        self.ray.cancel(reference, force=False)
+                        outcome.left.append(followed.pop(under_way.pop(reference)).job)
                 for reference in ready:
                     fingerprint = under_way.pop(reference)
                     each = followed[fingerprint]
                     reason, is_lost = self._end_of(reference)
                     settled = _settles(each, 0 if reason else SECONDS_TO_SHOW)
-                    if not settled and is_lost and lives[fingerprint]:
-                        lives[fingerprint] -= 1
+                    if not settled and is_lost and retries_left[fingerprint]:
+                        retries_left[fingerprint] -= 1
                         each.lost(reason, listener)
                         time.sleep(SECONDS_TO_NOTICE)
                         order = Order.of(each.job, workspace, self.options.loaded)
                         under_way[task.remote(order)] = fingerprint
                         continue
                     if not settled:
-                        said = reason or "its Ray task left no record in the results folder."
-                        give_up(each.job, said, replace(workspace, device="cpu"))
+                        words = reason or "its Ray task left no record in the results folder."
+                        give_up(each.job, words, replace(workspace, device="cpu"))
                     each.close(outcome, listener)
                     del followed[fingerprint]
         except KeyboardInterrupt:
             for reference in under_way:
                 self.ray.cancel(reference, force=False)
-            self.ray.wait([*under_way], num_returns=len(under_way), timeout=SECONDS_TO_SAVE)
+            self.ray.wait(
+                [*under_way], num_returns=len(under_way), timeout=self.options.signal_before
+            )
             raise
         return outcome
+
+    def _too_late(
+        self,
+        under_way: dict[Any, str],
+        followed: dict[str, Followed],
+        ready: Sequence[Any],
+        deadline: Deadline,
+    ) -> list[Any]:
+        """Return the tasks that have not begun to train and of which no epoch would end in time."""
+        waiting = {
+            reference: followed[fingerprint] for reference, fingerprint in under_way.items()
+            if reference not in ready
+        }  # fmt: skip
+        return [
+            reference for reference, each in waiting.items()
+            if not deadline.allows(each.job) and not each.is_under_way()
+        ]  # fmt: skip
 
     def _begin(self, jobs: Sequence[Job], workspace: Workspace, task: Any) -> dict[Any, str]:
         """Begin a task a job; those that share a first stage begin when it has ended."""

@@ -1,6 +1,6 @@
 """Jobs on machines that share the results folder: what a worker is given, and how it is followed.
 
-A worker tells nothing but by the results folder: its record or failure record says how a job
+A worker reports by the results folder alone: its record or failure record says how a job
 ended, the note beside its checkpoint how far it is. No machine's clock is compared with another's.
 """
 
@@ -20,6 +20,7 @@ from ltbench.runs.cost import is_kept
 from ltbench.runs.environment import in_words, source_state
 from ltbench.runs.execute import run_job
 from ltbench.runs.executors.interface import Outcome, RunListener
+from ltbench.runs.lock import is_locked
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import record_failure
 from ltbench.runs.store import Cell, Store
@@ -67,12 +68,12 @@ class Order:
             record_failure(error, job.cells, device_of("cpu"), store)
             return
         if self.first_stage_only:
-            callbacks = Callbacks(_unheard)
+            callbacks = Callbacks(_ignore)
             train_first_stage(job, 1, self.workspace, callbacks)
             return
         try:
             apart = partial(evaluated_apart, files=self.loaded)
-            run_job(job, self.workspace, _unheard, apart=apart)
+            run_job(job, self.workspace, _ignore, apart=apart)
         except LostError:  # it is tried again, so it has not failed yet
             for cell in job.cells:
                 store.failure_path(cell).unlink(missing_ok=True)
@@ -134,7 +135,7 @@ class Followed:
         )
 
     def close(self, outcome: Outcome, listener: RunListener) -> None:
-        """Tell what came of a settled job."""
+        """Add a settled job to the outcome, and report it."""
         if not self.begun:
             listener.started(self.job)
         there = [cell for cell in self.job.cells if self._record_is_there(cell)]
@@ -149,14 +150,18 @@ class Followed:
         listener.failed(self.job, reasons[0])
 
     def lost(self, reason: str, listener: RunListener) -> None:
-        """Tell that the job is tried again."""
+        """Report that the job is tried again."""
         if not self.begun:
             listener.started(self.job)
         self.begun, self.seen = False, None
         listener.lost(self.job, reason)
 
-    def look(self, listener: RunListener) -> None:
-        """Tell how far the job is, if there is news of it."""
+    def is_under_way(self) -> bool:
+        """Return whether a process is at the job now."""
+        return self.begun or is_locked(self.store.work(self.job.fingerprint))
+
+    def report_progress(self, listener: RunListener) -> None:
+        """Report how far the job is, if that has changed."""
         note = note_of(self.store, self.job.fingerprint)
         if note is None or not note.epochs or (note.epoch, note.seconds) == self.seen:
             return
@@ -184,5 +189,5 @@ class Followed:
         return self.store.content(cell), failure
 
 
-def _unheard(report: ProgressEvent) -> None:
-    """Progress is read from the note beside the checkpoint."""
+def _ignore(report: ProgressEvent) -> None:
+    """Report nothing: progress is read from the note beside the checkpoint."""

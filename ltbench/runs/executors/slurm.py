@@ -4,7 +4,6 @@ Slurm is asked what runs by `squeue`, and how a job ended by `scontrol`; `sacct`
 clusters lack, is not needed. Whether a training is finished, the results folder says.
 """
 
-import os
 import subprocess
 import time
 from collections import Counter
@@ -15,14 +14,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from torch.cuda import is_available
+
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, UsageError, first_line
 from ltbench.runs.cost import CostModel
+from ltbench.runs.executors.deadline import check_epochs, epochs_timed
 from ltbench.runs.executors.failures import give_up
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
 from ltbench.runs.executors.remote import Followed, Order, by_first_stage
 from ltbench.runs.executors.slurm_profile import Profile
-from ltbench.runs.executors.slurm_queue import cancel, end_of, queued
+from ltbench.runs.executors.slurm_queue import cancel, end_of, own_number, queued
 from ltbench.runs.plan import Job
 from ltbench.runs.recording import record_failure
 from ltbench.runs.signals import OutOfTimeError, interrupt_on_signals
@@ -31,8 +33,8 @@ from ltbench.runs.timing import StepTimer
 from ltbench.runs.under_way import note_of
 from ltbench.runs.workspace import Workspace
 
-SECONDS_BETWEEN = 2.0  # two looks at the cluster
-ARRAY = 500  # jobs; clusters allow 1,000 unless told otherwise
+SECONDS_BETWEEN = 2.0  # two questions to the cluster
+ARRAY = 500  # jobs; clusters allow 1,000 unless configured otherwise
 FIRST_FILE = "slurm_first_stage"  # the same of a job that is the first stage of others
 ID_FILE = "slurm_job"  # beside a training's checkpoint, while it is in the queue
 
@@ -62,8 +64,8 @@ class Slurm:
         store, outcome = Store(workspace.results), Outcome()
         followed = {job.fingerprint: Followed(job, store) for job in jobs}
         numbers = self._adopted(jobs, store)
-        lives = Counter({job.fingerprint: self.options.retries for job in jobs})
-        gone: Counter[str] = Counter()  # looks at which a job was neither in the queue nor settled
+        retries_left = Counter({job.fingerprint: self.options.retries for job in jobs})
+        gone: Counter[str] = Counter()  # rounds in which a job was neither in the queue nor settled
         try:
             numbers |= self.submit([j for j in jobs if j.fingerprint not in numbers], workspace)
             while followed:
@@ -75,13 +77,13 @@ class Slurm:
                         del followed[fingerprint]
                         (store.work(fingerprint) / ID_FILE).unlink(missing_ok=True)
                         continue
-                    each.look(listener)
+                    each.report_progress(listener)
                     gone[fingerprint] = 0 if number in waiting else gone[fingerprint] + 1
                     if gone[fingerprint] < 2:  # a file system may show a record late
                         continue
                     reason = end_of(number)
-                    if lives[fingerprint]:
-                        lives[fingerprint] -= 1
+                    if retries_left[fingerprint]:
+                        retries_left[fingerprint] -= 1
                         gone[fingerprint] = 0
                         each.lost(reason, listener)
                         numbers |= self.submit([each.job], workspace)
@@ -143,10 +145,11 @@ class Slurm:
         numbers: dict[str, str] = {}
         for start in range(0, len(orders), ARRAY):
             some = orders[start : start + ARRAY]
+            minutes = self._minutes(some, workspace)
             try:
                 executor = self.submitit.SlurmExecutor(workspace.results.resolve() / "logs/slurm")
                 executor.update_parameters(
-                    **self.profile.parameters(self._minutes(some, workspace), self.options),
+                    **self.profile.parameters(minutes, self.options),
                     **({} if dependency is None else {"dependency": dependency}),
                 )
                 submitted = executor.map_array(_work, list(some))
@@ -165,12 +168,17 @@ class Slurm:
     def _minutes(self, orders: Sequence[Order], workspace: Workspace) -> int:
         """Return the time to ask for: twice what the longest training takes here, and ten minutes.
 
-        The command's limit, or the profile's, comes before; what takes longer is requeued.
+        The command's limit, or the profile's, comes before; what takes longer is requeued. Raises
+        LtbenchError where an epoch does not end in that time, as far as this is known here.
         """
+        minutes = self.profile.minutes
         if self.options.time_limit is not None:
-            return max(1, int(self.options.time_limit // 60))
-        if self.profile.minutes is not None:
-            return self.profile.minutes
+            minutes = max(1, int(self.options.time_limit // 60))
+        if minutes is not None:
+            is_here = not self.profile.gpus or is_available()
+            jobs, seconds_of = (o.job for o in orders), epochs_timed(workspace, is_here=is_here)
+            check_epochs(jobs, 60.0 * minutes, self.options, seconds_of)
+            return minutes
         store = Store(workspace.results)
         costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
         seconds = [costs.cost(order.job).seconds or 3600.0 for order in orders]
@@ -187,7 +195,7 @@ def _work(order: Order) -> None:
     except OutOfTimeError:
         note = note_of(store, fingerprint)
         if order.first_stage_only or note is None or note.epoch > (begun.epoch if begun else 0):
-            subprocess.run(["scontrol", "requeue", _own_number()], check=True, timeout=60)
+            subprocess.run(["scontrol", "requeue", own_number()], check=True, timeout=60)
             return
         error = LtbenchError(
             "not one epoch ended within the time of a Slurm job; give the profile more time."
@@ -221,11 +229,6 @@ def _keep_number(store: Store, fingerprint: str, name: str, number: str) -> Path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{number}\n")
     return path
-
-
-def _own_number() -> str:
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
 
 
 def _order(job: Job, workspace: Workspace, options: Options) -> Order:

@@ -114,7 +114,7 @@ TRACKERS: dict[str, Callable[[Store], Tracker]] = {
 class Tracked:
     """A listener that hands every event on to another, and epochs and scores to trackers too.
 
-    A tracker that fails, as where a server does not answer, is told of in a warning and asked no
+    A tracker that fails, as where a server does not answer, is named in a warning and asked no
     more; trainings go on.
     """
 
@@ -122,19 +122,19 @@ class Tracked:
         self.listener, self.trackers = listener, list(trackers)
 
     def started(self, job: Job) -> None:
-        """Hand it on; a run begins with its first scalars."""
+        """Pass the event on; a run begins with its first scalars."""
         self.listener.started(job)
 
     def waiting(self, job: Job) -> None:
-        """Hand it on."""
+        """Pass the event on."""
         self.listener.waiting(job)
 
     def postponed(self, job: Job) -> None:
-        """Hand it on."""
+        """Pass the event on."""
         self.listener.postponed(job)
 
     def lost(self, job: Job, reason: str) -> None:
-        """Hand it on."""
+        """Pass the event on."""
         self.listener.lost(job, reason)
 
     def report(self, job: Job, report: ProgressEvent) -> None:

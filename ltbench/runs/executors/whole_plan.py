@@ -32,8 +32,8 @@ def run_plan(
     store.check_writable()
     tracking = trackers_of(trackers, store)
     with time_limited(workspace.results, set(plan.cells)):
-        with listening as heard:
-            outcome = executor.run(plan.jobs, workspace, Tracked(heard, tracking))
+        with listening as listener:
+            outcome = executor.run(plan.jobs, workspace, Tracked(listener, tracking))
         if outcome.left:
             raise OutOfTimeError
     index = {cell: number for number, cell in enumerate(plan.cells)}

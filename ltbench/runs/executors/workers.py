@@ -81,9 +81,9 @@ def run_in_workers(
     """
     outcome, queue = Outcome(), deque((job, False) for job in jobs)
     threads = max(1, torch.get_num_threads() // len(places))
-    lives = Counter({job.fingerprint: retries for job in jobs})
+    retries_left = Counter({job.fingerprint: retries for job in jobs})
     team = [
-        _Worker(replace(workspace, device=device), threads, loaded, lives)
+        _Worker(replace(workspace, device=device), threads, loaded, retries_left)
         for device in places[: len(jobs)]
     ]
     try:
@@ -92,11 +92,13 @@ def run_in_workers(
         while busy := [worker for worker in team if worker.job is not None]:
             ready = wait([worker.connection for worker in busy])
             for worker in (worker for worker in busy if worker.connection in ready):
-                if worker.hear(outcome, listener, queue):
+                if worker.receive(outcome, listener, queue):
                     worker.give_next(queue, allows, outcome, listener)
     finally:
+        for worker in team:  # all are asked before one is waited for: they save side by side
+            worker.ask_to_stop()
         for worker in team:
-            worker.stop()
+            worker.process.join()
     return outcome
 
 
@@ -104,10 +106,11 @@ class _Worker:
     """The parent's end of a worker process."""
 
     def __init__(
-        self, workspace: Workspace, threads: int, loaded: Sequence[Path], lives: Counter[str]
+        self, workspace: Workspace, threads: int, loaded: Sequence[Path], retries_left: Counter[str]
     ) -> None:
         self.arguments = (workspace, threads, tuple(loaded))
-        self.workspace, self.lives = workspace, lives  # retries left, by the job's fingerprint
+        self.workspace = workspace
+        self.retries_left = retries_left  # by the job's fingerprint
         self.job: Job | None = None
         self.connection, self.process = self._start()
 
@@ -132,7 +135,7 @@ class _Worker:
             self.connection.send((job, patient))
         listener.started(job)
 
-    def hear(self, outcome: Outcome, listener: RunListener, queue: Queue) -> bool:
+    def receive(self, outcome: Outcome, listener: RunListener, queue: Queue) -> bool:
         """Take one message; returns whether the worker is free again."""
         assert self.job is not None
         job = self.job
@@ -144,8 +147,8 @@ class _Worker:
             self.connection, self.process = self._start()
         if kind == "lost":
             self.job = None
-            if self.lives[job.fingerprint]:
-                self.lives[job.fingerprint] -= 1
+            if self.retries_left[job.fingerprint]:
+                self.retries_left[job.fingerprint] -= 1
                 queue.append((job, False))
                 listener.lost(job, content)
             else:
@@ -168,12 +171,11 @@ class _Worker:
             self.job = None
         return self.job is None
 
-    def stop(self) -> None:
-        """End the process; one that is training saves its last whole epoch first."""
+    def ask_to_stop(self) -> None:
+        """Ask the process to end; one that is training saves its last whole epoch first."""
         if self.job is not None:
             self.process.terminate()
         self.connection.close()
-        self.process.join()
 
     def _start(self) -> tuple[Connection, BaseProcess]:
         context = multiprocessing.get_context("spawn")

@@ -72,10 +72,10 @@ def _caption(grid: Grid) -> list[str]:
     definition = grid.table.definition
     if definition.caption is not None:
         return [_plain(definition.caption)]
-    said = "Above: reported"
+    legend = "Above: reported"
     if any(entry.difference is not None for entries in grid.lines for entry in entries):
-        said += "; small: reproduced minus reported"
-    keys = [f"{said}."] if grid.table.reported else []
+        legend += "; small: reproduced minus reported"
+    keys = [f"{legend}."] if grid.table.reported else []
     return [f"**{_plain(definition.title)}.**", *keys, _plain(grid.caption)]
 
 

@@ -109,10 +109,10 @@ def _caption(grid: Grid) -> list[str]:
     definition = grid.table.definition
     if definition.caption is not None:
         return [escape(definition.caption)]
-    said = r"\textcolor{gray}{Grey}: reported"
+    legend = r"\textcolor{gray}{Grey}: reported"
     if any(entry.difference is not None for entries in grid.lines for entry in entries):
-        said += r"; {\footnotesize small}: reproduced minus reported"
-    keys = [f"{said}."] if grid.table.reported else []
+        legend += r"; {\footnotesize small}: reproduced minus reported"
+    keys = [f"{legend}."] if grid.table.reported else []
     return [escape(f"{definition.title}."), *keys, escape(grid.caption)]
 
 

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 from ltbench.runs.files import csv_text
-from ltbench.statistics.verdict import Word
+from ltbench.statistics.verdict import VerdictWord
 from ltbench.tables.cells import MARK
 from ltbench.tables.ledger import Ledger, LedgerRow
 
-WORDS: tuple[Word, ...] = ("holds", "differs", "undecided", "proxy", "not run")
+WORDS: tuple[VerdictWord, ...] = ("holds", "differs", "undecided", "proxy", "not run")
 CAPTION = (
     "95 % t-intervals over seeds, last epoch unless another was asked for. Only the unchanged "
     "protocol `paper` confirms or contradicts, on the seeds that a table names, all of them; the "

@@ -33,7 +33,7 @@ def test_an_epoch_takes_what_the_training_took_so_far_else_its_share_of_the_pric
     assert epoch_seconds(job, store, Prices()) == pytest.approx(3.0)
     note = Note.of(store, job.fingerprint, job.cells)
     store.work(job.fingerprint).mkdir(parents=True)
-    note.say(4, 30, 20.0)
+    note.update(4, 30, 20.0)
     assert epoch_seconds(job, store, Prices()) == pytest.approx(5.0)
 
 

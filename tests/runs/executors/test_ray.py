@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from ltbench.errors import LtbenchError
+from ltbench.runs.executors import deadline
 from ltbench.runs.executors import ray as module
 from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.signals import OutOfTimeError
@@ -174,6 +175,21 @@ def test_at_the_time_limit_every_task_saves(cluster, workspace, jobs_of, listene
     with pytest.raises(OutOfTimeError):
         executor_of("ray", options).run(jobs_of(workspace.results), workspace, listener)
     assert [force for _, force in cluster.cancelled] == [False]
+
+
+def test_a_task_that_could_not_end_an_epoch_in_time_is_not_begun(
+    cluster, workspace, jobs_of, listener, monkeypatch
+):
+    first, late = jobs_of(workspace.results, seeds=[0, 1])
+    seconds = {first.fingerprint: 1.0, late.fingerprint: 1000.0}
+    monkeypatch.setattr(
+        deadline, "epoch_seconds", lambda job, store, costs: seconds[job.fingerprint]
+    )
+    options = Options(("cpu",), time_limit=560.0, signal_before=60.0)
+    outcome = executor_of("ray", options).run([first, late], workspace, listener)
+    assert [record.seed for record in outcome.records] == [0]
+    assert outcome.left == [late]
+    assert [reference.task.order.job for reference, _ in cluster.cancelled] == [late]
 
 
 def test_an_address_where_nothing_answers_is_one_sentence_at_once(

@@ -44,13 +44,13 @@ def test_a_job_elsewhere_is_followed_by_its_note_and_its_records(workspace, jobs
     (job,) = jobs_of(workspace.results)
     store = Store(workspace.results)
     followed = Followed(job, store)
-    followed.look(listener)
+    followed.report_progress(listener)
     assert listener.events == []
     order = Order.of(job, workspace, [])
     note = Note.of(store, job.fingerprint, job.cells)
-    note.say(1, 2, 4.0)
-    followed.look(listener)
-    followed.look(listener)
+    note.update(1, 2, 4.0)
+    followed.report_progress(listener)
+    followed.report_progress(listener)
     assert listener.events == [("started", str(job))]
     ((_, report),) = listener.reports
     assert (report.epoch, report.epochs, report.seconds) == (1, 2, 4.0)

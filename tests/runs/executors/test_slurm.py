@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.runs.executors import deadline
 from ltbench.runs.executors import slurm as module
 from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.store import Store
@@ -83,7 +84,7 @@ def test_a_lost_job_is_submitted_again_and_one_lost_too_often_has_a_failure_reco
 ):
     jobs = jobs_of(workspace.results, ["ce", "sam"])
     cluster.kills = {"1_0", "2_0", "3_0"}
-    outcome = cluster.executor("minutes: 1\n", retries=2).run(jobs, workspace, listener)
+    outcome = cluster.executor("minutes: 9\n", retries=2).run(jobs, workspace, listener)
     assert cluster.submitted == [["ce", "sam"], ["ce"], ["ce"]]
     assert [event for event, job in listener.events if job == str(jobs[0])].count("lost") == 2
     assert outcome.failures == {str(jobs[0]): "its Slurm job 3_0 ended as FAILED."}
@@ -95,7 +96,7 @@ def test_a_lost_job_is_submitted_again_and_one_lost_too_often_has_a_failure_reco
 def test_many_jobs_are_several_arrays(cluster, workspace, jobs_of, monkeypatch):
     monkeypatch.setattr(module, "ARRAY", 2)
     jobs = jobs_of(workspace.results, "ce", seeds=range(5))
-    numbers = cluster.executor("minutes: 1\n").submit(jobs, workspace)
+    numbers = cluster.executor("minutes: 9\n").submit(jobs, workspace)
     assert [len(each) for each in cluster.submitted] == [2, 2, 1]
     assert [numbers[job.fingerprint] for job in jobs] == ["1_0", "1_1", "2_0", "2_1", "3_0"]
     store = Store(workspace.results)
@@ -116,6 +117,22 @@ def test_the_time_that_is_asked_for_is_the_commands_else_the_profiles_else_twice
     assert [each["time"] for each in cluster.parameters] == [120, 9, 60]
 
 
+def test_a_time_in_which_no_epoch_ends_and_is_saved_is_refused(
+    cluster, workspace, jobs_of, monkeypatch
+):
+    jobs = jobs_of(workspace.results, ["ce", "sam"])
+    with pytest.raises(UsageError, match="limit of 60 s leaves nothing before the 60 s in which"):
+        cluster.executor("minutes: 1\n").submit(jobs, workspace)
+    with pytest.raises(UsageError, match="limit of 300 s leaves nothing before the 600 s"):
+        cluster.executor(time_limit=300.0, signal_before=600.0).submit(jobs, workspace)
+    seconds = {"ce": 30.0, "sam": 90.0}
+    monkeypatch.setattr(deadline, "epoch_seconds", lambda job, store, costs: seconds[job.trained])
+    with pytest.raises(LtbenchError, match=r"an epoch of sam on .* takes about 90 s, and of 120 s"):
+        cluster.executor("minutes: 2\n").submit(jobs, workspace)
+    assert cluster.submitted == []
+    assert len(cluster.executor("minutes: 3\n").submit(jobs, workspace)) == 2
+
+
 def test_an_interruption_cancels_what_is_left_or_leaves_it_to_be_followed(
     cluster, workspace, jobs_of, listener, monkeypatch
 ):
@@ -133,17 +150,17 @@ def test_an_interruption_cancels_what_is_left_or_leaves_it_to_be_followed(
         looks = iter(range(100))
         monkeypatch.setattr(module, "queued", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            cluster.executor(f"minutes: 1\ninterrupt: {way}\n").run(jobs, workspace, listener)
+            cluster.executor(f"minutes: 9\ninterrupt: {way}\n").run(jobs, workspace, listener)
         assert cancelled == [["1_0"]]  # the first time
     monkeypatch.setattr(module, "queued", lambda: {*cluster.waiting, *follow()})
-    executor = cluster.executor("minutes: 1\ninterrupt: leave\n")
+    executor = cluster.executor("minutes: 9\ninterrupt: leave\n")
     (record,) = executor.run(jobs, workspace, listener).records
     assert record.method == "ce"
     assert cluster.submitted == [["ce"]]  # by the first command
 
 
 def test_a_cluster_that_refuses_is_one_sentence(cluster, workspace, jobs_of, listener, profile):
-    path = profile("partition: nowhere\nminutes: 1\n")
+    path = profile("partition: nowhere\nminutes: 9\n")
     with pytest.raises(LtbenchError) as caught:
         executor_of(f"slurm:{path}", Options()).run(jobs_of(workspace.results), workspace, listener)
     assert str(caught.value) == (
@@ -161,25 +178,25 @@ def held(cluster, monkeypatch):
 
 def test_a_first_stage_that_is_in_the_queue_is_not_submitted_again(held, workspace, jobs_of):
     jobs = jobs_of(workspace.results, ["ce", "crt", "lws"])
-    held.executor("minutes: 1\n").submit(jobs[:2], workspace)
+    held.executor("minutes: 9\n").submit(jobs[:2], workspace)
     assert held.submitted == [["ce"], ["crt"]]
-    held.executor("minutes: 1\n").submit(jobs[2:], workspace)
+    held.executor("minutes: 9\n").submit(jobs[2:], workspace)
     assert held.submitted[2:] == [["lws"]]
     assert held.parameters[2]["dependency"] == "afterany:1_0"  # ce's, of the first command
 
 
 def test_a_training_that_is_others_first_stage_in_the_queue_waits_for_it(held, workspace, jobs_of):
     ce, crt, lws = jobs_of(workspace.results, ["ce", "crt", "lws"])
-    held.executor("minutes: 1\n").submit([crt, lws], workspace)
+    held.executor("minutes: 9\n").submit([crt, lws], workspace)
     assert held.submitted == [["crt"], ["crt", "lws"]]  # the first is the first stage alone
-    held.executor("minutes: 1\n").submit([ce], workspace)
+    held.executor("minutes: 9\n").submit([ce], workspace)
     assert held.submitted[2:] == [["ce"]]
     assert held.parameters[2]["dependency"] == "afterany:1_0"
 
 
 def test_a_lost_job_waits_for_its_first_stage_again(held, workspace, jobs_of):
     ce, crt = jobs_of(workspace.results, ["ce", "crt"])
-    executor = held.executor("minutes: 1\n")
+    executor = held.executor("minutes: 9\n")
     executor.submit([ce, crt], workspace)
     executor.submit([crt], workspace)
     assert held.parameters[-1]["dependency"] == "afterany:1_0"
@@ -197,7 +214,7 @@ def test_an_interruption_cancels_a_first_stage_too(held, workspace, jobs_of, lis
     monkeypatch.setattr(module, "queued", interrupted)
     jobs = jobs_of(workspace.results, ["crt", "lws"])
     with pytest.raises(KeyboardInterrupt):
-        held.executor("minutes: 1\n").run(jobs, workspace, listener)
+        held.executor("minutes: 9\n").run(jobs, workspace, listener)
     assert sorted(cancelled) == ["1_0", "2_0", "2_1"]
 
 
@@ -206,7 +223,7 @@ def test_what_is_submitted_before_a_refusal_is_known_to_the_next_command(
 ):
     monkeypatch.setattr(module, "ARRAY", 1)
     jobs = jobs_of(workspace.results, ["ce", "sam"])
-    executor, count = held.executor("minutes: 1\n"), iter(range(9))
+    executor, count = held.executor("minutes: 9\n"), iter(range(9))
     usual = executor.submitit.SlurmExecutor.map_array
 
     def refused(self, work, orders):

@@ -27,12 +27,25 @@ def test_what_slurm_says_of_jobs_is_read(monkeypatch):
     answers(monkeypatch, "", 1, "slurm_load_jobs error: Invalid job id specified\n")
     assert end_of("12_3") == "its Slurm job 12_3 is gone."
     answers(monkeypatch, "", 1, "squeue: error: unknown host\nsqueue: fatal: no configuration.\n")
+    monkeypatch.setattr(slurm_queue, "SECONDS_TO_RECOVER", 0.0)
     with pytest.raises(LtbenchError) as caught:
         queued()
     assert str(caught.value) == (
-        "Slurm does not answer (squeue: fatal: no configuration); "
+        "asked 5 times, Slurm does not answer (squeue: fatal: no configuration); "
         "give the command where squeue works."
     )
+
+
+def test_a_queue_that_answers_again_ends_nothing(monkeypatch):
+    codes = [1, 1, 1, 1, 0]
+
+    def run(command, **options):
+        return SimpleNamespace(stdout="7\n", returncode=codes.pop(0), stderr="timed out\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(slurm_queue, "SECONDS_TO_RECOVER", 0.0)
+    assert queued() == {"7"}
+    assert codes == []
 
 
 def test_a_machine_without_slurm_says_so(monkeypatch):

@@ -3,11 +3,12 @@
 import pytest
 
 from ltbench.analysis.results import Result, as_csv, path_of
+from ltbench.analysis.summary import flatness, open_set
 from ltbench.runs.files import write_text
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import load
-from ltbench.tables.write.analysed import as_csv as lines_csv
-from ltbench.tables.write.analysed import flatness, markdown, open_set
+from ltbench.tables.write.analysed import as_csv as rows_csv
+from ltbench.tables.write.analysed import markdown
 
 DATA, PROTOCOL = "cifar10_lt(imbalance=100)", "fast(epochs=5, warmup_epochs=1)"
 
@@ -54,7 +55,7 @@ def test_flatness_is_the_mean_over_a_groups_classes_with_intervals_over_seeds(st
         place(store, "hessian(probes=1)", hessian(shift=2.0 * seed), "ce", seed)
     place(store, "hessian(probes=1)", hessian(0.0), "not_in_the_table", 0)
     place(store, "hessian(probes=1)", hessian(0.0), "ce", 0, data="digits_lt(imbalance=20)")
-    many, medium = flatness(load("1"), store)
+    many, medium = flatness(load("1").cells(), store)
     assert (many.group, medium.group, many.method) == ("many", "medium", "ce")
     assert many.setting == f"{DATA}, resnet8, {PROTOCOL}; made up"
     assert many.values["lambda_max"].mean == pytest.approx(13.5 + 2)
@@ -66,14 +67,20 @@ def test_flatness_is_the_mean_over_a_groups_classes_with_intervals_over_seeds(st
 def test_shot_groups_are_of_the_images_that_a_protocol_leaves(store):
     """Of a tenth of CIFAR-10-LT, classes 4 to 6 are medium and 7 to 9 few."""
     place(store, "hessian(probes=1)", hessian(0.0), "ce", 0, protocol="fast(fraction=0.1)")
-    found = {each.group: each.values["lambda_max"].mean for each in flatness(load("1"), store)}
+    found = {
+        each.group: each.values["lambda_max"].mean for each in flatness(load("1").cells(), store)
+    }
     assert found == {"many": 11.5, "medium": 15.0, "few": 18.0}
 
 
 def test_methods_stand_in_the_order_of_the_table(store):
     for method in ("bcl", "ce", "gkp_gsa"):
         place(store, "hessian", hessian(0.0), method, 0)
-    assert [line.method for line in flatness(load("1"), store)[::2]] == ["ce", "bcl", "gkp_gsa"]
+    assert [line.method for line in flatness(load("1").cells(), store)[::2]] == [
+        "ce",
+        "bcl",
+        "gkp_gsa",
+    ]
 
 
 def test_open_set_has_three_formulas_and_what_is_beyond_never_rejecting(store):
@@ -95,6 +102,6 @@ def test_open_set_has_three_formulas_and_what_is_beyond_never_rejecting(store):
 def test_files_have_every_value_and_the_seeds_it_is_of(store):
     for seed in (0, 1):
         place(store, "hessian", hessian(2.0 * seed), "ce", seed)
-    lines = flatness(load("1"), store)
-    assert ",ce,medium,lambda_max,19.5,,2,0 1\n" in lines_csv(lines).replace('"', "")
+    lines = flatness(load("1").cells(), store)
+    assert ",ce,medium,lambda_max,19.5,,2,0 1\n" in rows_csv(lines).replace('"', "")
     assert "| ce | medium | 19.5 | 7.0 | 2 |" in markdown(lines)

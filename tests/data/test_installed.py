@@ -7,10 +7,10 @@ from types import ModuleType
 import pytest
 from made_images import describe, folders
 
-from ltbench.data import offered as module
+from ltbench.data import installed as module
 from ltbench.data.catalog import dataset
+from ltbench.data.installed import GROUP, installed, installed_names
 from ltbench.data.loading import load
-from ltbench.data.offered import GROUP, offered, offered_names
 from ltbench.errors import LtbenchError, UsageError
 
 pytestmark = pytest.mark.usefixtures("known_again")
@@ -37,7 +37,7 @@ def package(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("package")
 def test_a_set_that_a_package_offers_is_named_like_ltbenchs_own(tmp_path):
-    assert offered_names() == ["made"]
+    assert installed_names() == ["made"]
     made = dataset("made")
     assert made.class_counts() == (7, 2)
     assert load(made, tmp_path).train.labels.bincount().tolist() == [7, 2]
@@ -46,7 +46,7 @@ def test_a_set_that_a_package_offers_is_named_like_ltbenchs_own(tmp_path):
 
 @pytest.mark.usefixtures("package")
 def test_a_name_that_nobody_offers_is_unknown():
-    assert offered("maid") is None
+    assert installed("maid") is None
     with pytest.raises(UsageError, match="unknown data set 'maid'; did you mean made"):
         dataset("maid")
 

@@ -11,12 +11,12 @@ from ltbench.errors import LtbenchError, first_line
 GROUP = "ltbench.datasets"
 
 
-def offered_names() -> list[str]:
+def installed_names() -> list[str]:
     """Return the names of the data sets that packages offer; none of these is imported."""
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
-def offered(name: str) -> DatasetInfo | None:
+def installed(name: str) -> DatasetInfo | None:
     """Return the facts of a data set that a package offers; None where none does.
 
     The entry point's value is the path of the YAML file that describes it, under the same name.

@@ -1,0 +1,77 @@
+"""The packing of streamed images that `ltbench data prepare` asks for, and its progress."""
+
+from __future__ import annotations  # annotations name classes whose modules import torch
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ltbench.data.catalog import Dataset
+
+_EVERY = 5.0  # seconds between two lines of progress
+
+
+class PackingProgress:
+    """Prints how many images of a part are packed: every few seconds, and at the part's end."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, part: str, count: int, done: int) -> None:
+        """Take the number of a part's images, and how many of them are packed."""
+        if done == count or time.monotonic() - self._last >= _EVERY:
+            self._last = time.monotonic()
+            line = f"ltbench: {part} {done:,} of {count:,} images"
+            print(line, file=sys.stderr, flush=True)
+
+
+def pack_images(
+    names: list[str], images: Path | None, lists: Path | None, given: Path | None, *, verify: bool
+) -> None:
+    """Pack the images of one data set that comes as lists; raises UsageError for any other."""
+    from ltbench.data.catalog import dataset
+    from ltbench.data.listed import prepare
+    from ltbench.data.root import data_root
+
+    info = dataset(names[0]).info if len(names) == 1 else None
+    if info is None or not info.streamed or info.file or images is None or lists is None:
+        raise UsageError(
+            "--images and --lists go together, with the name of one data set that comes as lists, "
+            "such as imagenet_lt."
+        )
+    root = data_root(given)
+    if not prepare(info, root, images, lists, PackingProgress(), verify=verify):
+        print(f"packed already: {root / info.name}; delete it to pack changed images")
+
+
+def pack_described(paths: list[Path], given: Path | None) -> None:
+    """Pack the images that files describe, where they are to be streamed."""
+    from ltbench.data.own_packed import pack_own
+    from ltbench.data.root import data_root
+
+    for path in paths:
+        packed = pack_own(path, data_root(given), PackingProgress())
+        if packed is not None:
+            folder, new = packed
+            remedy = "" if new else "; delete it to pack changed images"
+            print(f"packed{'' if new else ' already'}: {folder}{remedy}")
+
+
+def shrink_images(datasets: list[Dataset], side: int, given: Path | None) -> None:
+    """Pack the images of streamed sets once more, with a shorter side of `side` pixels."""
+    from ltbench.data.packing import shrink
+    from ltbench.data.root import data_root
+
+    resident = [each.info.name for each in datasets if not each.info.streamed]
+    if resident or not datasets:
+        raise UsageError(
+            f"--short is for data sets that are streamed, such as imagenet_lt; "
+            f"{resident[0] + ' is not' if resident else 'name one'}."
+        )
+    for each in datasets:
+        info = each.info
+        shrink(data_root(given) / info.name, str(info.file or info.name), side, PackingProgress())
