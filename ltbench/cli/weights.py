@@ -95,7 +95,7 @@ def print_scores(path: Path, root: Path) -> None:
     network = network_from(
         state, facts["network"], data.info.shape[0], data.info.classes, float(facts["scale"])
     )
-    feed = feed_of(shown_to(told["network"], data.info), split.test)
+    feed = feed_of(shown_to(facts["network"], data.info), split.test)
     with torch.no_grad():
         logits = torch.cat([network(batch.images)["logits"].float() for batch in feed.clean()])
     scores = scores_of(logits, split.test.labels, Task.of(data.info, split), 1)
