@@ -40,10 +40,13 @@ class LowRank(nn.Module):
 def add_low_rank(network: nn.Module, ratio: float) -> None:
     """Give every ungrouped convolution a low-rank part of rank max(1, round(ratio min(m, n))).
 
+    Of an encoder with adapters, which alone are trained, their linear maps have it instead.
     Raises ValueError for a network without such a convolution.
     """
-    chosen = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
-    if not chosen:
+    adapters = getattr(getattr(network, "backbone", None), "adapters", ())
+    linear = [m for adapter in adapters for m in adapter.modules() if isinstance(m, nn.Linear)]
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
+    if not (chosen := linear or convolutions):
         raise ValueError("the network has no ungrouped convolution to give a low-rank part")
     for module in chosen:
         rank = max(1, round(ratio * min(module.weight.flatten(1).shape)))
@@ -68,11 +71,12 @@ def without_low_rank(network: nn.Module) -> Perturbation:
 class MORE(Method):
     """Mean base loss of f + alpha(t) mean_i pi_{y_i} |f(x_i) - f_g(x_i)|^2 (M3, M4, M6).
 
-    Every convolution is W_g + B_t A_t (M1), B_t zero and A_t Kaiming-normal at first. f, the full
-    pass, uses both parts and f_g, the general pass on the same views, W_g alone (M2); a head
-    sample pays for what the low-rank part changes, a tail sample hardly. alpha(t) =
-    A sin(pi t / T) (M5) with A = `amplitude` C; t / T is taken at the middle of each step. After
-    training the parts are merged: parameters and cost of prediction are the plain network's.
+    Every convolution, or every linear map of the adapters of a frozen encoder, is W_g + B_t A_t
+    (M1), B_t zero and A_t Kaiming-normal at first. f, the full pass, uses both parts and f_g, the
+    general pass on the same views, W_g alone (M2); a head sample pays for what the low-rank part
+    changes, a tail sample hardly. alpha(t) = A sin(pi t / T) (M5) with A = `amplitude` C; t / T is
+    taken at the middle of each step. After training the parts are merged: parameters and cost of
+    prediction are the plain network's.
 
     The term needs logits alone, so behind `+` this adds to any base and trains by its recipe;
     alone, on cross-entropy. Being tied to the batch, it sits in the gradient rule: it cannot be
@@ -114,7 +118,7 @@ class MORE(Method):
             raise TypeError("kl compares whole softmax outputs, and several labels have none")
 
     def build(self, network: Network) -> Network:
-        """Give every ungrouped convolution a low-rank part."""
+        """Give every ungrouped convolution, or every map of adapters, a low-rank part."""
         add_low_rank(network, self.rank)
         return network
 

@@ -24,12 +24,14 @@ class Task:
     few_below: int = FEW_BELOW
     kind: Kind = "single"
     images: int | None = None  # for training; None: the sum of the counts, one label an image
+    class_names: tuple[str, ...] = ()  # in words, in order; nothing where there are none here
 
     @classmethod
     def of(cls, info: DatasetInfo, split: Split, device: torch.device | None = None) -> "Task":
         """Return the task of a data set's training images, on a device."""
         counts, images = torch.tensor(split.class_counts, device=device), len(split.train.labels)
-        return cls(counts, split.held_out, info.many_above, info.few_below, info.kind, images)
+        bounds = info.many_above, info.few_below
+        return cls(counts, split.held_out, *bounds, info.kind, images, info.class_names)
 
     @property
     def num_images(self) -> int:

@@ -85,6 +85,7 @@ def print_scores(path: Path, root: Path) -> None:
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.data.loading import load
     from ltbench.data.stream import feed_of
+    from ltbench.engine.build import shown_to
     from ltbench.evaluation.metrics import scores_of
     from ltbench.runs.portable import brought, network_from
 
@@ -94,7 +95,7 @@ def print_scores(path: Path, root: Path) -> None:
     network = network_from(
         state, facts["network"], data.info.shape[0], data.info.classes, float(facts["scale"])
     )
-    feed = feed_of(data.info, split.test)
+    feed = feed_of(shown_to(facts["network"], data.info), split.test)
     with torch.no_grad():
         logits = torch.cat([network(batch.images)["logits"].float() for batch in feed.clean()])
     scores = scores_of(logits, split.test.labels, Task.of(data.info, split), 1)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltbench.data.class_names import CIFAR10, CIFAR100, DIGITS, FASHION, IMAGENET, PLACES
 from ltbench.data.kind import Kind
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 
@@ -37,6 +38,7 @@ class DatasetInfo:
     few_below: int = FEW_BELOW
     kind: Kind = "single"  # whether an image has one label or several
     whole: bool = False  # of streamed images: squashed to a square, nothing of a label cut off
+    class_names: tuple[str, ...] = ()  # in words, in order; nothing where there are none here
     variant: str = ""  # of a set of one's own: h and the first digits of its hash
     file: Path | None = None  # that describes it
 
@@ -63,26 +65,26 @@ SHIPPED = (
         name="cifar10_lt", title="CIFAR-10-LT", classes=10, head_count=5000, test_count=1000,
         shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
         network="resnet32", protocol="paper", family="cifar", padding=4,
-        source="downloaded by torchvision (163 MB)", reader="cifar10",
+        source="downloaded by torchvision (163 MB)", reader="cifar10", class_names=CIFAR10,
     ),
     DatasetInfo(
         name="cifar100_lt", title="CIFAR-100-LT", classes=100, head_count=500, test_count=100,
         shape=(3, 32, 32), mean=_CIFAR_MEAN, std=_CIFAR_STD, imbalance=100,
         network="resnet32", protocol="paper", family="cifar", padding=4,
-        source="downloaded by torchvision (161 MB)", reader="cifar100",
+        source="downloaded by torchvision (161 MB)", reader="cifar100", class_names=CIFAR100,
     ),
     DatasetInfo(
         name="fashion_mnist_lt", title="Fashion-MNIST-LT", classes=10, head_count=6000,
         test_count=1000, shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,), imbalance=100,
         network="resnet8", protocol="fast", family="fashion", padding=4,
-        source="downloaded by torchvision (30 MB)", reader="fashion_mnist",
+        source="downloaded by torchvision (30 MB)", reader="fashion_mnist", class_names=FASHION,
     ),
     DatasetInfo(
         name="digits_lt", title="Digits-LT", classes=10, head_count=120, test_count=50,
         shape=(1, 8, 8), mean=(0.3053,), std=(0.3760,), imbalance=20,
         network="resnet8", protocol="fast", family="digits", padding=1, flip=False,
         source="1,797 handwritten 8 x 8 digits that come with scikit-learn; no download",
-        reader="digits",
+        reader="digits", class_names=DIGITS,
     ),
     DatasetInfo(
         name="digits_mosaic", title="Digits-Mosaic", classes=10, head_count=1000,
@@ -95,13 +97,13 @@ SHIPPED = (
         name="imagenet_lt", title="ImageNet-LT", classes=1000, head_count=1280, test_count=50,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=256,
         network="resnet50", protocol="paper", family="imagenet_lt", source=_PREPARED,
-        reader=LISTS, listed=True, validated=True,
+        reader=LISTS, listed=True, validated=True, class_names=IMAGENET,
     ),
     DatasetInfo(
         name="places_lt", title="Places-LT", classes=365, head_count=4980, test_count=100,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=996,
         network="resnet152", protocol="paper", family="places_lt", source=_PREPARED,
-        reader=LISTS, listed=True, validated=True,
+        reader=LISTS, listed=True, validated=True, class_names=PLACES,
     ),
     DatasetInfo(
         name="inaturalist2018", title="iNaturalist 2018", classes=8142, head_count=1000,

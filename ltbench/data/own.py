@@ -27,7 +27,6 @@ class Own:
 
     info: DatasetInfo
     arrays: Arrays | None  # None: they are streamed
-    classes: tuple[str, ...]
     sha256: str  # of description and images
     skipped: tuple[str, ...] = ()  # images that do not read, where the description allows it
     strangers: int = 0  # files beside the images
@@ -81,8 +80,7 @@ def arrays_of(info: DatasetInfo, root: Path, download: bool) -> Arrays:
 
 def classes_of(info: DatasetInfo) -> tuple[str, ...]:
     """Return the names of the classes; numbers where there are none."""
-    kept = _kept.get(info.file) if info.file else None
-    return kept.classes if kept else tuple(map(str, range(info.classes)))
+    return info.class_names or tuple(map(str, range(info.classes)))
 
 
 def noticed(info: DatasetInfo) -> dict[str, object]:
@@ -102,9 +100,10 @@ def _streamed(description: Description, path: Path, packed: PackedOwn) -> Own:
     """Return the set that is packed: its facts, with all counts."""
     counts = {part: packed.counts(part) for part in packed.parts}
     sha256 = _identity(description, packed.classes, packed.sha256, streamed=True)
-    normal = packed.mean, packed.std
-    info = _info(description, path, normal, counts, f"h{sha256[:8]}", streamed=True)
-    return Own(info, None, packed.classes, sha256, packed.skipped, packed.strangers)
+    normal, names = (packed.mean, packed.std), packed.classes
+    variant = f"h{sha256[:8]}"
+    info = _info(description, path, normal, counts, variant, class_names=names, streamed=True)
+    return Own(info, None, sha256, packed.skipped, packed.strangers)
 
 
 def _identity(
@@ -144,8 +143,8 @@ def _finished(description: Description, path: Path, raw: Collected) -> Own:
     mean, std = description.mean, description.std
     if mean is None or std is None:
         mean, std = normalisation(arrays.train_images)
-    info = _info(description, path, (mean, std), counts, f"h{sha256[:8]}")
-    return Own(info, arrays, raw.classes, sha256, raw.skipped, raw.strangers)
+    info = _info(description, path, (mean, std), counts, f"h{sha256[:8]}", class_names=raw.classes)
+    return Own(info, arrays, sha256, raw.skipped, raw.strangers)
 
 
 def _check_left(labels: Indices, raw: Collected, test: int) -> None:
@@ -165,6 +164,7 @@ def _info(
     counts: dict[Part, npt.NDArray[np.int64]],
     variant: str,
     *,
+    class_names: tuple[str, ...],
     streamed: bool = False,
 ) -> DatasetInfo:
     drawn = description.imbalance is not None
@@ -202,4 +202,5 @@ def _info(
         variant=variant,
         file=path,
         validated="val" in counts,
+        class_names=class_names,
     )

@@ -1,10 +1,12 @@
 """The network of a training: the one that was asked for, as the method changes it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ltbench.api.method import Method
+from ltbench.data.info import DatasetInfo
 from ltbench.errors import UsageError
-from ltbench.networks import Network, Pretrained, create
+from ltbench.networks import Network, Pretrained, create, normalises
 from ltbench.registry.methods import describe
 
 
@@ -19,6 +21,14 @@ def build(
     if pretrained is not None:
         pretrained.put_into(network)
     return _changed(network, method.build, method)
+
+
+def shown_to(network: str, info: DatasetInfo) -> DatasetInfo:
+    """Return a data set's facts as a network is shown it: in 0..1 where it normalises itself."""
+    if not normalises(network):
+        return info
+    channels = info.shape[0]
+    return replace(info, mean=(0.0,) * channels, std=(1.0,) * channels)
 
 
 def begin_stage(method: Method, network: Network, stage: str) -> Network:

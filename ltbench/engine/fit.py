@@ -21,7 +21,7 @@ from ltbench.api.task import Task
 from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
 from ltbench.data.stream import evaluated_feeds, feed_of
-from ltbench.engine.build import begin_stage, build
+from ltbench.engine.build import begin_stage, build, shown_to
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.isolation import isolated, seeded
@@ -62,7 +62,8 @@ class Training:
         checkpoint: Checkpoint | None = None, score: Score | None = None,
     ) -> None:  # fmt: skip
         self.method, self.settings, self.checkpoint = method, settings, checkpoint
-        device, info, weights = settings.device, settings.info, settings.pretrained
+        device, weights = settings.device, settings.pretrained
+        info = shown_to(settings.network, settings.info)
         self.task = Task.of(info, split, device)
         self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.feeds = evaluated_feeds(info, split, device)
@@ -79,8 +80,7 @@ class Training:
         with seeded(settings.seed, "init"):
             network = build(method, settings.network, info.shape[0], self.task.num_classes, weights)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.epochs = sum(stage.recipe.epochs for stage in self.stages)
-        self.progress = Progress()
+        self.progress, self.epochs = Progress(), sum(each.recipe.epochs for each in self.stages)
         self._resumed: Mapping[str, Any] = {}
 
     def resume(self) -> bool:

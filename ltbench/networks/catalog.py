@@ -4,12 +4,17 @@ import torch
 
 from ltbench.errors import unknown
 from ltbench.networks.bodies import LIBRARIES, RESNETS, body
+from ltbench.networks.clip import LIBRARY as CLIP
+from ltbench.networks.clip import TINY, clip_body
 from ltbench.networks.heads import LinearClassifier, UniformClassifier
 from ltbench.networks.resnet import BLOCKS, Backbone, Network, initialise
 from ltbench.networks.wide_resnet import WIDE, WideBackbone
 
 NETWORKS = (*BLOCKS, *WIDE, *RESNETS)
 """Those with a name of their own; any classifier of a library is `torchvision:NAME`."""
+
+SMALLEST = {"": "resnet8", CLIP: TINY}
+"""The smallest network of a library, and of any: what methods are tried on."""
 
 
 def check_network(name: str) -> None:
@@ -30,12 +35,26 @@ def create(name: str, channels: int, classes: int) -> Network:
         )  # fmt: skip
         initialise(backbone)
         return Network(backbone, LinearClassifier(backbone.out_features, classes))
-    if name not in RESNETS and name.partition(":")[0] not in LIBRARIES:
+    library, _, own = name.partition(":")
+    if library == CLIP:
+        seeing = clip_body(own)
+        return Network(seeing, UniformClassifier(seeing.out_features, classes))
+    if name not in RESNETS and library not in LIBRARIES:
         raise unknown(
             "network", name, NETWORKS, "Others are torchvision:NAME, such as torchvision:resnet18."
         )
     whole = body(name, channels)
     return Network(whole, UniformClassifier(whole.out_features, classes))
+
+
+def smallest_like(name: str) -> str:
+    """Return the smallest network that a method for a named one can be tried on."""
+    return SMALLEST.get(name.partition(":")[0], SMALLEST[""])
+
+
+def normalises(name: str) -> bool:
+    """Return whether a network normalises images itself, and so is given them in 0..1."""
+    return name.partition(":")[0] == CLIP
 
 
 def encoder_size(name: str) -> int:

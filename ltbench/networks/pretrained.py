@@ -1,13 +1,14 @@
-"""Weights that training begins from: an encoder's, by torchvision's or timm's own names."""
+"""Weights that training begins from: an encoder's, by the names its library gives them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltbench.errors import LtbenchError
 from ltbench.networks.bodies import WholeBackbone
+from ltbench.networks.clip import ClipBackbone
 from ltbench.networks.resnet import Network
 
 _OURS = (
@@ -31,16 +32,12 @@ class Pretrained:
         no number.
         """
         theirs = {name.removeprefix("module."): tensor for name, tensor in self.state.items()}
-        own = network.backbone.state_dict()
-        found = {}
-        for name, tensor in own.items():
-            other = _renamed(name, whole=isinstance(network.backbone, WholeBackbone))
-            if other.endswith(_COUNTER):  # old files have none, and nothing reads it
-                continue
+        own = _published(network.backbone)
+        for other, tensor in own.items():
             if other not in theirs:
                 raise LtbenchError(
                     f"the pretrained weights lack {other}; give those of the network that is "
-                    "trained, by the names that torchvision or timm gives them."
+                    "trained, by the names that torchvision, timm or open_clip gives them."
                 )
             if theirs[other].shape != tensor.shape:
                 raise LtbenchError(
@@ -49,15 +46,25 @@ class Pretrained:
                 )
             if not theirs[other].isfinite().all():
                 raise LtbenchError(f"{other} of the pretrained weights is no number.")
-            found[name] = theirs[other]
         with torch.no_grad():
-            network.backbone.load_state_dict(found, strict=False)
+            for other, tensor in own.items():
+                tensor.copy_(theirs[other])
 
 
-def _renamed(name: str, *, whole: bool) -> str:
-    """Return torchvision's or timm's name of a backbone's tensor."""
-    if whole:
-        return name.removeprefix("model.")
+def _published(backbone: nn.Module) -> dict[str, Tensor]:
+    """Return a backbone's own tensors by the names that its library gives them."""
+    if isinstance(backbone, ClipBackbone):
+        return backbone.published()
+    whole = isinstance(backbone, WholeBackbone)
+    return {
+        name.removeprefix("model.") if whole else _renamed(name): tensor
+        for name, tensor in backbone.state_dict().items()
+        if not name.endswith(_COUNTER)  # old files have none, and nothing reads it
+    }
+
+
+def _renamed(name: str) -> str:
+    """Return torchvision's name of a tensor of a residual backbone."""
     for before, after in _OURS:
         if name.startswith(before):
             return after + name.removeprefix(before)

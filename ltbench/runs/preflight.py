@@ -15,6 +15,7 @@ from ltbench.engine.fit import Settings, Training
 from ltbench.engine.precision import threads_for
 from ltbench.engine.train import DivergedError, backward, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
+from ltbench.networks import smallest_like
 from ltbench.networks.resnet import BLOCKS
 from ltbench.registry.methods import build, parts_of
 from ltbench.registry.signatures import is_foreign
@@ -29,7 +30,7 @@ from ltbench.runs.recording import stated_deviations
 from ltbench.runs.training import split_of
 from ltbench.runs.workspace import Workspace
 
-EPOCHS, SIDE, NETWORK = 3, 8, "resnet8"  # enough for groups to form; nothing is learned
+EPOCHS, SIDE = 3, 8  # enough for groups to form; nothing is learned
 
 
 class Prepared(NamedTuple):
@@ -114,7 +115,7 @@ def _remembered(method: str, job: Job, workspace: Workspace) -> str:
     of = {
         "method": method, "network": job.network, "dataset": str(job.dataset),
         "protocol": job.protocol.specification, "counts": split_of(job, workspace).class_counts,
-        "rehearsal": [EPOCHS, SIDE, NETWORK], "torch": torch.__version__,
+        "rehearsal": [EPOCHS, SIDE, smallest_like(job.network)], "torch": torch.__version__,
         "code": job.identity.code if method == job.trained else code_of(build(method)),
     }  # fmt: skip
     name = f"rehearsals/{fingerprint_of(of)[:16]}.json"
@@ -139,7 +140,8 @@ def _rehearse_all(ask: Ask | None, method: str, job: Job, workspace: Workspace) 
 def _rehearse(method: str, job: Job, data: Split) -> str:
     info = replace(job.dataset.info, shape=(job.dataset.info.shape[0], SIDE, SIDE))
     recipe = replace(job.protocol.recipe(), epochs=EPOCHS, warmup_epochs=0)
-    settings = Settings(info, NETWORK, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
+    small, cpu = smallest_like(job.network), torch.device("cpu")
+    settings = Settings(info, small, recipe, "float32", EPOCHS, 0, cpu)
     try:
         built = build(method)
         for part in parts_of(built):

@@ -22,7 +22,7 @@ def pretrained_of(job: Job, path: Path | None) -> Pretrained | None:
     if path is None:
         raise UsageError(
             f"protocol {protocol.specification} of {job.dataset.info.name} begins from weights of "
-            f"{job.network} that were trained on ImageNet, and none are ever downloaded; name "
+            f"{job.network} that were trained elsewhere, and none are ever downloaded; name "
             f"their file with --pretrained, or give --protocol '{protocol.name}(pretrained=False)' "
             "to begin from random ones."
         )

@@ -34,21 +34,28 @@ _LABELLED: dict[str, Any] = {
     "batch_size": 32, "learning_rate": 0.02, "weight_decay": 1e-4, "warmup_epochs": 1,
     "milestones": "0.625,0.875", "decay": 0.1, "pretrained": True,
 }  # fmt: skip
+# LIFT's, which begins from CLIP's weights; a small data set is trained by it like a large one.
+_CLIP: dict[str, Any] = {
+    "batch_size": 128, "epochs": 10, "learning_rate": 0.01, "weight_decay": 5e-4,
+    "warmup_epochs": 0, "schedule": "cosine", "pretrained": True,
+}  # fmt: skip
 _TINY: dict[str, Any] = {"epochs": 2, "fraction": 0.005, "side": 32}
 _SHORT: dict[str, Any] = {"epochs": 2, "fraction": 0.05, "side": 32, "pretrained": False}
 
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
-    "cifar": {"paper": {**_CIFAR, "epochs": 200}, **_SMALL},
-    "fashion": _SMALL,
-    "own": _SMALL,
+    "cifar": {"paper": {**_CIFAR, "epochs": 200}, **_SMALL, "clip": _CLIP},
+    "fashion": {**_SMALL, "clip": _CLIP},
+    "own": {**_SMALL, "clip": _CLIP},
     "imagenet_lt": {
         "paper": {**_IMAGENET, "epochs": 90},
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_IMAGENET, **_TINY},
+        "clip": {**_CLIP, "family": "imagenet_lt"},
     },
     "own_streamed": {
         "fast": {**_IMAGENET, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_IMAGENET, **_TINY},
+        "clip": {**_CLIP, "family": "imagenet_lt"},
     },
     "inaturalist2018": {
         "paper": {**_INATURALIST, "epochs": 100},
@@ -59,6 +66,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_PLACES, "epochs": 30},
         "fast": {**_PLACES, "epochs": 10, "evaluate_every": 5},
         "smoke": {**_PLACES, **_TINY, "pretrained": False, "backbone_rate": 1.0},
+        "clip": {**_CLIP, "family": "places_lt"},
     },
     "voc_lt": {
         "fast": {**_LABELLED, "epochs": 8, "family": "voc_lt"},
@@ -75,5 +83,6 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "fast": {**_DIGITS, "epochs": 60, "evaluate_every": 5},
         "smoke": {**_DIGITS, **_SMOKE, "fraction": 0.2},
+        "clip": {**_CLIP, "precision": "float32"},
     },
 }

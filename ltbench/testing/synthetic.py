@@ -20,6 +20,7 @@ from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
 from ltbench.engine.train import ProgressEvent, optimiser_for
+from ltbench.networks import SMALLEST
 from ltbench.registry.kinds import kinds_of
 from ltbench.registry.methods import build
 
@@ -86,8 +87,11 @@ def training(
     data = data or split(kind=kind)
     _, channels, height, width = data.train.pictures(torch.arange(1), SIDE).shape
     shape = (channels, height, width)
-    info = replace(INFO, classes=len(data.class_counts), shape=shape, kind=kind)
-    settings = Settings(info, "resnet8", recipe, "float32", 1, 0, torch.device(DEVICE.get()))
+    names = tuple(f"pattern {number}" for number in range(len(data.class_counts)))
+    info = replace(INFO, classes=len(names), class_names=names, shape=shape, kind=kind)
+    settings = Settings(
+        info, SMALLEST[method.library], recipe, "float32", 1, 0, torch.device(DEVICE.get())
+    )
     return Training(method, data, settings)
 
 

@@ -46,7 +46,7 @@ def refused(path, error=UsageError):
 
 def test_class_folders_are_a_data_set_with_its_counts_as_they_are(tmp_path):
     found = own(made(tmp_path))
-    assert found.classes == ("amsel", "bussard", "eule")
+    assert found.info.class_names == ("amsel", "bussard", "eule")
     assert found.info.counts == (7, 4, 2)
     assert found.info.test_counts == (2, 2, 2)
     assert (found.info.classes, found.info.head_count, found.info.imbalance) == (3, 7, 3.5)
@@ -92,7 +92,7 @@ def test_a_list_names_files_labels_and_parts(tmp_path):
             rows.append(f"{name}/{number:03d}.png;{name.upper()};{'test' if number < 2 else ''}")
     (tmp_path / "all.csv").write_text("\ufeff" + "\n".join(rows), "utf-8")
     found = own(describe(tmp_path / "made.yaml", images="photos", list="all.csv", size=8))
-    assert found.classes == ("AMSEL", "BUSSARD", "EULE")
+    assert found.info.class_names == ("AMSEL", "BUSSARD", "EULE")
     assert found.info.counts == (7, 4, 2)
 
 
@@ -106,19 +106,19 @@ def test_published_lists_are_lines_of_path_and_label_one_for_each_part(tmp_path)
         (tmp_path / f"{part}.txt").write_text("\n".join(content))
     parts = {"train": "train.txt", "test": "test.txt"}
     found = own(describe(tmp_path / "made.yaml", images="photos", list=parts, size=8))
-    assert found.classes == ("0", "1")
+    assert found.info.class_names == ("0", "1")
     assert found.info.counts == (2, 2)
 
 
 def test_numbers_as_names_go_by_value(tmp_path):
     found = own(made(tmp_path, {"2": 4, "10": 4, "1": 4}, classes=["1", "2", "10"]))
-    assert found.classes == ("1", "2", "10")
+    assert found.info.class_names == ("1", "2", "10")
 
 
 def test_a_name_in_another_unicode_form_is_the_same_class(tmp_path):
     folders(tmp_path / "photos", {unicodedata.normalize("NFD", "häher"): 4, "ibis": 4})
     found = own(describe(tmp_path / "made.yaml", images="photos", size=8, test=1))
-    assert found.classes == (unicodedata.normalize("NFC", "häher"), "ibis")
+    assert found.info.class_names == (unicodedata.normalize("NFC", "häher"), "ibis")
 
 
 def test_other_files_are_counted_and_hidden_ones_are_not(tmp_path):
@@ -167,7 +167,7 @@ def test_a_set_of_torchvisions_gives_a_tail_with_its_names(tmp_path, monkeypatch
     monkeypatch.setattr(datasets, "Letters", Letters, raising=False)
     path = describe(tmp_path / "made.yaml", torchvision="Letters", channels=1, size=8, imbalance=3)
     found = own(path)
-    assert found.classes == ("a", "b")
+    assert found.info.class_names == ("a", "b")
     assert found.info.head_count == 6
     assert dataset_counts(found.info) == (6, 2)
     assert found.arrays.test_images.max() == 111
@@ -307,7 +307,7 @@ def test_tiny_imagenet_is_read_by_the_list_that_the_page_makes(tmp_path):
     subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, check=True)
     (tmp_path / "made.yaml").write_text(shown_as("tiny_imagenet_tail").replace("100", "4"))
     found = own(tmp_path / "made.yaml")
-    assert found.classes == ("n01443537", "n01629819")
+    assert found.info.class_names == ("n01443537", "n01629819")
     assert found.info.shape == (3, 64, 64)
     assert found.info.test_counts == (1, 3)
     register(found.info)
@@ -394,7 +394,7 @@ def test_a_list_that_is_wrong_is_one_sentence(tmp_path, rows, words):
 
 
 def test_the_number_of_classes_may_be_given_where_they_have_names(tmp_path):
-    assert own(made(tmp_path, classes=3)).classes == ("amsel", "bussard", "eule")
+    assert own(made(tmp_path, classes=3)).info.class_names == ("amsel", "bussard", "eule")
 
 
 def test_images_that_do_not_read_are_not_counted_where_tests_are_drawn(tmp_path):

@@ -5,6 +5,8 @@ import copy
 import pytest
 
 from ltbench import Method, Stage
+from ltbench.data.catalog import CATALOG
+from ltbench.engine.build import shown_to
 from ltbench.errors import UsageError
 from ltbench.networks import create
 
@@ -81,3 +83,11 @@ def test_the_command_says_it_before_anything_is_trained(results, method_file):
             "ce,swapped", "digits_lt", protocol="smoke", seeds=1, results=results, load=path
         )
     assert not results.exists()
+
+
+def test_a_network_that_normalises_images_itself_is_shown_them_in_0_to_1():
+    info = CATALOG["cifar100_lt"]
+    assert shown_to("resnet32", info) is info
+    shown = shown_to("clip:tiny", info)
+    assert (shown.mean, shown.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert shown.shape == info.shape

@@ -69,7 +69,7 @@ def test_every_name_that_a_method_imports_is_exported_or_on_the_page():
 
 def test_the_search_for_names_on_the_page_finds_them():
     assert documented("ltbench.errors") == {"LtbenchError", "UsageError"}
-    assert {"Part", "view_of", "random_cutout"} <= documented("ltbench.data.augment.views")
+    assert {"ViewPart", "view_of", "random_cutout"} <= documented("ltbench.data.augment.views")
     assert documented("ltbench.engine.fit") == set()
     assert not any(name.startswith("_") for name in documented("ltbench.data.augment.pixels"))
 

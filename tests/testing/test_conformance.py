@@ -22,6 +22,7 @@ COMPOSITIONS = [
     "gala+sam",
     "ldam_drw+gsa(direction='projected')",
     "ldam_drw+sam(rho=0.8)",
+    "lift+more",
     "logit_adjustment+more",
     "focal+sam",
     "vs_loss+sam(rho=0.2)",
@@ -486,6 +487,18 @@ BROKEN = {
             step.descend(-step.objective())
         """,
         "the loss never falls: ",
+    ),
+    "a rate of zero that is none": (
+        "learning",
+        """
+        def stages(self, recipe):
+            return (Stage(name="train", recipe=replace(recipe, learning_rate=0.0)),)
+
+        def after_step(self, step):
+            with torch.no_grad():
+                step.network.classifier.bias.add_(1)
+        """,
+        "a method that trains at rate zero changes the network",
     ),
     "wrong labels": (
         "learning",

@@ -95,6 +95,7 @@ LARGE_VIEWS: dict[str, View] = {
     "standard": (colours,),
     "autoaugment": (),
     "contrastive": (colour_jitter,),
+    "resized": (),
 }
 
 # Of images that are squashed whole, whose box is most of them.

@@ -47,17 +47,19 @@ class Boxes(Draws):
     flip: Tensor
 
 
-def draw_boxes(count: int, side: int, flip: bool, generator: Generator) -> Boxes:
-    """Draw a box and a flip for each image of side x side pixels."""
+def draw_boxes(
+    count: int, side: int, flip: bool, generator: Generator, area: tuple[float, float] = AREA
+) -> Boxes:
+    """Draw a box, a share of an image in the range `area`, and a flip, for side x side pixels."""
     share, shape, place_y, place_x = (
         torch.rand(size, generator=generator, dtype=torch.float64)
         for size in ((ATTEMPTS, count), (ATTEMPTS, count), (count,), (count,))
     )
-    area = side**2 * (AREA[0] + share * (AREA[1] - AREA[0]))
+    pixels = side**2 * (area[0] + share * (area[1] - area[0]))
     low, high = math.log(RATIO[0]), math.log(RATIO[1])
     ratio = (low + shape * (high - low)).exp()
-    width = (area * ratio).sqrt().round().long()
-    height = (area / ratio).sqrt().round().long()
+    width = (pixels * ratio).sqrt().round().long()
+    height = (pixels / ratio).sqrt().round().long()
     fits = (width > 0) & (width <= side) & (height > 0) & (height <= side)
     first = fits.int().argmax(0, keepdim=True)  # the first of the largest: the first that fits
     found = fits.any(0)

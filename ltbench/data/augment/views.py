@@ -17,6 +17,8 @@ from ltbench.data.augment.autoaugment import autoaugment, cutout, draw_holes, dr
 from ltbench.data.augment.pixels import Draws, chunk_size
 from ltbench.data.augment.simclr import draw_boxes, draw_jitter, jitter, resized_crop
 
+ANY_AREA = (0.08, 1.0)  # of a resized crop, as torchvision draws it unless told otherwise
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -84,6 +86,13 @@ def random_resized_crop(images: Tensor, augment: Augment, generator: Generator) 
     return in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
 
 
+def any_resized_crop(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
+    """Random resized crop of torchvision's own range of areas, and flip."""
+    side = images.shape[-1]
+    boxes = draw_boxes(len(images), side, augment.flip, generator, ANY_AREA)
+    return _in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
+
+
 def colour_jitter(images: Tensor, _: Augment, generator: Generator) -> Tensor:
     """Colour jitter, grey."""
     return jitter(images, draw_jitter(len(images), generator))
@@ -94,6 +103,7 @@ VIEWS: dict[str, View] = {
     "standard": (random_crop,),
     "autoaugment": (random_crop, auto_augment, random_cutout),
     "contrastive": (random_resized_crop, colour_jitter),
+    "resized": (any_resized_crop,),
 }
 
 

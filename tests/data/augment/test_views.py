@@ -258,6 +258,16 @@ def test_contrastive_view_is_torchvisions(channels, side):
     assert torch.equal(render("contrastive", images, Augment(), seeded()), expected)
 
 
+def test_resized_view_is_torchvisions_crop_of_any_area_and_nothing_more():
+    images = pictures(500)
+    boxes = contrastive.draw_boxes(500, 32, True, seeded(), (0.08, 1.0))
+    share = (boxes.height * boxes.width) / 32**2
+    assert 0.06 < share.min() < 0.12
+    assert 0.9 < share.max() <= 1
+    expected = one_by_one(torchvision_resized_crop, images, *fields(boxes))
+    assert torch.equal(render("resized", images, Augment(), seeded()), expected)
+
+
 @pytest.mark.parametrize("side", [32, 28, 45])
 def test_resized_crop_of_every_box_length(side):
     """Each length of a line at its first and last place, in both directions."""
@@ -449,9 +459,8 @@ def test_boxes_follow_torchvision():
             assert abs(float(a.mean() - b.mean())) < 5 * deviation
 
 
-def test_whole_image_where_no_box_fits(monkeypatch):
-    monkeypatch.setattr(contrastive, "AREA", (2.0, 3.0))
-    boxes = contrastive.draw_boxes(20, 32, True, seeded())
+def test_whole_image_where_no_box_fits():
+    boxes = contrastive.draw_boxes(20, 32, True, seeded(), (2.0, 3.0))
     assert [int(t.unique()) for t in (boxes.top, boxes.left, boxes.height, boxes.width)] == [
         0,
         0,
