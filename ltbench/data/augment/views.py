@@ -90,7 +90,7 @@ def any_resized_crop(images: Tensor, augment: Augment, generator: Generator) -> 
     """Random resized crop of torchvision's own range of areas, and flip."""
     side = images.shape[-1]
     boxes = draw_boxes(len(images), side, augment.flip, generator, ANY_AREA)
-    return _in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
+    return in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
 
 
 def colour_jitter(images: Tensor, _: Augment, generator: Generator) -> Tensor:
