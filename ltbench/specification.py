@@ -33,10 +33,10 @@ class Term:
         return f"{head}({', '.join(f'{k}={v!r}' for k, v in self.parameters.items())})"
 
 
-def parse(text: str) -> tuple[Term, ...]:
+def parse(text: str, like: str = "ce, sam(rho=0.1) or ldam_drw+sam") -> tuple[Term, ...]:
     """Return the terms of a specification, in order.
 
-    Raises UsageError, naming the text, for anything outside the grammar.
+    Raises UsageError, naming the text and what it should be like, for anything outside the grammar.
     """
     if len(text) > MAX_LENGTH:
         raise UsageError(f"a specification of {len(text)} characters is too long.")
@@ -48,15 +48,22 @@ def parse(text: str) -> tuple[Term, ...]:
             raise UsageError(
                 f"cannot read {text!r}: names have no hyphen; write {written}."
             ) from None
+        if re.fullmatch(r"[\w+()=., ]+(;[\w+()=., ]+)+", text):
+            written = ",".join(text.replace(";", " ").split())
+            raise UsageError(f"cannot read {text!r}: a list has commas; write {written}.") from None
         reason = error.args[0] if isinstance(error, _MalformedError) else "it does not parse"
-        raise UsageError(
-            f"cannot read {text!r}: {reason}; write it like ce, sam(rho=0.1) or ldam_drw+sam."
-        ) from None
+        raise UsageError(f"cannot read {text!r}: {reason}; write it like {like}.") from None
+
+
+_LIKE = {
+    "data set": "cifar100_lt(imbalance=50)", "protocol": "fast(epochs=60)",
+    "analysis": "hessian(steps=20)",
+}  # fmt: skip
 
 
 def parse_one(text: str, kind: str) -> Term:
     """Return the only term of a specification, such as a data set's or a protocol's."""
-    terms = parse(text)
+    terms = parse(text, _LIKE.get(kind, "name(parameter=1)"))
     if len(terms) != 1:
         raise UsageError(f"{kind} {text!r} must be one name, such as {terms[0]}.")
     return terms[0]
@@ -133,9 +140,12 @@ def _term(node: ast.expr) -> Term:
 def _parameter(word: ast.keyword) -> tuple[str, Any]:
     if word.arg is None:
         raise _MalformedError("** is not allowed")
-    value = ast.literal_eval(word.value)
+    try:
+        value = ast.literal_eval(word.value)
+    except ValueError:  # a name, or what would have to be computed
+        value = word.value
     if not isinstance(value, _LITERALS):
         raise _MalformedError(
-            f"the value of {word.arg} must be a number, text, True, False or None"
+            f"the value of {word.arg} must be a number, text in quotes, True, False or None"
         )
     return word.arg, value

@@ -20,6 +20,7 @@ LEVELS = (
     ("report", "cli.views"),
     ("session",),
     ("cli",),
+    ("__main__",),
 )
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
 NESTED = {folder for folder in LEVEL if "." in folder}

@@ -304,6 +304,7 @@ main()
 # Test files that are named after no module of the folder that they mirror, and what they test.
 SPANNING = {
     "attacks/test_attack.py": "the sharing of records, by mutated files",
+    "cli/test_annotated.py": "a data set with annotations, from its images to a table",
     "cli/test_bad_input.py": "every command, given nonsense",
     "cli/test_commands.py": "every command, as started",
     "cli/test_exchange.py": "export, merge, evaluate and plan as typed",

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ltbench.api.joint_pass import joint_pass
 from ltbench.api.perturb import Perturbation, Segments, evaluate_at, warn_if_lost
+from ltbench.api.ranks import averaged
 from ltbench.api.recipe import Recipe, Stage
-from ltbench.api.segments import evaluate_segmented
 from ltbench.api.task import Clock, Task
 from ltbench.data.augment.views import View
 from ltbench.data.batch import Batch
@@ -165,15 +166,10 @@ class Step:
         """
         if perturbation and not self.clock.step:
             warn_if_lost(self.network, perturbation, self.autocast)
-        if isinstance(perturbation, Segments):
-            outputs = evaluate_segmented(self.network, perturbation, self._forward)
-            if not perturbation.here:
-                return outputs
-        elif perturbation is not None:
-            return evaluate_at(self.network, perturbation, self._forward)
-        else:
-            outputs = self._forward(self.network)
-        if self.outputs is None:
+        norm_batch = self.clock.recipe.norm_batch if self.clock.recipe else None
+        outputs = joint_pass(self.network, self.batch, perturbation, self._forward, norm_batch)
+        here = isinstance(perturbation, Segments) and perturbation.here
+        if self.outputs is None and (perturbation is None or here):
             self.outputs = {name: value.detach() for name, value in outputs.items()}
         return outputs
 
@@ -218,7 +214,7 @@ class Step:
         parts = torch.autograd.grad(
             value, weights, retain_graph=retain, allow_unused=True, materialize_grads=True
         )
-        return {name: part.detach() for name, part in zip(own, parts, strict=True)}
+        return {name: part.detach() for name, part in zip(own, averaged(parts), strict=True)}
 
     def log(self, name: str, value: Tensor | float) -> None:
         """Log a scalar of this step; its mean over the epoch's steps that log it is a curve.
@@ -241,8 +237,8 @@ class Step:
         losses = self.method.losses(outputs, batch, self.clock)
         return losses * self.method.sample_weights(batch, self.clock)
 
-    def _forward(self, network: nn.Module, order: Tensor | None = None) -> Outputs:
-        batch = self.batch if order is None else self.batch.select(order)
+    def _forward(self, batch: Batch, network: nn.Module, order: Tensor | None = None) -> Outputs:
+        batch = batch if order is None else batch.select(order)
         with self.autocast():
             outputs = self.method.forward(network, batch, self.clock)
         # Losses, norms and similarities are computed in float32 whatever the convolutions used.

@@ -24,9 +24,30 @@ def norm_batches(norm_batch: int | None, images: int) -> AbstractContextManager[
     A pass of k times `images` rows, k views of each, has k times as many rows a part: it is cut
     into as many parts as one of `images` rows. None is the whole batch.
     """
-    if norm_batch is None or norm_batch >= images:
-        return nullcontext()
-    return _Parted(-(-images // norm_batch), images)
+    parts = parts_of(norm_batch, images)
+    return nullcontext() if parts == 1 else _Parted(parts, images)
+
+
+def parts_of(norm_batch: int | None, images: int) -> int:
+    """Return how many parts of a batch of so many images are normalised apart."""
+    return 1 if norm_batch is None or norm_batch >= images else -(-images // norm_batch)
+
+
+def place_in_batch(
+    rows: int, first: int, own: int, images: int, device: torch.device
+) -> tuple[Tensor, int]:
+    """Return where rows of `own` images, from `first` on, lie in those of a whole batch, [n].
+
+    Beside the number of all those: k rows an image are k views, one below the other; fewer rows
+    than images are one of as many images each.
+    """
+    if rows < own:
+        share = own // rows
+        return first // share + torch.arange(rows, device=device), images // share
+    order = _ORDER.get()
+    order = torch.arange(own, device=device) if order is None else order
+    views = torch.arange(rows // own, device=device)
+    return (views[:, None] * images + first + order).flatten(), rows // own * images
 
 
 @contextmanager

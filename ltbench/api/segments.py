@@ -116,7 +116,7 @@ class _Segmented(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        tensors = list(_tensors((*args, *kwargs.values())))
+        tensors = list(tensors_in((*args, *kwargs.values())))
         weights = [self.weights[id(t)] for t in tensors if id(t) in self.weights]
         if not weights:
             return func(*args, **kwargs)
@@ -230,13 +230,13 @@ class _Segmented(TorchFunctionMode):
         return blocks
 
 
-def _tensors(values: Any) -> Any:
+def tensors_in(values: Any) -> Any:
     """Yield the tensors among arguments, also inside lists and tuples."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _tensors(value)
+            yield from tensors_in(value)
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ltbench.api.method import Outputs, Step
 from ltbench.api.perturb import Perturbation, Segments, combined, norm
+from ltbench.api.ranks import averaged
 from ltbench.errors import LtbenchError
 
 GroupGradients = dict[int, Perturbation]
@@ -57,9 +58,8 @@ def owned_gradients(
     losses = step.losses(outputs) / step.method.loss_weight(step.clock)
     tables = [weights, *filter(None, copies)]
     wanted = [tensor for table in tables for tensor in table.values()]
-    parts = iter(
-        torch.autograd.grad(losses.mean(), wanted, allow_unused=True, materialize_grads=True)
-    )
+    found = torch.autograd.grad(losses.mean(), wanted, allow_unused=True, materialize_grads=True)
+    parts = iter(averaged(found))
     whole, *own = ({name: next(parts) for name in table} for table in tables)
     common = combined([whole, *own], [1.0, *[-1.0] * len(own)])
     present = [(segment, share) for segment, share in enumerate(shares) if share]

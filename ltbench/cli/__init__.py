@@ -1,8 +1,11 @@
 """The command line: Typer commands, thin over the Python API. Heavy imports wait for their use."""
 
 import itertools
+import os
 import sys
 import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -89,7 +92,11 @@ def main() -> None:
     interrupt_on_signals()
     try:
         _check_commas(arguments)
-        app(arguments, standalone_mode=True)
+        command = partial(app, arguments, standalone_mode=True)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
+            _together(command)
+        else:
+            command()
     except LtbenchError as error:
         _complain(str(error), debug)
         sys.exit(error.exit_code)
@@ -109,6 +116,14 @@ def main() -> None:
             debug,
         )
         sys.exit(1)
+
+
+def _together(command: Callable[[], object]) -> None:
+    """Run a command as one of torchrun's processes."""
+    from ltbench.runs.together import lead_or_follow  # imports torch
+    from ltbench.runs.training import train_along
+
+    lead_or_follow(command, train_along)
 
 
 def _check_commas(words: list[str]) -> None:

@@ -38,10 +38,13 @@ def pack_images(
     from ltbench.data.root import data_root
 
     info = dataset(names[0]).info if len(names) == 1 else None
-    if info is None or not info.streamed or info.file or images is None or lists is None:
+    if info is not None and info.annotated and lists is not None:
+        raise UsageError(f"the lists of {info.name} come with ltbench; leave --lists out.")
+    whole = info is not None and (lists is not None or info.annotated)
+    if info is None or not info.streamed or info.file or images is None or not whole:
         raise UsageError(
             "--images and --lists go together, with the name of one data set that comes as lists, "
-            "such as imagenet_lt."
+            "such as imagenet_lt; voc_lt and coco_lt take --images alone."
         )
     root = data_root(given)
     if not prepare(info, root, images, lists, PackingProgress(), verify=verify):

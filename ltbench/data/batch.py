@@ -26,8 +26,8 @@ class Batch(NamedTuple):
         """Return the first view."""
         return self.views[0]
 
-    def select(self, member: Tensor) -> "Batch":
-        """Return the images that a boolean mask or an index tensor picks."""
+    def select(self, member: Tensor | slice) -> "Batch":
+        """Return the images that a boolean mask, an index tensor or a slice picks."""
         views = tuple(view[member] for view in self.views)
         rest = (None if part is None else part[member] for part in self[1:])
         return Batch(views, *rest)  # type: ignore[arg-type]  # only the last two may be None

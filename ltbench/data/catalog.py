@@ -16,7 +16,7 @@ from ltbench.specification import Term, parse_one
 
 if TYPE_CHECKING:
     from ltbench.data.description import Part
-    from ltbench.data.label_sets import LabelSets
+    from ltbench.data.label_lists import LabelSets
 
 # All that tables may name.
 KNOWN: dict[str, DatasetInfo] = {info.name: info for info in SHIPPED}
@@ -99,6 +99,8 @@ class Dataset:
             if info.listed
             else profiles.class_counts(info.head_count, info.classes, self.imbalance, self.profile)
         )
+        if info.annotated and fraction < 1:
+            return tuple(self.label_sets("train", fraction).sum(0).tolist())
         kept = [max(1, round(count * fraction)) for count in whole]
         if min(kept) <= validation:
             raise UsageError(
@@ -123,17 +125,20 @@ class Dataset:
         """Return the labels of a part's images that have several each, [N, C] of 0 and 1."""
         from ltbench.data.label_sets import label_sets  # noqa: PLC0415  (slow: only when used)
 
-        counts = self.class_counts(fraction=fraction)
+        counts = () if self.info.annotated else self.class_counts(fraction=fraction)
         return label_sets(self.info, part, counts, fraction, subset_seed)
 
     def test_images(self, fraction: float = 1.0) -> int:
         """Return the test images of which `fraction` is kept."""
         if self.info.kind == "single":
             return sum(self.test_counts(fraction))
-        return len(self.label_sets("test", fraction))
+        return max(1, round(self.info.test_count * fraction))
 
     def test_counts(self, fraction: float = 1.0) -> tuple[int, ...]:
-        """Return the test images of each class or label, [C]; `fraction` is kept, at least one."""
+        """Return the test images of each class or label, [C]; `fraction` is kept, at least one.
+
+        Of annotated images they are known where these are, and here of no data set.
+        """
         info = self.info
         if info.kind == "multi":
             return tuple(self.label_sets("test", fraction).sum(0).tolist())

@@ -37,6 +37,7 @@ class DatasetInfo:
     many_above: int = MANY_ABOVE
     few_below: int = FEW_BELOW
     kind: Kind = "single"  # whether an image has one label or several
+    whole: bool = False  # of streamed images: squashed to a square, nothing of a label cut off
     class_names: tuple[str, ...] = ()  # in words, in order; nothing where there are none here
     variant: str = ""  # of a set of one's own: h and the first digits of its hash
     file: Path | None = None  # that describes it
@@ -46,11 +47,17 @@ class DatasetInfo:
         """Return whether its images stay in a packed file, and are decoded as they are needed."""
         return self.reader == LISTS
 
+    @property
+    def annotated(self) -> bool:
+        """Return whether test labels are read of annotations that come with the images."""
+        return self.listed and self.kind == "multi"
+
 
 # Both CIFARs are normalised by CIFAR-10's constants, as every LDAM-DRW descendant does.
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PREPARED = "images and published lists of your own, packed by `ltbench data prepare`"
+_ANNOTATED = "images and annotations of your own, packed by `ltbench data prepare`"
 
 # All that tables may name.
 SHIPPED = (
@@ -103,5 +110,17 @@ SHIPPED = (
         test_count=3, shape=(3, 224, 224), mean=(0.466, 0.471, 0.380),
         std=(0.195, 0.194, 0.192), imbalance=500, network="resnet50", protocol="paper",
         family="inaturalist2018", source=_PREPARED, reader=LISTS, listed=True,
+    ),
+    DatasetInfo(
+        name="voc_lt", title="VOC-LT", classes=20, head_count=775, test_count=4952,
+        shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=193.75,
+        network="resnet50", protocol="fast", family="voc_lt", source=_ANNOTATED, reader=LISTS,
+        listed=True, many_above=99, kind="multi", whole=True,
+    ),
+    DatasetInfo(
+        name="coco_lt", title="COCO-LT", classes=80, head_count=1128, test_count=5000,
+        shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=188,
+        network="resnet50", protocol="fast", family="coco_lt", source=_ANNOTATED, reader=LISTS,
+        listed=True, many_above=99, kind="multi", whole=True,
     ),
 )  # fmt: skip

@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-from ltbench.data import mosaic
+from ltbench.data import label_lists, mosaic
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
-
-LabelSets = npt.NDArray[np.int64]  # [N, C], of 0 and 1
+from ltbench.data.label_lists import LabelSets
 
 
 def label_sets(
@@ -17,6 +13,9 @@ def label_sets(
 ) -> LabelSets:
     """Return the labels of a part's images, of which `fraction` is kept.
 
-    Training ones that are drawn have counts[c] of label c, by a seed.
+    Training ones that are drawn have counts[c] of label c, by a seed; those of a list come with it.
     """
+    if info.listed:
+        assert part == "train", "test labels come with the images"
+        return label_lists.training_sets(info.name, info.classes, fraction)
     return mosaic.labels_of(part, tuple(counts), fraction, subset_seed)

@@ -3,16 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ltbench.data.annotations import LAYOUTS, read_annotated, read_labels, write_labels
 from ltbench.data.catalog import Dataset
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
+from ltbench.data.label_lists import leading
+from ltbench.data.lists import ListedImage
 from ltbench.data.packed import LISTS, SOURCE, Packed, check_bytes, open_packed, shrunk, source_of
-from ltbench.data.packing import pack
+from ltbench.data.packing import PackedImage, decoded, pack
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
@@ -24,27 +28,34 @@ def prepare(
     info: DatasetInfo,
     root: Path,
     images: Path,
-    lists: Path,
+    lists: Path | None,
     say: Callable[[Part, int, int], None] = lambda part, images, done: None,
     *,
     verify: bool = True,
 ) -> bool:
     """Verify the lists and pack their images under `root`; False if they are packed already.
 
+    `lists` is the folder of lists that were published; those of annotated images come with ltbench.
     Raises UsageError for other lists, LtbenchError for missing or damaged images.
     """
-    parts = read_published(info.name, lists, images, verify=verify)
-    return pack(parts, root / info.name, say)
+    folder = root / info.name
+    if info.annotated:
+        parts = read_annotated(info.name, info.classes, images, verify=verify)
+        packed = pack(parts, folder, say, _unlabelled)
+        write_labels(parts, folder)
+        return packed
+    assert lists is not None
+    return pack(read_published(info.name, lists, images, verify=verify), folder, say)
 
 
 def check(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError unless the packed images are there, by their sizes."""
-    open_packed(root / info.name, _named(info))
+    open_packed(root / info.name, _named(info), _laid(info))
 
 
 def compare(info: DatasetInfo, root: Path) -> None:
     """Raise LtbenchError unless every byte of the packed images is what was packed."""
-    check_bytes(root / info.name, _named(info))
+    check_bytes(root / info.name, _named(info), _laid(info))
 
 
 def load_listed(
@@ -67,12 +78,14 @@ def load_listed(
         raise UsageError(f"{info.name} comes as a list, so there is no subset to draw by a seed.")
     counts = dataset.class_counts(fraction=fraction, validation=validation)
     folder = shrunk(root / info.name, stored_side)
-    parts = open_packed(folder, _named(info, stored_side))
+    parts = open_packed(folder, _named(info, stored_side), _laid(info, stored_side))
     if stored_side is not None and (folder / SOURCE).read_text() != source_of(root / info.name):
         raise LtbenchError(
             f"{folder} is a copy of other images than {root / info.name} has; delete it and give "
             f"`ltbench data prepare {_named(info, stored_side)}` again."
         )
+    if info.annotated:
+        return _annotated(info, parts, root / info.name, counts, fraction)
     index = _index_in_class(parts["train"])
     kept = np.asarray(counts)
     labels = np.asarray(parts["train"].index["label"])
@@ -88,24 +101,65 @@ def load_listed(
     tested = np.asarray(dataset.test_counts(fraction))
     test = parts["test"]
     chosen = _index_in_class(test) < tested[np.asarray(test.index["label"])]
-    whole = json.loads((folder / LISTS).read_text())["train"]
-    if len(train) < len(labels):
-        whole = hashlib.sha256(f"{whole}/{fingerprint(train)}".encode()).hexdigest()
     return Split(
         train=_stored(parts["train"], train),
         test=_stored(test, np.flatnonzero(chosen)),
         validation=held,
         class_counts=counts,
-        indices_sha256=whole,
+        indices_sha256=_list_sha256(folder, train, len(labels)),
         held_out=validation,
     )
+
+
+def _annotated(
+    info: DatasetInfo,
+    parts: dict[Part, Packed],
+    folder: Path,
+    counts: tuple[int, ...],
+    fraction: float,
+) -> Split:
+    """Return the split of images with several labels; of test images the first are kept."""
+    labels = {part: read_labels(folder, part, info.classes) for part in parts}
+    rows = {
+        "train": leading(labels["train"], fraction),
+        "test": np.arange(max(1, round(fraction * len(labels["test"])))),
+    }
+    train, test = (
+        Stored(
+            parts[part], rows[part], torch.from_numpy(labels[part][rows[part]]).float(), info.whole
+        )
+        for part in ("train", "test")
+    )
+    sha256 = _list_sha256(folder, rows["train"], len(labels["train"]))
+    return Split(train, test, None, counts, sha256)
+
+
+def _list_sha256(folder: Path, train: Indices, images: int) -> str:
+    """Return the hash of the training list, and of which of its images there are."""
+    whole: str = json.loads((folder / LISTS).read_text())["train"]
+    if len(train) == images:
+        return whole
+    return hashlib.sha256(f"{whole}/{fingerprint(train)}".encode()).hexdigest()
 
 
 def _named(info: DatasetInfo, stored_side: int | None = None) -> str:
     """Return what `ltbench data prepare` is given to pack a set."""
     if stored_side is not None:
         return f"{info.file or info.name} --short {stored_side}"
-    return str(info.file or f"{info.name} --images FOLDER --lists FOLDER")
+    lists = "" if info.annotated else " --lists FOLDER"
+    return str(info.file or f"{info.name} --images FOLDER{lists}")
+
+
+def _laid(info: DatasetInfo, stored_side: int | None = None) -> str:
+    """Return in words what must lie in the folder of an annotated set's images."""
+    if stored_side is not None or not info.annotated:
+        return ""
+    return f", where FOLDER has {LAYOUTS[info.name].words()}"
+
+
+def _unlabelled(entry: ListedImage) -> PackedImage:
+    """Return the row of an image whose labels are not in the index."""
+    return decoded(replace(entry, label="0"))
 
 
 def _index_in_class(packed: Packed) -> Indices:

@@ -30,14 +30,14 @@ def load(
         return Archive.open(root).split(
             dataset, subset_seed=subset_seed, validation=validation, fraction=fraction
         )
-    if dataset.info.kind == "multi":
-        dataset.class_counts(fraction=fraction, validation=validation)  # raises for the latter
-        return multilabel.load_multilabel(dataset, root, subset_seed=subset_seed, fraction=fraction)
     if dataset.info.streamed:
         return listed.load_listed(
             dataset, root, subset_seed=subset_seed, validation=validation, fraction=fraction,
             stored_side=stored_side,
         )  # fmt: skip
+    if dataset.info.kind == "multi":
+        dataset.class_counts(fraction=fraction, validation=validation)  # raises for the latter
+        return multilabel.load_multilabel(dataset, root, subset_seed=subset_seed, fraction=fraction)
     return readers.load(
         dataset, root,
         subset_seed=subset_seed, validation=validation, fraction=fraction, download=download,

@@ -72,11 +72,11 @@ class Packed:
         return {"folder": self.folder, "part": self.part, "sha256": self.sha256}
 
 
-def open_packed(folder: Path, named: str) -> dict[Part, Packed]:
+def open_packed(folder: Path, named: str, laid: str = "") -> dict[Part, Packed]:
     """Return the parts of a packed data set; raises LtbenchError where there is none, or not whole.
 
-    `named` is what `ltbench data prepare` is given to pack them. Sizes are compared with the
-    manifest's; `check_bytes` compares the bytes.
+    `named` is what `ltbench data prepare` is given to pack them, `laid` what must lie there, in
+    words. Sizes are compared with the manifest's; `check_bytes` compares the bytes.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
@@ -84,7 +84,8 @@ def open_packed(folder: Path, named: str) -> dict[Part, Packed]:
     except (OSError, ValueError, KeyError):
         raise LtbenchError(
             f"{folder.name} is not prepared under {folder.parent}; `ltbench data prepare {named}` "
-            "packs it there, or name the folder that has it with --data-root or LTBENCH_DATA."
+            f"packs it there{laid}, or name the folder that has it with --data-root or "
+            "LTBENCH_DATA."
         ) from None
     for part, facts in parts.items():
         for suffix in ("bin", "npy"):
@@ -98,9 +99,9 @@ def open_packed(folder: Path, named: str) -> dict[Part, Packed]:
     return {part: Packed(folder, part, _joint(facts)) for part, facts in parts.items()}
 
 
-def check_bytes(folder: Path, named: str) -> None:
+def check_bytes(folder: Path, named: str, laid: str = "") -> None:
     """Raise LtbenchError unless every byte of a packed data set is what was packed."""
-    parts = open_packed(folder, named)
+    parts = open_packed(folder, named, laid)
     manifest = json.loads((folder / MANIFEST).read_text())["parts"]
     for part in parts:
         for suffix in ("bin", "npy"):

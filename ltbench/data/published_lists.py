@@ -89,7 +89,7 @@ def read_published(
             )
         parts[part] = [_placed(entry, images, published.flat) for entry in entries]
     _check_apart(parts)
-    _check_there(name, parts, images)
+    check_there(name, parts, images)
     return parts
 
 
@@ -137,7 +137,8 @@ def _check_apart(parts: dict[Part, list[ListedImage]]) -> None:
             seen[entry.name] = part
 
 
-def _check_there(name: str, parts: dict[Part, list[ListedImage]], images: Path) -> None:
+def check_there(name: str, parts: dict[Part, list[ListedImage]], images: Path) -> None:
+    """Raise LtbenchError, naming the first, where images of some parts are not there."""
     missing = [e.name for entries in parts.values() for e in entries if not e.path.is_file()]
     if missing:
         raise LtbenchError(

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ltbench.data.augment import randaugment
-from ltbench.data.augment.large import LARGE_VIEWS, check_views, draw_crops
-from ltbench.data.augment.views import render
+from ltbench.data.augment.large import LARGE_VIEWS, WHOLE_VIEWS, check_views, draw_crops, draw_parts
+from ltbench.data.augment.views import View, render
 from ltbench.data.batch import Batch
 from ltbench.data.decoding import ImageDraws, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
@@ -41,11 +41,15 @@ def workers() -> int:
 
 @dataclass(frozen=True)
 class Stored:
-    """Images of a packed data set: their rows in it, and labels [N], int64, on a device."""
+    """Images of a packed data set: their rows in it, and labels on a device.
+
+    Labels are [N], int64, or of images with several each [N, C], float32.
+    """
 
     packed: Packed
     rows: npt.NDArray[np.int64]
     labels: Tensor
+    whole: bool = False  # whether images are squashed to a square, not cut from the middle
 
     def to(self, device: torch.device) -> "Stored":
         """Return the images with their labels on a device."""
@@ -58,10 +62,25 @@ class Stored:
     def pictures(self, indices: Tensor, side: int) -> Tensor:
         """Return the images at some indices, not augmented, uint8 [n, 3, side, side]."""
         rows = self.rows[indices.cpu().numpy()]
-        found = Requests(self.packed, rows, (None,), side, max(1, len(rows)))[0]
+        drawn = (self.evaluated(rows),)
+        found = Requests(self.packed, rows, drawn, side, max(1, len(rows)))[0]
         if isinstance(found, str):
             raise LtbenchError(found)
         return found[0].permute(0, 3, 1, 2)
+
+    def sizes(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return width and height of the images in some rows, int64 [n] each."""
+        sizes = self.packed.index[rows]
+        width, height = (torch.from_numpy(sizes[n].astype(np.int64)) for n in ("width", "height"))
+        return width, height
+
+    def evaluated(self, rows: npt.NDArray[np.int64]) -> ImageDraws:
+        """Return the boxes of images that are not augmented; of their middles there are none."""
+        if not self.whole:
+            return None
+        width, height = self.sizes(rows)
+        none = torch.zeros_like(width)
+        return torch.stack((none, none, height, width, none), 1).double().numpy()
 
     def content(self) -> tuple[memoryview, ...]:
         """Return the hash of what is packed, and which of it there is."""
@@ -88,6 +107,11 @@ class StreamFeed(Feed):
         """Return the tensors that a method must not write into."""
         return (self.subset.labels,)
 
+    @property
+    def views(self) -> dict[str, View]:
+        """Return what follows the box of each view, by its name."""
+        return WHOLE_VIEWS if self.subset.whole else LARGE_VIEWS
+
     def waited(self) -> float:
         """Return the seconds that were waited for images since this was last asked."""
         seconds, self.waiting.seconds = self.waiting.seconds, 0.0
@@ -108,6 +132,7 @@ class StreamFeed(Feed):
         `augment` changes what follows the first view's box, given each batch's labels.
         """
         check_views(views)
+        known = self.views
         indices = order(sampler, self.subset.labels, generator_of(seed, "order")).cpu()
         crops = [
             self.drawn(name, indices, generator_of(seed, "box", position))
@@ -119,7 +144,7 @@ class StreamFeed(Feed):
             chosen = chosen.to(self.subset.labels.device)
             labels, made = self.subset.labels[chosen], []
             for position, (name, images) in enumerate(zip(views, loaded, strict=True)):
-                parts = LARGE_VIEWS[name] if position else augment(LARGE_VIEWS[name], labels)
+                parts = known[name] if position else augment(known[name], labels)
                 draws = generator_of(seed, "view", position, number)
                 made.append(self.normalise(render(parts, images, self._augment, draws)))
             yield Batch(tuple(made), labels, chosen)
@@ -139,27 +164,29 @@ class StreamFeed(Feed):
             chosen = indices[number * CLEAN_BATCH : (number + 1) * CLEAN_BATCH]
             chosen = chosen.to(self.subset.labels.device)
             labels = self.subset.labels[chosen]
-            parts = augment(LARGE_VIEWS[view], labels)
+            parts = augment(self.views[view], labels)
             rendered = render(parts, loaded[0], self._augment, generator)
             yield Batch((self.normalise(rendered),), labels, chosen)
 
     def clean(self, batch_size: int = CLEAN_BATCH) -> Iterator[Batch]:
-        """Yield every image once, in order, not augmented: its middle, scaled."""
+        """Yield every image once, in order, not augmented: its middle, or it whole, scaled."""
         indices = torch.arange(len(self.subset.labels))
         steps = -(-len(indices) // batch_size)
-        for number, loaded in enumerate(self._loaded(indices, [None], batch_size, steps)):
+        crops = self.drawn("clean", indices, torch.Generator())
+        for number, loaded in enumerate(self._loaded(indices, [crops], batch_size, steps)):
             part = slice(number * batch_size, (number + 1) * batch_size)
             labels = self.subset.labels[part].clone()  # a method may write into what it gets
             yield Batch((self.normalise(loaded[0]),), labels, indices[part].to(labels.device))
 
     def drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> ImageDraws:
         """Draw what workers do to each image, [N, 5] or more: see `Requests`."""
+        rows = self.subset.rows[indices.numpy()]
         if view == "clean":
-            return None
-        sizes = self.subset.packed.index[self.subset.rows[indices.numpy()]]
-        width = torch.from_numpy(sizes["width"].astype(np.int64))
-        height = torch.from_numpy(sizes["height"].astype(np.int64))
-        crops = draw_crops(width, height, self.info.flip, generator)
+            evaluated: ImageDraws = self.subset.evaluated(rows)
+            return evaluated
+        width, height = self.subset.sizes(rows)
+        draw = draw_parts if self.subset.whole else draw_crops
+        crops = draw(width, height, self.info.flip, generator)
         box = (crops.top, crops.left, crops.height, crops.width, crops.flip)
         columns = [torch.stack([each.double() for each in box], 1)]
         if view == "autoaugment":

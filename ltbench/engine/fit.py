@@ -81,7 +81,7 @@ class Training:
             network = build(method, settings.network, info.shape[0], self.task.num_classes, weights)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.progress, self.epochs = Progress(), sum(each.recipe.epochs for each in self.stages)
-        self._resumed: dict[str, Any] = {}
+        self._resumed: Mapping[str, Any] = {}
 
     def resume(self) -> bool:
         """Take up the checkpoint, if there is one; returns whether there was."""
@@ -94,24 +94,25 @@ class Training:
         except Exception as error:  # of another network or version; nothing has been trained yet
             assert self.checkpoint is not None
             raise self.checkpoint.load_error(error) from None
-        self._resumed = content
         return True
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Take what `snapshot` gave into a training not begun; any error says it does not fit."""
-        self.progress = Progress(**content["progress"])
-        for position in range(1, min(self.progress.stage + 1, len(self.stages))):
+        self.progress = progress = Progress(**content["progress"])
+        for position in range(1, min(progress.stage + (progress.epoch > 0), len(self.stages))):
             self._begin_stage(position)
         self.network.load_state_dict(content["network"])
         for method, state in zip(self._methods(), content["states"], strict=True):
             method.state = on_device(state, self.settings.device)
+        self._resumed = content
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the weights, the methods' states and the progress as they are, not copied."""
+        """Return weights, the methods' states, progress and optimiser as they are, not copied."""
         return {
             "network": self.network.state_dict(),
             "states": [method.state for method in self._methods()],
             "progress": asdict(self.progress),
+            "optimiser": self._resumed.get("optimiser"),
         }
 
     def start_from(self, first: "Training") -> None:
@@ -246,5 +247,4 @@ class Training:
 
     def _content(self, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:
         """Return a copy of everything a resumed run needs; training goes on in the original."""
-        state = optimiser.state_dict() if optimiser else None
-        return copy.deepcopy({**self.snapshot(), "optimiser": state})
+        return copy.deepcopy({**self.snapshot(), "optimiser": optimiser and optimiser.state_dict()})

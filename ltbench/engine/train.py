@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from ltbench.api.method import Method, Step
 from ltbench.api.norm_batch import norm_batches
+from ltbench.api.ranks import alone, average_gradients, coupled, ranks
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
@@ -101,7 +103,34 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
 def backward(step: Step, recipe: Recipe) -> None:
     """Fill the gradients of a step, batch statistics taken as the recipe says."""
     with norm_batches(recipe.norm_batch, len(step.batch.targets)):
+        if not step.clock.step:
+            check_parts(step)
         step.method.backward(step)
+    average_gradients(step.network)
+
+
+def check_parts(step: Step) -> None:
+    """Raise LtbenchError unless parts of a batch give the outputs that the whole gives.
+
+    They do not where the forward pass ties images together, or draws random numbers.
+    """
+    if ranks() == 1:
+        return
+    training = [weight for weight in step.network.parameters() if weight.requires_grad]
+    for weight in training:  # a method may still take gradients by features within the pass
+        weight.requires_grad_(False)
+    found = step.forward({})
+    with alone():
+        expected = step.forward({})
+    for weight in training:
+        weight.requires_grad_()
+    tolerance = 1e-2 if step.autocast is nullcontext else 0.1  # of rounding, the same otherwise
+    for name, whole in expected.items():
+        if found[name].shape != whole.shape:
+            raise coupled(name)
+        difference = (found[name].detach() - whole.detach()).double().norm()
+        if difference > tolerance * whole.detach().double().norm():
+            raise coupled(name)
 
 
 class Means:

@@ -51,7 +51,8 @@ def _check_cost(record: Record) -> None:
     if max(cost.first_stage_seconds, cost.waited_seconds) > cost.train_seconds:
         raise ValueError("its first stage or its waiting took longer than all its training")
     memory, joules = cost.peak_memory_mib, cost.joules
-    numbers = (cost.images_per_second, record.environment.threads, cost.parameters)
+    at = record.environment
+    numbers = (cost.images_per_second, at.threads, at.processes, cost.parameters)
     possible = all(0 < number < MOST and math.isfinite(number) for number in numbers)
     possible &= memory is None or 1 <= memory <= MOST_MEMORY
     possible &= joules is None or 0 <= joules < MOST

@@ -167,9 +167,10 @@ def _check_images(record: Record, data: Dataset, protocol: Protocol) -> None:
         raise ValueError(f"images of {record.dataset} have {LABELS[data.info.kind]}")
     if record.data.training_images != data.training_images(protocol.fraction, protocol.subset_seed):
         raise ValueError(f"{record.dataset} has other training images under {record.protocol}")
-    tested, images = data.test_counts(protocol.fraction), data.test_images(protocol.fraction)
+    tested = None if data.info.annotated else data.test_counts(protocol.fraction)
+    images = data.test_images(protocol.fraction)
     for scores in _scores(record):
-        if scores.total != tested:
+        if tested is not None and scores.total != tested:
             raise ValueError(f"{record.dataset} has other test images under {record.protocol}")
         if isinstance(scores, LabelScores) and scores.images != images:
             raise ValueError(f"{record.dataset} has {images} test images, not {scores.images}")

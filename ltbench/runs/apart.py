@@ -116,10 +116,10 @@ def start_alone(process: BaseProcess) -> None:
         sys.modules["__main__"] = main
 
 
-def death(code: int | None) -> str:
-    """Return in words how a process ended."""
+def death(code: int | None, remedy: str = "") -> str:
+    """Return in words how a process ended, with a remedy where it may have lacked memory."""
     if code == -9:  # SIGKILL, which is how Linux frees memory; Windows has no such name
-        return "its process was killed by signal 9, perhaps for memory; try fewer --jobs."
+        return f"its process was killed by signal 9, perhaps for memory{remedy}."
     if code is not None and code < 0:
         return f"its process was killed by signal {-code}."
     return f"its process ended with exit code {code}."

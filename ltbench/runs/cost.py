@@ -40,7 +40,8 @@ class CostModel:
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
         for record in records:
-            if record.environment.device == timer.machine:
+            here = record.environment
+            if here.device == timer.machine and here.processes == 1:
                 self._learn(record)
 
     def expect(self, jobs: Iterable[Job]) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from ltbench.engine.fit import Training
 from ltbench.engine.train import Observer, ProgressEvent
+from ltbench.runs.together import processes
 
 POWERCAP = Path("/sys/class/powercap")  # of Linux: a folder a counter
 SECONDS_BETWEEN = 30.0  # two readings of a counter: Linux's begin again at 0 after some minutes
@@ -26,9 +27,10 @@ Counter = Callable[[], float | None]  # joules so far, from any beginning; None:
 def metered(observe: Observer, training: Training) -> Observer:
     """Return an observer that adds each epoch's joules to its row of the curves.
 
-    Those of its training and evaluation; where they cannot be read, the curves have no such column.
+    Those of its training and evaluation; where they cannot be read, as those of several processes'
+    devices, the curves have no such column.
     """
-    count = counter_of(training.settings.device)
+    count = counter_of(training.settings.device) if processes() == 1 else None
     if count is None:
         return observe
     before, read_at = count(), time.monotonic()

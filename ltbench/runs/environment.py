@@ -11,6 +11,7 @@ import torch
 
 import ltbench
 from ltbench.runs.record import Environment
+from ltbench.runs.together import processes
 
 try:
     import resource
@@ -32,6 +33,7 @@ def environment(device: torch.device) -> Environment:
         device=device_name(device),
         threads=torch.get_num_threads(),
         platform=f"{platform.system()} {platform.machine()}",
+        processes=processes(),
     )
 
 

@@ -31,6 +31,10 @@ def read_record(path: Path) -> Record:
         raise
     except NewerVersionError as error:
         raise LtbenchError(f"{path} does not read here ({error}); update ltbench.") from None
+    except PermissionError as error:
+        raise LtbenchError(
+            f"{path} may not be read ({error.strerror}); change its permissions."
+        ) from None
     except (OSError, ValueError) as error:
         raise unreadable(path, str(error)) from None
 

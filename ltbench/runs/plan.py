@@ -88,6 +88,7 @@ def make(
     for name in {network or data.info.network for data in datasets}:
         check_network(name)
     check_methods(methods)
+    store.check_readable()
     built = [build(specification) for specification in methods]
     for dataset in datasets:
         for method in built:

@@ -77,9 +77,9 @@ def rehearse(
     Two images of each class (one where the set has one), 8 pixels wide, with the class counts of
     the real set, through a small network; and one step of another network than CIFAR's, at its own
     size. Raises UsageError, naming method and reason, for the first that is refused: so
-    hours do not end in an error that a second could have shown. What diverges or breaks here may
-    not do so on images; if it does, it fails when its turn comes, and does not stop the rest. Of
-    what breaks, file and line are returned.
+    hours do not end in an error that a second could have shown. What diverges, breaks or ends its
+    process here may not do so on images; if it does, it fails when its turn comes, and does not
+    stop the rest. Of what breaks, file and line are returned.
     """
     done, broken = set(), []
     for job in jobs:
@@ -97,11 +97,11 @@ def rehearse(
 
 
 def _rehearse_apart(method: str, job: Job, workspace: Workspace, files: Sequence[Path]) -> str:
-    """Rehearse a method in a process of its own; raises UsageError where that dies of it."""
+    """Rehearse a method in a process of its own, which may die of it."""
     try:
         reason: str = call_apart(_rehearse_all, (method, job, workspace), files, method, {})
     except LostError as error:
-        raise UsageError(f"{method} cannot be rehearsed on {job.dataset}: {error}") from None
+        return str(error).rstrip(".")
     return reason
 
 
@@ -157,7 +157,7 @@ def _rehearse(method: str, job: Job, data: Split) -> str:
     except Exception as error:
         return located(error)  # it may be these images
     except BaseException as error:
-        raise UsageError(str(ends_the_program(method, error))) from error
+        return str(ends_the_program(method, error)).rstrip(".")
     return ""
 
 

@@ -85,6 +85,7 @@ class Environment(Model):
     device: str
     threads: int
     platform: str
+    processes: int = Field(default=1, ge=1)  # that shared each batch, by torchrun
 
 
 class Record(Model):

@@ -173,10 +173,10 @@ class Store:
 
     def record_paths(self, under: str = "*/*/*/*") -> Iterator[Path]:
         """Yield the files that are named as records are, in path order."""
-        self._check_readable()
+        self.check_readable()
         return filter(is_record, sorted((self.root / "runs").glob(f"{under}/seed*.json")))
 
-    def _check_readable(self) -> None:
+    def check_readable(self) -> None:
         """Raise LtbenchError where records cannot be looked for: a search finds nothing there."""
         for folder in (self.root, self.root / "runs"):
             try:

@@ -1,5 +1,6 @@
 """A job's training, and what it gives each of its cells; records are written elsewhere."""
 
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from ltbench.data.loading import load
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Settings, Training
-from ltbench.engine.precision import device_of
+from ltbench.engine.precision import device_of, threads_for
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
@@ -30,6 +31,7 @@ from ltbench.runs.pretrained import pretrained_of
 from ltbench.runs.protocol import Protocol
 from ltbench.runs.recording import Evaluated, evaluate_cell
 from ltbench.runs.store import Cell, Store
+from ltbench.runs.together import joined
 from ltbench.runs.workspace import Workspace
 
 _load = lru_cache(maxsize=2)(load)  # once for consecutive jobs on the same split
@@ -53,25 +55,11 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
 
     Raises LtbenchError where the method is not, or no longer, the one that was planned.
     """
-    protocol, pretrained = job.protocol, pretrained_of(job, workspace.pretrained)
-    settings = settings_of(
-        job.dataset, job.network, protocol,
-        seed=job.seed, device=device_of(workspace.device), pretrained=pretrained,
-    )  # fmt: skip
-    method = build(job.trained)
-    own = Identity.of(method, protocol)
-    if own.fingerprint(str(job.dataset), job.network, protocol, job.seed) != job.fingerprint:
-        raise LtbenchError(
-            f"{job.trained} is not what was planned, for a file of the method has changed since; "
-            "give the command again."
-        )
+    training, pretrained = _begun(job, workspace, score), pretrained_of(job, workspace.pretrained)
     path = Store(workspace.results).checkpoint_path(job.fingerprint)
-    checkpoint = Checkpoint(path, write_file, workspace.checkpoint_every)
-    if job.anew and checkpoint.state() in ("finished", "damaged"):
+    training.checkpoint = Checkpoint(path, write_file, workspace.checkpoint_every)
+    if job.anew and training.checkpoint.state() in ("finished", "damaged"):
         path.unlink()
-    if settings.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(settings.device)
-    training = Training(method, split_of(job, workspace), settings, checkpoint, score)
     sha256 = pretrained.sha256 if pretrained else ""
     training.progress.pretrained_sha256 = sha256
     if training.resume() and training.progress.pretrained_sha256 != sha256:
@@ -80,6 +68,33 @@ def training_of(job: Job, workspace: Workspace, score: Score | None = None) -> T
             f"again, or delete its checkpoint {path}."
         )
     return training
+
+
+def train_along(job: Job, workspace: Workspace, state: bytes) -> None:
+    """Train a job beside the process that leads, from its state on; nothing is written."""
+    training = _begun(job, workspace)
+    training.restore(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True))
+    with threads_for(job.dataset.info.shape):
+        training.run(lambda report: None)
+
+
+def _begun(job: Job, workspace: Workspace, score: Score | None = None) -> Training:
+    protocol = job.protocol
+    settings = settings_of(
+        job.dataset, job.network, protocol,
+        seed=job.seed, device=device_of(workspace.device),
+        pretrained=pretrained_of(job, workspace.pretrained),
+    )  # fmt: skip
+    method = build(job.trained)
+    own = Identity.of(method, protocol)
+    if own.fingerprint(str(job.dataset), job.network, protocol, job.seed) != job.fingerprint:
+        raise LtbenchError(
+            f"{job.trained} is not what was planned, for a file of the method has changed since; "
+            "give the command again."
+        )
+    if settings.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(settings.device)
+    return Training(method, split_of(job, workspace), settings, score=score)
 
 
 def settings_of(
@@ -134,7 +149,8 @@ def evaluated(
         if callbacks.first_stage is not None:
             callbacks.first_stage(training.epochs)
         training.start_from(train_first_stage(job, training.epochs, workspace, callbacks))
-    _train(training, _keeping(observe, training, store, job.fingerprint, workspace.keep))
+    heard = _keeping(observe, training, store, job.fingerprint, workspace.keep)
+    _train(job, workspace, training, heard)
     weights = None
     if cells and workspace.keep:
         weights = kept_file(training, store, job.fingerprint)
@@ -155,8 +171,12 @@ def train_first_stage(
     with locked(store.work(first.fingerprint), callbacks.wait):
         store.sweep_work(first.fingerprint)
         training = training_of(first, workspace)
-        _train(training, lambda report: callbacks.observe(replace(report, epochs=epochs)))
+        _train(first, workspace, training, _of_epochs(callbacks.observe, epochs))
     return training
+
+
+def _of_epochs(observe: Observer, epochs: int) -> Observer:
+    return lambda report: observe(replace(report, epochs=epochs))
 
 
 def _keeping(
@@ -170,16 +190,18 @@ def _keeping(
     return keep_weights
 
 
-def _train(training: Training, observe: Observer) -> None:
+def _train(job: Job, workspace: Workspace, training: Training, observe: Observer) -> None:
     """Train to the end; a network that is read off later keeps the provenance it was trained by."""
     progress, device = training.progress, training.settings.device
     if progress.finished:
         return
-    here = environment(device).model_dump()
+    here = environment(device).model_dump(exclude_defaults=True)  # as checkpoints from before
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib
-    training.run(metered(observe, training), lambda: max(before, peak_memory_mib(device) or 0.0))
+    heard = metered(observe, training)
+    with joined(training, job, workspace):
+        training.run(heard, lambda: max(before, peak_memory_mib(device) or 0.0))
 
 
 def throttled(send: Observer) -> Observer:

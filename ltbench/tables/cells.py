@@ -96,6 +96,9 @@ class Reader:
     _reads_all: set[tuple[str, ...]] = field(default_factory=set)
     _read: dict[Cell, RunSummary | None] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.store.check_readable()
+
     def run(self, cell: Cell) -> RunSummary | None:
         """Return a cell's run, if there is a record that reads."""
         if cell not in self._read:

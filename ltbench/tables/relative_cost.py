@@ -12,16 +12,16 @@ MEANING = (
 
 
 class TrainingTime(NamedTuple):
-    """The training seconds of a run on a machine: a device and its number of threads."""
+    """The training seconds of a run on a machine: a device, its threads and its processes."""
 
-    machine: tuple[str, int]
+    machine: tuple[str, int, int]
     seconds: float
 
 
 def timing_of(record: Record) -> TrainingTime:
     """Return how long a record's training took, and where."""
     at = record.environment
-    return TrainingTime((at.device, at.threads), record.cost.train_seconds)
+    return TrainingTime((at.device, at.threads, at.processes), record.cost.train_seconds)
 
 
 def relative_cost(ours: Iterable[TrainingTime], base: Iterable[TrainingTime]) -> float | None:

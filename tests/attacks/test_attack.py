@@ -105,7 +105,7 @@ def leaves(content, path=()):
 # What only a record's author knows, beside what is checked of it: no replacement of it shows.
 AUTHORS_OWN = {
     "environment": {"ltbench", "python", "torch", "torchvision", "cuda", "device", "platform",
-                    "commit", "dirty", "threads"},
+                    "commit", "dirty", "threads", "processes"},
     "cost": {"train_seconds", "first_stage_seconds", "evaluate_seconds", "waited_seconds",
              "images_per_second", "peak_memory_mib", "joules", "first_stage_joules",
              "parameters"},

@@ -33,6 +33,8 @@ USAGE = [
     (words(methods="ce@release"), "unknown variant of ce 'release'"),
     (words(methods="sam(0.1)"), "cannot read 'sam(0.1)': parameters need their names"),
     (words(methods="ce("), "cannot read 'ce(': it does not parse; write it like ce, "),
+    (words(methods="ce; sam"), "cannot read 'ce; sam': a list has commas; write ce,sam."),
+    (words(methods="sam(rho=a)"), "the value of rho must be a number, text in quotes, True,"),
     (words(methods="ce+sam+sam"), "two gradient rules in one composition: sam and sam; keep one."),
     (words(methods="ce+ldam_drw"), "ldam_drw cannot modify ce: it brings its own losses"),
     (
@@ -46,6 +48,7 @@ USAGE = [
     (words(dataset="imagenet"), "unknown data set 'imagenet'; did you mean imagenet_lt?"),
     (words(dataset="digits_lt(r=3)"), "data set digits_lt has no parameter r; it takes imbalance"),
     (words(dataset="digits_lt+digits_lt"), "must be one name"),
+    (words(dataset="digits_lt(imbalance=a)"), "or None; write it like cifar100_lt(imbalance=50)."),
     (words(dataset=""), "nothing to run"),
     (words(imbalance="0.5"), "imbalance 0.5 must be a ratio n_max / n_min of at least 1."),
     (words(imbalance="-3"), "imbalance -3.0 must be a ratio"),

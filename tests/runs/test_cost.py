@@ -103,6 +103,19 @@ def test_other_seeds_of_the_cell_tell_first(tmp_path, workspace, made_here):
     assert found.seconds == pytest.approx(9.1)
 
 
+def test_records_of_several_processes_tell_nothing_of_one(tmp_path, workspace, made_here):
+    record = made_here(seed=0)
+    several = record.environment.model_copy(update={"processes": 2})
+    shared = record.model_copy(
+        update={
+            "environment": several,
+            "cost": record.cost.model_copy(update={"train_seconds": 700.0}),
+        }
+    )
+    costs = CostModel([shared, made_here(seed=1)], StepTimer(workspace, never))
+    assert costs.cost(job_of(tmp_path)).seconds == pytest.approx(7.8 + 1.3)
+
+
 def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):
     costs = CostModel([made_here()], StepTimer(workspace, never))
     longer = costs.cost(job_of(tmp_path, protocol="fast(epochs=120)"))

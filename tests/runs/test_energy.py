@@ -100,6 +100,13 @@ def test_an_epoch_has_its_joules_and_a_lost_counter_makes_the_total_unknown(zone
     assert energy.joules_of(run.progress.curves) is None
 
 
+def test_joules_of_several_processes_devices_are_not_read_off_one(zone, monkeypatch):
+    zone("intel-rapl:0", "package-0", 0)
+    monkeypatch.setattr(energy, "processes", lambda: 2)
+    observe = [].append
+    assert energy.metered(observe, training()) is observe
+
+
 def test_a_long_epoch_is_looked_at_before_its_counter_begins_again_twice(zone, monkeypatch):
     clock = iter(range(0, 10_000, 31))
     monkeypatch.setattr(energy.time, "monotonic", lambda: next(clock))

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.files import write_file, write_new, write_text
+from ltbench.runs.files import read_record, write_file, write_new, write_text
 from ltbench.runs.lock import is_locked, locked
 from ltbench.runs.scratch import removable, remove
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import sha256, write_unit
+from ltbench.tables.definition import load
+from ltbench.tables.grid import build
 
 
 def refuse(number):
@@ -113,6 +115,38 @@ def test_records_in_a_folder_that_may_not_be_read_are_not_reported_as_none(
     monkeypatch.setattr(os, "scandir", scan)
     with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
         list(store.records())
+
+
+def test_a_closed_runs_folder_ends_tables_and_plans_in_one_sentence(
+    store, make_record, monkeypatch, jobs_of
+):
+    store.write(make_record())
+    real = os.scandir
+
+    def scan(path="."):
+        if str(path) == str(store.root / "runs"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
+        build(load("1"), store)
+    with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
+        jobs_of(store.root, "ce")
+
+
+def test_a_record_that_may_not_be_read_is_not_called_damaged(store, make_record, monkeypatch):
+    path = store.write(make_record())
+
+    def closed(self, mode):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(LtbenchError) as caught:
+        read_record(path)
+    assert str(caught.value) == (
+        f"{path} may not be read (Permission denied); change its permissions."
+    )
 
 
 def test_clean_sweeps_whatever_a_killed_writer_left_and_nothing_that_is_being_written(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -30,13 +31,11 @@ STATED = 'deviations = "a text is no tuple"\n'
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (EXITS, r"raised SystemExit: 0 \(mine.py, line \d+\), which ends a program"),
-        (ENDS, r"raised Odd: odd \(mine.py, line \d+\), which ends a program"),
         (NARROW, r"predict returned logits of shape \[10, 3\]; it must be \[N, C\], here \[10, 10"),
         (SHORT, r"adjust_logits returned logits of shape \[7, 10\]"),
         (STATED, "mine has deviations that are no tuple of texts; write"),
     ],
-    ids=["exits", "ends", "narrow", "short", "stated"],
+    ids=["narrow", "short", "stated"],
 )
 def test_what_a_hook_may_not_do_is_one_sentence_of_the_rehearsal(
     workspace, jobs_of, method_file, body, words
@@ -46,6 +45,18 @@ def test_what_a_hook_may_not_do_is_one_sentence_of_the_rehearsal(
     with pytest.raises(UsageError, match=words) as caught:
         preflight.rehearse(jobs, workspace)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("body", "raised"), [(EXITS, "SystemExit: 0"), (ENDS, "Odd: odd")])
+def test_a_hook_that_ends_the_program_breaks_its_rehearsal_only(
+    workspace, jobs_of, method_file, body, raised
+):
+    load_file(method_file("mine", body))
+    (line,) = preflight.rehearse(jobs_of(workspace.results, ["mine", "ce"]), workspace)
+    assert re.fullmatch(
+        rf"mine broke on made-up images: mine raised {raised} \(mine.py, line \d+\), which ends a "
+        "program; let its code raise an exception, which ends one training\\.", line,
+    )  # fmt: skip
 
 
 def test_a_hook_that_exits_costs_its_own_training_only(workspace, jobs_of, method_file, listener):

@@ -72,17 +72,18 @@ def test_groups_without_classes_and_without_common_seeds(make_record):
 
 
 def test_times_of_two_machines_are_never_compared(make_record):
-    def on(device, *given, threads=1, **more):
+    def on(device, *given, threads=1, processes=1, **more):
         record = make_record(*given, **more)
-        there = {"device": device, "threads": threads}
+        there = {"device": device, "threads": threads, "processes": processes}
         environment = record.environment.model_copy(update=there)
         return record.model_copy(update={"environment": environment})
 
     first = on("fast", "ce", 0, 38.0, seconds=10.0)
     other = on("slow", "sam", 0, 40.0, seconds=400.0)
     threads = on("fast", "bcl", 0, 40.0, seconds=5.0, threads=2)
-    (comparison,) = compare([first, other, threads])
-    assert [line.time for line in comparison.lines] == [1.0, None, None]
+    shared = on("fast", "drw", 0, 40.0, seconds=5.0, processes=2)
+    (comparison,) = compare([first, other, threads, shared])
+    assert [line.time for line in comparison.lines] == [1.0, None, None, None]
     shared = [on("slow", "ce", 1, 38.0, seconds=200.0), on("slow", "ce", 2, 38.0, seconds=160.0)]
     (comparison,) = compare([first, *shared, other, threads])
     assert [line.time for line in comparison.lines] == [1.0, 2.5, None]

@@ -42,7 +42,8 @@ def facts_of(dataset: Dataset, classes: tuple[str, ...], split: Split) -> dict[s
         facts["validation images"] = len(split.validation.labels)
     facts["size"] = " x ".join(map(str, info.shape))
     facts["mean, std"] = f"{list(info.mean)}, {list(info.std)}"
-    crop = "random boxes" if info.streamed else f"crop with padding {info.padding}"
+    boxes = "random boxes of most of it" if info.whole else "random boxes"
+    crop = boxes if info.streamed else f"crop with padding {info.padding}"
     facts["augmentation"] = f"{crop}{', flip' * info.flip}"
     facts["network, protocol"] = f"{info.network}, {info.protocol}"
     if max(tested) != min(tested) and not several:

@@ -66,7 +66,7 @@ def crop(images: Tensor, crops: Crops, padding: int) -> Tensor:
 def random_crop(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
     """Random crop of the zero-padded image, and flip."""
     crops = draw_crops(len(images), augment, generator)
-    return _in_chunks(images, lambda part, rows: crop(part, crops.rows(rows), augment.padding))
+    return in_chunks(images, lambda part, rows: crop(part, crops.rows(rows), augment.padding))
 
 
 def auto_augment(images: Tensor, _: Augment, generator: Generator) -> Tensor:
@@ -77,20 +77,20 @@ def auto_augment(images: Tensor, _: Augment, generator: Generator) -> Tensor:
 def random_cutout(images: Tensor, _: Augment, generator: Generator) -> Tensor:
     """Cutout."""
     holes = draw_holes(len(images), images.shape[-1], generator)
-    return _in_chunks(images, lambda part, rows: cutout(part, holes.rows(rows)))
+    return in_chunks(images, lambda part, rows: cutout(part, holes.rows(rows)))
 
 
 def random_resized_crop(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
     """Random resized crop, and flip."""
     boxes = draw_boxes(len(images), images.shape[-1], augment.flip, generator)
-    return _in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
+    return in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
 
 
 def any_resized_crop(images: Tensor, augment: Augment, generator: Generator) -> Tensor:
     """Random resized crop of torchvision's own range of areas, and flip."""
     side = images.shape[-1]
     boxes = draw_boxes(len(images), side, augment.flip, generator, ANY_AREA)
-    return _in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
+    return in_chunks(images, lambda part, rows: resized_crop(part, boxes.rows(rows)))
 
 
 def colour_jitter(images: Tensor, _: Augment, generator: Generator) -> Tensor:
@@ -139,7 +139,7 @@ def render(view: str | View, images: Tensor, augment: Augment, generator: Genera
     return images
 
 
-def _in_chunks(images: Tensor, apply: Callable[[Tensor, slice], Tensor]) -> Tensor:
+def in_chunks(images: Tensor, apply: Callable[[Tensor, slice], Tensor]) -> Tensor:
     """Return apply(images[rows], rows) for all rows, as many at a time as fit a cache."""
     output = torch.empty_like(images)
     size = chunk_size(images)

@@ -12,6 +12,7 @@ from ltbench.engine.train import ProgressEvent
 from ltbench.errors import LtbenchError, first_line, unknown
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
+from ltbench.runs.together import check_joint
 from ltbench.runs.workspace import Workspace
 
 GROUP = "ltbench.executors"  # of entry points
@@ -106,6 +107,7 @@ def executor_of(name: str, options: Options) -> Executor:
     its package does not import.
     """
     kind, _, argument = name.partition(":")
+    check_joint(kind, options.places, bool(options.loaded))
     installed = {each.name: each for each in entry_points(group=GROUP)}
     if kind in _BUILT_IN:
         module, _, attribute = _BUILT_IN[kind].partition(":")

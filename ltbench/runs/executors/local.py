@@ -10,6 +10,7 @@ from ltbench.runs.executors.interface import Options, Outcome, RunListener
 from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import alarm
+from ltbench.runs.together import check_joint
 from ltbench.runs.workspace import Workspace
 
 
@@ -32,6 +33,7 @@ class Local:
         allows = deadline.allows if deadline else lambda job: True
         names = {cell.method for job in jobs for cell in job.cells}
         foreign = bool(asked.loaded) or any(map(is_foreign, names))
+        check_joint("local", asked.places, foreign)
         with alarm(deadline.left if deadline else None):
             if len(asked.places) == 1 and (asked.debug or not foreign):
                 return run_here(jobs, here, listener, asked.debug, allows)

@@ -143,7 +143,7 @@ class _Worker:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            kind, content = "lost", death(self.process.exitcode)
+            kind, content = "lost", death(self.process.exitcode, "; try fewer --jobs")
             self.connection, self.process = self._start()
         if kind == "lost":
             self.job = None
