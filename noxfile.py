@@ -201,16 +201,19 @@ def smoke(session: nox.Session) -> None:
         "from ltbench.registry.methods import baseline, build, find, role;"
         "from ltbench.registry.signatures import names;"
         "every = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
+        "clip = [n for n in every if build(n).library];"
+        "every = [n for n in every if n not in clip];"
         "own = {k: [n for n in every if k in kinds_of(build(n))] for k in ('single', 'multi')};"
         "own['single'] += ['ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment'];"
         "own['multi'] += ['bce+more', 'bce+sam', 'bce+mixup'];"
-        "print(*(','.join(own[k]) for k in ('single', 'multi')), sep='\\n')"
+        "print(*map(','.join, (own['single'], own['multi'], [*clip, 'lift+more'])), sep='\\n')"
     )
-    said = str(session.run(str(programs / "python"), "-c", script, silent=True))
-    single, multi = said.strip().splitlines()
+    names = str(session.run(str(programs / "python"), "-c", script, silent=True))
+    single, multi, clip = names.strip().splitlines()
     for dataset in ["digits_lt", *(["cifar100_lt"] if os.environ.get("LTBENCH_DATA") else [])]:
         smoke_of(session, programs, single, dataset, "smoke", "--network", "resnet8")
     smoke_of(session, programs, multi, "digits_mosaic", "smoke")
+    smoke_of(session, programs, clip, "digits_lt", "clip", "--network", "clip:tiny")
 
 
 def smoke_of(
