@@ -42,8 +42,8 @@ def names() -> list[str]:
 
 
 @contextmanager
-def loaded() -> Iterator[None]:
-    """Forget after a block which files were loaded in it, and look up anew what is installed."""
+def remembering() -> Iterator[None]:
+    """Forget after a block the files remembered in it, and look up anew what is installed."""
     before = dict(_loaded)
     installed.cache_clear()
     try:
