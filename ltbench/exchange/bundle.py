@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 
 from pydantic import Field
 
-import ltbench
+from ltbench import __version__
 from ltbench.data.zipped import add
 from ltbench.errors import LtbenchError
 from ltbench.runs.record import SCHEMA_VERSION, Model, Record
@@ -53,7 +53,7 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
                 sums[str(name(".csv"))] = add(archive, str(name(".csv")), curves.read_bytes())
             count += 1
         manifest = BundleManifest(
-            schema_version=SCHEMA_VERSION, ltbench=ltbench.__version__, records=count, files=sums
+            schema_version=SCHEMA_VERSION, ltbench=__version__, records=count, files=sums
         )
         add(archive, MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode())
     return count
