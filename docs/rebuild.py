@@ -15,19 +15,19 @@ from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 from ltbench.figures.definition import figures as figures_named
-from ltbench.figures.gains import gains
-from ltbench.figures.gains import markdown as gains_table
+from ltbench.figures.gains import gains, gains_table
 from ltbench.figures.style import style
 from ltbench.runs.files import write_text
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
 from ltbench.specification import split
 from ltbench.tables.claims import load_claims
-from ltbench.tables.comparison import compare, markdown
+from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build
 from ltbench.tables.ledger import build as fill
 from ltbench.tables.shipped import shipped
+from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv
 
@@ -59,7 +59,7 @@ def page(text: str, store: Store) -> str:
         methods = split(names) or ["ce", *_by_accuracy(here)]
         chosen = [r for name in dict.fromkeys(methods) for r in here if r.method == name]
         (comparison,) = compare(chosen)
-        return f"{block[1]}\n{markdown(comparison, None if names else costs)}\n\n{block[3]}"
+        return f"{block[1]}\n{comparison_table(comparison, None if names else costs)}\n\n{block[3]}"
 
     def judged(block: re.Match[str]) -> str:
         name, _, column = block[2].partition(": ")

@@ -85,13 +85,13 @@ def as_csv(drawn: GainsFigure) -> str:
     return csv_text(rows)
 
 
-def markdown(drawn: GainsFigure) -> str:
-    """Return a table: a row a base and part, a column a column of the table."""
+def gains_table(drawn: GainsFigure) -> str:
+    """Return the gains in Markdown: a row for each base and part, a column for each title."""
     titles = list(drawn.panels)
     lines = [["base", "part", *titles, "n"], ["---", "---", *["--:"] * (len(titles) + 1)]]
     for base in drawn.bases:
-        for place, each in enumerate(drawn.panels[titles[0]]):
-            found = [drawn.panels[title][place].gains.get(base) for title in titles]
+        for index, each in enumerate(drawn.panels[titles[0]]):
+            found = [drawn.panels[title][index].gains.get(base) for title in titles]
             if any(found):
                 texts = ["--" if gain is None else _signed(gain) for gain in found]
                 n = max(gain.n for gain in found if gain is not None)
