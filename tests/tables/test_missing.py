@@ -18,6 +18,12 @@ from ltbench.tables.shipped import shipped
 METHODS = {"ce", "sam"}
 
 
+@pytest.fixture(autouse=True)
+def empty(tmp_path, monkeypatch):
+    """Begin where there is no results folder, whatever the repository's holds."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_one_command_a_data_set(table):
     assert commands(build(table, Store(Path("results"))), METHODS) == [
         "ltbench run --methods 'ce,ce+sam(rho=0.1)' --dataset cifar100_lt --imbalance 100 "
@@ -40,8 +46,7 @@ def test_what_cannot_run_has_no_command(table):
     assert commands(grid, {"sam"}) == []
 
 
-def test_only_what_lacks_is_run(table, tmp_path, monkeypatch, make_record):
-    monkeypatch.chdir(tmp_path)
+def test_only_what_lacks_is_run(table, make_record):
     store = Store(Path("results"))
     for seed in range(3):
         store.write(make_record("ce", seed, 38.0))
