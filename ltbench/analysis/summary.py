@@ -34,7 +34,7 @@ class AnalysedRow:
 
 def flatness(cells: Sequence[tuple[str | None, str]], store: Store) -> list[AnalysedRow]:
     """Return eigenvalue and traces by shot group of methods on data sets, in the order given."""
-    wanted = {pair: place for place, pair in reversed(list(enumerate(cells)))}
+    wanted = {pair: index for index, pair in reversed(list(enumerate(cells)))}
     results = [r for r in every(store, "hessian") if _of(r) in wanted]
     return list(_rows(sorted(results, key=lambda r: wanted[_of(r)]), _flatness))
 
