@@ -29,12 +29,12 @@ def create(name: str, channels: int, classes: int) -> Network:
     Raises UsageError for an unknown name.
     """
     if name in BLOCKS or name in WIDE:
-        own = (
+        residual = (
             Backbone(channels, BLOCKS[name]) if name in BLOCKS
             else WideBackbone(channels, *WIDE[name])
         )  # fmt: skip
-        initialise(own)
-        return Network(own, LinearClassifier(own.out_features, classes))
+        initialise(residual)
+        return Network(residual, LinearClassifier(residual.out_features, classes))
     library, _, own = name.partition(":")
     if library == CLIP:
         seeing = clip_body(own)

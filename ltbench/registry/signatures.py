@@ -101,7 +101,10 @@ def checked_name(path: Path) -> str:
 
 
 def signature(name: str) -> Signature | None:
-    """Return what a method takes; None where it is not there, or only running it would tell."""
+    """Return a method's parameters and variants, read from its file without running it.
+
+    None for an unknown name, and for a file whose declarations only running it would give.
+    """
     try:
         if name in _loaded:
             return _of_module(SourceFile(f"ltbench_loaded_{name}", _loaded[name]), name)
