@@ -25,7 +25,7 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import build
-from ltbench.tables.ledger import build as fill
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
@@ -98,7 +98,7 @@ def executed(text: str, results: Path, folder: Path) -> str:
 
 def verdicts(name: str, column: str, store: Store) -> str:
     """Return the rows of a table's column that have a specification, as the ledger judges them."""
-    every = fill([load(name)], [], store).cells
+    every = ledger_of([load(name)], [], store).cells
     lines = [line for line in every if line.column == column and line.specification]
     rows = [("row", "reported", "specification", "reproduced (n, protocol)", "verdict")]
     rows.append(("---", "--:", "---", "--:", "---"))
@@ -154,7 +154,7 @@ def ledger(store: Store, folder: Path) -> Path:
     It does not say which methods there are, so that adding one changes no committed file.
     """
     every = [load(name) for name in sorted(shipped())]
-    write_text(folder / "ledger.csv", as_csv(fill(every, load_claims(every), store)))
+    write_text(folder / "ledger.csv", as_csv(ledger_of(every, load_claims(every), store)))
     return folder / "ledger.csv"
 
 

@@ -123,14 +123,14 @@ def path_of(store: Store, cell: Cell, analysis: str) -> Path:
     return _root(store) / inside / slug(analysis) / f"seed{cell.seed}.csv"
 
 
-def find(store: Store, cell: Cell, analysis: str) -> dict[int, Result]:
+def results_by_seed(store: Store, cell: Cell, analysis: str) -> dict[int, Result]:
     """Return the results of an analysis by seed, all else being the cell's."""
     paths = _files(path_of(store, cell, analysis).parent)
     found = {int(path.stem.removeprefix("seed")): read(path) for path in paths}
     return dict(sorted(found.items()))
 
 
-def every(store: Store, analysis: str) -> list[Result]:
+def all_results(store: Store, analysis: str) -> list[Result]:
     """Return the results of an analysis with any settings, of all runs; files by their paths."""
     return [read(path) for path in _files(_root(store)) if _is_of(path.parent.name, analysis)]
 

@@ -79,9 +79,9 @@ def table(
         chosen = selecting(chosen, select, protocol)
     if details:
         from ltbench.cli.views.details import print_details
-        from ltbench.tables.details import details as behind
+        from ltbench.tables.details import details_of
 
-        print_details(behind(chosen, store, protocol), console)
+        print_details(details_of(chosen, store, protocol), console)
         return
     if flatness or open_set:
         _analysed(chosen, store, open_set, folder_for(name, results / "tables", output), console)

@@ -59,7 +59,7 @@ class Details:
     lines: tuple[Detail, ...]
 
 
-def details(table: Table, store: Store, protocol: str | None = None) -> Details:
+def details_of(table: Table, store: Store, protocol: str | None = None) -> Details:
     """Return the statistics of a table's cells; `protocol` replaces the table's.
 
     Raises UsageError where a data set does not have that protocol.

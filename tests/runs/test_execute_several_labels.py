@@ -12,7 +12,7 @@ from ltbench.analysis.posthoc import logits_of
 from ltbench.cli.views.comparison import print_comparison
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.scores import LabelScores
-from ltbench.exchange.soundness import check
+from ltbench.exchange.soundness import check_record
 from ltbench.report.page import render
 from ltbench.runs.artifacts import read_logits
 from ltbench.runs.execute import run_job
@@ -91,14 +91,14 @@ def test_a_run_interrupted_and_resumed_ends_as_an_undisturbed_one(done, tmp_path
 def test_a_stranger_s_record_is_sound_and_a_changed_one_is_not(done):
     _, _, records = done
     for record in records:
-        assert check(record, {}) == ""
+        assert check_record(record, {}) == ""
     last = records[0].last
 
     def refused(words, **changes):
         other = records[0].model_copy(update=changes)
         other = other.model_copy(update={"fingerprint": fingerprint_in(other)})
         with pytest.raises(ValueError, match=words):
-            check(other, {})
+            check_record(other, {})
 
     refused("few does not follow", last=last.model_copy(update={"few": last.mAP / 2}))
     fewer = tuple(n - 1 for n in last.total)

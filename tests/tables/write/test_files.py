@@ -7,7 +7,7 @@ import pytest
 from ltbench.errors import LtbenchError
 from ltbench.tables.definition import load
 from ltbench.tables.grid import build
-from ltbench.tables.ledger import build as build_ledger
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.write.files import FIELDS, long_csv, markdown, write
 from ltbench.tables.write.latex import escape, latex
 from ltbench.tables.write.ledger import as_csv
@@ -48,7 +48,7 @@ def test_verdicts_and_names_are_the_ledgers(grid, table, store):
     lines = list(csv.DictReader(io.StringIO(long_csv(grid))))
     (few,) = [line for line in lines if line["column"] == "r=50" and line["row"] == "[CE]"]
     assert few["verdict"] == "undecided"
-    judged = list(csv.DictReader(io.StringIO(as_csv(build_ledger([table], [], store)))))
+    judged = list(csv.DictReader(io.StringIO(as_csv(ledger_of([table], [], store)))))
     own = {"row", "venue", "select", "status"}
     assert set(FIELDS) - own < set(judged[0])
     for line in judged:
