@@ -24,7 +24,7 @@ from ltbench.specification import split
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import ledger_of
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
@@ -144,7 +144,7 @@ def tables(store: Store, folder: Path) -> list[Path]:
         path
         for table in map(load, sorted(shipped()))
         for protocol in ((None, "fast") if _runs(table) else (None,))
-        for path in write(build(table, store, protocol), folder)
+        for path in write(grid_of(table, store, protocol), folder)
     ]
 
 

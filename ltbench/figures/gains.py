@@ -12,7 +12,7 @@ from ltbench.statistics.estimates import Estimate, paired_difference
 from ltbench.tables.cells import Reader
 from ltbench.tables.columns import read_column
 from ltbench.tables.definition import Table, TableRow
-from ltbench.tables.grid import Grid, build
+from ltbench.tables.grid import Grid, grid_of
 
 FIELDS = ("column", "base", "part", "gain", "ci95", "n")
 
@@ -38,7 +38,7 @@ class GainsFigure:
 
 def gains(figure: Figure, table: Table, store: Store, protocol: str | None = None) -> GainsFigure:
     """Return a figure's gains; raises NothingToDrawError where no base and part have records."""
-    grid, reader, rows = build(table, store, protocol), Reader(store), table.definition.rows
+    grid, reader, rows = grid_of(table, store, protocol), Reader(store), table.definition.rows
     pairs = list(_pairs(rows))
     panels: dict[str, tuple[Gained, ...]] = {}
     for resolved in grid.columns:

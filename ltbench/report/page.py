@@ -20,7 +20,7 @@ from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load
-from ltbench.tables.grid import build as grid
+from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import Ledger, ledger_of
 from ltbench.tables.missing import commands
 from ltbench.tables.shipped import shipped
@@ -55,7 +55,7 @@ def render(store: Store) -> Page:
     sentences = [*runs.problems, *filled.problems, *unread]
     problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in sentences))
     lacking = [
-        (table, commands(replace(grid(table, Store(store.root)), results=RESULTS), methods))
+        (table, commands(replace(grid_of(table, Store(store.root)), results=RESULTS), methods))
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]

@@ -25,7 +25,7 @@ from ltbench.runs.unit import find
 from ltbench.runs.workspace import Workspace
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build as grid_of
+from ltbench.tables.grid import grid_of
 
 DATA = "digits_mosaic"
 METHODS = ["bce", "bce+more"]

@@ -17,7 +17,7 @@ from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build as grid
+from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import ledger_of
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.shipped import shipped
@@ -312,7 +312,7 @@ def test_seeds_of_different_code_are_joined_with_a_remark(table, store, make_rec
     assert ledger.cells[0].seeds == (0, 1, 2)
     (remark,) = ledger.remarks
     assert "seeds 0, 1 and seed 2 were computed by different code (ce)" in remark
-    assert (grid(table, store).remarks, ledger.problems) == (ledger.remarks, ())
+    assert (grid_of(table, store).remarks, ledger.problems) == (ledger.remarks, ())
 
 
 def test_seeds_of_different_versions_of_a_method_have_no_mean(table, store, make_record):
@@ -323,7 +323,7 @@ def test_seeds_of_different_versions_of_a_method_have_no_mean(table, store, make
     assert ledger.cells[0].reproduced is None
     (problem,) = ledger.problems
     assert "seeds 0, 1 by version 1 and seed 2 by version 2 of ce: no mean is of both" in problem
-    assert grid(table, store).lines[0][0].reproduced is None
+    assert grid_of(table, store).lines[0][0].reproduced is None
 
 
 def test_problems_are_told(table, store, make_record):
