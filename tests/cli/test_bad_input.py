@@ -61,7 +61,7 @@ USAGE = [
     (words(validation="50"), "validation=50 leaves class 9 with no training image of its 1"),
     (words(validation="-1"), "protocol smoke: validation = -1 is not allowed"),
     # protocols, networks, seeds, devices
-    (words(protocol="paper"), "unknown protocol for digits_lt 'paper'; known: fast, smoke."),
+    (words(protocol="paper"), "unknown protocol for digits_lt 'paper'; known: clip, fast, smoke."),
     (words(protocol="smok"), "unknown protocol for digits_lt 'smok'; did you mean smoke?"),
     (
         words(protocol="fast(epoch=3)"),

@@ -44,7 +44,7 @@ def test_data_sets_and_their_protocols_are_completed(completed):
     assert completed("run", "--dataset", "digits_lt,cifar1") == [
         "digits_lt,cifar100_lt", "digits_lt,cifar10_lt",
     ]  # fmt: skip
-    assert completed("run", "--dataset", "digits_lt", "--protocol", "") == ["fast", "smoke"]
+    assert completed("run", "--dataset", "digits_lt", "--protocol", "") == ["clip", "fast", "smoke"]
     assert "paper" in completed("table", "1", "--protocol", "")
 
 

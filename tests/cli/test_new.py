@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("known_again")  # data sets that a test makes are forgotten
+
 
 @pytest.mark.parametrize("name", ["my_loss", "my_loss.py", "ideas/my_loss"])
 @pytest.mark.slow

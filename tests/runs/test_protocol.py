@@ -106,7 +106,7 @@ def test_the_validation_option_is_the_protocols_field():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("paper", "unknown protocol for digits_lt 'paper'; known: fast, smoke."),
+        ("paper", "unknown protocol for digits_lt 'paper'; known: clip, fast, smoke."),
         ("fst", "did you mean fast?"),
         ("fast@x", "unknown protocol for digits_lt 'fast@x'"),
         ("fast+smoke", "must be one name"),

@@ -19,8 +19,8 @@ METHODS = {"ce", "sam"}
 
 
 @pytest.fixture(autouse=True)
-def empty(tmp_path, monkeypatch):
-    """Begin where there is no results folder, whatever the repository's holds."""
+def _no_records(tmp_path, monkeypatch):
+    """The commands name the folder `results` of wherever they are given: here it is empty."""
     monkeypatch.chdir(tmp_path)
 
 
