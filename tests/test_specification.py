@@ -237,7 +237,10 @@ def test_a_ratio_that_is_none_is_refused(ratio):
     [
         ("digit_lt", "unknown data set 'digit_lt'; did you mean digits_lt or imagenet_lt?"),
         ("cifar10", "did you mean cifar10_lt"),
-        ("svhn", "known: cifar100_lt, cifar10_lt, coco_lt, digits_lt, digits_mosaic, fashion_mnist_lt, "),
+        (
+            "svhn",
+            "known: cifar100_lt, cifar10_lt, coco_lt, digits_lt, digits_mosaic, fashion_mnist_lt, ",
+        ),
         (
             "digits_lt(ratio=3)",
             "data set digits_lt has no parameter ratio; it takes imbalance and profile.",
