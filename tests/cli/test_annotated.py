@@ -11,7 +11,7 @@ from ltbench.exchange.soundness import check_record
 from ltbench.runs.artifacts import read_logits
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.store import Store
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 SMOKE = ("--protocol", "smoke(fraction=1.0)", "--seeds", "1", "--quiet")
 RUN = ("run", "--dataset", "voc_lt", "--network", "resnet8", *SMOKE)
@@ -50,7 +50,7 @@ def test_voc_lt_is_prepared_trained_on_and_shown(ltbench, voc):
     records = list(store.records())
     assert len(records) == 3
     for record in records:
-        logits, labels = read_logits(find(store, record, "logits")).test
+        logits, labels = read_logits(file_of(store, record, "logits")).test
         own = [100 * average_precision_score(labels[:, c], logits[:, c]) for c in range(4)]
         last = record.last
         assert last.average_precision == pytest.approx(own, abs=1e-3)

@@ -21,7 +21,7 @@ from ltbench.runs.preflight import rehearse
 from ltbench.runs.status import status
 from ltbench.runs.store import Store
 from ltbench.runs.training import training_of
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 from ltbench.runs.workspace import Workspace
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import load
@@ -50,7 +50,7 @@ def test_a_record_says_its_headline_metric_and_holds_what_recomputes_it(done):
         data = record.data
         assert (last.images, data.test_images, data.training_images) == (480, 480, 288)
         assert (data.many_above, data.few_below) == (99, 20)
-        logits, labels = read_logits(find(Store(workspace.results), record, "logits")).test
+        logits, labels = read_logits(file_of(Store(workspace.results), record, "logits")).test
         assert labels.shape == logits.shape == (480, 10)
         own = [average_precision_score(labels[:, c], logits[:, c]) for c in range(10)]
         assert np.allclose(100 * np.array(own), last.average_precision, atol=0.2)  # in float16
@@ -60,7 +60,7 @@ def test_a_record_says_its_headline_metric_and_holds_what_recomputes_it(done):
 
 def test_curves_and_progress_are_of_the_headline_metric(done, jobs_of, tmp_path):
     (job, _), workspace, (record, _) = done
-    header = find(Store(workspace.results), record, "curves").read_text().splitlines()[0]
+    header = file_of(Store(workspace.results), record, "curves").read_text().splitlines()[0]
     assert "mAP,many,medium,few,validation_mAP" in header
     assert "top1" not in header
     heard = []
