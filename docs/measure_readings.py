@@ -29,7 +29,7 @@ from ltbench.api.compose import leaves
 from ltbench.api.perturb import Perturbation, Segments
 from ltbench.blocks.class_groups import Grouped
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
-from ltbench.blocks.partition import by_size, canonical
+from ltbench.blocks.partition import by_size, renumbered
 from ltbench.data.catalog import dataset
 from ltbench.data.readers import Split, load
 from ltbench.data.root import data_root
@@ -272,7 +272,7 @@ def balance(run: Snapshots) -> Iterator[Row]:
 def by_size_of_run() -> Tensor:
     """Return four groups of classes by their size."""
     counts = training("ce", *BCL).task.class_counts
-    return canonical(by_size(counts, 4), counts)
+    return renumbered(by_size(counts, 4), counts)
 
 
 def pulls_of(anchoring: Callable[[], None]) -> list[float]:

@@ -15,19 +15,19 @@ from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 from ltbench.figures.definition import figures as figures_named
-from ltbench.figures.gains import gains
-from ltbench.figures.gains import markdown as gains_table
+from ltbench.figures.gains import gains, gains_table
 from ltbench.figures.style import style
 from ltbench.runs.files import write_text
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
 from ltbench.specification import split
 from ltbench.tables.claims import load_claims
-from ltbench.tables.comparison import compare, markdown
+from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
-from ltbench.tables.grid import build
-from ltbench.tables.ledger import build as fill
+from ltbench.tables.grid import grid_of
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.shipped import shipped
+from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv
 
@@ -59,7 +59,7 @@ def page(text: str, store: Store) -> str:
         methods = split(names) or ["ce", *_by_accuracy(here)]
         chosen = [r for name in dict.fromkeys(methods) for r in here if r.method == name]
         (comparison,) = compare(chosen)
-        return f"{block[1]}\n{markdown(comparison, None if names else costs)}\n\n{block[3]}"
+        return f"{block[1]}\n{comparison_table(comparison, None if names else costs)}\n\n{block[3]}"
 
     def judged(block: re.Match[str]) -> str:
         name, _, column = block[2].partition(": ")
@@ -98,7 +98,7 @@ def executed(text: str, results: Path, folder: Path) -> str:
 
 def verdicts(name: str, column: str, store: Store) -> str:
     """Return the rows of a table's column that have a specification, as the ledger judges them."""
-    every = fill([load(name)], [], store).cells
+    every = ledger_of([load(name)], [], store).cells
     lines = [line for line in every if line.column == column and line.specification]
     rows = [("row", "reported", "specification", "reproduced (n, protocol)", "verdict")]
     rows.append(("---", "--:", "---", "--:", "---"))
@@ -144,7 +144,7 @@ def tables(store: Store, folder: Path) -> list[Path]:
         path
         for table in map(load, sorted(shipped()))
         for protocol in ((None, "fast") if _runs(table) else (None,))
-        for path in write(build(table, store, protocol), folder)
+        for path in write(grid_of(table, store, protocol), folder)
     ]
 
 
@@ -154,7 +154,7 @@ def ledger(store: Store, folder: Path) -> Path:
     It does not say which methods there are, so that adding one changes no committed file.
     """
     every = [load(name) for name in sorted(shipped())]
-    write_text(folder / "ledger.csv", as_csv(fill(every, load_claims(every), store)))
+    write_text(folder / "ledger.csv", as_csv(ledger_of(every, load_claims(every), store)))
     return folder / "ledger.csv"
 
 

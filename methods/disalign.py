@@ -45,7 +45,7 @@ class DisAlign(Method):
                 recipe=second,
                 trainable=added,
                 evaluating=("backbone",),
-                method=Calibration(self.rho),
+                method=DisAlignCalibration(self.rho),
             ),
         )
 
@@ -57,7 +57,7 @@ class DisAlign(Method):
 
 
 @dataclass
-class Calibration(Method):
+class DisAlignCalibration(Method):
     """Cross-entropy with class weights proportional to (1 / pi_c)^rho that add up to C."""
 
     rho: float = 1.2

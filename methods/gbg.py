@@ -15,7 +15,7 @@ from ltbench import Batch, Clock, Recipe, Stage, Step, Task
 from ltbench.api.perturb import evaluate_with, norm
 from ltbench.blocks.contrastive import Contrastive
 from ltbench.blocks.group_gradients import finite
-from ltbench.blocks.partition import affinities, by_size, canonical, normalised_cut
+from ltbench.blocks.partition import affinities, by_size, normalised_cut, renumbered
 from ltbench.errors import UsageError
 
 
@@ -182,7 +182,7 @@ class GBG(Contrastive):
         affinity = affinities(list(gradients), snapshot_of_class, "raw")
         labels = normalised_cut(affinity, snapshot_of_class, self.groups, "cluster_qr")
         labels = by_size(counts, self.groups) if labels is None else labels
-        self.state["groups"] = canonical(labels, counts)
+        self.state["groups"] = renumbered(labels, counts)
 
     def curves(self) -> dict[str, float]:
         """Return the classes of each group, once there are groups."""

@@ -183,11 +183,11 @@ def test_tables_and_figures_shown_are_read(tmp_path):
     from ltbench.figures.definition import Figures
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load
-    from ltbench.tables.grid import build
+    from ltbench.tables.grid import grid_of
 
     (table,) = blocks(ROOT / "docs" / "quickstart.md", "yaml")
     (tmp_path / "mine.yaml").write_text(table)
-    assert len(build(load(str(tmp_path / "mine.yaml")), Store(tmp_path)).rows) == 3
+    assert len(grid_of(load(str(tmp_path / "mine.yaml")), Store(tmp_path)).rows) == 3
     (figures,) = blocks(ROOT / "docs" / "figures.md", "yaml")
     assert len(Figures.model_validate(yaml.safe_load(figures)).every) == 7
 

@@ -35,14 +35,29 @@ def modules(root):
     }
 
 
+def home(known):
+    """Return the modules that the package's public names load from; its version is its own."""
+    for node in ast.parse(known["ltbench"].read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOME":
+            return {f"ltbench.{name}": at for name, at in ast.literal_eval(node.value).items()}
+    return {}
+
+
 def imports(path, known):
-    """Yield the modules of `known` that a file imports, also those it imports for types only."""
+    """Yield the modules of `known` that a file imports, also those it imports for types only.
+
+    Of a public name of the package the module it loads from; a relative import as it is written.
+    """
+    public = home(known)
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield "." * node.level + (node.module or "")
+        elif isinstance(node, ast.ImportFrom) and node.module:
             whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            whole = [public.get(name, name) for name in whole if name != "ltbench.__version__"]
             names = [name if name in known else node.module for name in whole]
-        if isinstance(node, ast.Import):
+        elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         yield from (name for name in names if name in known)
 
@@ -55,15 +70,18 @@ def folder(module):
 
 
 def upward(root):
-    """Return every import that does not run down, as `module -> module`."""
+    """Return every import that does not run down, or is no module's name, `module -> module`."""
     known = modules(root)
     found = []
     for module, path in known.items():
+        if module == "ltbench":  # its names load on first use
+            continue
         for other in imports(path, known):
-            # The package itself holds no more than its version and names that load on first use.
-            if "ltbench" in (module, other) or folder(module) == folder(other):
+            if other.startswith(".") or other == "ltbench":
+                found.append(f"{module} -> {other}")
                 continue
-            if LEVEL[folder(other)] >= LEVEL[folder(module)]:
+            own, used = folder(module), folder(other)
+            if own != used and LEVEL[used] >= LEVEL[own]:
                 found.append(f"{module} -> {other}")
     return sorted(set(found))
 
@@ -71,7 +89,8 @@ def upward(root):
 def circles(root):
     """Return the modules that import themselves by way of others."""
     known = modules(root)
-    graph = {name: {*imports(path, known)} - {name, "ltbench"} for name, path in known.items()}
+    others = known.keys() - {"ltbench"}
+    graph = {name: others & {*imports(path, known)} - {name} for name, path in known.items()}
 
     def reached(start):
         seen, todo = set(), [start]
@@ -135,3 +154,21 @@ def test_what_runs_up_or_in_circles_is_found(tmp_path):
     write("data/__init__.py", "from ltbench.errors import UsageError\n")
     assert upward(tmp_path) == ["ltbench.errors -> ltbench.runs.store"]
     assert circles(tmp_path) == ["ltbench.runs.plan", "ltbench.runs.store"]
+
+
+def test_the_package_and_relative_imports_are_no_way_around(tmp_path):
+    package = tmp_path / "ltbench"
+    for name in ("api", "data"):
+        (package / name).mkdir(parents=True)
+        (package / name / "__init__.py").touch()
+    (package / "__init__.py").write_text(
+        '__version__ = "1"\n_HOME = {"Method": "ltbench.api.method"}\n'
+    )
+    (package / "api" / "method.py").write_text("from ltbench import __version__\n")
+    (package / "data" / "batch.py").write_text("from ltbench import Method\n")
+    (package / "data" / "splits.py").write_text("from ..api import method\nimport ltbench\n")
+    assert upward(tmp_path) == [
+        "ltbench.data.batch -> ltbench.api.method",
+        "ltbench.data.splits -> ..api",
+        "ltbench.data.splits -> ltbench",
+    ]

@@ -30,8 +30,8 @@ from ltbench.evaluation.calibration import calibration
 ALL = "all"
 
 
-def by_class(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Return counts and shares of logits [N, C] by class, each [C] in float64; NaN for 0 / 0."""
+def class_quantities(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return counts and shares of what logits [N, C] predict, float64 [C] each; NaN for 0 / 0."""
     classes = logits.shape[1]
     likely = logits.double().softmax(1)
     predicted = logits.argmax(1)
@@ -106,7 +106,7 @@ class Predictions:
     seed: Annotated[int, Ge(0)] = 0  # of the labels drawn for the noise floor
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
-        """Return the one piece."""
+        """Return one piece, of all test images at the last epoch."""
         return [AnalysisPart("test", run.epochs[-1], 2 * len(data.test.labels))]
 
     def analyse(
@@ -115,7 +115,7 @@ class Predictions:
         """Return rows by class, by shot group and over all classes."""
         labels, counts = data.test.labels.cpu(), torch.tensor(run.class_counts)
         logits = run.adjust(outputs(run, network, data.test)).cpu()
-        found = by_class(logits, labels) | self._weights(run, network, data)
+        found = class_quantities(logits, labels) | self._weights(run, network, data)
         rows: list[AnalysisRow] = []
         for quantity, values in found.items():
             rows += class_rows(run, values, quantity=quantity)

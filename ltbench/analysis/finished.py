@@ -28,7 +28,7 @@ from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.training import settings_of, split_under
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 _NOISE = 2000  # images of noise that nothing was trained on
 _FAR = 1.0  # points of top-1 by which float32 may differ from a training's own precision
@@ -36,7 +36,7 @@ _FAR = 1.0  # points of top-1 by which float32 may differ from a training's own 
 
 def weights_path(record: Record, store: Store) -> Path:
     """Return the file of a record's weights; raises LtbenchError, with the command, for none."""
-    path = find(store, record, "weights")
+    path = file_of(store, record, "weights")
     if path is None:
         cell = Cell.of(record)
         command = run_command(

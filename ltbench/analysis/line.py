@@ -96,7 +96,7 @@ class Line:
     seed: Annotated[int, Ge(0)] = 0
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
-        """Return a piece a view."""
+        """Return a piece for every view of the images."""
         passes = self.draws * len(RATIOS) if self.of == "filters" else 1
         return [
             AnalysisPart(sample.view, run.epochs[-1], len(self._sample(sample).labels) * passes)

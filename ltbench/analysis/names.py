@@ -30,7 +30,7 @@ ANALYSES = {
 }
 
 
-def build(specification: str) -> tuple[str, Any]:
+def build_analysis(specification: str) -> tuple[str, Any]:
     """Return the canonical specification of an analysis, such as `plane(points=51)`, and itself.
 
     Settings that are the default's are left out. Raises UsageError for names and values that are

@@ -21,7 +21,7 @@ from ltbench.runs.artifacts import Logits, read_logits
 from ltbench.runs.commands import run_command
 from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 FittedOn = Literal["held-out", "test-halves"]
 Value = str | int | float | None
@@ -77,7 +77,7 @@ def logits_of(record: Record, store: Store) -> Logits | None:
 
     Raises LtbenchError for logits that are damaged or are not what the record was scored by.
     """
-    scores, path = one_label(record), find(store, record, "logits")
+    scores, path = one_label(record), file_of(store, record, "logits")
     if path is None:
         return None
     found = read_logits(path)

@@ -9,7 +9,7 @@ Imports no torch: figures and tables read them.
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,22 +120,28 @@ def _value(text: str) -> Any:
 def path_of(store: Store, cell: Cell, analysis: str) -> Path:
     """Return where the result of an analysis of a cell lies."""
     inside = store.path(cell).relative_to(store.root / "runs").parent
-    return store.root / "analyses" / inside / slug(analysis) / f"seed{cell.seed}.csv"
+    return _root(store) / inside / slug(analysis) / f"seed{cell.seed}.csv"
 
 
-def find(store: Store, cell: Cell, analysis: str) -> dict[int, Result]:
+def results_by_seed(store: Store, cell: Cell, analysis: str) -> dict[int, Result]:
     """Return the results of an analysis by seed, all else being the cell's."""
-    folder = path_of(store, cell, analysis).parent
-    paths: Iterator[Path] = iter(sorted(folder.glob("seed*.csv")))
+    paths = _files(path_of(store, cell, analysis).parent)
     found = {int(path.stem.removeprefix("seed")): read(path) for path in paths}
     return dict(sorted(found.items()))
 
 
-def every(store: Store, analysis: str) -> list[Result]:
+def all_results(store: Store, analysis: str) -> list[Result]:
     """Return the results of an analysis with any settings, of all runs; files by their paths."""
-    paths = (store.root / "analyses").rglob("seed*.csv")
-    found = [path for path in sorted(paths) if _is_of(path.parent.name, analysis)]
-    return [read(path) for path in found]
+    return [read(path) for path in _files(_root(store)) if _is_of(path.parent.name, analysis)]
+
+
+def _root(store: Store) -> Path:
+    return store.root / "analyses"
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the results below a folder, in the order of their paths."""
+    return sorted(folder.rglob("seed*.csv"))
 
 
 def _is_of(folder: str, analysis: str) -> bool:

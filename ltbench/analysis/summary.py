@@ -7,7 +7,7 @@ Values are means over seeds with 95 % intervals; a shot group's is the mean over
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ltbench.analysis.results import Result, every
+from ltbench.analysis.results import Result, all_results
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS
 from ltbench.runs.protocol import shots_under
@@ -34,14 +34,14 @@ class AnalysedRow:
 
 def flatness(cells: Sequence[tuple[str | None, str]], store: Store) -> list[AnalysedRow]:
     """Return eigenvalue and traces by shot group of methods on data sets, in the order given."""
-    wanted = {pair: place for place, pair in reversed(list(enumerate(cells)))}
-    results = [r for r in every(store, "hessian") if _of(r) in wanted]
+    wanted = {pair: index for index, pair in reversed(list(enumerate(cells)))}
+    results = [r for r in all_results(store, "hessian") if _of(r) in wanted]
     return list(_rows(sorted(results, key=lambda r: wanted[_of(r)]), _flatness))
 
 
 def open_set(store: Store) -> list[AnalysedRow]:
     """Return F by three formulas, F_0, F - F_0 and AUROC, of every run that has them."""
-    return list(_rows(every(store, "openset"), _open_set))
+    return list(_rows(all_results(store, "openset"), _open_set))
 
 
 def _of(result: Result) -> tuple[str | None, str]:

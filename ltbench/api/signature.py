@@ -22,9 +22,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a method takes, in the order of declaration.
+    """The parameters of a method in the order of declaration, and its variants.
 
-    `lacking` has the parameters that a variant does not take, for none of its parts would.
+    `variants` has the values that each variant sets, `lacking` the parameters that it does not
+    take, for none of its parts has them.
     """
 
     name: str

@@ -17,7 +17,7 @@ from ltbench.api.compose import name_of
 from ltbench.api.method import Method
 from ltbench.api.task import Clock, Task
 from ltbench.blocks.feature_quality import Form, Quality, encoder_of, feature_quality, resized_crops
-from ltbench.blocks.partition import Affinity, affinities, by_size, canonical, normalised_cut
+from ltbench.blocks.partition import Affinity, affinities, by_size, normalised_cut, renumbered
 from ltbench.data.training_images import TrainingImages
 from ltbench.errors import LtbenchError, UsageError
 
@@ -162,7 +162,7 @@ class Grouped(Method):
         counts, bank = self.task.class_counts, SnapshotBank(**self.state["bank"])
         labels = bank.partition(self.groups, self.affinity)
         self.state["by_similarity"] = torch.tensor(int(labels is not None))
-        labels = canonical(by_size(counts, self.groups) if labels is None else labels, counts)
+        labels = renumbered(by_size(counts, self.groups) if labels is None else labels, counts)
         changed = self.class_groups is None or not torch.equal(labels, self.class_groups)
         self.state["groups"] = labels
         self.state["grouping"] = self.state["grouping"] + int(changed)

@@ -82,16 +82,16 @@ def by_size(class_counts: Tensor, groups: int) -> Tensor:
     return labels
 
 
-def canonical(labels: Tensor, class_counts: Tensor) -> Tensor:
+def renumbered(labels: Tensor, class_counts: Tensor) -> Tensor:
     """Return the labels renumbered: the group with the most images is 0, and so on."""
     groups = torch.unique(labels).tolist()
     images = {group: int(class_counts[labels == group].sum()) for group in groups}
     first = {group: int((labels == group).nonzero()[0, 0]) for group in groups}
     ranked = sorted(groups, key=lambda group: (-images[group], first[group]))
-    renumbered = torch.empty_like(labels)
+    numbers = torch.empty_like(labels)
     for number, group in enumerate(ranked):
-        renumbered[labels == group] = number
-    return renumbered
+        numbers[labels == group] = number
+    return numbers
 
 
 def _spectral(affinity: Tensor, groups: int, by: Labels) -> Tensor:

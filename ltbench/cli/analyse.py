@@ -54,7 +54,7 @@ def analyse(
     """
     from ltbench.analysis.finished import finished
     from ltbench.analysis.hessian import unconverged
-    from ltbench.analysis.names import build
+    from ltbench.analysis.names import build_analysis
     from ltbench.analysis.perform import prepared
     from ltbench.analysis.plane import basins
     from ltbench.analysis.results import read
@@ -67,7 +67,7 @@ def analyse(
     load_files(load)
     seconds = seconds_of(budget)
     until = None if seconds is None else time.monotonic() + seconds
-    specification, analysis = build(name)
+    specification, analysis = build_analysis(name)
     store, where = Store(results), root_of(data_root)
     store.check_writable()
     problems: list[str] = []

@@ -46,14 +46,14 @@ def ledger(
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load as table_of
     from ltbench.tables.definition import selecting
-    from ltbench.tables.ledger import build
+    from ltbench.tables.ledger import ledger_of
     from ltbench.tables.shipped import shipped
     from ltbench.tables.write.ledger import as_csv, as_json
 
     own = [table_of(name) for name in sorted(shipped())]
     claims = load_claims(own)
     tables = [replace(selecting(table, select), name=table.name) for table in own]
-    filled = build(tables, claims, Store(results), names())
+    filled = ledger_of(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))
     else:

@@ -63,7 +63,7 @@ def table(
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load as table_of
     from ltbench.tables.definition import selecting
-    from ltbench.tables.grid import build
+    from ltbench.tables.grid import grid_of
     from ltbench.tables.write.files import write
 
     load_data(data)
@@ -79,14 +79,14 @@ def table(
         chosen = selecting(chosen, select, protocol)
     if details:
         from ltbench.cli.views.details import print_details
-        from ltbench.tables.details import details as behind
+        from ltbench.tables.details import details_of
 
-        print_details(behind(chosen, store, protocol), console)
+        print_details(details_of(chosen, store, protocol), console)
         return
     if flatness or open_set:
         _analysed(chosen, store, open_set, folder_for(name, results / "tables", output), console)
         return
-    grid = build(chosen, store, protocol)
+    grid = grid_of(chosen, store, protocol)
     files = write(grid, folder_for(name, results / "tables", output), siunitx)
     if quiet:
         for problem in grid.problems:

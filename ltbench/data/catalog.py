@@ -101,7 +101,7 @@ class Dataset:
         )
         if info.annotated and fraction < 1:
             return tuple(self.label_sets("train", fraction).sum(0).tolist())
-        kept = [max(1, round(count * fraction)) for count in whole]
+        kept = [profiles.kept(count, fraction) for count in whole]
         if min(kept) <= validation:
             raise UsageError(
                 f"validation={validation} leaves class {kept.index(min(kept))} with no training "
@@ -132,7 +132,7 @@ class Dataset:
         """Return the test images of which `fraction` is kept."""
         if self.info.kind == "single":
             return sum(self.test_counts(fraction))
-        return max(1, round(self.info.test_count * fraction))
+        return profiles.kept(self.info.test_count, fraction)
 
     def test_counts(self, fraction: float = 1.0) -> tuple[int, ...]:
         """Return the test images of each class or label, [C]; `fraction` is kept, at least one.
@@ -143,7 +143,7 @@ class Dataset:
         if info.kind == "multi":
             return tuple(self.label_sets("test", fraction).sum(0).tolist())
         whole = info.test_counts or (info.test_count,) * info.classes
-        return tuple(max(1, round(count * fraction)) for count in whole)
+        return tuple(profiles.kept(count, fraction) for count in whole)
 
 
 def dataset(specification: str, imbalance: float | None = None) -> Dataset:

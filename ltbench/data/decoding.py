@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from ltbench.data.augment import randaugment
 from ltbench.data.packed import Packed
-from ltbench.errors import LtbenchError, first_line
+from ltbench.data.pictures import damage
+from ltbench.errors import LtbenchError
 
 SHORTER = 256 / 224  # of the image's shorter side to the middle that is evaluated
 _BOX = 5  # columns: top, left, height, width, flip
@@ -48,7 +49,7 @@ class Requests(Dataset[Tensor | str]):
             except Exception as error:  # damage breaks Pillow's decoders in many ways
                 return (
                     f"image {row} of {self.packed.folder / self.packed.part}.bin does not read "
-                    f"({first_line(error).partition('<_io')[0].strip()}); `ltbench data check` "
+                    f"({damage(error)}); `ltbench data check` "
                     "compares all its bytes."
                 )
             for view, table in enumerate(self.drawn):

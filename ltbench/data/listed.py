@@ -17,6 +17,7 @@ from ltbench.data.label_lists import leading
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import LISTS, SOURCE, Packed, check_bytes, open_packed, shrunk, source_of
 from ltbench.data.packing import PackedImage, decoded, pack
+from ltbench.data.profile import kept
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
@@ -87,17 +88,16 @@ def load_listed(
     if info.annotated:
         return _annotated(info, parts, root / info.name, counts, fraction)
     index = _index_in_class(parts["train"])
-    kept = np.asarray(counts)
+    most = np.asarray(counts)
     labels = np.asarray(parts["train"].index["label"])
-    train = np.flatnonzero(index < kept[labels])
+    train = np.flatnonzero(index < most[labels])
     held = None
     if validation:
-        apart = (index >= kept[labels]) & (index < kept[labels] + validation)
+        apart = (index >= most[labels]) & (index < most[labels] + validation)
         held = _stored(parts["train"], np.flatnonzero(apart))
     elif "val" in parts:
         own = _index_in_class(parts["val"])
-        most = max(1, round(fraction * (int(own.max()) + 1)))
-        held = _stored(parts["val"], np.flatnonzero(own < most))
+        held = _stored(parts["val"], np.flatnonzero(own < kept(int(own.max()) + 1, fraction)))
     tested = np.asarray(dataset.test_counts(fraction))
     test = parts["test"]
     chosen = _index_in_class(test) < tested[np.asarray(test.index["label"])]
@@ -122,7 +122,7 @@ def _annotated(
     labels = {part: read_labels(folder, part, info.classes) for part in parts}
     rows = {
         "train": leading(labels["train"], fraction),
-        "test": np.arange(max(1, round(fraction * len(labels["test"])))),
+        "test": np.arange(kept(len(labels["test"]), fraction)),
     }
     train, test = (
         Stored(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.data.description import Part
+from ltbench.data.profile import kept
 
 READER = "digits_mosaic"
 CLASSES, SIDE = 10, 32
@@ -76,7 +77,7 @@ def labels_of(part: Part, counts: tuple[int, ...], fraction: float, seed: int) -
     if part == "train":
         return training_labels(counts, seed)
     images, purpose = {"val": (HELD_OUT, 101), "test": (TESTED, 102)}[part]
-    return balanced_labels(images, purpose)[: max(1, round(fraction * images))]
+    return balanced_labels(images, purpose)[: kept(images, fraction)]
 
 
 def pictures_of(labels: Labels, part: Part, seed: int) -> Pictures:

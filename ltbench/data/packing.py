@@ -27,7 +27,8 @@ from ltbench.data.packed import (
     shrunk,
     source_of,
 )
-from ltbench.errors import LtbenchError, UsageError, first_line
+from ltbench.data.pictures import damage
+from ltbench.errors import LtbenchError, UsageError
 
 AT_ONCE = 512  # images that are read and tried at a time
 _QUALITY = 95  # of the JPEGs of images that were scaled
@@ -62,8 +63,7 @@ def decoded(entry: ListedImage) -> PackedImage:
 
 def bad_image(entry: ListedImage, error: Exception, remedy: str) -> LtbenchError:
     """Return the error of an image that does not read."""
-    reason = first_line(error).partition("<_io")[0].strip() or "no image"
-    return LtbenchError(f"{entry.path} does not read as an image ({reason}); {remedy}.")
+    return LtbenchError(f"{entry.path} does not read as an image ({damage(error)}); {remedy}.")
 
 
 def silent(part: Part, count: int, done: int) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from ltbench.errors import first_line
+
 _TRANSPARENT = {"RGBA", "LA", "PA", "RGBa", "La"}
 _DRAFT = 4  # a JPEG is decoded at no less than so many times the side that is wanted
 
@@ -30,8 +32,13 @@ def picture(content: bytes, side: int, channels: int) -> npt.NDArray[np.uint8]:
     except (BadImageError, MemoryError):
         raise
     except Exception as error:  # damage breaks Pillow's decoders in many ways
-        words = str(error).partition("<_io")[0].strip() or type(error).__name__
+        words = damage(error)
         raise BadImageError("no image" if "cannot identify" in words else words) from None
+
+
+def damage(error: Exception) -> str:
+    """Return what Pillow says of content that does not decode, without the buffer's address."""
+    return first_line(error).partition("<_io")[0].strip() or type(error).__name__
 
 
 def square(image: Image.Image, side: int, channels: int) -> npt.NDArray[np.uint8]:

@@ -40,6 +40,11 @@ def class_counts(
     return [round(sum(counts) / classes)] * classes if profile == "balanced" else counts
 
 
+def kept(count: int, fraction: float) -> int:
+    """Return how many of `count` images stay where a fraction is kept: at least one."""
+    return max(1, round(count * fraction))
+
+
 @cache
 def published_counts(name: str) -> tuple[int, ...]:
     """Return the training images of each class of a data set that comes as lists, [C]."""

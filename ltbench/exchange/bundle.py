@@ -14,12 +14,12 @@ from typing import BinaryIO, Literal
 
 from pydantic import Field
 
-import ltbench
+from ltbench import __version__
 from ltbench.data.zipped import add
 from ltbench.errors import LtbenchError
 from ltbench.runs.record import SCHEMA_VERSION, Model, Record
 from ltbench.runs.store import Cell, Store
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 MANIFEST = "manifest.json"
 FORMAT: Literal["ltbench bundle 1"] = "ltbench bundle 1"
@@ -45,7 +45,7 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
             name = PurePosixPath(path.relative_to(store.root)).with_suffix
             sums[str(name(".json"))] = add(archive, str(name(".json")), path.read_bytes())
             try:
-                curves = find(store, record, "curves")
+                curves = file_of(store, record, "curves")
             except LtbenchError as error:
                 store.problems.append(str(error))
                 curves = None
@@ -53,7 +53,7 @@ def write_bundle(store: Store, records: Iterable[Record], file: BinaryIO) -> int
                 sums[str(name(".csv"))] = add(archive, str(name(".csv")), curves.read_bytes())
             count += 1
         manifest = BundleManifest(
-            schema_version=SCHEMA_VERSION, ltbench=ltbench.__version__, records=count, files=sums
+            schema_version=SCHEMA_VERSION, ltbench=__version__, records=count, files=sums
         )
         add(archive, MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode())
     return count

@@ -1,4 +1,4 @@
-"""What this version makes of the names in a record, resolved once for all records with them."""
+"""The data set, protocol and method that a record names, resolved once for all such records."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from ltbench.runs.size import TrainingSize
 
 @dataclass(frozen=True)
 class Expected:
-    """What this version makes of a data set, a protocol and a method that a record names."""
+    """A record's data set, protocol and method as this version resolves them, and their steps."""
 
     data: Dataset
     protocol: Protocol

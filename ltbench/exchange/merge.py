@@ -7,7 +7,7 @@ from typing import Literal
 
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.scores import TITLES
-from ltbench.exchange.soundness import Known, check, check_curves
+from ltbench.exchange.soundness import Known, check_curves, check_record
 from ltbench.exchange.source import BundledRecord, RecordSource
 from ltbench.runs.files import record_in, write_file
 from ltbench.runs.identity import fingerprint_in
@@ -53,7 +53,7 @@ def _merged(bundled: BundledRecord, around: "_Around", *, dry_run: bool) -> Merg
     if bundled.reason:
         raise ValueError(bundled.reason)
     record, store = record_in(bundled.content), around.store
-    doubt = check(record, around.known)
+    doubt = check_record(record, around.known)
     if bundled.curves is not None:
         check_curves(bundled.curves, record)
         if record.files and sha256(bundled.curves) != record.files.get("curves"):

@@ -32,7 +32,7 @@ Known = dict[tuple[str, str, str], Expected]  # by data set, protocol and method
 MOST_KNOWN = 4096
 
 
-def check(record: Record, known: Known) -> str:
+def check_record(record: Record, known: Known) -> str:
     """Return which checks need what is not here, or nothing; raises ValueError if one fails.
 
     `known` keeps what was resolved for the records before.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
 
-from ltbench.analysis.results import Result, find
+from ltbench.analysis.results import Result, results_by_seed
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError
 from ltbench.figures.definition import Analysed, Figure
@@ -42,7 +42,7 @@ def results_of(
     data, analysis = dataset(definition.dataset), definition.analysis or analysis
     used = protocol_of(protocol or definition.protocol, data.info)
     where = (str(data), used.specification, definition.network or data.info.network)
-    every = {m: find(store, Cell(*where, m, 0), analysis) for m in definition.methods}
+    every = {m: results_by_seed(store, Cell(*where, m, 0), analysis) for m in definition.methods}
     found = {method: results for method, results in every.items() if results}
     if not found:
         command = run_command(definition.methods, data, where[2], where[1], [0], results=store.root)

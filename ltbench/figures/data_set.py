@@ -49,8 +49,8 @@ def draw_samples(data: Dataset, train: Source, classes: tuple[str, ...]) -> Figu
     """Return images as a network gets them, before augmentation: classes from head to tail."""
     counts = data.class_counts()
     order = sorted(range(len(counts)), key=lambda label: -counts[label])
-    places = np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)
-    shown = [order[place] for place in places]
+    ranks = np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)
+    shown = [order[rank] for rank in ranks]
     found = members(train.labels)
     first = [found[label][:COLUMNS] for label in shown]
     images = [train.pictures(indices, data.info.shape[1]) for indices in first]

@@ -77,9 +77,9 @@ def _bars(ax: Axes, bars: Bars, colours: list[str], found: PerClass) -> None:
 def _above_groups(ax: Axes, texts: dict[str, str], found: PerClass, size: float) -> None:
     """Write a text above the classes of each shot group that there is."""
     for group, text in texts.items():
-        places = [place for place, name in enumerate(found.shots) if name == group]
-        if places:
+        members = [c for c, name in enumerate(found.shots) if name == group]
+        if members:
             ax.annotate(
-                text, ((places[0] + places[-1]) / 2, 1), (0, 1), ha="center", size=size,
+                text, ((members[0] + members[-1]) / 2, 1), (0, 1), ha="center", size=size,
                 xycoords=("data", "axes fraction"), textcoords="offset points",
             )  # fmt: skip

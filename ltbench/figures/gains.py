@@ -12,7 +12,7 @@ from ltbench.statistics.estimates import Estimate, paired_difference
 from ltbench.tables.cells import Reader
 from ltbench.tables.columns import read_column
 from ltbench.tables.definition import Table, TableRow
-from ltbench.tables.grid import Grid, build
+from ltbench.tables.grid import Grid, grid_of
 
 FIELDS = ("column", "base", "part", "gain", "ci95", "n")
 
@@ -38,7 +38,7 @@ class GainsFigure:
 
 def gains(figure: Figure, table: Table, store: Store, protocol: str | None = None) -> GainsFigure:
     """Return a figure's gains; raises NothingToDrawError where no base and part have records."""
-    grid, reader, rows = build(table, store, protocol), Reader(store), table.definition.rows
+    grid, reader, rows = grid_of(table, store, protocol), Reader(store), table.definition.rows
     pairs = list(_pairs(rows))
     panels: dict[str, tuple[Gained, ...]] = {}
     for resolved in grid.columns:
@@ -85,13 +85,13 @@ def as_csv(drawn: GainsFigure) -> str:
     return csv_text(rows)
 
 
-def markdown(drawn: GainsFigure) -> str:
-    """Return a table: a row a base and part, a column a column of the table."""
+def gains_table(drawn: GainsFigure) -> str:
+    """Return the gains in Markdown: a row for each base and part, a column for each title."""
     titles = list(drawn.panels)
     lines = [["base", "part", *titles, "n"], ["---", "---", *["--:"] * (len(titles) + 1)]]
     for base in drawn.bases:
-        for place, each in enumerate(drawn.panels[titles[0]]):
-            found = [drawn.panels[title][place].gains.get(base) for title in titles]
+        for index, each in enumerate(drawn.panels[titles[0]]):
+            found = [drawn.panels[title][index].gains.get(base) for title in titles]
             if any(found):
                 texts = ["--" if gain is None else _signed(gain) for gain in found]
                 n = max(gain.n for gain in found if gain is not None)

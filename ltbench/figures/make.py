@@ -18,7 +18,7 @@ from ltbench.figures.style import save, style
 from ltbench.registry.signatures import names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import selecting
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.missing import commands
 
 
@@ -82,7 +82,7 @@ def drawing(
             draw_gains(gained), gained.grid.name, gains.as_csv(gained), gained.remarks,
             gained.grid.problems,
         )  # fmt: skip
-    points = line_chart.line_chart(figure, build(table, store, protocol))
+    points = line_chart.line_chart(figure, grid_of(table, store, protocol))
     remarks = points.grid.remarks + _unreproduced(points)
     return Drawing(
         draw_lines(points), points.name, line_chart.as_csv(points), remarks, points.grid.problems

@@ -28,9 +28,9 @@ def as_csv(tables: Sequence[Bins]) -> str:
     images, right, confidence = np.sum(tables, axis=0)
     width = 100 / len(images)
     rows = []
-    for place, n in enumerate(images.astype(int)):
-        shares = [100 * each[place] / n if n else None for each in (confidence, right)]
-        numbers = [place * width, (place + 1) * width, n, *shares]
+    for index, n in enumerate(images.astype(int)):
+        shares = [100 * each[index] / n if n else None for each in (confidence, right)]
+        numbers = [index * width, (index + 1) * width, n, *shares]
         rows.append([f"{v:.4f}" if isinstance(v, float) else v for v in numbers])
     return csv_text([FIELDS, *rows])
 

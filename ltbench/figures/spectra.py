@@ -23,7 +23,7 @@ from ltbench.statistics.estimates import Estimate, mean_interval
 
 FIELDS = ("panel", "method", "quantity", "at", "value", "ci95", "n", "seeds", "reported")
 NUMBERS = ("lambda_max", "lambda_min", "trace", "filter_trace")
-_GRID, _PLACES = 10_000, 240  # where the density is computed; of those, what is kept for a curve
+_GRID, _BINS = 10_000, 240  # where the density is computed; of those, what is kept for a curve
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def _over_seeds(rows: dict[int, list[dict[str, Any]]], quantity: str) -> Estimat
 
 
 def _curve(starts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Return places and densities, as PyHessian smooths them, thinned without losing a peak.
+    """Return points and densities, as PyHessian smooths them, thinned to the highest of each bin.
 
-    Places are even on the axis that is drawn, linear within -1 and 1 and logarithmic outside.
+    Bins are even on the axis that is drawn, linear within -1 and 1 and logarithmic outside.
     """
     ends = np.concatenate([nodes for nodes, _ in starts])
     low, high = float(ends.min()), float(ends.max())
@@ -120,15 +120,15 @@ def _curve(starts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     values = density(starts, grid, usual_width(low, high))
     along = np.sign(grid) * np.where(np.abs(grid) < 1, np.abs(grid), 1 + np.log10(
         np.maximum(np.abs(grid), 1)))  # fmt: skip
-    place = np.floor((along - along[0]) / (along[-1] - along[0]) * (_PLACES - 1)).astype(int)
-    first = np.flatnonzero(np.diff(place, prepend=-1))
+    bins = np.floor((along - along[0]) / (along[-1] - along[0]) * (_BINS - 1)).astype(int)
+    first = np.flatnonzero(np.diff(bins, prepend=-1))
     highest = [part + int(values[part:end].argmax()) for part, end in
                zip(first, [*first[1:], _GRID], strict=True)]  # fmt: skip
     return grid[highest], values[highest]
 
 
 def as_csv(drawn: SpectraFigure) -> str:
-    """Return a line for each place of a density and for each number, reproduced or reported."""
+    """Return a line for each point of a density and for each number, reproduced or reported."""
     rows: list[tuple[Any, ...]] = [FIELDS]
     for panel in drawn.panels:
         for each in panel.spectra:

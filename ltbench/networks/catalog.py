@@ -3,7 +3,7 @@
 import torch
 
 from ltbench.errors import unknown
-from ltbench.networks.bodies import LIBRARIES, RESNETS, body
+from ltbench.networks.backbones import LIBRARIES, RESNETS, backbone
 from ltbench.networks.clip import LIBRARY as CLIP
 from ltbench.networks.clip import TINY, clip_body
 from ltbench.networks.heads import LinearClassifier, UniformClassifier
@@ -29,12 +29,12 @@ def create(name: str, channels: int, classes: int) -> Network:
     Raises UsageError for an unknown name.
     """
     if name in BLOCKS or name in WIDE:
-        backbone = (
+        residual = (
             Backbone(channels, BLOCKS[name]) if name in BLOCKS
             else WideBackbone(channels, *WIDE[name])
         )  # fmt: skip
-        initialise(backbone)
-        return Network(backbone, LinearClassifier(backbone.out_features, classes))
+        initialise(residual)
+        return Network(residual, LinearClassifier(residual.out_features, classes))
     library, _, own = name.partition(":")
     if library == CLIP:
         seeing = clip_body(own)
@@ -43,7 +43,7 @@ def create(name: str, channels: int, classes: int) -> Network:
         raise unknown(
             "network", name, NETWORKS, "Others are torchvision:NAME, such as torchvision:resnet18."
         )
-    whole = body(name, channels)
+    whole = backbone(name, channels)
     return Network(whole, UniformClassifier(whole.out_features, classes))
 
 

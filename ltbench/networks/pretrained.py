@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import LtbenchError
-from ltbench.networks.bodies import WholeBackbone
+from ltbench.networks.backbones import WholeBackbone
 from ltbench.networks.clip import ClipBackbone
 from ltbench.networks.resnet import Network
 

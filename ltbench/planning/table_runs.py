@@ -7,7 +7,7 @@ from ltbench.registry.signatures import names
 from ltbench.runs.plan import Plan, make
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.missing import runnable
 
 
@@ -19,7 +19,7 @@ def missing_plan(
     Those that are finished are part of it, to be compared with. Raises LtbenchError where none
     ran, or can run here.
     """
-    grid = build(table, store, protocol)
+    grid = grid_of(table, store, protocol)
     plans = [
         make(
             [data], members, seeds or table.definition.seeds, store,

@@ -61,7 +61,7 @@ def loaded(*paths: Path) -> Iterator[list[str]]:
     What is installed is looked up anew, in the block and after it.
     """
     before = dict(_loaded)
-    with forgotten_after(), signatures.loaded():
+    with forgotten_after(), signatures.remembering():
         try:
             _entry_point.cache_clear()
             yield [load_file(path) for path in paths]

@@ -42,8 +42,8 @@ def names() -> list[str]:
 
 
 @contextmanager
-def loaded() -> Iterator[None]:
-    """Forget after a block which files were loaded in it, and look up anew what is installed."""
+def remembering() -> Iterator[None]:
+    """Forget after a block the files remembered in it, and look up anew what is installed."""
     before = dict(_loaded)
     installed.cache_clear()
     try:
@@ -101,7 +101,10 @@ def checked_name(path: Path) -> str:
 
 
 def signature(name: str) -> Signature | None:
-    """Return what a method takes; None where it is not there, or only running it would tell."""
+    """Return a method's parameters and variants, read from its file without running it.
+
+    None for an unknown name, and for a file whose declarations only running it would give.
+    """
     try:
         if name in _loaded:
             return _of_module(SourceFile(f"ltbench_loaded_{name}", _loaded[name]), name)

@@ -14,8 +14,7 @@ from ltbench.specification import parse
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import MethodRow
 from ltbench.tables.definition import load
-from ltbench.tables.ledger import LedgerRow
-from ltbench.tables.ledger import build as ledger
+from ltbench.tables.ledger import LedgerRow, ledger_of
 from ltbench.tables.shipped import shipped
 
 
@@ -59,7 +58,7 @@ class Board:
 def render(store: Store) -> Page:
     """Return the leaderboard of a store; the same files give the same text."""
     tables = [load(name) for name in sorted(shipped())]
-    filled = ledger(tables, load_claims(tables), store, names())
+    filled = ledger_of(tables, load_claims(tables), store, names())
     runs = gather(store, order_of(tables))
     boards = sorted(
         (_board(setting, filled.cells) for setting in runs.settings),

@@ -20,9 +20,8 @@ from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load
-from ltbench.tables.grid import build as grid
-from ltbench.tables.ledger import Ledger
-from ltbench.tables.ledger import build as ledger
+from ltbench.tables.grid import grid_of
+from ltbench.tables.ledger import Ledger, ledger_of
 from ltbench.tables.missing import commands
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import CAPTION
@@ -47,7 +46,7 @@ def render(store: Store) -> Page:
     """Return the report on a store; the same files give the same text."""
     tables = [load(name) for name in sorted(shipped())]
     methods = names()
-    filled = ledger(tables, load_claims(tables), store, methods)
+    filled = ledger_of(tables, load_claims(tables), store, methods)
     order = order_of(tables)
     runs = gather(store, order)
     cells = entries(filled.cells, runs, tables)
@@ -56,7 +55,7 @@ def render(store: Store) -> Page:
     sentences = [*runs.problems, *filled.problems, *unread]
     problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in sentences))
     lacking = [
-        (table, commands(replace(grid(table, Store(store.root)), results=RESULTS), methods))
+        (table, commands(replace(grid_of(table, Store(store.root)), results=RESULTS), methods))
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]

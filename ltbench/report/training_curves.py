@@ -11,7 +11,7 @@ from ltbench.errors import LtbenchError
 from ltbench.report.settings import MethodRuns
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 MOST = 60  # points of a curve; more of them no figure of this size can show
 _Curve = dict[int, float]  # by epoch
@@ -41,7 +41,7 @@ def _read(store: Store, record: Record) -> tuple[_Curve, _Curve]:
     loss: _Curve = {}
     score: _Curve = {}
     try:
-        path = find(store, record, "curves")
+        path = file_of(store, record, "curves")
         if path is None:
             return loss, score
         with path.open(encoding="utf-8", newline="") as file:

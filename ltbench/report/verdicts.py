@@ -80,7 +80,7 @@ class Sheet:
 
     @property
     def key(self) -> str:
-        """Return its id in the page."""
+        """Return the id of the table in the page."""
         return _key(self.table.short)
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-import ltbench
+from ltbench import __version__
 from ltbench.runs.record import Environment
 from ltbench.runs.together import processes
 
@@ -39,7 +39,7 @@ def environment(device: torch.device) -> Environment:
 
 def source_state() -> tuple[str, str | None, bool | None]:
     """Return ltbench's version and, in a checkout of its own, the commit and whether it changed."""
-    return (ltbench.__version__, *_source())
+    return (__version__, *_source())
 
 
 def in_words(state: tuple[str, str | None, bool | None]) -> str:
@@ -82,7 +82,7 @@ def _processor() -> str:
 @cache
 def _source() -> tuple[str | None, bool | None]:
     """Return commit and dirty flag if the package runs from its own checkout."""
-    checkout = Path(ltbench.__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parent.parent.parent
     try:
         top = _git(checkout, "rev-parse", "--show-toplevel")
         if Path(top).resolve() != checkout:  # installed inside somebody else's repository

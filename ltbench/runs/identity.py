@@ -17,7 +17,10 @@ from ltbench.runs.record import Record, fingerprint_of
 
 @dataclass(frozen=True)
 class Identity:
-    """What a method is under a protocol: with cell and seed, all that determines a result."""
+    """A method resolved under a protocol: its parameters, stages, source files and versions.
+
+    With data set, network and seed they give the fingerprint of a run.
+    """
 
     method: str  # canonical specification
     parameters: dict[str, dict[str, Any]]

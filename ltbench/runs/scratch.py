@@ -13,7 +13,7 @@ from ltbench.runs.files import write_file
 from ltbench.runs.lock import is_locked
 from ltbench.runs.store import HALF_WRITTEN, Store
 from ltbench.runs.under_way import NAME, under_way
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 ABANDONED = 3600.0  # seconds since a half-written file was written to
 
@@ -50,7 +50,7 @@ def _litter(store: Store) -> Iterator[Path]:
         for record in store.records():
             for kind in record.files:
                 with suppress(LtbenchError):
-                    find(store, record, kind)
+                    file_of(store, record, kind)
     work, now = store.root / "work", _now(store)
     for path in sorted(each for ending in HALF_WRITTEN for each in store.root.rglob(ending)):
         old = now - path.stat().st_mtime > ABANDONED

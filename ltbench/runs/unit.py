@@ -77,7 +77,7 @@ def put(
     store.failure_path(cell).unlink(missing_ok=True)
 
 
-def find(store: Store, record: Record, kind: str) -> Path | None:
+def file_of(store: Store, record: Record, kind: str) -> Path | None:
     """Return the file of a kind that is a record's, None if it is not here.
 
     Raises LtbenchError where another file, a link or a pipe is in its place.
@@ -114,7 +114,7 @@ def recover(store: Store, cell: Cell, fingerprints: Iterable[str] = ()) -> None:
     with suppress(LtbenchError):  # what does not read or fit is named where it is needed
         record = store.read(cell)
         for kind in record.files if record is not None else ():
-            find(store, record, kind)  # type: ignore[arg-type]
+            file_of(store, record, kind)  # type: ignore[arg-type]
     store.sweep(cell, *fingerprints)
 
 
@@ -125,7 +125,7 @@ def set_aside(store: Store, record: Record) -> None:
     """
     path = store.path(Cell.of(record))
     with suppress(LtbenchError):  # curves that are not its own
-        for each in filter(None, (find(store, record, "curves"), path)):
+        for each in filter(None, (file_of(store, record, "curves"), path)):
             content = each.read_bytes()
             write_file(
                 path.parent / record.fingerprint / path.with_suffix(each.suffix).name,

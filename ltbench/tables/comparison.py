@@ -1,6 +1,6 @@
 """The table that ends a run: methods on one data set, against the first of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -69,28 +69,6 @@ def cells(line: MethodRow) -> tuple[str, ...]:
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
     time = "--" if line.time is None else f"{line.time:.2f}x"
     return (line.method, str(line.n), str(line.headline), *shots, _difference(line), time)
-
-
-def markdown(comparison: Comparison, costs: Mapping[str, str] | None = None) -> str:
-    """Return the accuracies of a comparison as a Markdown table with its caption.
-
-    Costs are those given, by method; the records' own times are of a machine and its load, so they
-    do not last. With costs come ranks by mean accuracy, among methods with as many seeds as the
-    first.
-    """
-    rows = [headers(comparison), *map(cells, comparison.lines)]
-    lines = [list(row[:-1]) for row in rows]
-    if costs is not None:
-        alike = [line for line in comparison.lines if line.n == comparison.lines[0].n]
-        best = sorted(alike, key=lambda line: line.headline.mean, reverse=True)
-        ranks = {line.method: str(number) for number, line in enumerate(best, 1)}
-        lines = [["rank", *lines[0], "cost"]] + [
-            [ranks.get(line[0], "--"), *line, costs.get(line[0], "--")] for line in lines[1:]
-        ]
-    lines.insert(1, ["---" if name == "method" else "--:" for name in lines[0]])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    title = f"{comparison.dataset}, {comparison.network}, protocol {comparison.protocol}"
-    return f"{table}\n\n{title}. {comparison.caption}."
 
 
 def _comparison(

@@ -17,7 +17,7 @@ from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric, suiting
-from ltbench.tables.reported import Reported, ReportedKey, find, read_reported
+from ltbench.tables.reported import Reported, ReportedKey, kept_key, read_reported
 from ltbench.tables.shipped import path_of, short
 from ltbench.tables.validation import (
     NetworkSpecification,
@@ -140,7 +140,7 @@ class Table:
     def key(self, row: TableRow, column: Column) -> ReportedKey:
         """Return where the reported value of a row and a column is kept."""
         key = ReportedKey.of(row.label, column.data, self.network(column), column.metric)
-        return find(self.reported, key)
+        return kept_key(self.reported, key)
 
     def value(self, row: TableRow, column: Column) -> float | None:
         """Return what the paper reports, or what follows from that.

@@ -10,7 +10,7 @@ from ltbench.statistics.verdict import Evidence, Judged, holm
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
-from ltbench.tables.grid import Grid, TableCell, build
+from ltbench.tables.grid import Grid, TableCell, grid_of
 from ltbench.tables.metrics import METRICS
 
 _SUBSET = "subset_seed"  # the protocol's field
@@ -59,12 +59,12 @@ class Details:
     lines: tuple[Detail, ...]
 
 
-def details(table: Table, store: Store, protocol: str | None = None) -> Details:
+def details_of(table: Table, store: Store, protocol: str | None = None) -> Details:
     """Return the statistics of a table's cells; `protocol` replaces the table's.
 
     Raises UsageError where a data set does not have that protocol.
     """
-    grid = build(table, store, protocol)
+    grid = grid_of(table, store, protocol)
     reader = Reader(store)
     lines: list[Detail] = []
     for index, resolved in enumerate(grid.columns):

@@ -134,7 +134,7 @@ def _is_of_a_paper(table: Table) -> bool:
     return table.definition.paper is not None or bool(table.reported)
 
 
-def build(table: Table, store: Store, protocol: str | None = None) -> Grid:
+def grid_of(table: Table, store: Store, protocol: str | None = None) -> Grid:
     """Fill a table from the records of its cells, and of no others.
 
     `protocol` replaces the table's; raises UsageError where a data set does not have it.

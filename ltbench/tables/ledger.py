@@ -86,7 +86,7 @@ class Ledger:
     remarks: tuple[str, ...] = ()  # what to know of the records that are joined
 
 
-def build(
+def ledger_of(
     tables: Sequence[Table],
     claims: Iterable[Claim],
     store: Store,

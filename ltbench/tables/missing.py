@@ -90,7 +90,7 @@ def coverage(table: Table, methods: Collection[str]) -> list[Coverage]:
     return [_row(row, table, methods) for row in table.definition.rows]
 
 
-def unreadable(table: Table) -> list[str]:
+def unavailable_data(table: Table) -> list[str]:
     """Return the titles of the table's data sets that this version cannot read."""
     data = (column.data for column in table.definition.columns)
     return list(dict.fromkeys(each.info.title for each in data if not each.available))

@@ -38,7 +38,7 @@ class ReportedKey(NamedTuple):
 Reported = dict[ReportedKey, float]
 
 
-def find(reported: Reported, key: ReportedKey) -> ReportedKey:
+def kept_key(reported: Reported, key: ReportedKey) -> ReportedKey:
     """Return the key of a kept value: without backbone or data set where a paper is vague."""
     vague = key._replace(backbone="")
     vaguest = vague._replace(dataset="", imbalance=None)

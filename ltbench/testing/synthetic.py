@@ -46,7 +46,7 @@ def drawn_split(seed: int, kind: Kind = "single") -> Split:
     """Return another such set: 7 to 15 classes, of other counts, sizes and test images."""
     dice = random.Random(seed)
     classes, head = dice.randint(7, 15), dice.randint(25, 50)
-    counts = [max(1, int(head * dice.uniform(0.6, 0.8) ** place)) for place in range(classes)]
+    counts = [max(1, int(head * dice.uniform(0.6, 0.8) ** c)) for c in range(classes)]
     tested, side = dice.randint(3, 9), dice.choice((8, 10, 12))
     return _made(sorted(counts, reverse=True), tested, side, seed, kind)
 

@@ -9,8 +9,8 @@ from scipy.stats import linregress
 from ltbench.analysis.class_predictions import (
     Predictions,
     against_counts,
-    by_class,
     calibrated,
+    class_quantities,
     noise_floor,
     spread,
 )
@@ -24,7 +24,7 @@ def logits(count=400, classes=5, seed=0):
 def test_counts_of_a_hand_made_confusion_matrix():
     predicted = torch.tensor([0, 0, 0, 1, 1, 0])
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
-    found = by_class(10 * torch.nn.functional.one_hot(predicted, 3).float(), labels)
+    found = class_quantities(10 * torch.nn.functional.one_hot(predicted, 3).float(), labels)
     assert found["positives"].tolist() == [4, 2, 0]
     assert found["accuracy"].tolist() == [100, 50, 0]
     assert found["precision"].tolist()[:2] == [50, 50]
@@ -34,7 +34,7 @@ def test_counts_of_a_hand_made_confusion_matrix():
 
 
 def test_hard_and_soft_counts_are_all_images():
-    found = by_class(*logits())
+    found = class_quantities(*logits())
     assert found["positives"].sum() == 400
     assert found["soft_positives"].sum().item() == pytest.approx(400)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ltbench.analysis.finished import finished, weights_path
-from ltbench.analysis.names import ANALYSES, build
+from ltbench.analysis.names import ANALYSES, build_analysis
 from ltbench.analysis.perform import prepared
-from ltbench.analysis.results import FinishedParts, Result, as_csv, find, path_of, read
+from ltbench.analysis.results import FinishedParts, Result, as_csv, path_of, read, results_by_seed
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs import plan
@@ -64,13 +64,13 @@ def test_every_analysis_is_tried_here():
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_every_analysis_writes_rows_with_what_determines_them(name, store, record, subject):
-    specification, analysis = build(SMALL[name])
+    specification, analysis = build_analysis(SMALL[name])
     work = prepared(specification, analysis, record, store, subject)
     assert work.seconds > 0
     heard = []
     assert work.perform(None, lambda part, done, of: heard.append((done, of)))
     assert heard[-1] == (len(work.parts), len(work.parts))
-    (result,) = find(store, Cell.of(record), specification).values()
+    (result,) = results_by_seed(store, Cell.of(record), specification).values()
     for key in ("mode", "precision", "images_test", "settings", "weights_sha256", "seed", "epochs"):
         assert result.header[key]
     assert result.rows
@@ -79,13 +79,13 @@ def test_every_analysis_writes_rows_with_what_determines_them(name, store, recor
 
 
 def test_kept_epochs_have_features_of_their_own(store, record, subject):
-    specification, analysis = build("features(view='both')")
+    specification, analysis = build_analysis("features(view='both')")
     work = prepared(specification, analysis, record, store, subject)
     assert [part.epoch for part in work.parts] == [1, 2, 3]
 
 
 def test_a_budget_leaves_parts_for_later_and_the_same_command_goes_on(store, record, subject):
-    specification, analysis = build("plane(points=5, train_per_class=2, test_per_class=2)")
+    specification, analysis = build_analysis("plane(points=5, train_per_class=2, test_per_class=2)")
     work = prepared(specification, analysis, record, store, subject)
     assert not work.perform(time.monotonic() - 1, lambda *heard: None)
     assert len(work.left) == 5
@@ -126,14 +126,14 @@ def test_rows_come_back_as_they_were_written(tmp_path):
 
 
 def test_settings_are_canonical_and_strange_ones_refused(store):
-    assert build("plane(points=21)")[0] == "plane"
-    assert build("plane(reach=2, points=5)")[0] == "plane(points=5, reach=2.0)"
+    assert build_analysis("plane(points=21)")[0] == "plane"
+    assert build_analysis("plane(reach=2, points=5)")[0] == "plane(points=5, reach=2.0)"
     for strange, word in (
         ("plan", "did you mean plane"), ("plane(point=3)", "points"),
         ("plane(points=20)", "make it odd"), ("hessian(steps=1)", "at least 2"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=word):
-            build(strange)
+            build_analysis(strange)
 
 
 def test_a_run_without_weights_is_told_the_command(store, record, tmp_path):

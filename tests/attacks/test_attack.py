@@ -27,7 +27,7 @@ from ltbench.exchange.merge import merge
 from ltbench.exchange.source import read_source
 from ltbench.runs.files import read_record
 from ltbench.runs.store import Cell, Store, slug
-from ltbench.runs.unit import find, sha256, write_unit
+from ltbench.runs.unit import file_of, sha256, write_unit
 from ltbench.specification import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,7 +236,7 @@ def test_a_disk_that_ends_anywhere_leaves_the_old_unit_or_the_new(sound, tmp_pat
             said = reason(lambda: write_unit(store, record, new, before))  # noqa: B023
         assert not said or "cannot write" in said
         found = store.read(Cell.of(record))
-        contents = {kind: find(store, found, kind).read_bytes() for kind in found.files}
+        contents = {kind: file_of(store, found, kind).read_bytes() for kind in found.files}
         assert contents in ({"curves": b"o" * 3000, "logits": b"o" * 9000}, new)
         assert not [*store.root.rglob("*.tmp"), *store.root.rglob("*.new")]
         if contents == new:
@@ -286,6 +286,6 @@ def test_a_crowd_of_processes_on_one_store_neither_loses_nor_mixes_a_record(tmp_
         here = found[Cell.of(record)]
         assert here.last == record.last
         for kind in here.files:
-            assert find(store, here, kind) is not None, kind
+            assert file_of(store, here, kind) is not None, kind
     assert not [*shared.rglob("*.tmp"), *shared.rglob("*.new"), *shared.rglob("*.failed.json")]
     COUNTS["processes at once on one store"] = number

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench.blocks.partition import affinities, by_size, canonical, normalised_cut
+from ltbench.blocks.partition import affinities, by_size, normalised_cut, renumbered
 
 
 def snapshots(blocks=(3, 2, 4), width=40, seed=0):
@@ -114,5 +114,5 @@ def test_by_size_never_leaves_a_group_empty(counts):
 
 
 def test_canonical_labels_begin_with_the_most_images():
-    labels = canonical(torch.tensor([7, 7, 2, 5, 5]), torch.tensor([1, 2, 9, 2, 1]))
+    labels = renumbered(torch.tensor([7, 7, 2, 5, 5]), torch.tensor([1, 2, 9, 2, 1]))
     assert labels.tolist() == [1, 1, 0, 2, 2]

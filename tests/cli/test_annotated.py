@@ -7,11 +7,11 @@ import pytest
 from made_annotated import COUNTS, made_up, voc_tree
 from sklearn.metrics import average_precision_score
 
-from ltbench.exchange.soundness import check
+from ltbench.exchange.soundness import check_record
 from ltbench.runs.artifacts import read_logits
 from ltbench.runs.identity import fingerprint_in
 from ltbench.runs.store import Store
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 
 SMOKE = ("--protocol", "smoke(fraction=1.0)", "--seeds", "1", "--quiet")
 RUN = ("run", "--dataset", "voc_lt", "--network", "resnet8", *SMOKE)
@@ -50,7 +50,7 @@ def test_voc_lt_is_prepared_trained_on_and_shown(ltbench, voc):
     records = list(store.records())
     assert len(records) == 3
     for record in records:
-        logits, labels = read_logits(find(store, record, "logits")).test
+        logits, labels = read_logits(file_of(store, record, "logits")).test
         own = [100 * average_precision_score(labels[:, c], logits[:, c]) for c in range(4)]
         last = record.last
         assert last.average_precision == pytest.approx(own, abs=1e-3)
@@ -59,11 +59,11 @@ def test_voc_lt_is_prepared_trained_on_and_shown(ltbench, voc):
         assert [last.many, last.medium, last.few] == pytest.approx(means, abs=1e-3)
         assert record.data.class_counts == COUNTS
         assert (record.data.training_images, record.data.test_images) == (13, 8)
-        assert check(record, {}) == ""
+        assert check_record(record, {}) == ""
     other = last.model_copy(update={"images": 9})
     other = records[-1].model_copy(update={"last": other, "best": None})
     with pytest.raises(ValueError, match="8 test images, not 9"):
-        check(other.model_copy(update={"fingerprint": fingerprint_in(other)}), {})
+        check_record(other.model_copy(update={"fingerprint": fingerprint_in(other)}), {})
 
 
 @pytest.mark.slow

@@ -55,6 +55,18 @@ def test_a_table_without_intervals_imports_nothing_heavy(tmp_path):
     assert done.stderr.split() == []
 
 
+@pytest.mark.parametrize("option", ["--coverage", "--details"])
+def test_what_is_only_shown_loads_no_templates(tmp_path, option):
+    script = (
+        "import sys\nfrom ltbench.cli import main\ntry: main()\n"
+        "finally: print('jinja2' in sys.modules, file=sys.stderr)"
+    )
+    call = [sys.executable, "-c", script, "table", "1", option, "--results", str(tmp_path)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.split() == ["False"]
+
+
 @pytest.mark.parametrize(
     ("words", "drawing"),
     [(("figure", "5"), "matplotlib.pyplot"), (("ledger", "--format", "csv"), "matplotlib")],

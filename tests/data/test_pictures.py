@@ -7,7 +7,7 @@ import pytest
 from made_images import encoded, pixels
 from PIL import Image, ImageOps
 
-from ltbench.data.pictures import BadImageError, picture
+from ltbench.data.pictures import BadImageError, damage, picture
 
 
 def plain(side=32):
@@ -116,3 +116,11 @@ def test_numbers_of_32_bits_are_no_image():
     content = encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
     with pytest.raises(BadImageError, match="32-bit numbers"):
         picture(content, 8, 3)
+
+
+def test_damage_is_told_without_an_address_in_memory():
+    with pytest.raises(OSError, match="cannot identify") as told:
+        Image.open(io.BytesIO(b"no image"))
+    assert damage(told.value) == "cannot identify image file"
+    assert damage(OSError("broken data stream\nof 3 bytes")) == "broken data stream"
+    assert damage(MemoryError()) == "MemoryError"

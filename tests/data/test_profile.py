@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ltbench.api.task import Task
 from ltbench.data.catalog import dataset
-from ltbench.data.profile import SHOTS, class_counts, shot_groups
+from ltbench.data.profile import SHOTS, class_counts, kept, shot_groups
 from ltbench.errors import UsageError
 
 
@@ -67,3 +67,8 @@ def test_a_protocol_that_holds_images_out_has_the_papers_groups(validation):
     data = dataset("cifar100_lt")
     held = data.class_counts(validation=validation)
     assert shot_groups(held, validation) == shot_groups(data.class_counts())
+
+
+def test_of_every_class_a_fraction_stays_and_at_least_one_image():
+    assert [kept(count, 0.1) for count in (1, 4, 30, 57)] == [1, 1, 3, 6]
+    assert [kept(count, 1.0) for count in (1, 57)] == [1, 57]

@@ -49,7 +49,7 @@ def test_gains_are_of_the_same_base_and_seed(figure, filled):
 
 
 def test_it_is_a_table_too_and_says_what_cannot_be_combined(figure, filled):
-    text = gains.markdown(gains.gains(figure, figure.table, filled))
+    text = gains.gains_table(gains.gains(figure, figure.table, filled))
     assert "| CE | `swa` | +2.0 ± 2.5 | 0.0 ± 0.0" in text.replace("+0.0", "0.0")
     assert "| LDAM-DRW | `gradient_penalty` | -1.0 |" in text
     assert "MiSLAS" not in text

@@ -8,14 +8,14 @@ import pytest
 from ltbench.errors import UsageError
 from ltbench.figures.definition import figures
 from ltbench.figures.line_chart import FIELDS, as_csv, line_chart
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 
 HUNDRED = "cifar100_lt(imbalance=100)"
 
 
 def made(name, store, protocol=None):
     (figure,) = figures(name)
-    return line_chart(figure, build(figure.table, store, protocol))
+    return line_chart(figure, grid_of(figure.table, store, protocol))
 
 
 def test_a_sweep_is_over_the_number_that_labels_end_in(store, make_record):

@@ -21,7 +21,7 @@ from ltbench.figures.draw_classes import draw_classes
 from ltbench.figures.draw_lines import draw_lines
 from ltbench.figures.line_chart import line_chart
 from ltbench.figures.make import make
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 
 FROM_TABLES = [figure.name for figure in figures() if figure.table and figure.table.reported]
 
@@ -34,7 +34,7 @@ def texts(drawn):
 def drawn(name, store, protocol=None):
     (figure,) = figures(name)
     with style.style():
-        return draw_lines(line_chart(figure, build(figure.table, store, protocol)))
+        return draw_lines(line_chart(figure, grid_of(figure.table, store, protocol)))
 
 
 @pytest.mark.parametrize("name", FROM_TABLES)

@@ -40,7 +40,7 @@ def test_features_are_those_of_the_other_training_and_the_head_is_new(theirs):
     assert torch.equal(network.classifier.weight, head)
 
 
-def test_other_bodies_and_names_of_parallel_training_are_understood(theirs):
+def test_other_backbones_and_names_of_parallel_training_are_understood(theirs):
     state = {f"module.{name}": tensor for name, tensor in theirs.state_dict().items()}
     state = {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
     found = begun("torchvision:resnet18", state).backbone.stem[0].weight

@@ -18,7 +18,7 @@ from ltbench.runs.record import Failure
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import load
-from ltbench.tables.ledger import build
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.shipped import shipped
 
 
@@ -52,7 +52,7 @@ def test_it_needs_no_other_file(text, page):
 
 def test_the_summary_counts_the_verdicts_of_the_ledger(filled, page):
     tables = [load(name) for name in shipped()]
-    ledger = build(tables, load_claims(tables), filled)
+    ledger = ledger_of(tables, load_claims(tables), filled)
     expected = Counter((line.table, line.verdict.word) for line in ledger.cells)
     expected.update(("claims", line.verdict.word) for line in ledger.claims)
     assert {word for _, word in expected} >= {"undecided", "proxy", "not run"}

@@ -9,13 +9,13 @@ from ltbench.report.page import render
 from ltbench.report.svg import drawing
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import load
-from ltbench.tables.ledger import build
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.shipped import shipped
 
 
 def ledger(store):
     tables = [load(name) for name in sorted(shipped())]
-    return build(tables, load_claims(tables), store)
+    return ledger_of(tables, load_claims(tables), store)
 
 
 def drawn(make, lines):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ltbench.engine.train import ProgressEvent
-from ltbench.exchange.soundness import check
+from ltbench.exchange.soundness import check_record
 from ltbench.runs import energy
 from ltbench.runs.execute import run_job
 from ltbench.runs.record import Record
@@ -185,7 +185,7 @@ def test_a_run_has_joules_beside_its_fingerprint_and_its_second_session_adds_its
     (metered,) = run_job(job, other, spend)
     assert metered.cost.joules == 900  # of the third epoch; the second ended without a save
     assert lasting(metered) == lasting(plain)
-    assert check(metered, {}) == ""
+    assert check_record(metered, {}) == ""
 
 
 def test_joules_of_a_record_are_a_number_of_this_world(make_record):

@@ -12,7 +12,7 @@ from ltbench.analysis.posthoc import logits_of
 from ltbench.cli.views.comparison import print_comparison
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.scores import LabelScores
-from ltbench.exchange.soundness import check
+from ltbench.exchange.soundness import check_record
 from ltbench.report.page import render
 from ltbench.runs.artifacts import read_logits
 from ltbench.runs.execute import run_job
@@ -21,11 +21,11 @@ from ltbench.runs.preflight import rehearse
 from ltbench.runs.status import status
 from ltbench.runs.store import Store
 from ltbench.runs.training import training_of
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 from ltbench.runs.workspace import Workspace
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build as grid_of
+from ltbench.tables.grid import grid_of
 
 DATA = "digits_mosaic"
 METHODS = ["bce", "bce+more"]
@@ -50,7 +50,7 @@ def test_a_record_says_its_headline_metric_and_holds_what_recomputes_it(done):
         data = record.data
         assert (last.images, data.test_images, data.training_images) == (480, 480, 288)
         assert (data.many_above, data.few_below) == (99, 20)
-        logits, labels = read_logits(find(Store(workspace.results), record, "logits")).test
+        logits, labels = read_logits(file_of(Store(workspace.results), record, "logits")).test
         assert labels.shape == logits.shape == (480, 10)
         own = [average_precision_score(labels[:, c], logits[:, c]) for c in range(10)]
         assert np.allclose(100 * np.array(own), last.average_precision, atol=0.2)  # in float16
@@ -60,7 +60,7 @@ def test_a_record_says_its_headline_metric_and_holds_what_recomputes_it(done):
 
 def test_curves_and_progress_are_of_the_headline_metric(done, jobs_of, tmp_path):
     (job, _), workspace, (record, _) = done
-    header = find(Store(workspace.results), record, "curves").read_text().splitlines()[0]
+    header = file_of(Store(workspace.results), record, "curves").read_text().splitlines()[0]
     assert "mAP,many,medium,few,validation_mAP" in header
     assert "top1" not in header
     heard = []
@@ -91,14 +91,14 @@ def test_a_run_interrupted_and_resumed_ends_as_an_undisturbed_one(done, tmp_path
 def test_a_stranger_s_record_is_sound_and_a_changed_one_is_not(done):
     _, _, records = done
     for record in records:
-        assert check(record, {}) == ""
+        assert check_record(record, {}) == ""
     last = records[0].last
 
     def refused(words, **changes):
         other = records[0].model_copy(update=changes)
         other = other.model_copy(update={"fingerprint": fingerprint_in(other)})
         with pytest.raises(ValueError, match=words):
-            check(other, {})
+            check_record(other, {})
 
     refused("few does not follow", last=last.model_copy(update={"few": last.mAP / 2}))
     fewer = tuple(n - 1 for n in last.total)

@@ -16,7 +16,7 @@ from ltbench.runs.scratch import removable, remove
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import sha256, write_unit
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 
 
 def refuse(number):
@@ -130,7 +130,7 @@ def test_a_closed_runs_folder_ends_tables_and_plans_in_one_sentence(
 
     monkeypatch.setattr(os, "scandir", scan)
     with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
-        build(load("1"), store)
+        grid_of(load("1"), store)
     with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
         jobs_of(store.root, "ce")
 

@@ -11,7 +11,7 @@ from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs.execute import run_job
 from ltbench.runs.kept import Keep, epochs_in, keep_epoch, kept_file, restore
 from ltbench.runs.store import Store
-from ltbench.runs.unit import find
+from ltbench.runs.unit import file_of
 from ltbench.runs.workspace import Workspace
 
 
@@ -93,14 +93,14 @@ def run_with_weights(tmp_path_factory, jobs_of):
 
 def test_a_run_keeps_its_weights_beside_the_record_under_their_hash(run_with_weights):
     folder, record = run_with_weights
-    path = find(Store(folder), record, "weights")
+    path = file_of(Store(folder), record, "weights")
     assert path.name == "seed0.safetensors"
     assert epochs_in(path) == tuple(range(1, record.last.epoch + 1))
     tensors = load_file(path)
     assert all(tensor.isfinite().all() for tensor in tensors.values())
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(LtbenchError, match="not the file that belongs to its record"):
-        find(Store(folder), record, "weights")
+        file_of(Store(folder), record, "weights")
 
 
 def test_what_is_kept_changes_neither_fingerprint_nor_result(run_with_weights, tmp_path, jobs_of):

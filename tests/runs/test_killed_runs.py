@@ -13,7 +13,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.runs.files import write_file
 from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
-from ltbench.runs.unit import find, sha256
+from ltbench.runs.unit import file_of, sha256
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,7 @@ def unit_files(store: Store) -> dict[str, dict[str, str]]:
     """The record and the files that are found by the hashes in it, as hashes, by method."""
     units = {}
     for record in store.records():
-        paths = {kind: find(store, record, kind) for kind in ("curves", "logits")}
+        paths = {kind: file_of(store, record, kind) for kind in ("curves", "logits")}
         sums = {kind: sha256(path.read_bytes()) for kind, path in paths.items()}
         assert sums == record.files
         units[record.method] = {**sums, "record": sha256(store.content(Cell.of(record)))}

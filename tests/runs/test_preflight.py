@@ -122,7 +122,7 @@ def test_images_too_small_for_a_network_are_named_with_their_size(jobs_of, tmp_p
         def forward(self, images):
             return nn.functional.max_pool2d(self.first(images), 16).flatten(1)
 
-    monkeypatch.setattr("ltbench.networks.catalog.body", lambda name, channels: Narrow())
+    monkeypatch.setattr("ltbench.networks.catalog.backbone", lambda name, channels: Narrow())
     jobs = [replace(job, network="torchvision:narrow") for job in jobs_of(tmp_path, "ce")]
     with pytest.raises(UsageError, match="with torchvision:narrow on images of 8 pixels"):
         preflight.rehearse(jobs, Workspace(tmp_path, tmp_path))

@@ -11,7 +11,7 @@ from ltbench.runs import unit
 from ltbench.runs.execute import run_job
 from ltbench.runs.executors.workers import run_here
 from ltbench.runs.store import Cell
-from ltbench.runs.unit import TakenError, find, put, recover, set_aside, sha256, write_unit
+from ltbench.runs.unit import TakenError, file_of, put, recover, set_aside, sha256, write_unit
 
 OLD = {"curves": b"epoch,loss\n1,2\n", "logits": b"old logits"}
 NEW = {"curves": b"epoch,loss\n1,1\n", "logits": b"new logits"}
@@ -22,7 +22,7 @@ class Crash(BaseException):
 
 
 def contents(store, record):
-    return {kind: find(store, record, kind).read_bytes() for kind in record.files}
+    return {kind: file_of(store, record, kind).read_bytes() for kind in record.files}
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def test_the_files_of_a_record_are_known_by_their_hash(store, old):
     assert store.read(Cell.of(old)) == old
     assert old.files == {kind: sha256(content) for kind, content in OLD.items()}
     assert contents(store, old) == OLD
-    assert find(store, old, "curves") == store.curves_path(Cell.of(old))
+    assert file_of(store, old, "curves") == store.curves_path(Cell.of(old))
     assert not list(store.root.rglob("*.new"))
 
 
 def test_a_file_that_is_another_is_named_and_a_missing_one_is_none(store, old):
     store.curves_path(Cell.of(old)).write_bytes(NEW["curves"])
     with pytest.raises(LtbenchError, match=r"seed0.csv is not the file .* its SHA-256 is another"):
-        find(store, old, "curves")
+        file_of(store, old, "curves")
     store.logits_path(old.fingerprint).unlink()
-    assert find(store, old, "logits") is None
+    assert file_of(store, old, "logits") is None
 
 
 def test_a_link_or_a_pipe_in_a_files_place_is_no_file_of_the_record(store, make_record, tmp_path):
@@ -52,18 +52,18 @@ def test_a_link_or_a_pipe_in_a_files_place_is_no_file_of_the_record(store, make_
     (tmp_path / "secret").write_bytes(OLD["curves"])
     place.symlink_to(tmp_path / "secret")
     with pytest.raises(LtbenchError, match="it is no regular file"):
-        find(store, make_record(), "curves")
+        file_of(store, make_record(), "curves")
     place.unlink()
     os.mkfifo(place)  # reading it would wait for ever
     with pytest.raises(LtbenchError, match="it is no regular file"):
-        find(store, make_record(), "curves")
+        file_of(store, make_record(), "curves")
 
 
 def test_a_record_from_before_the_hashes_has_what_lies_beside_it(store, make_record):
     store.write(make_record())
-    assert find(store, make_record(), "curves") is None
+    assert file_of(store, make_record(), "curves") is None
     store.curves_path(Cell.of(make_record())).write_bytes(OLD["curves"])
-    assert find(store, make_record(), "curves").read_bytes() == OLD["curves"]
+    assert file_of(store, make_record(), "curves").read_bytes() == OLD["curves"]
 
 
 def test_a_reader_finds_the_new_unit_whose_files_have_not_their_places_yet(

@@ -6,7 +6,8 @@ from consoles import printed
 
 from ltbench.cli.views.comparison import print_comparison
 from ltbench.statistics.estimates import mean_interval
-from ltbench.tables.comparison import compare, markdown
+from ltbench.tables.comparison import compare
+from ltbench.tables.write.comparison import comparison_table
 
 
 def test_lines_keep_the_order_and_compare_with_the_first(make_record):
@@ -31,7 +32,7 @@ def test_a_difference_over_fewer_seeds_than_the_method_has_says_over_how_many(ma
     records += [make_record("focal", seed, 39.0) for seed in (0, 1)]
     (comparison,) = compare(records)
     assert "+2.4 (n = 1)" in screen(comparison, 100)
-    assert "+2.4 (n = 1)" in markdown(comparison)
+    assert "+2.4 (n = 1)" in comparison_table(comparison)
     assert "(n = 2)" not in screen(comparison, 100)  # both of the two that it has
     assert "over the seeds both have (2);" in " ".join(screen(comparison, 200).split())
     alike = [make_record(method, seed, 40.0) for method in ("ce", "sam") for seed in range(4)]
@@ -47,7 +48,7 @@ def test_nothing_is_compared_with_the_next_where_the_first_has_no_record(make_re
     assert [(line.difference, line.time) for line in comparison.lines] == [(None, None)] * 2
     said = " ".join(screen(comparison, 80).split())
     assert "no difference and no time, for ce has no record" in said
-    assert "for ce has no record" in markdown(comparison)
+    assert "for ce has no record" in comparison_table(comparison)
     (whole,) = compare([*records, make_record("ce", 0, 30.0)], "ce")
     assert [line.difference and line.difference.mean for line in whole.lines] == [10.0, 8.0, None]
     assert "no record" not in screen(whole, 80)
@@ -134,7 +135,7 @@ def test_markdown_has_ranks_and_given_costs_where_there_are_costs(make_record):
     records = [make_record("ce", 0, 50.0), make_record("sam", 0, 60.0)]
     records += [make_record("focal", seed, 70.0) for seed in range(2)]  # of other seeds
     (comparison,) = compare(records)
-    plain, ranked = markdown(comparison), markdown(comparison, {"sam": "2.05"})
+    plain, ranked = comparison_table(comparison), comparison_table(comparison, {"sam": "2.05"})
     assert plain.splitlines()[0].startswith("| method | n | top-1 |")
     assert "cost" not in plain
     head, _, first, second = (line.strip("| ").split(" | ") for line in ranked.splitlines()[:4])

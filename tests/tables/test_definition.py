@@ -16,7 +16,7 @@ from ltbench.errors import UsageError
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.store import Store
 from ltbench.tables.definition import Table, load, selecting
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.reported import read_reported
 from ltbench.tables.write.files import long_csv, markdown
 from ltbench.tables.write.latex import latex
@@ -267,7 +267,7 @@ def _must_load_or_explain(folder: Path, content: bytes) -> None:
 
 
 def _must_render(table: Table, folder: Path) -> None:
-    grid = build(table, Store(folder / "results"))
+    grid = grid_of(table, Store(folder / "results"))
     for text in (long_csv(grid), latex(grid), markdown(grid)):
         text.encode()
     with (folder / "screen").open("w", encoding="utf-8") as file:
@@ -332,7 +332,7 @@ def test_any_reported_file_loads_or_is_explained(scratch, lines):
 
 def test_best_on_test_is_another_file_and_says_optimistic(table, store, make_record):
     store.write(make_record("ce", 0, 38.0, best=39.5))
-    last, best = build(table, store), build(selecting(table, Selection.BEST_TEST), store)
+    last, best = grid_of(table, store), grid_of(selecting(table, Selection.BEST_TEST), store)
     assert (last.lines[0][0].reproduced.mean, best.lines[0][0].reproduced.mean) == (38.0, 39.5)
     assert (last.name, best.name) == ("mine", "mine_best_test")
     assert "best epoch on the test set (optimistic)" in best.caption
@@ -343,7 +343,7 @@ def test_best_on_test_is_another_file_and_says_optimistic(table, store, make_rec
 
 def test_its_name_also_tells_the_protocol(table, store):
     chosen = selecting(table, Selection.BEST_TEST, "fast")
-    assert build(chosen, store, "fast").name == "mine_best_test_fast"
+    assert grid_of(chosen, store, "fast").name == "mine_best_test_fast"
 
 
 def test_the_tables_own_choice_is_the_table_itself(table):
@@ -355,7 +355,7 @@ def test_validation_needs_a_protocol_that_holds_images_out(table, store, make_re
         selecting(table, Selection.VALIDATION)
     record = make_record("ce", 0, 38.0, protocol=VALIDATED)
     store.write(record.model_copy(update={"selected": record.last}))
-    grid = build(selecting(table, Selection.VALIDATION, VALIDATED), store, VALIDATED)
+    grid = grid_of(selecting(table, Selection.VALIDATION, VALIDATED), store, VALIDATED)
     assert grid.lines[0][0].reproduced.mean == 38.0
     assert "held-out training images" in grid.caption
 

@@ -12,7 +12,7 @@ from ltbench.statistics.gains import paired, sign_flip
 from ltbench.statistics.pooling import block
 from ltbench.statistics.verdict import holm
 from ltbench.tables.definition import load
-from ltbench.tables.details import details
+from ltbench.tables.details import details_of
 
 CE, SAM = "ce", "ce+sam(rho=0.1)"
 BASE, GAINS = (38.0, 38.4, 38.9), (1.0, 1.4, 0.9)
@@ -40,7 +40,7 @@ def screen(found, width=120):
 
 
 def test_gains_are_on_the_first_row_and_paired(table, filled):
-    found = details(table, filled)
+    found = details_of(table, filled)
     assert cell(found, "[CE]").gain is None
     gain = cell(found, "Ours|new*").gain
     assert gain.estimate.mean == pytest.approx(np.mean(GAINS))
@@ -56,7 +56,7 @@ def test_gains_are_analysed_by_blocks_where_the_methods_share_a_deviation(
     for method, values in scores.items():
         for seed, top1 in enumerate(values):
             store.write(make_record(method, seed, top1))
-    gain = cell(details(table, store), "Ours|new*").gain
+    gain = cell(details_of(table, store), "Ours|new*").gain
     residual = block(list(scores.values()))
     t = np.mean(np.subtract(scores[SAM], BASE)) / residual.points / np.sqrt(2 / 3)
     assert gain.p_value == pytest.approx(2 * scipy.stats.t.sf(t, 4))
@@ -68,7 +68,7 @@ def test_gains_are_analysed_by_blocks_where_the_methods_share_a_deviation(
 
 def test_where_a_seed_is_missing_the_pair_alone_counts(table, filled):
     filled.path(Cell("cifar100_lt(imbalance=100)", "paper", "resnet32", SAM, 2)).unlink()
-    found = details(table, filled)
+    found = details_of(table, filled)
     gain = cell(found, "Ours|new*").gain
     assert gain.estimate.n == 2
     lines = screen(found).splitlines()
@@ -81,7 +81,7 @@ def test_the_base_is_the_first_row_that_can_have_records(store, make_record):
     for seed, top1 in enumerate((52.0, 53.0)):
         store.write(make_record("gkp_gsa(groups=2)", seed, top1))
         store.write(make_record("gkp_gsa", seed, top1 + 1))
-    found = details(load("figure5"), store)
+    found = details_of(load("figure5"), store)
     gains = {line.row.label: line.gain for line in found.lines}
     assert gains["GKP+GSA G=2"] is None
     assert gains["GKP+GSA G=4"].estimate.mean == 1.0
@@ -91,13 +91,13 @@ def test_the_base_is_the_first_row_that_can_have_records(store, make_record):
 def test_times_have_no_gains(store, make_record):
     for method, seconds in (("bcl", 7200.0), ("gkp_gsa", 14400.0)):
         store.write(make_record(method, 0, 50.0, seconds=seconds))
-    found = details(load("7"), store)
+    found = details_of(load("7"), store)
     assert found.lines
     assert all(line.gain is None for line in found.lines)
 
 
 def test_holm_is_over_the_rows_of_one_column(table, filled):
-    found = details(table, filled)
+    found = details_of(table, filled)
     gains = [cell(found, label).gain for label in ("Ours|new*", "Later")]
     assert [each.p_holm for each in gains] == pytest.approx(holm([e.p_value for e in gains]))
     few = [cell(found, label, "few").gain for label in ("Ours|new*", "Later")]
@@ -105,11 +105,11 @@ def test_holm_is_over_the_rows_of_one_column(table, filled):
 
 
 def test_against_the_paper_only_under_its_own_protocol(table, filled, store, make_record):
-    own = cell(details(table, filled), "[CE]")
+    own = cell(details_of(table, filled), "[CE]")
     assert 0.9 < own.p_differs <= own.p_holm <= 1.0
     assert own.detectable > 1.0  # more than the tolerance
     store.write(make_record(CE, 0, 38.0, protocol="fast"))
-    proxy = cell(details(table, store, "fast"), "[CE]")
+    proxy = cell(details_of(table, store, "fast"), "[CE]")
     assert (proxy.p_differs, proxy.detectable, proxy.entry.status) == (None, None, "proxy")
 
 
@@ -120,23 +120,23 @@ def test_subsets_are_told_from_runs_where_both_vary(table, store, make_record):
         for seed, top1 in enumerate(tops):
             store.write(make_record(CE, seed, top1, protocol=name))
     store.write(make_record(CE, 0, 10.0, protocol="paper(epochs=3, subset_seed=4)"))  # another
-    spread = cell(details(table, store), "[CE]").spread
+    spread = cell(details_of(table, store), "[CE]").spread
     assert (spread.subsets, spread.runs) == ((0, 1, 7), (0, 1, 2))
     assert spread.components == components([tops[:3] for tops in scores.values()])
-    text = screen(details(table, store))
+    text = screen(details_of(table, store))
     assert "spread of subsets" in text
     assert "Spread: standard deviation over training subsets" in text
 
 
 def test_one_subset_has_no_spread_to_tell_apart(table, filled):
-    found = details(table, filled)
+    found = details_of(table, filled)
     assert all(line.spread is None for line in found.lines)
     assert "spread of subsets" not in screen(found)
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_view_shows_every_cell_with_records(table, filled, width):
-    text = screen(details(table, filled), width)
+    text = screen(details_of(table, filled), width)
     # in top-1 against the paper and the first row; in few, where nothing varies, the latter only
     assert text.count("Later") == 3
     assert "flipping signs" in " ".join(text.split())
@@ -146,4 +146,4 @@ def test_view_shows_every_cell_with_records(table, filled, width):
 
 
 def test_an_empty_store_says_so(store):
-    assert "No cell has a record yet" in screen(details(load("1"), store))
+    assert "No cell has a record yet" in screen(details_of(load("1"), store))

@@ -11,7 +11,7 @@ from ltbench.registry import signatures
 from ltbench.registry.signatures import names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.missing import commands, coverage, unavailable
 from ltbench.tables.shipped import shipped
 
@@ -25,7 +25,7 @@ def _no_records(tmp_path, monkeypatch):
 
 
 def test_one_command_a_data_set(table):
-    assert commands(build(table, Store(Path("results"))), METHODS) == [
+    assert commands(grid_of(table, Store(Path("results"))), METHODS) == [
         "ltbench run --methods 'ce,ce+sam(rho=0.1)' --dataset cifar100_lt --imbalance 100 "
         "--seeds 0,1,2",
         "ltbench run --methods 'ce,ce+sam(rho=0.1)' --dataset cifar10_lt --imbalance 50 "
@@ -35,12 +35,12 @@ def test_one_command_a_data_set(table):
 
 def test_plain_names_need_no_quotes(mine):
     mine.write_text(mine.read_text().replace("ce + sam(rho=0.10)", "ce+sam"))
-    first, _ = commands(build(load(str(mine)), Store(Path("results"))), METHODS)
+    first, _ = commands(grid_of(load(str(mine)), Store(Path("results"))), METHODS)
     assert first.startswith("ltbench run --methods ce,ce+sam --dataset")
 
 
 def test_what_cannot_run_has_no_command(table):
-    grid = build(table, Store(Path("results")))
+    grid = grid_of(table, Store(Path("results")))
     assert unavailable(grid, METHODS) == ["not_written"]
     assert [shlex.split(line)[3] for line in commands(grid, {"ce"})] == ["ce", "ce"]
     assert commands(grid, {"sam"}) == []
@@ -50,12 +50,12 @@ def test_only_what_lacks_is_run(table, make_record):
     store = Store(Path("results"))
     for seed in range(3):
         store.write(make_record("ce", seed, 38.0))
-    first, second = commands(build(table, store), METHODS)
+    first, second = commands(grid_of(table, store), METHODS)
     assert shlex.split(first)[3] == "ce+sam(rho=0.1)"
     assert shlex.split(second)[3] == "ce,ce+sam(rho=0.1)"
     for seed in range(3):
         store.write(make_record("ce", seed, 38.0, dataset="cifar10_lt(imbalance=50)"))
-    assert not any("ce," in line for line in commands(build(table, store), METHODS))
+    assert not any("ce," in line for line in commands(grid_of(table, store), METHODS))
 
 
 def test_full_table_needs_nothing(table, store, make_record):
@@ -63,7 +63,7 @@ def test_full_table_needs_nothing(table, store, make_record):
         for dataset in ("cifar100_lt(imbalance=100)", "cifar10_lt(imbalance=50)"):
             for seed in range(3):
                 store.write(make_record(method, seed, 38.0, dataset=dataset))
-    grid = build(table, store)
+    grid = grid_of(table, store)
     assert commands(grid, METHODS) == []
     assert unavailable(grid, METHODS) == []
 
@@ -81,12 +81,12 @@ def test_full_table_needs_nothing(table, store, make_record):
 )
 def test_options_that_differ_from_the_defaults(mine, old, new, protocol, words):
     mine.write_text(mine.read_text().replace(old, new))
-    grid = build(load(str(mine)), Store(Path("results")), protocol)
+    grid = grid_of(load(str(mine)), Store(Path("results")), protocol)
     assert words in "\n".join(commands(grid, METHODS))
 
 
 def test_another_results_folder_is_named(table):
-    for line in commands(build(table, Store(Path("my results"))), METHODS):
+    for line in commands(grid_of(table, Store(Path("my results"))), METHODS):
         assert line.endswith("--results 'my results'")
 
 

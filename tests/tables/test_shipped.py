@@ -15,7 +15,7 @@ from ltbench.registry.methods import describe
 from ltbench.registry.signatures import lacking, names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.missing import commands
 from ltbench.tables.shipped import shipped
@@ -37,7 +37,7 @@ SIZES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_every_reported_value_has_its_place(name, store):
     table = load(name)
-    grid = build(table, store)
+    grid = grid_of(table, store)
     rows, values = SIZES[name]
     assert (len(grid.rows), len(table.reported)) == (rows, values)
     assert grid.problems == ()
@@ -57,7 +57,7 @@ def test_reported_values_are_printed_as_the_paper_prints_them(name, store):
     path = shipped()[name].parent / table.definition.reported
     lines = path.read_text(encoding="utf-8").splitlines()
     printed = [line["value"] for line in csv.DictReader(lines)]
-    grey = re.findall(r"textcolor\{gray\}\{([\d.]+)\}", latex(build(table, store)))
+    grey = re.findall(r"textcolor\{gray\}\{([\d.]+)\}", latex(grid_of(table, store)))
     if not any(METRICS[c.metric].over for c in table.definition.columns):
         assert sorted(grey) == sorted(printed)
     else:
@@ -74,7 +74,7 @@ def test_specifications_are_those_that_show_prints(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_renders_and_names_the_commands_that_fill_it(name, store):
-    grid = build(load(name), store)
+    grid = grid_of(load(name), store)
     screen = printed(print_table, grid)
     for command in commands(grid, names())[:6]:
         assert command in screen
@@ -94,7 +94,7 @@ def test_hours_are_shown_and_only_their_ratio_is_compared(store, make_record):
     for seed, (ce, bcl) in enumerate([(1800.0, 3960.0), (3600.0, 7200.0), (3600.0, 6480.0)]):
         store.write(make_record("ce", seed, 38.0, seconds=ce))
         store.write(make_record("bcl", seed, 51.0, seconds=bcl))
-    (ce_hours, ce_ratio), (hours, ratio), _ = build(load("7"), store).lines
+    (ce_hours, ce_ratio), (hours, ratio), _ = grid_of(load("7"), store).lines
     assert (ce_hours.reported, hours.reported) == (0.52, 1.05)
     assert hours.reproduced.mean == pytest.approx((3960 + 7200 + 6480) / 3 / 3600)
     assert hours.difference is None
@@ -109,7 +109,7 @@ def test_times_of_two_machines_have_no_ratio(store, make_record):
     other = make_record("bcl", 0, 51.0, seconds=3600.0)
     environment = other.environment.model_copy(update={"device": "another"})
     store.write(other.model_copy(update={"environment": environment}))
-    hours, ratio = build(load("7"), store).lines[1]
+    hours, ratio = grid_of(load("7"), store).lines[1]
     assert hours.reproduced.mean == 1.0
     assert (ratio.reproduced, ratio.status) == (None, "no score")
 
@@ -140,7 +140,7 @@ def test_table_1_has_all_columns(table1):
 
 
 def test_the_first_and_the_last_row_of_table_1_are_the_papers(table1, store):
-    grid = build(table1, store)
+    grid = grid_of(table1, store)
     first, last = grid.lines[0], grid.lines[-1]
     assert [e.reported for e in first] == [38.3, 43.9, 55.7, 70.4, 74.8, 86.4, 65.2, 37.1, 9.1]
     assert [e.reported for e in last] == [53.2, 57.6, 68.7, 86.3, 88.2, 92.5, 67.3, 54.9, 34.9]
@@ -165,7 +165,7 @@ def test_rows_of_table_1_name_the_methods_they_stand_for(table1):
 
 
 def test_of_an_empty_store_table_1_is_the_papers(table1, store):
-    grid = build(table1, store)
+    grid = grid_of(table1, store)
     statuses = {row.label: {e.status for e in line} for row, line in zip(
         grid.rows, grid.lines, strict=True
     )}  # fmt: skip
@@ -180,7 +180,7 @@ def test_table_1_is_written_without_heavy_imports(tmp_path):
         "from ltbench.cli.views.table import print_table\n"
         "from ltbench.tables import comparison, definition, grid\n"
         "from ltbench.tables.write.files import write\n"
-        "table = grid.build(definition.load('1'), Store(Path(sys.argv[1])))\n"
+        "table = grid.grid_of(definition.load('1'), Store(Path(sys.argv[1])))\n"
         "write(table, Path(sys.argv[1])); print_table(table, Console())\n"
         "heavy = {'torch', 'pandas', 'matplotlib', 'sklearn', 'scipy.stats', 'ltbench.methods'}\n"
         "sys.exit(f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
@@ -201,7 +201,7 @@ def test_of_a_store_only_table_1s_records_are_read(table1, tmp_path, monkeypatch
     read = []
     monkeypatch.setattr(Store, "read", lambda self, cell: read.append(cell))
     monkeypatch.setattr(Store, "records", lambda self: pytest.fail("reads the whole store"))
-    build(table1, Store(tmp_path))
+    grid_of(table1, Store(tmp_path))
     assert len(read) == len(set(read)) == 12 * 6 * 3
 
 

@@ -12,7 +12,7 @@ from ltbench.tables.write.analysed import NAMES, cells
 
 
 def print_analysed(rows: list[AnalysedRow], title: str, caption: str, console: Console) -> None:
-    """Print a table a setting."""
+    """Print a table for every setting, under a title and above a caption."""
     console.print(Text(title, style="bold"))
     for setting, members in groupby(rows, key=lambda row: row.setting):
         here = list(members)

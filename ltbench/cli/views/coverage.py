@@ -8,7 +8,7 @@ from rich.table import Table as Screen
 from rich.text import Text
 
 from ltbench.tables.definition import Table
-from ltbench.tables.missing import coverage, unreadable
+from ltbench.tables.missing import coverage, unavailable_data
 
 
 def print_coverage(table: Table, methods: Collection[str], console: Console) -> None:
@@ -22,7 +22,7 @@ def print_coverage(table: Table, methods: Collection[str], console: Console) -> 
         screen.add_row(Text(row.label), specifications, Text(row.reason or "yes"))
     console.print(Text(table.definition.title, style="bold"), screen, sep="\n")
     runnable = sum(row.runnable for row in rows)
-    unread = unreadable(table)
+    unread = unavailable_data(table)
     if any(column.data.available for column in table.definition.columns):
         console.print(f"{runnable} of {len(rows)} rows have a specification that runs.")
     else:

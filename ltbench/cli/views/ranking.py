@@ -17,8 +17,8 @@ def print_ranking(found: Ranking, console: Console) -> None:
     for header in (*headers, *(dataset for dataset, _ in found.settings)):
         table.add_column(header, justify="right", overflow="fold")
     for method in found.order:
-        place = [f"{ranks.ranks[method]:.1f}"] if ranks is not None else []
-        table.add_row(Text(method), *place, *(f"{mean:.1f}" for mean in found.means[method]))
+        rank = [f"{ranks.ranks[method]:.1f}"] if ranks is not None else []
+        table.add_row(Text(method), *rank, *(f"{mean:.1f}" for mean in found.means[method]))
     console.print(table, Text(found.caption, style="dim"), sep="\n")
     if found.left_out:
         console.print(Text(f"Not on all of these data sets: {', '.join(found.left_out)}."))

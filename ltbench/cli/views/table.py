@@ -14,7 +14,7 @@ from rich.text import Text
 from ltbench.registry.signatures import names
 from ltbench.tables.definition import TableRow
 from ltbench.tables.grid import Grid, TableCell
-from ltbench.tables.missing import commands, unavailable, unreadable
+from ltbench.tables.missing import commands, unavailable, unavailable_data
 
 _ABSENT = "*"  # behind the label of a row that has no method
 SHOWN = 6  # commands; more of them push the table off the screen
@@ -53,7 +53,7 @@ def _show_missing(grid: Grid, console: Console) -> None:
     later = unavailable(grid, methods)
     if later:
         console.print(Text(f"Methods that this version does not have: {', '.join(later)}."))
-    unread = unreadable(grid.table)
+    unread = unavailable_data(grid.table)
     if unread:
         console.print(Text(f"Data sets that this version cannot read: {', '.join(unread)}."))
     missing = commands(grid, methods)

@@ -88,6 +88,6 @@ def _turned(values: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     chroma = chroma * saturation
     channels = []
     for start in (5, 3, 1):
-        place = (start + turn).remainder(6)
-        channels.append(value - chroma * torch.minimum(place, 4 - place).clamp(0, 1))
+        sector = (start + turn).remainder(6)
+        channels.append(value - chroma * torch.minimum(sector, 4 - sector).clamp(0, 1))
     return torch.stack(channels, 1)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING
 
 from ltbench.tables.grid import Grid, TableCell
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 WIDE = 5  # columns of values; a table with more goes over both columns of a page
 
@@ -93,7 +95,9 @@ def _greek(character: str) -> str:
 
 
 @cache
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  (slow)
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,

@@ -21,7 +21,7 @@ from ltbench.runs.under_way import Note, note_of
 LONG = "fast(epochs=5000, evaluate_every=5000)"
 
 
-class Prices:
+class ConstantCost:
     """Every training takes a minute and a half."""
 
     def cost(self, job):
@@ -30,11 +30,11 @@ class Prices:
 
 def test_an_epoch_takes_what_the_training_took_so_far_else_its_share_of_the_price(store, jobs_of):
     (job,) = jobs_of(store.root, protocol_name="fast(epochs=30, evaluate_every=10)")
-    assert epoch_seconds(job, store, Prices()) == pytest.approx(3.0)
+    assert epoch_seconds(job, store, ConstantCost()) == pytest.approx(3.0)
     note = Note.of(store, job.fingerprint, job.cells)
     store.work(job.fingerprint).mkdir(parents=True)
     note.update(4, 30, 20.0)
-    assert epoch_seconds(job, store, Prices()) == pytest.approx(5.0)
+    assert epoch_seconds(job, store, ConstantCost()) == pytest.approx(5.0)
 
 
 def test_only_what_can_finish_an_epoch_in_time_is_begun(jobs_of, store):

@@ -6,8 +6,8 @@ import pytest
 
 from ltbench.errors import LtbenchError
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build
-from ltbench.tables.ledger import build as build_ledger
+from ltbench.tables.grid import grid_of
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.write.files import FIELDS, long_csv, markdown, write
 from ltbench.tables.write.latex import escape, latex
 from ltbench.tables.write.ledger import as_csv
@@ -21,7 +21,7 @@ def grid(table, store, make_record):
         store.write(make_record("ce", seed, low))
         store.write(make_record("ce+sam(rho=0.1)", seed, high, shots=(60.0, 40.0, None)))
     store.write(make_record("ce", 1, 75.0, dataset="cifar10_lt(imbalance=50)"))
-    return build(table, store)
+    return grid_of(table, store)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tex", ".md"])
@@ -48,7 +48,7 @@ def test_verdicts_and_names_are_the_ledgers(grid, table, store):
     lines = list(csv.DictReader(io.StringIO(long_csv(grid))))
     (few,) = [line for line in lines if line["column"] == "r=50" and line["row"] == "[CE]"]
     assert few["verdict"] == "undecided"
-    judged = list(csv.DictReader(io.StringIO(as_csv(build_ledger([table], [], store)))))
+    judged = list(csv.DictReader(io.StringIO(as_csv(ledger_of([table], [], store)))))
     own = {"row", "venue", "select", "status"}
     assert set(FIELDS) - own < set(judged[0])
     for line in judged:
@@ -64,7 +64,7 @@ def test_a_rounded_zero_has_no_sign(mine, store, make_record):
     path = mine.parent / "reported" / "mine.csv"
     path.write_text(path.read_text().replace("38.3", "38.300001"))
     store.write(make_record("ce", 0, 38.3))
-    first = next(csv.DictReader(io.StringIO(long_csv(build(load(str(mine)), store)))))
+    first = next(csv.DictReader(io.StringIO(long_csv(grid_of(load(str(mine)), store)))))
     assert first["difference"] == "0.0000"
 
 
@@ -90,7 +90,7 @@ def test_latex_prints_signs_and_dashes_as_they_stand(text, escaped):
 
 def test_latex_of_many_columns_goes_over_both_of_a_page(grid, store):
     assert "\\begin{table}\n" in latex(grid)
-    wide = latex(build(load("1"), store))
+    wide = latex(grid_of(load("1"), store))
     assert "\\begin{table*}\n" in wide
     assert wide.endswith("\\end{table*}\n")
 
@@ -108,7 +108,7 @@ def test_latex_rows_have_all_columns(grid):
 def test_latex_without_groups_has_no_empty_line(table, store):
     for column in table.definition.columns:
         object.__setattr__(column, "group", None)
-    assert "\n\n" not in latex(build(table, store)).partition(r"\end{tabular}")[0]
+    assert "\n\n" not in latex(grid_of(table, store)).partition(r"\end{tabular}")[0]
 
 
 def test_differences_stand_beneath_where_there_are_any(grid):
@@ -123,7 +123,7 @@ def test_a_table_that_reports_nothing_has_one_line_a_method(mine, store, make_re
     mine.write_text(text)
     for seed in range(3):
         store.write(make_record("ce", seed, 38.0 + seed))
-    grid = build(load(str(mine)), store)
+    grid = grid_of(load(str(mine)), store)
     body = latex(grid).split("\\midrule\n")[1].split("\\bottomrule")[0]
     assert [line for line in body.splitlines() if line.startswith(("{[}CE", " & "))] == [
         r"{[}CE] &  & 39.0 $\pm$ 2.5 & 10.0 $\pm$ 0.0 & -- \\"

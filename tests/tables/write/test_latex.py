@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.tables.definition import load
-from ltbench.tables.grid import build
+from ltbench.tables.grid import grid_of
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.latex import latex
 
@@ -57,11 +57,11 @@ def grid(table, store, make_record):
         for method, top1 in rows.items():
             store.write(make_record(method, seed, top1 + spread, shots=(60.0, 40.0, None)))
     store.write(make_record("ce", 1, 75.0, dataset="cifar10_lt(imbalance=50)"))
-    return build(table, store)
+    return grid_of(table, store)
 
 
 def test_every_shipped_table_is_well_formed(store, tmp_path):
-    texts = [latex(build(load(name), store)) for name in sorted(shipped())]
+    texts = [latex(grid_of(load(name), store)) for name in sorted(shipped())]
     assert len(texts) > 10
     well_formed(texts)
     if shutil.which("pdflatex"):

@@ -55,7 +55,7 @@ class WholeBackbone(nn.Module):
         return found
 
 
-def body(name: str, channels: int) -> ResidualBackbone | WholeBackbone:
+def backbone(name: str, channels: int) -> ResidualBackbone | WholeBackbone:
     """Return a backbone of random weights: `resnet50`, `torchvision:NAME` or `timm:NAME`.
 
     Raises UsageError for a network that a library does not have, or that has no features.
