@@ -138,9 +138,9 @@ def gather(store: Store, order: Sequence[str]) -> ReportRuns:
     found = by_setting(
         record for record in records if not joined[replace(Cell.of(record), seed=0)].refusal
     )
-    settings = [
-        _setting(store, f"s{index}", found[key], order) for index, key in enumerate(sorted(found))
-    ]
+    # Papers' protocols first, then what most methods ran in.
+    keys = sorted(found, key=lambda key: (not is_exact(key[2]), -len(found[key]), key))
+    settings = [_setting(store, f"s{index}", found[key], order) for index, key in enumerate(keys)]
     lines = [
         (f"{line.method} on {line.dataset}, {line.network}, protocol {line.protocol}", line)
         for line in status(store)

@@ -1,5 +1,6 @@
 """The first pictures of the page: reported beside reproduced, and the claimed gains."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,7 +97,12 @@ def _drawable(line: LedgerRow) -> bool:
 def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
     """Return rows of differences below the title and subtitle of each section."""
     lines = [line for _, members in sections.values() for line in members]
-    names = {id(line): short(f"{line.row}, {_TITLES[line.metric]}") for line in lines}
+    twice = Counter(map(_runs, lines))
+    names = {
+        id(line): short(f"{line.row}, {_TITLES[line.metric]}")
+        + f", table {line.table}" * (twice[_runs(line)] > 1)
+        for line in lines
+    }
     rows = len(lines) + 2 * len(sections)
     left = 14 + 6.4 * max(map(len, names.values()))
     figure, axes = canvas(0.95 + 0.27 * rows, left=left, top=22, right=84)
@@ -162,7 +168,6 @@ def _pair(axes: Axes, row: int, line: LedgerRow, origin: float) -> None:
     reported, mean = line.reported - origin, ours.mean - origin
     corner = (reported - tolerance, row - 0.32)
     axes.add_patch(Rectangle(corner, 2 * tolerance, 0.64, color=LINE, linewidth=0))
-    axes.plot([reported, mean], [row, row], color=colour, linewidth=1, alpha=0.6)
     if ours.half_width is not None:
         low, high = ours.ends(0 if line.kind == "cell" else -100, 100)
         axes.plot(
@@ -170,6 +175,11 @@ def _pair(axes: Axes, row: int, line: LedgerRow, origin: float) -> None:
             solid_capstyle="round",
         )  # fmt: skip
     axes.plot(mean, row, "o", markersize=5.5, color=colour)
+
+
+def _runs(line: LedgerRow) -> tuple[str | None, ...]:
+    """Return what two lines have in common that are of one measured value."""
+    return line.dataset, line.network, line.specification, line.metric
 
 
 def _value(line: LedgerRow) -> _Value:

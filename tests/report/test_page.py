@@ -259,3 +259,18 @@ def test_headers_of_sortable_columns_are_buttons(text):
         assert all(
             '<button type="button"' in header or 'class="share"' in header for header in headers
         )
+
+
+def test_tables_of_which_nothing_was_run_are_folded_below_the_others(text):
+    body = text.partition('<table class="sortable" id="summary">')[2]
+    shown, _, folded = body.partition("</table>")
+    folded = folded.partition("</section>")[0]
+    in_rows, below = (re.findall(r'data-table="([^"]*)"', part) for part in (shown, folded))
+    assert "1" in in_rows
+    assert "2" in below
+    assert sorted(in_rows + below) == sorted([*map(_short, shipped()), "claims"])
+    assert "of which nothing was run</summary>" in folded
+
+
+def _short(name):
+    return load(name).short
