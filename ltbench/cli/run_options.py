@@ -35,6 +35,8 @@ def packed_plan(path: Path, beside: bool) -> "PackedPlan":
     """Return the plan in an archive; raises UsageError where options say, too, what to run."""
     from ltbench.runs.job_archive import PackedPlan
 
+    if not path.exists() and not path.suffix:
+        raise UsageError(f"there is no file {path}; in a list write commas, such as ce,{path}.")
     if beside:
         raise UsageError(
             f"{path} says what to run, over which seeds, and has the images; beside it give "
