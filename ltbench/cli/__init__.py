@@ -123,7 +123,17 @@ def _together(command: Callable[[], object]) -> None:
     from ltbench.runs.together import lead_or_follow  # imports torch
     from ltbench.runs.training import train_along
 
-    lead_or_follow(command, train_along)
+    code: object = 0
+    try:
+        lead_or_follow(command, train_along)
+    except LtbenchError as error:
+        _complain(str(error), run.debug)
+        code = error.exit_code
+    except SystemExit as ended:
+        code = ended.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)  # torch's threads abort where a peer is gone
 
 
 def _check_commas(words: list[str]) -> None:

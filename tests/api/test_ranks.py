@@ -18,12 +18,12 @@ SEVERAL = [  # forms of methods that gather or couple images otherwise than thei
 EVERY = [f"ce+{name}" if is_post_hoc(find(name)) else name for name in names()]
 
 
-def check_same(ends, one):
+def check_same(ends, one, *, moves=True):
     """Hold the ends of several processes against that of one."""
     first, *others = ends
     assert "error" not in one
     assert "error" not in first
-    assert one["way"] > 1e-3
+    assert (one["way"] > 1e-3) == moves
     assert float((first["after"] - one["after"]).norm()) <= 1e-12 * one["way"]
     assert all(torch.equal(first["after"], other["after"]) for other in others)
     assert all(str(first["curves"]) == str(other["curves"]) for other in others)
@@ -35,7 +35,7 @@ def check_same(ends, one):
 def test_every_method_ends_where_it_does_in_one_process(tmp_path):
     ends = by_several(EVERY, tmp_path)
     for each in EVERY:
-        check_same(ends[each], by_one(each))
+        check_same(ends[each], by_one(each), moves=each != "zero_shot")
 
 
 @pytest.mark.slow
