@@ -10,7 +10,7 @@ from ltbench.networks import Network, Pretrained, create, normalises
 from ltbench.registry.methods import describe
 
 
-def build_network(
+def build(
     method: Method, name: str, channels: int, classes: int, pretrained: Pretrained | None = None
 ) -> Network:
     """Return the named network, with the weights it begins from, as the method builds it.

@@ -21,7 +21,7 @@ from ltbench.api.task import Task
 from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
 from ltbench.data.stream import evaluated_feeds, feed_of
-from ltbench.engine.build import begin_stage, build_network, shown_to
+from ltbench.engine.build import begin_stage, build, shown_to
 from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.isolation import isolated, seeded
@@ -78,9 +78,7 @@ class Training:
                 if getattr(other, "task", None) is not self.method_task:
                     other.setup(self.method_task)
         with seeded(settings.seed, "init"):
-            network = build_network(
-                method, settings.network, info.shape[0], self.task.num_classes, weights
-            )
+            network = build(method, settings.network, info.shape[0], self.task.num_classes, weights)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.progress, self.epochs = Progress(), sum(each.recipe.epochs for each in self.stages)
         self._resumed: Mapping[str, Any] = {}

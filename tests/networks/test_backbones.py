@@ -10,7 +10,7 @@ from torch import nn
 from torchvision import models
 
 from ltbench.api.task import Task
-from ltbench.engine.build import build_network
+from ltbench.engine.build import build as network_of
 from ltbench.errors import UsageError
 from ltbench.networks import check_network, create
 from ltbench.registry.methods import build
@@ -115,7 +115,7 @@ def test_a_network_of_timms_is_made_without_its_head_and_for_the_channels(monkey
 def network_for(method, name):
     built = build(method)
     built.setup(Task(torch.tensor([9, 5, 2])))
-    return build_network(built, name, 3, 3)
+    return network_of(built, name, 3, 3)
 
 
 def test_bbn_has_two_last_blocks_of_a_resnet():
