@@ -101,9 +101,9 @@ print(is_locked(Path(sys.argv[1])))
 """
 
 
-def test_records_in_a_folder_that_may_not_be_read_are_not_reported_as_none(
-    store, make_record, monkeypatch
-):
+@pytest.fixture
+def closed(store, make_record, monkeypatch):
+    """A store with a record, whose folder of runs may not be read."""
     store.write(make_record())
     real = os.scandir
 
@@ -113,35 +113,28 @@ def test_records_in_a_folder_that_may_not_be_read_are_not_reported_as_none(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scan)
+    return store
+
+
+def test_records_in_a_folder_that_may_not_be_read_are_not_reported_as_none(closed):
     with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
-        list(store.records())
+        list(closed.records())
 
 
-def test_a_closed_runs_folder_ends_tables_and_plans_in_one_sentence(
-    store, make_record, monkeypatch, jobs_of
-):
-    store.write(make_record())
-    real = os.scandir
-
-    def scan(path="."):
-        if str(path) == str(store.root / "runs"):
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scan)
+def test_a_closed_runs_folder_ends_tables_and_plans_in_one_sentence(closed, jobs_of):
     with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
-        grid_of(load("1"), store)
+        grid_of(load("1"), closed)
     with pytest.raises(LtbenchError, match=r"runs may not be read \(Permission denied\); change"):
-        jobs_of(store.root, "ce")
+        jobs_of(closed.root, "ce")
 
 
 def test_a_record_that_may_not_be_read_is_not_called_damaged(store, make_record, monkeypatch):
     path = store.write(make_record())
 
-    def closed(self, mode):
+    def refuse(self, mode):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", closed)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(LtbenchError) as caught:
         read_record(path)
     assert str(caught.value) == (
