@@ -1,6 +1,6 @@
 """One command in several processes, as torchrun starts them: the first leads, the others follow.
 
-The first runs the command whole. Whenever it trains, it tells the others job and state, and all
+The first runs the command whole. Whenever it trains, it sends the others job and state, and all
 train it; it alone evaluates the end, writes and prints.
 """
 
@@ -35,14 +35,14 @@ class _Team:
     rank: int
     size: int
     trained: int = 0  # trainings begun
-    in_step: bool = True  # whether the others hear what is told next
+    in_step: bool = True  # whether the others still take part
 
-    def tell(self, message: Any = None) -> Any:
-        """Return what the first process tells; it gives it."""
-        told = [message]
-        distributed.broadcast_object_list(told, 0, device=torch.device("cpu"))
+    def broadcast(self, message: Any = None) -> Any:
+        """Send a message from the first process to all; return it in each."""
+        messages = [message]
+        distributed.broadcast_object_list(messages, 0, device=torch.device("cpu"))
         self.trained += 1
-        return told[0]
+        return messages[0]
 
     def all_failed(self, error: BaseException) -> bool:
         """Return whether every process has met an error in the training, so that all go on."""
@@ -66,7 +66,7 @@ def processes() -> int:
 
 
 def lead_or_follow(command: Callable[[], object], train: Callable[..., None]) -> None:
-    """Run a command in the first of torchrun's processes; in the others `train` what it tells."""
+    """Run a command in the first of torchrun's processes; in the others `train` what it sends."""
     global _team  # noqa: PLW0603  (a process is in one team)
     local = int(os.environ["LOCAL_RANK"])
     if local < torch.cuda.device_count():
@@ -86,17 +86,17 @@ def lead_or_follow(command: Callable[[], object], train: Callable[..., None]) ->
     finally:
         if rank == 0 and _team.in_step:
             with suppress(RuntimeError):  # a process is gone already
-                _team.tell(None)
+                _team.broadcast(None)
         distributed.destroy_process_group()
 
 
 def _follow(team: _Team, train: Callable[..., None]) -> None:
     warnings.simplefilter("ignore")  # the first process says them
     with suppress(RuntimeError):  # the first process is gone
-        while (told := team.tell()) is not None:
+        while (order := team.broadcast()) is not None:
             try:
                 with together():
-                    train(*told)
+                    train(*order)
             except KeyboardInterrupt:
                 sys.exit(130)
             except Exception as error:
@@ -107,8 +107,8 @@ def _follow(team: _Team, train: Callable[..., None]) -> None:
 
 
 @contextmanager
-def joined(training: Training, *told: Any) -> Iterator[None]:
-    """Let all processes train in a block; the others get what is told, and the training's state."""
+def joined(training: Training, *order: Any) -> Iterator[None]:
+    """Let all processes train in a block; the others get `order` and its state."""
     if _team is None:
         yield
         return
@@ -118,7 +118,7 @@ def joined(training: Training, *told: Any) -> Iterator[None]:
         )
     content = io.BytesIO()
     torch.save(training.snapshot(), content)
-    _team.tell((*told, content.getvalue()))
+    _team.broadcast((*order, content.getvalue()))
     try:
         with together():
             yield

@@ -149,8 +149,8 @@ def evaluated(
         if callbacks.first_stage is not None:
             callbacks.first_stage(training.epochs)
         training.start_from(train_first_stage(job, training.epochs, workspace, callbacks))
-    heard = _keeping(observe, training, store, job.fingerprint, workspace.keep)
-    _train(job, workspace, training, heard)
+    observer = _keeping(observe, training, store, job.fingerprint, workspace.keep)
+    _train(job, workspace, training, observer)
     weights = None
     if cells and workspace.keep:
         weights = kept_file(training, store, job.fingerprint)
@@ -199,9 +199,9 @@ def _train(job: Job, workspace: Workspace, training: Training, observe: Observer
     if here not in progress.environments:
         progress.environments.append(here)
     before = progress.peak_memory_mib
-    heard = metered(observe, training)
+    observer = metered(observe, training)
     with joined(training, job, workspace):
-        training.run(heard, lambda: max(before, peak_memory_mib(device) or 0.0))
+        training.run(observer, lambda: max(before, peak_memory_mib(device) or 0.0))
 
 
 def throttled(send: Observer) -> Observer:
