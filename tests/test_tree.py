@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -362,3 +363,22 @@ def test_a_test_file_is_named_after_what_it_tests():
     assert strays == set(SPANNING)
     part = module_of(ROOT / "tests/runs/test_execute_first_stage.py")
     assert part == ROOT / "ltbench/runs/execute"
+
+
+def test_a_wheel_has_every_package_and_every_kind_of_data_file():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent for path in (ROOT / "ltbench").rglob("*.py")}
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert packages <= set(settings["packages"])
+    data = [
+        path for path in (ROOT / "ltbench").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]  # fmt: skip
+    assert data
+    listed = {
+        path
+        for package, patterns in settings["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    assert set(data) <= listed
