@@ -52,6 +52,7 @@ def test_rows_stand_below_their_data_set_and_tables_and_none_is_there_twice(fill
     assert "CE (Baseline), many" in rows
     assert len(rows) == len(set(rows))
     assert "CE, many" not in rows  # table 4 reports what table 1 does
+    assert {"CE (Baseline), top-1, table 1", "CE, top-1, table 4"} <= set(texts)  # 38.3 and 38.4
 
 
 def test_the_band_is_the_tolerance_around_the_reported_value(store, keep):
