@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ltbench.api.method import Method
+from ltbench.api.ranks import ProcessLostError
 from ltbench.api.recipe import Recipe
 from ltbench.api.task import Task
 from ltbench.data.info import DatasetInfo
@@ -126,7 +127,7 @@ class Training:
         """Train to the end; `peak_memory()` in MiB is asked for before a checkpoint.
 
         Raises DivergedError for a loss that is not finite, LtbenchError where the method wrote into
-        the data. On KeyboardInterrupt the last whole epoch is saved before it is raised again.
+        the data. On KeyboardInterrupt and ProcessLostError the last whole epoch is saved first.
         """
         if not self.progress.finished:
             with isolated(self.train, *self.feeds.values()):
@@ -142,13 +143,12 @@ class Training:
                     if self.checkpoint and time.monotonic() - saved >= self.checkpoint.every:
                         self.checkpoint.save(content)
                         saved = time.monotonic()
-                self.progress.stage, self.progress.epoch = position + 1, 0
-                self._resumed = {}
+                self.progress.stage, self.progress.epoch, self._resumed = position + 1, 0, {}
             self.progress.finished = True
             content = self._content(None)
             if self.checkpoint:
                 self.checkpoint.save(content)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ProcessLostError):
             if self.checkpoint and content:
                 self.checkpoint.save(content)
             raise
