@@ -201,7 +201,7 @@ def smoke(session: nox.Session) -> None:
         "from ltbench.registry.methods import baseline, build, find, role;"
         "from ltbench.registry.signatures import names;"
         "every = [n if role(find(n)) != 'post-hoc' else f'{baseline()}+{n}' for n in names()];"
-        "clip = [n for n in every if build(n).library];"
+        "clip = [n for n in every if build(n).network_library];"
         "every = [n for n in every if n not in clip];"
         "own = {k: [n for n in every if k in kinds_of(build(n))] for k in ('single', 'multi')};"
         "own['single'] += ['ldam_drw+sam(rho=0.8)', 'ldam_drw+sam+posthoc_logit_adjustment'];"

@@ -35,7 +35,7 @@ class LIFT(Method):
     width: Annotated[int, Ge(0)] = 0  # of the adapters; 0: by the rule above
     ensembled: bool = False  # test-time ensembling: logits are means over five crops
 
-    library = "clip"
+    network_library = "clip"
     views = ("resized",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {"tte": {"ensembled": True}}
 

@@ -21,7 +21,7 @@ class ZeroShot(Method):
     t_c is of "a photo of a {class}."; no image of the training set is learned from.
     """
 
-    library = "clip"
+    network_library = "clip"
 
     deviations = (
         "one prompt; the paper's mean over 80 is ImageNet's",

@@ -70,7 +70,7 @@ class Compose(Method):
         self.base, self.modifiers = base, modifiers
         self.parts = (base, *modifiers)
         self.views = base.views  # type: ignore[misc]  # of the base, so per instance here
-        self.library = next(filter(None, (part.library for part in self.parts)), "")  # type: ignore[misc]
+        self.network_library = next(filter(None, (part.network_library for part in self.parts)), "")  # type: ignore[misc]
         for part in modifiers:
             if not overrides(part):
                 raise TypeError(f"{name_of(part)} changes nothing, so it cannot modify anything")

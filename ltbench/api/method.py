@@ -39,7 +39,7 @@ class Method:
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("single",)  # of tasks: one label an image, or several
-    library: ClassVar[str] = ""  # whose networks alone it trains, such as clip; empty: any
+    network_library: ClassVar[str] = ""  # whose networks alone it trains, such as clip; empty: any
     views: ClassVar[tuple[str, ...]] = ("standard",)
     variants: ClassVar[dict[str, dict[str, Any]]] = {}  # name@variant: parameters that differ
     deviations: ClassVar[tuple[str, ...]] = ()  # from the paper, one sentence each

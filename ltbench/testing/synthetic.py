@@ -90,7 +90,7 @@ def training(
     names = tuple(f"pattern {number}" for number in range(len(data.class_counts)))
     info = replace(INFO, classes=len(names), class_names=names, shape=shape, kind=kind)
     settings = Settings(
-        info, SMALLEST[method.library], recipe, "float32", 1, 0, torch.device(DEVICE.get())
+        info, SMALLEST[method.network_library], recipe, "float32", 1, 0, torch.device(DEVICE.get())
     )
     return Training(method, data, settings)
 

@@ -74,7 +74,7 @@ def specification_of(name):
 
 
 def trains_any_network(name):
-    return not build(specification_of(name)).library
+    return not build(specification_of(name)).network_library
 
 
 def takes_one_label(name):
