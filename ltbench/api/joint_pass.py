@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
-from ltbench.api.norm_batch import parts_of, place_in_batch
+from ltbench.api.norm_batch import BatchNormCall, parts_of, place_in_batch
 from ltbench.api.perturb import Perturbation, Segments, evaluate_at
 from ltbench.api.ranks import Part, summed
 from ltbench.api.segments import evaluate_segmented, tensors_in
@@ -85,22 +85,15 @@ class _Joint(TorchFunctionMode):
         given = tensors_in((*args, *kwargs.values()))
         if not any(hasattr(tensor, _MARK) for tensor in given):
             return func(*args, **kwargs)
-        call = self._batch_norm if func is F.batch_norm else func
-        result = call(*args, **kwargs)
+        if func is F.batch_norm:
+            result = self._batch_norm(BatchNormCall(*args, **kwargs))
+        else:
+            result = func(*args, **kwargs)
         mark(result)
         return result
 
-    def _batch_norm(  # noqa: PLR0917  (the signature of functional.batch_norm)
-        self,
-        rows: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
+    def _batch_norm(self, call: BatchNormCall) -> Tensor:
+        rows, running_mean, running_var, weight, bias, training, momentum, eps = call
         if not training:
             given = (running_mean, running_var, weight, bias)
             return F.batch_norm(rows, *given, training=False, eps=eps)

@@ -8,7 +8,7 @@ those of the first. A mode does the same in one pass, whatever the device.
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,19 @@ def taken_in(order: Tensor) -> Iterator[None]:
         _ORDER.reset(token)
 
 
+class BatchNormCall(NamedTuple):
+    """The arguments of `functional.batch_norm`, in its order and with its defaults."""
+
+    input: Tensor
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    training: bool = False
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+
 class _Parted(TorchFunctionMode):
     """Gives batch norm in training one part of the rows after the other."""
 
@@ -71,22 +84,13 @@ class _Parted(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if func is F.batch_norm:
-            return self._batch_norm(*args, **(kwargs or {}))
+            return self._batch_norm(BatchNormCall(*args, **(kwargs or {})))
         return func(*args, **(kwargs or {}))
 
-    def _batch_norm(  # noqa: PLR0917  (the signature of functional.batch_norm)
-        self,
-        rows: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
+    def _batch_norm(self, call: BatchNormCall) -> Tensor:
+        rows, running_mean, running_var, weight, bias, training, momentum, eps = call
         if not training:
-            return F.batch_norm(rows, running_mean, running_var, weight, bias, False, momentum, eps)
+            return F.batch_norm(*call)
         places = self._places(rows)
         lying = rows if places is None else rows[places.argsort()]
         moved = (running_mean, running_var)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
-from ltbench.api.norm_batch import taken_in
+from ltbench.api.norm_batch import BatchNormCall, taken_in
 from ltbench.api.perturb import Segments, evaluate_with, named_parameters
 
 
@@ -128,7 +128,7 @@ class _Segmented(TorchFunctionMode):
         if not differ:
             return func(*args, **kwargs)
         if func is F.batch_norm:
-            return self._batch_norm(*args, **kwargs)
+            return self._batch_norm(BatchNormCall(*args, **kwargs))
         return self._by_segment(func, args, kwargs, rows)
 
     def _of_weights(
@@ -196,18 +196,9 @@ class _Segmented(TorchFunctionMode):
             return parts
         return [torch.cat(parts[segment :: len(self.sizes)]) for segment in range(len(self.sizes))]
 
-    def _batch_norm(  # noqa: PLR0917  (the signature of functional.batch_norm)
-        self,
-        images: Tensor,
-        running_mean: Tensor | None,
-        running_var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Tensor:
+    def _batch_norm(self, call: BatchNormCall) -> Tensor:
         """Normalise the joint batch, then scale and shift each image by its segment's weights."""
+        images, running_mean, running_var, weight, bias, training, momentum, eps = call
         if id(images) in self.weights:
             raise TypeError("batch_norm of weights by statistics of images has no meaning here")
         normal = F.batch_norm(
