@@ -25,7 +25,7 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import grid_of
-from ltbench.tables.ledger import ledger_of
+from ltbench.tables.ledger import LedgerRow, ledger_of
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
@@ -36,6 +36,7 @@ PAGES = ("README.md", "docs/cost.md", "docs/findings.md", "docs/multilabel.md")
 BENCHMARKS = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 GAINS = re.compile(r"(<!-- gains: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
+CLAIMS = re.compile(r"(<!-- claims: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 EXECUTED = "docs/python.md"
 CODE = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"(<!-- comparison: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -45,8 +46,9 @@ def page(text: str, store: Store) -> str:
     """Return a page's text with every block made anew.
 
     A benchmarks block names a file of tests/benchmarks, without `test_`; a gains block a figure; a
-    verdicts block a table and one of its columns. A comparison block names data set,
-    network, protocol and, after a colon, methods; the first is what the others are compared to.
+    verdicts block a table and one of its columns; a claims block a paper and a data set. A
+    comparison block names data set, network, protocol and, after a colon, methods; the first is
+    what the others are compared to.
     Without methods it has all there are: plain training, then by accuracy, with their ranks and
     what they cost.
     """
@@ -65,6 +67,9 @@ def page(text: str, store: Store) -> str:
         name, _, column = block[2].partition(": ")
         return f"{block[1]}\n{verdicts(name, column, store)}\n\n{block[3]}"
 
+    def claimed(block: re.Match[str]) -> str:
+        return f"{block[1]}\n{claims(*block[2].split(': '), store)}\n\n{block[3]}"
+
     def benchmarked(block: re.Match[str]) -> str:
         return f"{block[1]}\n{figures(block[2], ROOT / 'docs' / 'benchmarks.csv')}\n\n{block[3]}"
 
@@ -73,7 +78,7 @@ def page(text: str, store: Store) -> str:
         assert figure.table is not None
         return f"{block[1]}\n{gains_table(gains(figure, figure.table, store))}\n\n{block[3]}"
 
-    text = GAINS.sub(gained, BENCHMARKS.sub(benchmarked, text))
+    text = CLAIMS.sub(claimed, GAINS.sub(gained, BENCHMARKS.sub(benchmarked, text)))
     return VERDICTS.sub(judged, BLOCK.sub(made, text))
 
 
@@ -103,12 +108,29 @@ def verdicts(name: str, column: str, store: Store) -> str:
     rows = [("row", "reported", "specification", "reproduced (n, protocol)", "verdict")]
     rows.append(("---", "--:", "---", "--:", "---"))
     for line in lines:
-        found = "--"
-        if line.reproduced is not None:
-            found = f"{line.reproduced} ({line.reproduced.n}, {line.protocol})"
         reported = f"{line.reported:.{line.decimals}f}"
-        rows.append((line.row, reported, f"`{line.specification}`", found, str(line.verdict)))
+        rows.append((line.row, reported, f"`{line.specification}`", _ours(line), str(line.verdict)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def claims(paper: str, dataset: str, store: Store) -> str:
+    """Return the gains in top-1 that a paper claims on a data set, as the ledger judges them."""
+    every = [load(name) for name in sorted(shipped())]
+    rows = [("claim (table)", "over", "reported", "ours (n, protocol)", "verdict")]
+    rows.append(("---", "---", "--:", "--:", "---"))
+    for line in ledger_of(every, load_claims(every), store).claims:
+        if (line.paper, line.dataset, line.metric) == (paper, dataset, "top1"):
+            compared = f"`{line.specification}` over `{line.over}`"
+            reported = f"{line.reported:+.{line.decimals}f}"
+            claim = f"{line.row} ({line.table})"
+            rows.append((claim, compared, reported, _ours(line), str(line.verdict)))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _ours(line: LedgerRow) -> str:
+    if line.reproduced is None:
+        return "--"
+    return f"{line.reproduced} ({line.reproduced.n}, {line.protocol})"
 
 
 def figures(benchmark: str, path: Path) -> str:
