@@ -19,7 +19,8 @@ from rich.progress import track
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import class_counts
 from ltbench.data.readers import Split, Subset
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.registry.kinds import kinds_of
 from ltbench.registry.methods import baseline, build, find, role
 from ltbench.registry.signatures import names

@@ -33,7 +33,8 @@ from ltbench.blocks.partition import by_size, renumbered
 from ltbench.data.catalog import dataset
 from ltbench.data.readers import Split, load
 from ltbench.data.root import data_root
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import optimiser_for
 from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of

@@ -23,7 +23,8 @@ from ltbench.blocks.feature_quality import Form, feature_quality, resized_crops
 from ltbench.data.catalog import dataset
 from ltbench.data.readers import load
 from ltbench.data.root import data_root
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.runs.files import csv_text
 from ltbench.runs.protocol import protocol_of
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ltbench.cli.views.progress import listening
 from ltbench.data.catalog import dataset as dataset_of
@@ -38,6 +38,7 @@ def run(
     results: str | Path = "results",
     data_root: str | Path | None = None,
     pretrained: str | Path | None = None,
+    on_bad_image: Literal["stop", "skip"] = "stop",
     device: str = "auto",
     jobs: int | None = None,
     gpus: str | int | None = None,
@@ -86,7 +87,9 @@ def run(
         protocol_name=protocol, network=network, validation=validation, force=force,
     )  # fmt: skip
     weights = None if pretrained is None else Path(pretrained).expanduser()
-    workspace = Workspace(store.root, root, places[0], pretrained=weights)
+    workspace = Workspace(
+        store.root, root, places[0], pretrained=weights, skip_unreadable=on_bad_image == "skip"
+    )
     prepare(plan.jobs, workspace, files=None if debug else files)
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),

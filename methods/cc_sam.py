@@ -4,7 +4,7 @@ Recognition", CVPR 2023.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -100,24 +100,12 @@ class CCSAM(Method):
         if self.mixup and any("mix" in overrides(part) for part in parts):
             raise TypeError("cc_sam mixes images itself here; set its mixup=False")
 
-    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
-        """Return the outputs for the images; mixed ones bring their "labels" [B, C]."""
-        if self.mixup:
-            batch = mixed(batch, clock, 1.0)
-            pair = (batch.targets, cast(Tensor, batch.mix_targets))
-            own, other = (F.one_hot(each, self.task.num_classes).float() for each in pair)
-            ratio = cast(Tensor, batch.mix_ratio).unsqueeze(1)
-            return {**network(batch.images), "labels": torch.lerp(other, own, ratio)}
-        return super().forward(network, batch, clock)
-
-    def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
-        """Return the cross-entropy towards mixed labels, or else the targets, [B]."""
-        labels = outputs["labels"].to(outputs["logits"]) if "labels" in outputs else batch.targets
-        return F.cross_entropy(outputs["logits"], labels, reduction="none")
-
     def backward(self, step: Step) -> None:
         """Descend along flat * sum of L_c(w + eps_c) + (1 - flat) * L(w), and the penalty."""
         radius = Radius(self.s, self.cap, self.task.class_counts)
+        unmixed = step.batch
+        if self.mixup:  # here, not by `mix`, which cc_sam+mixup has from its other part
+            step.batch = mixed(unmixed, step.clock, 1.0)
         if self.s > 0 and self.perturbed == "full":
             gradients_of = owned_gradients if self.gradients == "owned" else exact_gradients
             segments = class_segments(step, gradients_of(step, step.batch.targets)[1], radius)
@@ -127,7 +115,8 @@ class CCSAM(Method):
             losses, logits = step.losses(outputs), outputs["logits"]
             if self.s > 0:
                 logits = class_logits(step, outputs, losses, radius, per_tensor=self.per_tensor)
-            displaced = step.losses({"logits": logits})  # towards the targets, even if mixed
+            step.batch = unmixed  # the displaced losses of mixed images are towards their first
+            displaced = step.losses({"logits": logits})
         value = displaced.mean()
         if self.average == "class":
             sizes = step.batch.targets.bincount()[step.batch.targets]  # [B]
@@ -151,10 +140,19 @@ class Adversarial(Method):
 
     registered_name = "adversarial_classifier"  # what records call it
 
-    def forward(self, network: nn.Module, batch: Batch, clock: Clock) -> Outputs:
-        """Return the outputs, the "adversarial" logits [B, C] and their "weights" [B]."""
-        outputs, head = super().forward(network, batch, clock), network.get_submodule("classifier")
-        features, targets = outputs["features"].detach().requires_grad_(), batch.targets
+    def backward(self, step: Step) -> None:
+        """Descend along the losses of the images and of their displaced features.
+
+        These are found here, of the whole batch: `weighted` ties its images together.
+        """
+        outputs = step.forward()
+        head, features = step.network.get_submodule("classifier"), outputs["features"]
+        displaced = self.displaced(head, features, step.batch.targets)
+        step.descend(step.losses(outputs | displaced).mean() + step.penalty())
+
+    def displaced(self, head: nn.Module, features: Tensor, targets: Tensor) -> Outputs:
+        """Return the "adversarial" logits [B, C] of displaced features and their "weights" [B]."""
+        features = features.detach().requires_grad_()
         value = F.cross_entropy(head(features), targets, reduction="sum")
         (gradients,) = torch.autograd.grad(value, features)
         squares, weights = gradients.square().sum(1), torch.ones_like(gradients[:, 0])  # [B]
@@ -164,7 +162,7 @@ class Adversarial(Method):
             weights = 0.5 * (counts.max() / counts[targets] + 0.01).log().to(weights)
         factors = self.strength * weights / squares.sqrt().clamp_min(1e-30)
         moved = features.detach() + factors.unsqueeze(1) * gradients
-        return {**outputs, "adversarial": head(moved), "weights": weights}
+        return {"adversarial": head(moved), "weights": weights}
 
     def losses(self, outputs: Outputs, batch: Batch, clock: Clock) -> Tensor:
         """Return the mixed cross-entropy, [B]; the epoch t counts from one."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -71,6 +71,13 @@ PretrainedFile = Annotated[
     typer.Option(
         "--pretrained", parser=path_of, metavar="PATH",
         help="Weights that encoders begin from, where a protocol says so; none are downloaded.",
+    ),
+]  # fmt: skip
+OnBadImage = Annotated[
+    Literal["stop", "skip"],
+    typer.Option(
+        "--on-bad-image",
+        help="A training image of a streamed set that does not read stops its run, or is left out.",
     ),
 ]  # fmt: skip
 Load = Annotated[

@@ -22,6 +22,7 @@ from ltbench.cli.options import (
     KeptWeights,
     Load,
     NetworkName,
+    OnBadImage,
     PerGpu,
     PretrainedFile,
     ProtocolName,
@@ -104,6 +105,7 @@ def run(
     results: Results = Path("results"),
     data_root: DataRoot = None,
     pretrained: PretrainedFile = None,
+    on_bad_image: OnBadImage = "stop",
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, or several: cuda:0,cuda:1.")
     ] = "auto",
@@ -187,8 +189,9 @@ def run(
         given = tuple(places), tuple(load or ()), retries, debug
         runner = executor_of(executor, Options(*given, *times, per_gpu=per_gpu or 1))
         workspace = Workspace(
-            results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained
-        )
+            results, root_of(data_root), places[0], keep=Keep.parse(keep), pretrained=pretrained,
+            skip_unreadable=on_bad_image == "skip",
+        )  # fmt: skip
         prepared = prepare(
             plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
         )

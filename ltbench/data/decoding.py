@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,14 @@ ImageDraws = npt.NDArray[np.float64] | None
 """Of each image its box and flip, and what RandAugment does to it; None: the middle, unchanged."""
 
 
-class Requests(Dataset[Tensor | str]):
+class Decoded(NamedTuple):
+    """A batch's images, and in a sentence each why some do not read, by their place in it."""
+
+    images: Tensor  # uint8 [views, B, side, side, 3]; zero where one does not read
+    unreadable: dict[int, str]
+
+
+class Requests(Dataset[Decoded | str]):
     """Batch by batch: images of a packed data set through every view's boxes."""
 
     def __init__(
@@ -35,11 +43,12 @@ class Requests(Dataset[Tensor | str]):
         self.packed, self.rows, self.side, self.batch_size = packed, rows, side, batch_size
         self.drawn = drawn
 
-    def __getitem__(self, number: int) -> Tensor | str:
-        """Return uint8 [views, B, side, side, 3], or why an image does not read."""
+    def __getitem__(self, number: int) -> Decoded | str:
+        """Return a batch's images, or why their file does not read."""
         first = number * self.batch_size
         rows = self.rows[first : first + self.batch_size]
-        made = np.empty((len(self.drawn), len(rows), self.side, self.side, 3), np.uint8)
+        made = np.zeros((len(self.drawn), len(rows), self.side, self.side, 3), np.uint8)
+        unreadable = {}
         for index, row in enumerate(rows.tolist()):
             try:
                 with Image.open(io.BytesIO(self.packed.content(row))) as image:
@@ -47,18 +56,18 @@ class Requests(Dataset[Tensor | str]):
             except LtbenchError as error:
                 return str(error)
             except Exception as error:  # damage breaks Pillow's decoders in many ways
-                return (
+                unreadable[index] = (
                     f"image {row} of {self.packed.folder / self.packed.part}.bin does not read "
-                    f"({damage(error)}); `ltbench data check` "
-                    "compares all its bytes."
+                    f"({damage(error)})"
                 )
+                continue
             for view, table in enumerate(self.drawn):
                 drawn = [] if table is None else table[first + index].tolist()
                 seen = cut(whole, drawn[:_BOX], self.side)
                 if drawn[_BOX:]:
                     seen = randaugment.change(seen, drawn[_BOX:])
                 made[view, index] = np.asarray(seen)
-        return torch.from_numpy(made)
+        return Decoded(torch.from_numpy(made), unreadable)
 
 
 def cut(image: Image.Image, box: Sequence[float], side: int) -> Image.Image:

@@ -53,6 +53,11 @@ class Feed:
         """Return the tensors that a method must not write into."""
         return self.subset.images, self.subset.labels
 
+    @property
+    def skipped(self) -> frozenset[int]:
+        """Return the images that were left out since they do not read: none of those in memory."""
+        return frozenset()
+
     def waited(self) -> float:
         """Return the seconds that were waited for images since this was last asked: none."""
         return 0.0

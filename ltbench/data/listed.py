@@ -21,7 +21,7 @@ from ltbench.data.profile import kept
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
 from ltbench.data.splits import Indices, fingerprint
-from ltbench.data.stream import Stored
+from ltbench.data.stored import Stored
 from ltbench.errors import LtbenchError, UsageError
 
 

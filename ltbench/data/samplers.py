@@ -78,14 +78,14 @@ SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "class_aware": class_aware,
 }
 IN_A_ROW = 3  # images of one class that the class-aware sampler draws
-_PAIRS = frozenset({"reversed_pairs", "balanced_pairs"})
+PAIRS = frozenset({"reversed_pairs", "balanced_pairs"})  # whose draws go two by two
 
 
 def draws(sampler: str, images: int, counts: Sequence[int]) -> int:
     """Return the draws of an epoch from so many images, counts[c] of class c."""
     if sampler == "class_aware":
         return max(max(counts) * len(counts) // 4, 1)
-    return 2 * images if sampler in _PAIRS else images
+    return 2 * images if sampler in PAIRS else images
 
 
 def order(sampler: str, labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -9,10 +9,8 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -21,13 +19,13 @@ from ltbench.data.augment import randaugment
 from ltbench.data.augment.large import LARGE_VIEWS, WHOLE_VIEWS, check_views, draw_crops, draw_parts
 from ltbench.data.augment.views import View, render
 from ltbench.data.batch import Batch
-from ltbench.data.decoding import ImageDraws, Requests
+from ltbench.data.decoding import Decoded, ImageDraws, Requests
 from ltbench.data.feed import CLEAN_BATCH, Change, Feed, generator_of, unchanged
 from ltbench.data.info import DatasetInfo
-from ltbench.data.packed import Packed
 from ltbench.data.readers import Split
-from ltbench.data.samplers import order
+from ltbench.data.samplers import PAIRS, order
 from ltbench.data.source import Source
+from ltbench.data.stored import CHECK, Stored
 from ltbench.errors import LtbenchError, first_line
 
 _WORKERS = "LTBENCH_WORKERS"
@@ -37,55 +35,6 @@ def workers() -> int:
     """Return how many processes decode: LTBENCH_WORKERS, else one a core, at most eight."""
     given = os.environ.get(_WORKERS, "")
     return int(given) if given.isdigit() else min(8, os.cpu_count() or 1)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Images of a packed data set: their rows in it, and labels on a device.
-
-    Labels are [N], int64, or of images with several each [N, C], float32.
-    """
-
-    packed: Packed
-    rows: npt.NDArray[np.int64]
-    labels: Tensor
-    whole: bool = False  # whether images are squashed to a square, not cut from the middle
-
-    def to(self, device: torch.device) -> "Stored":
-        """Return the images with their labels on a device."""
-        return replace(self, labels=self.labels.to(device, copy=True))
-
-    def part(self, where: slice) -> "Stored":
-        """Return some of the images."""
-        return replace(self, rows=self.rows[where], labels=self.labels[where])
-
-    def pictures(self, indices: Tensor, side: int) -> Tensor:
-        """Return the images at some indices, not augmented, uint8 [n, 3, side, side]."""
-        rows = self.rows[indices.cpu().numpy()]
-        drawn = (self.evaluated(rows),)
-        found = Requests(self.packed, rows, drawn, side, max(1, len(rows)))[0]
-        if isinstance(found, str):
-            raise LtbenchError(found)
-        return found[0].permute(0, 3, 1, 2)
-
-    def sizes(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return width and height of the images in some rows, int64 [n] each."""
-        sizes = self.packed.index[rows]
-        width, height = (torch.from_numpy(sizes[n].astype(np.int64)) for n in ("width", "height"))
-        return width, height
-
-    def evaluated(self, rows: npt.NDArray[np.int64]) -> ImageDraws:
-        """Return the boxes of images that are not augmented; of their middles there are none."""
-        if not self.whole:
-            return None
-        width, height = self.sizes(rows)
-        none = torch.zeros_like(width)
-        return torch.stack((none, none, height, width, none), 1).double().numpy()
-
-    def content(self) -> tuple[memoryview, ...]:
-        """Return the hash of what is packed, and which of it there is."""
-        labels = self.labels.cpu().numpy()
-        return memoryview(self.packed.sha256.encode()), self.rows.data, labels.data
 
 
 @dataclass
@@ -98,9 +47,20 @@ class Waiting:
 
 @dataclass(frozen=True)
 class StreamFeed(Feed):
-    """Images of one packed subset as normalised batches; only labels are on the device."""
+    """Images of one packed subset as normalised batches; only labels are on the device.
+
+    An image that does not read raises LtbenchError, unless such are skipped: then it is warned of
+    once, and its batch has one image less, or of pairs two.
+    """
 
     waiting: Waiting = field(default_factory=Waiting)
+    skip_unreadable: bool = False
+    _skipped: set[int] = field(default_factory=set)  # rows of what is packed
+
+    @property
+    def skipped(self) -> frozenset[int]:
+        """Return the rows, in what is packed, of the images that were left out so far."""
+        return frozenset(self._skipped)
 
     @property
     def held(self) -> tuple[Tensor, ...]:
@@ -139,9 +99,8 @@ class StreamFeed(Feed):
             for position, name in enumerate(views)
         ]
         steps = self.steps(batch_size, drop_last, sampler)
-        for number, loaded in enumerate(self._loaded(indices, crops, batch_size, steps)):
-            chosen = indices[number * batch_size : (number + 1) * batch_size]
-            chosen = chosen.to(self.subset.labels.device)
+        drawn = self._loaded(indices, crops, batch_size, steps, pairs=sampler in PAIRS)
+        for number, (loaded, chosen) in enumerate(drawn):
             labels, made = self.subset.labels[chosen], []
             for position, (name, images) in enumerate(zip(views, loaded, strict=True)):
                 parts = known[name] if position else augment(known[name], labels)
@@ -160,9 +119,7 @@ class StreamFeed(Feed):
         indices = indices.cpu()
         crops = self.drawn(view, indices, generator)
         steps = -(-len(indices) // CLEAN_BATCH)
-        for number, loaded in enumerate(self._loaded(indices, [crops], CLEAN_BATCH, steps)):
-            chosen = indices[number * CLEAN_BATCH : (number + 1) * CLEAN_BATCH]
-            chosen = chosen.to(self.subset.labels.device)
+        for loaded, chosen in self._loaded(indices, [crops], CLEAN_BATCH, steps):
             labels = self.subset.labels[chosen]
             parts = augment(self.views[view], labels)
             rendered = render(parts, loaded[0], self._augment, generator)
@@ -173,10 +130,8 @@ class StreamFeed(Feed):
         indices = torch.arange(len(self.subset.labels))
         steps = -(-len(indices) // batch_size)
         crops = self.drawn("clean", indices, torch.Generator())
-        for number, loaded in enumerate(self._loaded(indices, [crops], batch_size, steps)):
-            part = slice(number * batch_size, (number + 1) * batch_size)
-            labels = self.subset.labels[part].clone()  # a method may write into what it gets
-            yield Batch((self.normalise(loaded[0]),), labels, indices[part].to(labels.device))
+        for loaded, chosen in self._loaded(indices, [crops], batch_size, steps):
+            yield Batch((self.normalise(loaded[0]),), self.subset.labels[chosen], chosen)
 
     def drawn(self, view: str, indices: Tensor, generator: torch.Generator) -> ImageDraws:
         """Draw what workers do to each image, [N, 5] or more: see `Requests`."""
@@ -194,11 +149,18 @@ class StreamFeed(Feed):
         return torch.cat(columns, 1).numpy()
 
     def _loaded(
-        self, indices: Tensor, crops: Sequence[ImageDraws], batch_size: int, steps: int
-    ) -> Iterator[tuple[Tensor, ...]]:
+        self,
+        indices: Tensor,
+        crops: Sequence[ImageDraws],
+        batch_size: int,
+        steps: int,
+        *,
+        pairs: bool = False,
+    ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
         """Yield each batch's uint8 images [B, 3, side, side] through every view's boxes.
 
-        Raises LtbenchError, naming the image, where one does not read, or a worker died.
+        Besides their indices. Raises LtbenchError, naming the image, where one does not read and is
+        not skipped, or a worker died.
         """
         device, count = self.subset.labels.device, min(workers(), steps)
         rows = self.subset.rows[indices.numpy()]
@@ -213,7 +175,7 @@ class StreamFeed(Feed):
                 generator=torch.Generator(),  # else it would draw from the run's
             )
             batches = iter(loader)
-        for _ in range(steps):
+        for number in range(steps):
             started = time.perf_counter()
             try:
                 loaded = next(batches)
@@ -225,14 +187,43 @@ class StreamFeed(Feed):
             self.waiting.seconds += time.perf_counter() - started
             if isinstance(loaded, str):
                 raise LtbenchError(loaded)
-            self.waiting.images += loaded.shape[1]
-            moved = loaded.to(device, non_blocking=True)
-            yield tuple(view.permute(0, 3, 1, 2).contiguous() for view in moved)
+            chosen, images = indices[number * batch_size :][:batch_size], loaded.images
+            if loaded.unreadable:
+                kept = self._kept(loaded, chosen, pairs=pairs)
+                chosen, images = chosen[kept], images[:, kept]
+                if not len(chosen):
+                    continue
+            self.waiting.images += len(chosen)
+            moved = images.to(device, non_blocking=True)
+            views = tuple(view.permute(0, 3, 1, 2).contiguous() for view in moved)
+            yield views, chosen.to(device)
+
+    def _kept(self, batch: Decoded, indices: Tensor, *, pairs: bool) -> Tensor:
+        """Return which images of a batch read, bool [B]; of pairs, both do.
+
+        Raises LtbenchError unless the others are skipped, and where no image reads that was asked
+        for so far.
+        """
+        kept = torch.ones(len(indices), dtype=torch.bool)
+        for place, why in batch.unreadable.items():
+            if not self.skip_unreadable:
+                raise LtbenchError(f"{why}; {CHECK}, or --on-bad-image skip leaves it out.")
+            kept[place], row = False, int(self.subset.rows[int(indices[place])])
+            if row not in self._skipped:
+                self._skipped.add(row)
+                warnings.warn(f"{why}; it is left out.", stacklevel=2)
+        if pairs:
+            kept = kept.view(-1, 2).all(1).repeat_interleave(2)
+        if not kept.any() and not self.waiting.images:
+            raise LtbenchError(f"{why}, nor does any other image so far; {CHECK}.")
+        return kept
 
 
-def feed_of(info: DatasetInfo, subset: Source) -> Feed:
-    """Return the feed of a subset, resident or streamed."""
-    return StreamFeed(info, subset) if isinstance(subset, Stored) else Feed(info, subset)
+def feed_of(info: DatasetInfo, subset: Source, *, skip_unreadable: bool = False) -> Feed:
+    """Return the feed of a subset, resident or streamed; images held in memory all read."""
+    if isinstance(subset, Stored):
+        return StreamFeed(info, subset, skip_unreadable=skip_unreadable)
+    return Feed(info, subset)
 
 
 def evaluated_feeds(info: DatasetInfo, split: Split, device: torch.device) -> dict[str, Feed]:

@@ -35,6 +35,7 @@ class Progress:
     environments: list[dict[str, Any]] = field(default_factory=list)  # of the sessions, in order
     peak_memory_mib: float = 0.0  # over the sessions
     pretrained_sha256: str = ""  # of the weights that it began from
+    skipped: list[int] = field(default_factory=list)  # images left out since they do not read
 
     @property
     def seconds(self) -> float:

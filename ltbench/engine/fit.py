@@ -10,16 +10,14 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
 from ltbench.api.method import Method
 from ltbench.api.ranks import ProcessLostError
-from ltbench.api.recipe import Recipe
 from ltbench.api.task import Task
-from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split
 from ltbench.data.stream import evaluated_feeds, feed_of
 from ltbench.engine.build import begin_stage, build, shown_to
@@ -27,6 +25,7 @@ from ltbench.engine.checkpoint import Checkpoint, Progress, on_device
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.isolation import isolated, seeded
 from ltbench.engine.precision import autocast_of
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import (
     DivergedError,
     Observer,
@@ -38,21 +37,6 @@ from ltbench.engine.train import (
 from ltbench.evaluation.metrics import Score, Scorer
 from ltbench.evaluation.scores import HEADLINES, AnyScores, scores_from
 from ltbench.evaluation.selection import Selection
-from ltbench.networks import Pretrained
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the engine needs to know besides data and method."""
-
-    info: DatasetInfo
-    network: str
-    recipe: Recipe
-    precision: str
-    evaluate_every: int
-    seed: int
-    device: torch.device
-    pretrained: Pretrained | None = None  # that the encoder begins from
 
 
 class Training:
@@ -68,7 +52,8 @@ class Training:
         self.task = Task.of(info, split, device)
         self.metric = HEADLINES[info.kind]  # that epochs are compared by
         self.feeds = evaluated_feeds(info, split, device)
-        self.train, self.test = feed_of(info, split.train.to(device)), self.feeds["test"]
+        self.test, skip = self.feeds["test"], settings.skip_unreadable
+        self.train = feed_of(info, split.train.to(device), skip_unreadable=skip)
         self.score = score or Scorer(self.task, {k: f.labels for k, f in self.feeds.items()})
         self.autocast = autocast_of(settings.precision, device)
         self.method_task = copy.deepcopy(self.task)  # what methods get, who may write into it
@@ -182,6 +167,7 @@ class Training:
             )  # fmt: skip
             progress.train_seconds += time.perf_counter() - started
             progress.waited_seconds += self.train.waited()
+            progress.skipped = sorted({*progress.skipped, *self.train.skipped})
             progress.epoch, progress.epochs_done = epoch + 1, progress.epochs_done + 1
             if not losses.isfinite().all():
                 bad = int((~losses.isfinite()).nonzero()[0])

@@ -11,8 +11,9 @@ import torch
 from ltbench.api.method import Step
 from ltbench.api.task import Clock
 from ltbench.data.readers import Split, Subset
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
 from ltbench.engine.precision import threads_for
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import DivergedError, backward, optimiser_for
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks import smallest_like

@@ -17,6 +17,7 @@ class Provenance(NamedTuple):
     sources: tuple[tuple[str, str], ...] = ()  # hashes of the files of a method not ltbench's own
     pixels: str = ""  # SHA-256 of all images and labels; none in records from before
     pretrained: str = ""  # SHA-256 of the file of weights that the encoder began from
+    skipped: tuple[int, ...] = ()  # images left out since they do not read
 
 
 def provenance_of(record: Record) -> Provenance:
@@ -29,6 +30,7 @@ def provenance_of(record: Record) -> Provenance:
         tuple(sorted(record.sources.items())),
         record.data.pixels_sha256,
         record.pretrained_sha256,
+        record.data.skipped,
     )
 
 
@@ -141,6 +143,9 @@ def _mixed_images(by_seed: Mapping[int, Provenance]) -> str:
     seeds_by = _seeds_by({seed: (each.pixels,) for seed, each in by_seed.items() if each.pixels})
     if len(seeds_by) > 1:
         return f"{' and '.join(map(_seeds, seeds_by.values()))} on other images"
+    seeds_by = _seeds_by({seed: each.skipped for seed, each in by_seed.items()})
+    if len(seeds_by) > 1:
+        return f"{' and '.join(map(_seeds, seeds_by.values()))} without other unreadable images"
     pretrained = {s: (each.pretrained,) for s, each in by_seed.items() if each.pretrained}
     seeds_by = _seeds_by(pretrained)
     words = " and ".join(map(_seeds, seeds_by.values()))

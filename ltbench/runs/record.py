@@ -36,6 +36,8 @@ class DataFacts(Model):
     few_below: int
     test_images: int
     training_images: int | None = None  # of several labels each; else class_counts add up to it
+    # Rows, in the packed training file, of images that were left out since they do not read
+    skipped: tuple[int, ...] = ()
 
     def same_as(self, other: "DataFacts") -> bool:
         """Return whether two runs had the same images, as far as both records tell."""

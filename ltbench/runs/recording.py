@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ltbench.api.compose import name_of, overrides
 from ltbench.api.method import Method
-from ltbench.api.task import Task
 from ltbench.data.readers import Split, pixels_sha256
+from ltbench.engine.checkpoint import Progress
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.train import DivergedError
-from ltbench.errors import LtbenchError, UsageError, located
+from ltbench.errors import LtbenchError, UsageError, counted, located
 from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.registry.methods import completed, parts_of
@@ -80,7 +80,7 @@ def evaluate_cell(
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),
-        data=_data(split, training.task),
+        data=_data(split, training),
         pretrained_sha256=progress.pretrained_sha256,
         last=training.score(logits["test"], "test", progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
@@ -89,7 +89,7 @@ def evaluate_cell(
         cost=_cost(training, network),
         environment=Environment(**sessions[-1]),
         deviations=[
-            *_deviations(method, job.protocol, len(sessions)),
+            *_deviations(method, job.protocol, training.progress),
             *_unstated(method, network, training, logits["test"]),
         ],
         finished=_now(),
@@ -159,7 +159,8 @@ def record_failure(
         )
 
 
-def _data(split: Split, task: Task) -> DataFacts:
+def _data(split: Split, training: Training) -> DataFacts:
+    task = training.task
     return DataFacts(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
@@ -168,6 +169,7 @@ def _data(split: Split, task: Task) -> DataFacts:
         few_below=task.few_below,
         test_images=len(split.test.labels),
         training_images=len(split.train.labels) if task.kind == "multi" else None,
+        skipped=tuple(training.progress.skipped),
     )
 
 
@@ -195,13 +197,16 @@ def _first_stage(job: Job, training: Training) -> FirstStage | None:
     return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
 
 
-def _deviations(method: Method, protocol: Protocol, environments: int) -> list[str]:
+def _deviations(method: Method, protocol: Protocol, progress: Progress) -> list[str]:
     """Return where this run departs from the papers, harness and method."""
-    ours = []
+    ours, environments = [], len(progress.environments)
     if protocol.precision == "bfloat16":
         ours.append("forward passes in bfloat16 autocast over float32 weights")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
+    if progress.skipped:
+        count = counted(len(progress.skipped), "training image")
+        ours.append(f"{count} left out that did not read (data.skipped)")
     return ours + [line for part in parts_of(method) for line in stated_deviations(part)]
 
 

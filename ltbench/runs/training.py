@@ -13,8 +13,9 @@ from ltbench.data.catalog import Dataset
 from ltbench.data.loading import load
 from ltbench.data.readers import Split
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
 from ltbench.engine.precision import device_of, threads_for
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import Observer, ProgressEvent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import Score
@@ -84,6 +85,7 @@ def _begun(job: Job, workspace: Workspace, score: Score | None = None) -> Traini
         job.dataset, job.network, protocol,
         seed=job.seed, device=device_of(workspace.device),
         pretrained=pretrained_of(job, workspace.pretrained),
+        skip_unreadable=workspace.skip_unreadable,
     )  # fmt: skip
     method = build(job.trained)
     own = Identity.of(method, protocol)
@@ -105,6 +107,7 @@ def settings_of(
     seed: int,
     device: torch.device,
     pretrained: Pretrained | None = None,
+    skip_unreadable: bool = False,
 ) -> Settings:
     """Return what the engine needs to know of a run, of a job or of a record."""
     return Settings(
@@ -116,6 +119,7 @@ def settings_of(
         seed=seed,
         device=device,
         pretrained=pretrained,
+        skip_unreadable=skip_unreadable,
     )
 
 

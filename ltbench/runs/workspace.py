@@ -17,3 +17,4 @@ class Workspace:
     download: bool = True  # data that are missing
     keep: Keep | None = None  # weights, beside the record
     pretrained: Path | None = None  # weights that encoders begin from, where a protocol says so
+    skip_unreadable: bool = False  # training images of a streamed set; else one stops its run

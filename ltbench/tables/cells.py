@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, counted
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
@@ -144,6 +144,13 @@ class Reader:
         if Cell.of(record) != cell:
             path = self.store.path(cell)
             self.problems.append(f"{path} holds the record of another cell; move or delete it.")
+            return None
+        if record.data.skipped and cell.protocol in EXACT:
+            left = counted(len(record.data.skipped), "training image")
+            self.problems.append(
+                f"{cell} is by a paper's protocol but left out {left} that did not read, and is "
+                "left out; mend the images and train it again with --force."
+            )
             return None
         return record
 

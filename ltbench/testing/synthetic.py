@@ -18,7 +18,8 @@ from ltbench.data.info import DatasetInfo
 from ltbench.data.kind import Kind
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import ProgressEvent, optimiser_for
 from ltbench.networks import SMALLEST
 from ltbench.registry.kinds import kinds_of

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_ranks import by_one, by_several
+from made_ranks import REFUSED, by_one, by_several
 
 from ltbench.api.compose import is_post_hoc
 from ltbench.registry.methods import find
@@ -11,7 +11,7 @@ from ltbench.registry.signatures import names
 SEVERAL = [  # forms of methods that gather or couple images otherwise than their defaults
     "ldam_drw+sam", "bcl+gkp+gsa(gradients='owned')", "bbn @norm_batch=8",
     "gsa(gradients='owned')", "gsa(perturbed='head')", "cc_sam(gradients='owned')",
-    "cc_sam(perturbed='head')", "cc_sam+mixup", "ldam_drw+cuda", "ride@distilled",
+    "cc_sam(perturbed='head')", "cc_sam+mixup", "cc_sam@release", "ldam_drw+cuda", "ride@distilled",
     "ride(router=True)", "spectral_norm+swa", "ce @norm_batch=8",
     "gsa(gradients='owned') @norm_batch=7",
 ]  # fmt: skip
@@ -60,7 +60,6 @@ def test_a_resumed_training_ends_at_the_bits_of_an_undisturbed_one(tmp_path):
 
 @pytest.mark.slow
 def test_a_pass_that_ties_images_together_is_refused(tmp_path):
-    tied = ["cc_sam@release", "cc_sam(weighted=True)"]
-    ends = by_several(tied, tmp_path, precise=False)
-    for each in tied:
+    ends = by_several(REFUSED, tmp_path, precise=False)
+    for each in REFUSED:
         assert all("of several images together" in end["error"] for end in ends[each])

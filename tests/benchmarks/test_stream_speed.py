@@ -27,7 +27,8 @@ from ltbench.data.lists import ListedImage
 from ltbench.data.packed import INDEX, open_packed
 from ltbench.data.packing import pack
 from ltbench.data.samplers import order
-from ltbench.data.stream import Stored, StreamFeed
+from ltbench.data.stored import Stored
+from ltbench.data.stream import StreamFeed
 
 INFO = CATALOG["imagenet_lt"]
 IMAGES, BATCH, SIDE, PAIRS, WORKERS = 256, 64, 224, 5, 2
@@ -155,7 +156,8 @@ STARTED = """
 import json, os, resource, time
 import numpy as np, torch
 from ltbench.data.packed import Packed
-from ltbench.data.stream import Stored, StreamFeed
+from ltbench.data.stored import Stored
+from ltbench.data.stream import StreamFeed
 from ltbench.data.catalog import CATALOG
 from pathlib import Path
 packed = Packed(Path({packed!r}), "train", "")

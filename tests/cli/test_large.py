@@ -5,12 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import made_images
+import numpy as np
 import pytest
 from made_images import encoded, pixels
 from PIL import Image
 
 from ltbench.data import published_lists as published
 from ltbench.data.catalog import CATALOG, KNOWN
+from ltbench.runs.record import Record
+from ltbench.runs.store import Cell, Store
+from ltbench.tables.cells import Reader
 
 COUNTS = (8, 5, 3)
 
@@ -129,3 +133,34 @@ def test_images_of_ones_own_are_streamed_by_the_commands_that_the_page_shows(ltb
     assert done.code == 0, done.err
     (record,) = (home / "results" / "runs").rglob("seed0.json")
     assert '"family":"imagenet_lt"' in record.read_text().replace(" ", "")
+
+
+@pytest.mark.slow
+def test_an_image_that_stops_reading_stops_its_run_or_is_left_out_and_recorded(ltbench, lists):
+    assert ltbench(*PREPARE).code == 0
+    entry = np.load("data/imagenet_lt/train.npy")[5]
+    with Path("data/imagenet_lt/train.bin").open("r+b") as file:
+        file.seek(int(entry["offset"]))
+        file.write(b"\0" * int(entry["length"]))
+    one = (*RUN, "--methods", "ce", "--network", "resnet8", "--quiet")
+    stopped = ltbench(*one)
+    assert stopped.code == 1
+    (failure,) = (lists / "results").rglob("*.failed.json")
+    assert "image 5 of data/imagenet_lt/train.bin does not read" in read(failure)["error"]
+    assert "--on-bad-image skip leaves it out" in read(failure)["error"]
+    with pytest.warns(UserWarning, match="image 5 of .* left out"):
+        skipped = ltbench(*one, "--on-bad-image", "skip")
+    assert skipped.code == 0, skipped.err
+    (path,) = (lists / "results" / "runs").rglob("seed0.json")
+    record = read(path)
+    assert record["data"]["skipped"] == [5]
+    assert "1 training image left out that did not read (data.skipped)" in record["deviations"]
+    table = ("table", "2", "--protocol", "smoke(fraction=1.0)")
+    exact = path.read_text().replace("smoke(fraction=1.0)", "paper")
+    assert ltbench(*table).code == 0
+    reader = Reader(Store("results"))
+    cell = Cell.of(Record.model_validate_json(exact))
+    Store("results").path(cell).parent.mkdir(parents=True)
+    Store("results").path(cell).write_text(exact)
+    assert reader.record(cell) is None
+    assert "left out 1 training image that did not read" in reader.problems[0]

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +24,8 @@ from ltbench.data.feed import generator_of
 from ltbench.data.loading import check_there, load
 from ltbench.data.packed import check_bytes, open_packed
 from ltbench.data.profile import published_counts, shot_groups
-from ltbench.data.stream import Stored, StreamFeed, feed_of
+from ltbench.data.stored import Stored
+from ltbench.data.stream import StreamFeed, feed_of
 from ltbench.errors import LtbenchError, UsageError
 
 COUNTS = (7, 4, 2)
@@ -366,6 +369,75 @@ def test_an_image_that_stops_reading_is_named(info, made, monkeypatch):
     )
     with pytest.raises(LtbenchError, match=r"image 3 of .*train\.bin does not read"):
         epoch(source)
+
+
+def spoil(made, row):
+    """Damage the packed bytes of an image in place."""
+    packed = made / "data" / "made" / "train"
+    entry = np.load(packed.with_suffix(".npy"))[row]
+    with packed.with_suffix(".bin").open("r+b") as file:
+        file.seek(int(entry["offset"]) + 4)
+        file.write(bytes(int(entry["length"]) - 4))
+
+
+def skipping(info, made, workers, monkeypatch):
+    monkeypatch.setenv("LTBENCH_WORKERS", workers)
+    subset = load(Dataset(info, info.imbalance), made / "data").train
+    return feed_of(info, subset, skip_unreadable=True)
+
+
+def test_an_image_that_stops_reading_is_left_out_where_asked_and_named_once(
+    info, made, monkeypatch
+):
+    whole = epoch(feed(info, made))
+    spoil(made, 3)
+    found = {}
+    for workers in ("0", "2"):
+        source = skipping(info, made, workers, monkeypatch)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found[workers], again = epoch(source), epoch(source)
+            clean = list(source.clean(5))
+        assert equal(found[workers], again)
+        (why,) = said
+        assert re.search(r"image 3 of .*train\.bin does not read .*left out", str(why.message))
+        assert source.skipped == {3}
+        assert [len(batch.targets) for batch in clean] == [4, 5, 3]
+        assert 3 not in torch.cat([batch.indices for batch in clean])
+    assert equal(found["0"], found["2"])
+    for batch, before in zip(found["0"], whole, strict=True):
+        kept = before.indices != 3
+        assert torch.equal(batch.indices, before.indices[kept])
+        assert torch.equal(batch.targets, before.targets[kept])
+        if kept.all():
+            assert torch.equal(batch.images, before.images)
+
+
+def test_of_pairs_both_are_left_out_and_of_a_batch_all(info, made, monkeypatch):
+    prepared(info, made)
+    spoil(made, 3)
+    source = skipping(info, made, "0", monkeypatch)
+    with pytest.warns(UserWarning, match="image 3 of"):
+        batches = list(source.epoch(("standard",), "balanced_pairs", 8, False, 1))
+    drawn = torch.cat([batch.indices for batch in batches])
+    assert len(drawn) % 2 == 0
+    assert 3 not in drawn
+    assert set(drawn[::2].tolist()) <= set(range(13)) - {3}
+    assert len(drawn) >= 26 - 2 * 5  # of 26 draws, those of image 3 and their partners
+    with pytest.warns(UserWarning, match="image 3 of"):
+        one_by_one = epoch(skipping(info, made, "0", monkeypatch), batch=1)
+    assert len(one_by_one) == 12
+
+
+def test_where_no_image_reads_the_run_stops(info, made, monkeypatch):
+    prepared(info, made)
+    for row in range(13):
+        spoil(made, row)
+    with (
+        pytest.warns(UserWarning, match="image"),
+        pytest.raises(LtbenchError, match="nor does any other image so far"),
+    ):
+        epoch(skipping(info, made, "0", monkeypatch))
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from ltbench.data import listed
 from ltbench.data import published_lists as published
 from ltbench.data.catalog import CATALOG, Dataset
 from ltbench.data.loading import load
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.errors import UsageError
 from ltbench.registry.kinds import check_kind, kinds_of
 from ltbench.registry.methods import build, find, role

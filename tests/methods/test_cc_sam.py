@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,11 +15,13 @@ from made_methods import batch_of, with_network
 from ltbench import Clock, Method, Recipe, Step, build, describe
 from ltbench.api.perturb import Segments, evaluate_at, norm
 from ltbench.blocks.group_gradients import owned_gradients
+from ltbench.blocks.mixup import mixed
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.readers import load
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
 from ltbench.engine.precision import autocast_of
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import optimiser_for, train_epoch
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs.files import write_file
@@ -72,8 +75,12 @@ def averaged(losses, targets, average):
 def descended_by_loops(method, network, batch):
     """Head form: the classes one after another, gradients by autograd, weights displaced."""
     targets, head = batch.targets, network.classifier
-    outputs = method.forward(network, batch, CLOCK)
+    seen = mixed(batch, CLOCK, 1.0) if method.mixup else batch
+    outputs = method.forward(network, seen, CLOCK)
     losses = method.losses(outputs, batch, CLOCK)
+    if method.mixup:
+        other = F.cross_entropy(outputs["logits"], seen.mix_targets, reduction="none")
+        losses = seen.mix_ratio * losses + (1 - seen.mix_ratio) * other
     weights = [head.weight, head.bias]
     size, theta = sum(w.numel() for w in weights), norm(dict(enumerate(weights)))
     displaced = torch.zeros_like(losses)
@@ -359,38 +366,35 @@ def test_a_heads_displacement_is_added_in_float32_and_warned_of_below_that(s, lo
     assert not any("rounding in bfloat16" in str(each.message) for each in found)
 
 
-def test_mixup_mixes_images_and_labels_alike_and_the_same_way_at_one_clock():
-    method, network = made("@release")
-    batch = batch_of(TARGETS)
-    outputs = method.forward(network, batch, CLOCK)
-    labels = outputs["labels"]
-    again = method.forward(network, batch, CLOCK)["labels"]
-    later = method.forward(network, batch, replace(CLOCK, step=3))["labels"]
-    assert torch.equal(labels, again)
-    assert not torch.equal(labels, later)
-    torch.testing.assert_close(labels.sum(1), torch.ones(len(TARGETS)))
-    shares = labels.gather(1, batch.targets.unsqueeze(1)).squeeze(1)
-    share = shares.min()  # where the partner is of another class
-    mix_targets = labels - share * F.one_hot(batch.targets, 5)
-    order = torch.randperm(len(TARGETS), generator=_after_one_draw(CLOCK))
-    torch.testing.assert_close(
-        mix_targets, (1 - share) * F.one_hot(batch.targets, 5)[order].float()
-    )
-    mixed = share * batch.images + (1 - share) * batch.images[order]
-    torch.testing.assert_close(outputs["logits"], network(mixed)["logits"])
-    hard = [F.cross_entropy(outputs["logits"], t, reduction="none") for t in _pair(batch, order)]
-    expected = share * hard[0] + (1 - share) * hard[1]
-    torch.testing.assert_close(method.losses(outputs, batch, CLOCK), expected)
+def test_the_release_descends_along_mixed_images_displaced_towards_their_first():
+    """With half of the loss displaced, by a displacement of nothing and by torch's own steps."""
+    method, network = made("@release(s=0.0)")
+    step = Step(method, network, batch_of(TARGETS), CLOCK)
+    method.backward(step)
+    found = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    batch, draw = batch_of(TARGETS), CLOCK.generator("mixing")
+    seed = int(torch.randint(2**62, (), generator=draw))
+    share = np.random.default_rng(seed).beta(1, 1)
+    order = torch.randperm(len(TARGETS), generator=draw)
+    logits = network(share * batch.images + (1 - share) * batch.images[order])["logits"]
+    first, second = (F.cross_entropy(logits, t) for t in (batch.targets, batch.targets[order]))
+    value = 0.5 * first + 0.5 * (share * first + (1 - share) * second)
+    value.backward()
+    for one, other in zip(found, network.parameters(), strict=True):
+        torch.testing.assert_close(one, other.grad)
+    assert step.loss is not None
+    torch.testing.assert_close(step.loss, (share * first + (1 - share) * second).detach())
 
 
-def _pair(batch, order):
-    return batch.targets, batch.targets[order]
-
-
-def _after_one_draw(clock):
-    draw = clock.generator("mixing")
-    torch.randint(2**62, (), generator=draw)
-    return draw
+def test_the_release_mixes_the_same_way_at_one_clock():
+    losses = []
+    for clock in (CLOCK, CLOCK, replace(CLOCK, step=3)):
+        method, network = made("@release")
+        step = Step(method, network, batch_of(TARGETS), clock)
+        method.backward(step)
+        losses.append(float(step.loss))
+    assert losses[0] == losses[1] != losses[2]
 
 
 def second_stage(parameters=""):
@@ -402,12 +406,17 @@ def second_stage(parameters=""):
     return stage, stage.method, network
 
 
+def displaced(method, network, batch):
+    outputs = method.forward(network, batch, CLOCK)
+    return outputs | method.displaced(network.classifier, outputs["features"], batch.targets)
+
+
 @pytest.mark.parametrize("parameters", ["strength=0.7", "@release(strength=0.7)"])
 def test_adversarial_features_by_loops(parameters):
     """Eq. 12 image by image; as released class by class, with weights."""
     _, method, network = second_stage(parameters)
     batch, head = batch_of(TARGETS), network.classifier
-    outputs = method.forward(network, batch, CLOCK)
+    outputs = displaced(method, network, batch)
     features = outputs["features"].detach().requires_grad_()
     weights = torch.ones(len(TARGETS), dtype=torch.float64)
     moved = torch.zeros_like(features)
@@ -435,7 +444,7 @@ def test_adversarial_features_by_loops(parameters):
 def test_the_mix_grows_with_the_epochs_up_to_its_limit(limit):
     _, method, network = second_stage(f"limit={limit}")
     batch = batch_of(TARGETS)
-    outputs = method.forward(network, batch, CLOCK)
+    outputs = displaced(method, network, batch)
     plain, adversarial = (
         F.cross_entropy(outputs[name], batch.targets, reduction="none")
         for name in ("logits", "adversarial")
@@ -450,7 +459,7 @@ def test_features_without_gradient_stay():
     _, method, network = second_stage()
     with torch.no_grad():
         network.classifier.weight.zero_()
-    outputs = method.forward(network, batch_of(TARGETS), CLOCK)
+    outputs = displaced(method, network, batch_of(TARGETS))
     torch.testing.assert_close(outputs["adversarial"], outputs["logits"])
 
 

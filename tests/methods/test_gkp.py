@@ -15,7 +15,8 @@ from ltbench.blocks.feature_quality import encoder_of, encoder_parameters
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.readers import load
 from ltbench.data.training_images import TrainingImages
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.engine.train import optimiser_for
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs.protocol import protocol_of

@@ -15,8 +15,9 @@ from ltbench.api.perturb import Segments, combined, inner, norm, scaled
 from ltbench.blocks.group_gradients import exact_gradients, owned_gradients
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.readers import load
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
 from ltbench.engine.precision import autocast_of
+from ltbench.engine.settings import Settings
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.runs.protocol import protocol_of
 from ltbench.testing.conformance import check, training

@@ -15,7 +15,8 @@ from torch.func import functional_call
 from ltbench import Clock, Compose, Step, Task, build
 from ltbench.data.catalog import CATALOG, dataset
 from ltbench.data.readers import load
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 from ltbench.errors import UsageError
 from ltbench.networks import create
 from ltbench.networks.parametrize import merge_weights

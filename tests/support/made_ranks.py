@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import distributed
 
+from ltbench import Method
 from ltbench.api.ranks import together
 from ltbench.data.feed import Feed
 from ltbench.engine.checkpoint import Checkpoint
@@ -16,6 +18,25 @@ from ltbench.registry.methods import build
 from ltbench.testing import synthetic
 
 BATCH = 27  # of 80 images: the last batch is partial, and parts of a batch differ in size
+
+
+class Tied(Method):
+    """A method whose outputs for an image depend on the others of its batch."""
+
+    def forward(self, network, batch, clock):
+        outputs = super().forward(network, batch, clock)
+        return outputs | {"logits": outputs["logits"] - outputs["logits"].mean(0)}
+
+
+class Random(Method):
+    """A method that draws random numbers in its forward pass."""
+
+    def forward(self, network, batch, clock):
+        outputs = super().forward(network, batch, clock)
+        return outputs | {"logits": F.dropout(outputs["logits"])}
+
+
+REFUSED = {"tied": Tied, "random": Random}
 
 
 class StopHere(Exception):  # noqa: N818  (not an error)
@@ -37,6 +58,9 @@ def in_float64():
 
 def made(specification):
     """Return a training of a method; `method @norm_batch=8` sets that field of its recipe."""
+    if specification in REFUSED:
+        settings = synthetic.training("ce", batch_size=BATCH).settings
+        return Training(REFUSED[specification](), synthetic.split(), settings)
     name, _, norm_batch = specification.partition(" @norm_batch=")
     work = synthetic.training(name, batch_size=BATCH)
     if not norm_batch:

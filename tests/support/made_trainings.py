@@ -9,7 +9,8 @@ from ltbench.api.recipe import Recipe
 from ltbench.data.info import DatasetInfo
 from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
-from ltbench.engine.fit import Settings, Training
+from ltbench.engine.fit import Training
+from ltbench.engine.settings import Settings
 
 COUNTS = (24, 12, 6, 3)
 INFO = DatasetInfo(
