@@ -70,7 +70,9 @@ def test_trainings_share_a_gpu_as_asked(cluster, workspace, jobs_of, listener):
     executor = executor_of(f"ray:{cluster.address}", Options(("auto",), per_gpu=2))
     executor.connect()
     try:
-        visible = executor.task(replace(workspace, device="auto"), _where)
+        asked = executor.placed(replace(workspace, device="auto"))
+        assert asked.device == "cuda"
+        visible = executor.task(asked, _where)
         assert ray.get([visible.remote(), visible.remote()]) == ["0", "0"]  # at the same time
         assert ray.get(executor.task(workspace, _where).remote()) in ("", None)
     finally:
