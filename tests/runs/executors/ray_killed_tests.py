@@ -13,13 +13,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from ray.cluster_utils import Cluster
+from ray_cluster import add_node, head
 
 from ltbench.runs.store import Cell, Store
 
 MANY = int(os.environ.get("LTBENCH_ATTACKS", "1")) > 1
 KILLS, SEEDS = (50, 20) if MANY else (6, 3)  # cells are two methods at so many seeds
-SMALL = 2**27  # bytes for objects
 PROTOCOL = "fast(epochs=8, warmup_epochs=1, fraction=0.3)"
 RUN = (
     sys.executable, "-c", "from ltbench.cli import main; main()", "run",
@@ -34,10 +33,8 @@ class Attacked:
 
     def __init__(self, results: Path) -> None:
         self.results, self.kills = results, Counter[str]()
-        self.cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": SMALL}
-        )
-        self.nodes = [self._node(), self._node()]
+        self.cluster = head()
+        self.nodes = [add_node(self.cluster), add_node(self.cluster)]
         self.command = self._begin()
 
     def kill(self, dice: random.Random) -> None:
@@ -50,7 +47,7 @@ class Attacked:
             os.kill(dice.choice(workers), signal.SIGKILL)
         elif kind == "raylet":
             self.cluster.remove_node(self.nodes.pop(dice.randrange(2)), allow_graceful=False)
-            self.nodes.append(self._node())
+            self.nodes.append(add_node(self.cluster))
         else:
             self.command.kill()
             self.command.wait()
@@ -71,9 +68,6 @@ class Attacked:
     def _begin(self) -> subprocess.Popen:
         words = ["--executor", f"ray:{self.cluster.address}", "--results", str(self.results)]
         return subprocess.Popen([*RUN, *words], stdout=subprocess.DEVNULL)
-
-    def _node(self):
-        return self.cluster.add_node(num_cpus=1, object_store_memory=SMALL, wait=False)
 
     def _workers(self) -> list[int]:
         """Return the process numbers of workers that are at a task, as Linux's /proc has them."""
