@@ -146,10 +146,10 @@ def test_the_time_that_is_asked_for_is_the_commands_else_the_profiles_else_twice
     monkeypatch.setattr(
         CostModel, "cost", lambda self, job: SimpleNamespace(seconds=cost[job.trained])
     )
-    cluster.executor("minutes: 9\n", time_limit=7200.0).submit(jobs, workspace)
-    cluster.executor("minutes: 9\n").submit(jobs, workspace)
+    cluster.executor("minutes: 30\n", time_limit=7200.0).submit(jobs, workspace)
+    cluster.executor("minutes: 30\n").submit(jobs, workspace)
     cluster.executor().submit(jobs, workspace)
-    assert [each["time"] for each in cluster.parameters] == [120, 9, 60]
+    assert [each["time"] for each in cluster.parameters] == [120, 30, 60]
 
 
 def test_a_time_in_which_no_epoch_ends_and_is_saved_is_refused(
