@@ -212,7 +212,9 @@ def test_where_there_are_no_locks_a_file_keeps_others_from_a_training(tmp_path, 
 def test_the_file_of_a_process_that_was_killed_here_is_taken_away(tmp_path, without_locks):
     folder = tmp_path / "work" / "training"
     folder.mkdir(parents=True)
-    script = "import os, sys, filelock; filelock.SoftFileLock(sys.argv[1]).acquire(); os._exit(9)"
+    script = (
+        "import os, sys, filelock as f; l = f.SoftFileLock(sys.argv[1]); l.acquire(); os._exit(9)"
+    )
     subprocess.run([sys.executable, "-c", script, str(folder / HELD)], check=False)
     assert (folder / HELD).exists()
     assert not is_locked(folder)
