@@ -94,7 +94,7 @@ def _path() -> str:
 
 
 def _wait_for_idle() -> None:
-    for _ in range(120):
+    for _ in range(600):
         said = subprocess.run(
             ["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, check=False
         )
