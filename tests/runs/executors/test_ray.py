@@ -148,7 +148,6 @@ def test_a_gpu_is_asked_of_the_cluster_and_not_of_this_machine(
     cluster, workspace, jobs_of, listener, monkeypatch
 ):
     monkeypatch.setattr(devices, "is_available", lambda: False)
-    monkeypatch.setattr(module, "_check_answers", lambda address: None)
     monkeypatch.setattr(module, "check_nodes", lambda ray, root: None)
     jobs, there = jobs_of(workspace.results), replace(workspace, device="cuda")
     executor = executor_of("ray:auto", Options(("cuda",)))
