@@ -35,7 +35,7 @@ class Attacked:
         self.results, self.kills = results, Counter[str]()
         self.cluster = head()
         self.nodes = [add_node(self.cluster), add_node(self.cluster)]
-        self.command = self._begin()
+        self.command = self.begin()
 
     def kill(self, dice: random.Random) -> None:
         """Kill a worker; now and then a raylet, or the command, which are begun again."""
@@ -51,7 +51,7 @@ class Attacked:
         else:
             self.command.kill()
             self.command.wait()
-            self.command = self._begin()
+            self.command = self.begin()
         self.kills[kind] += 1
 
     def progress(self) -> int:
@@ -65,7 +65,8 @@ class Attacked:
         self.command.wait()
         self.cluster.shutdown()
 
-    def _begin(self) -> subprocess.Popen:
+    def begin(self) -> subprocess.Popen:
+        """Give the command."""
         words = ["--executor", f"ray:{self.cluster.address}", "--results", str(self.results)]
         return subprocess.Popen([*RUN, *words], stdout=subprocess.DEVNULL)
 
