@@ -98,7 +98,11 @@ def browser(session: nox.Session) -> None:
 def slurm(session: nox.Session) -> None:
     """Run the contract of executors, and what Slurm adds, on a real Slurm; as root."""
     if shutil.which("sbatch") is None or shutil.which("munge") is None:
-        session.error("no Slurm here; install it, on Debian with: apt-get install slurm-wlm munge")
+        if shutil.which("apt-get") is None or os.geteuid() != 0:
+            session.error("no Slurm here; as root on Debian: apt-get install slurm-wlm munge")
+        quietly = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run("apt-get", "-qq", "update", env=quietly)
+        session.run("apt-get", "-qq", "install", "slurm-wlm", "munge", env=quietly, silent=True)
     python = str(shared(session) / "python")
     session.run(
         python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt",
@@ -121,7 +125,8 @@ def ray(session: nox.Session) -> None:
     )  # fmt: skip
     session.run(
         python, "-m", "pytest", "-v", "tests/runs/executors/test_contract.py",
-        "tests/runs/executors/ray_tests.py", *session.posargs,
+        "tests/runs/executors/ray_tests.py", "tests/runs/executors/ray_killed_tests.py",
+        *session.posargs,
         env={"LTBENCH_EXECUTORS": "ray", "RAY_AUTH_MODE": "disabled"},
     )  # fmt: skip
 
@@ -232,12 +237,20 @@ def smoke_of(
 def attack(session: nox.Session) -> None:
     """Attack records, bundles and runs many times over; writes down how often, takes an hour."""
     python = str(shared(session) / "python")
+    session.run(
+        python, "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt",
+        "--editable", ".[ray]",
+    )  # fmt: skip
     counts = Path(session.create_tmp()).resolve() / "attacks.json"
     session.run(
         python, "-m", "pytest", "tests/attacks", "tests/runs/test_killed_runs.py",
         "tests/runs/test_unit.py", "tests/exchange/test_merge.py",
-        "tests/runs/executors/test_workers_killed.py", *session.posargs,
-        env={"LTBENCH_ATTACKS": "60", "LTBENCH_ATTACK_COUNTS": str(counts)},
+        "tests/runs/executors/test_workers_killed.py",
+        "tests/runs/executors/ray_killed_tests.py", *session.posargs,
+        env={
+            "LTBENCH_ATTACKS": "60", "LTBENCH_ATTACK_COUNTS": str(counts),
+            "RAY_AUTH_MODE": "disabled",
+        },
     )  # fmt: skip
-    for each in (counts, counts.with_suffix(".kills.json")):
+    for each in (counts, counts.with_suffix(".kills.json"), counts.with_suffix(".ray.json")):
         session.log(f"counts: {each.read_text()}")

@@ -60,6 +60,7 @@ def explain(name: str, error: Exception) -> str:
 
 def _writable(results: Path) -> list[str]:
     from ltbench.errors import LtbenchError
+    from ltbench.runs.file_system import lacking
     from ltbench.runs.store import Store
 
     try:
@@ -67,6 +68,8 @@ def _writable(results: Path) -> list[str]:
     except LtbenchError as error:
         return [str(error)]
     print(f"  ok  results folder {results} can be written")
+    for sentence in lacking(results.expanduser()):
+        print(f"note  {sentence}")
     return []
 
 

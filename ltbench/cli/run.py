@@ -195,9 +195,12 @@ def run(
         prepared = prepare(
             plan.jobs, workspace, download=not dry_run, files=None if debug else load or []
         )
-        say([*sharing_notes(places), *prepared.broken])
+        say([*sharing_notes(places), *prepared.notes, *prepared.broken])
         if dry_run or not (quiet or as_json):
-            show_plan(plan, workspace, places, prepared.missing, as_json=as_json, in_full=dry_run)
+            show_plan(
+                plan, workspace, places, runner, prepared.missing,
+                as_json=as_json, in_full=dry_run,
+            )  # fmt: skip
         if dry_run:
             return
         records, outcome = run_plan(

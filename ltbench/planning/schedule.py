@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ltbench.planning.candidates import Candidate
-from ltbench.runs.cost import Basis, PaidTrainings
+from ltbench.runs.cost import PaidTrainings
+from ltbench.runs.recorded_cost import Basis
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Literal, get_args
+from typing import get_args
 
 from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
@@ -13,21 +13,10 @@ from ltbench.errors import LtbenchError
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job, with_method
 from ltbench.runs.record import Record
-from ltbench.runs.step_time import StepTime
+from ltbench.runs.recorded_cost import Basis, CostEstimate, Costs, RecordedCosts
 from ltbench.runs.store import Store
 from ltbench.runs.timing import CostKey, StepTimer
 from ltbench.runs.workspace import Workspace
-
-Basis = Literal["records", "steps of records", "scaled steps", "timed steps", "unknown"]
-
-
-@dataclass(frozen=True)
-class CostEstimate:
-    """Seconds of one training, None if unknown, and what they are estimated from."""
-
-    seconds: float | None
-    basis: Basis
-    reason: str = ""  # why it is unknown
 
 
 class CostModel:
@@ -35,18 +24,17 @@ class CostModel:
 
     def __init__(self, records: Iterable[Record], timer: StepTimer) -> None:
         self.timer = timer
-        self._cells: dict[tuple[str, ...], list[float]] = {}
-        self._step_times: dict[CostKey, list[StepTime]] = {}
+        self._recorded = RecordedCosts()
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
         for record in records:
             here = record.environment
             if here.device == timer.machine and here.processes == 1:
-                self._learn(record)
+                self._recorded.learn(record)
 
     def expect(self, jobs: Iterable[Job]) -> None:
         """Tell the timer how many trainings the costs of jobs will make it time."""
-        asked = {CostKey.of(job): job for job in jobs if self._recorded(job) is None}
+        asked = {CostKey.of(job): job for job in jobs if self._recorded.cost(job) is None}
         self.timer.expected = sum(
             not self._lacking(job.dataset.info)
             and self.timer.recall(job, self._references(job)) is None
@@ -60,7 +48,7 @@ class CostModel:
         return self._known[job.fingerprint]
 
     def _cost(self, job: Job) -> CostEstimate:
-        if (recorded := self._recorded(job)) is not None:
+        if (recorded := self._recorded.cost(job)) is not None:
             return recorded
         if lacking := self._lacking(job.dataset.info):
             return CostEstimate(None, "unknown", lacking)
@@ -72,33 +60,10 @@ class CostModel:
         if found.reference is None or found.beside is None:
             return CostEstimate(seconds, "timed steps")
         reference = references[found.reference]
-        recorded_times = self._step_times[CostKey.of(reference)]
+        recorded_times = self._recorded.step_times[CostKey.of(reference)]
         recorded_seconds = fmean(each.seconds(reference.size) for each in recorded_times)
         scale = recorded_seconds / found.beside.seconds(reference.size)
         return CostEstimate(scale * seconds, "scaled steps")
-
-    def _recorded(self, job: Job) -> CostEstimate | None:
-        """Return what records of this machine say of a job, None if they say nothing."""
-        key = CostKey.of(job)
-        cell = (*_cell(job), str(key.threads))
-        if cell in self._cells:
-            return CostEstimate(fmean(self._cells[cell]), "records")
-        if key in self._step_times:
-            times = [each.seconds(job.size) for each in self._step_times[key]]
-            return CostEstimate(fmean(times), "steps of records")
-        return None
-
-    def _learn(self, record: Record) -> None:
-        if record.method != record.trained:
-            return  # it took no training of its own
-        cost, settings = record.cost, record.settings
-        threads = record.environment.threads
-        cell = (record.dataset, record.protocol, record.network, record.trained, str(threads))
-        self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
-        fraction = settings.get("fraction", 1.0)
-        evaluations = (record.last.epoch / settings["evaluate_every"] + 1) * fraction
-        found = StepTime(cost.train_seconds / cost.steps, 0.0, cost.evaluate_seconds / evaluations)
-        self._step_times.setdefault(CostKey.of_record(record), []).append(found)
 
     def _lacking(self, info: DatasetInfo) -> str:
         """Return why a data set cannot be read, or nothing; a cost is no reason to download."""
@@ -117,26 +82,22 @@ class CostModel:
         seem on a machine that is busy as they are timed.
         """
         key, found = CostKey.of(job), {}
-        for other in self._step_times:
+        for other in self._recorded.step_times:
             if replace(other, trained=job.trained) == key:
                 with suppress(LtbenchError):  # of a file that was not loaded this time
                     found[other.trained] = with_method(job, other.trained)
         return found
 
 
-def _cell(job: Job) -> tuple[str, ...]:
-    return str(job.dataset), job.protocol.specification, job.network, job.trained
-
-
 @dataclass
 class PaidTrainings:
     """Trainings whose cost is counted already: each, and each first stage, counts once."""
 
-    costs: CostModel
+    costs: Costs
     trained: set[str]  # fingerprints
 
     @classmethod
-    def of(cls, jobs: Iterable[Job], costs: CostModel, store: Store) -> "PaidTrainings":
+    def of(cls, jobs: Iterable[Job], costs: Costs, store: Store) -> "PaidTrainings":
         """Return the trainings whose finished checkpoints are in the store, which cost nothing."""
         wanted = {fingerprint for job in jobs for fingerprint in _fingerprints(job)}
         return cls(costs, {each for each in wanted if is_kept(each, store)})
@@ -199,16 +160,19 @@ def is_kept(fingerprint: str, store: Store) -> bool:
     return Checkpoint(store.checkpoint_path(fingerprint), write_file).state() == "finished"
 
 
-def estimate(jobs: Sequence[Job], workspace: Workspace, workers: int = 1) -> float:
-    """Return the seconds that jobs will take on this machine, by records or by timed steps.
+def estimate(
+    jobs: Sequence[Job], workspace: Workspace, workers: int = 1, costs: Costs | None = None
+) -> float:
+    """Return the seconds that jobs will take, on this machine unless `costs` are of another.
 
     A training without a known cost, as one that cannot take its first steps, counts nothing: it
     fails when its turn comes, and does not stop the rest.
     """
     store = Store(workspace.results)
-    names = sorted({job.dataset.info.name for job in jobs})
-    records = (record for name in names for record in store.records(name))
-    costs = CostModel(records, StepTimer(workspace, lambda words: None))
+    if costs is None:
+        names = sorted({job.dataset.info.name for job in jobs})
+        records = (record for name in names for record in store.records(name))
+        costs = CostModel(records, StepTimer(workspace, lambda words: None))
     paid, total = PaidTrainings.of(jobs, costs, store), 0.0
     paid.trained -= {job.fingerprint for job in jobs if job.anew}
     for job in jobs:

@@ -165,7 +165,7 @@ def write_new(path: Path, content: bytes) -> bool:
         except FileExistsError:
             return False
         except OSError as error:
-            if error.errno not in _REFUSALS:
+            if error.errno not in REFUSALS:
                 raise
             if path.exists():  # between this check and the rename is a moment without protection
                 return False
@@ -197,7 +197,7 @@ def _filled(path: Path, fill: Callable[[BinaryIO], object], option: str) -> Iter
 
 
 # What file systems say to what they do not have: hard links on FAT, fsync on some of FUSE.
-_REFUSALS = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+REFUSALS = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 def _make_folder(folder: Path) -> list[Path]:
@@ -223,7 +223,7 @@ def _sync(handle: int) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno not in REFUSALS:
             raise
 
 

@@ -1,11 +1,17 @@
-"""The lock of one training: of two processes at it, the second reads what the first made."""
+"""The lock of one training: of two processes at it, the second reads what the first made.
 
+Where the file system has no locks, a file stands for the lock as long as it is there.
+"""
+
+import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from ltbench.errors import LtbenchError
 
@@ -14,13 +20,18 @@ try:
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
+NAME = "lock"
+HELD = "lock_held"  # stands for the lock where there are none
+# What file systems say that have no locks: NFS without its lock daemon, Lustre, some of FUSE.
+_REFUSALS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
 
 @contextmanager
 def locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of a training's folder; `wait` is called if another process has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", mode=0o666)  # a colleague's run needs it, too
+        lock = _lock_of(folder)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -39,10 +50,12 @@ def locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Return whether a process holds the lock of a training's folder."""
+    if (folder / HELD).exists() and _is_held(SoftFileLock(folder / HELD)):
+        return True
     if fcntl is None:
-        return _is_locked_elsewhere(folder / "lock")
+        return _is_held(FileLock(folder / NAME))
     try:
-        handle = os.open(folder / "lock", os.O_RDONLY)  # another user's can be read at least
+        handle = os.open(folder / NAME, os.O_RDONLY)  # another user's can be read at least
     except OSError:  # there is none, so nobody has it
         return False
     try:
@@ -56,12 +69,37 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _is_locked_elsewhere(path: Path) -> bool:
-    """Return whether a lock cannot be had, where a lock cannot be looked at."""
+@cache
+def has_locks(folder: Path) -> bool:
+    """Return whether the file system of a folder has locks; raises OSError where it is not there.
+
+    Asked once a process: all trainings of a results folder are on one.
+    """
+    if fcntl is None:
+        return True
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in _REFUSALS
+    return True
+
+
+def _lock_of(folder: Path) -> BaseFileLock:
+    if has_locks(folder.parent):
+        return FileLock(folder / NAME, mode=0o666)  # a colleague's run needs it, too
+    return SoftFileLock(folder / HELD)
+
+
+def _is_held(lock: BaseFileLock) -> bool:
+    """Return whether a lock cannot be had, where a lock cannot be looked at.
+
+    The file of a process of this machine that has died is taken away by asking.
+    """
     try:
-        with FileLock(path, timeout=0):
+        with lock.acquire(timeout=0):
             return False
     except Timeout:
         return True
     except OSError:  # of a folder that may only be read
-        return False
+        return isinstance(lock, SoftFileLock)

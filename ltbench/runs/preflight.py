@@ -24,6 +24,7 @@ from ltbench.runs.apart import Ask, LostError, call_apart
 from ltbench.runs.cache import keep, recalled
 from ltbench.runs.code import code_of
 from ltbench.runs.execute import ends_the_program
+from ltbench.runs.file_system import lacking
 from ltbench.runs.plan import Job
 from ltbench.runs.pretrained import check_pretrained
 from ltbench.runs.record import fingerprint_of
@@ -39,6 +40,7 @@ class Prepared(NamedTuple):
 
     missing: list[str]  # data
     broken: list[str]  # methods, in their rehearsal
+    notes: list[str]  # what the file system of the results lacks
 
 
 def prepare(
@@ -67,7 +69,8 @@ def prepare(
             missing[job.dataset.info.name] = str(error)
     check_pretrained(jobs, workspace.pretrained)
     ready = [job for job in jobs if job.dataset.info.name not in missing]
-    return Prepared([*missing.values()], rehearse(ready, workspace, files))
+    broken = rehearse(ready, workspace, files)
+    return Prepared([*missing.values()], broken, lacking(workspace.results))
 
 
 def rehearse(

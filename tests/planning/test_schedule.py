@@ -10,7 +10,8 @@ from ltbench.planning.candidates import Candidate, Target
 from ltbench.planning.planner import commands
 from ltbench.planning.schedule import order, seed_counts
 from ltbench.runs import plan as runs_plan
-from ltbench.runs.cost import CostEstimate, PaidTrainings
+from ltbench.runs.cost import PaidTrainings
+from ltbench.runs.recorded_cost import CostEstimate
 from ltbench.runs.store import Store
 from ltbench.runs.workspace import Workspace
 

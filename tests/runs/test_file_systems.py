@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from ltbench.errors import LtbenchError
+from ltbench.runs.file_system import lacking
 from ltbench.runs.files import read_record, write_file, write_new, write_text
-from ltbench.runs.lock import is_locked, locked
+from ltbench.runs.lock import HELD, has_locks, is_locked, locked
 from ltbench.runs.scratch import removable, remove
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.unit import sha256, write_unit
@@ -175,3 +176,62 @@ def test_a_store_writes_units_where_something_is_refused(tmp_path, make_record, 
     record = write_unit(store, make_record(), {"curves": b"epoch\n1\n"}, None)
     assert store.read(Cell.of(record)) == record
     write_file(tmp_path / "other", lambda file: file.write(b"x"))
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    """A file system that refuses locks, as NFS without its lock daemon; filelock imports them."""
+    import fcntl
+
+    has_locks.cache_clear()
+    monkeypatch.setattr(fcntl, "flock", refuse(errno.ENOLCK))
+    yield
+    has_locks.cache_clear()
+
+
+def test_where_there_are_no_locks_a_file_keeps_others_from_a_training(tmp_path, without_locks):
+    folder, waited = tmp_path / "work" / "training", []
+    with locked(folder, wait=lambda: None):
+        assert (folder / HELD).exists()
+        assert is_locked(folder)
+
+        class StopError(Exception):
+            pass
+
+        def stop():
+            waited.append("waited")
+            raise StopError
+
+        with pytest.raises(StopError), locked(folder, wait=stop):
+            pass
+    assert waited == ["waited"]
+    assert not is_locked(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_file_of_a_process_that_was_killed_here_is_taken_away(tmp_path, without_locks):
+    folder = tmp_path / "work" / "training"
+    folder.mkdir(parents=True)
+    script = (
+        "import os, sys, filelock as f; l = f.SoftFileLock(sys.argv[1]); l.acquire(); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(folder / HELD)], check=False)
+    assert (folder / HELD).exists()
+    assert not is_locked(folder)
+    with locked(folder, wait=lambda: None):
+        pass
+
+
+def test_what_a_file_system_lacks_is_said_a_sentence_each(tmp_path, monkeypatch, without_locks):
+    monkeypatch.setattr(os, "link", refuse(errno.EPERM))
+    locks, links = lacking(tmp_path / "results")
+    assert locks == (
+        f"the file system of {tmp_path / 'results'} has no locks: a file lock_held keeps others "
+        "from a training instead, and has to be deleted by hand where the process that made it was "
+        "killed on another machine."
+    )
+    assert "has no hard links: records are renamed into their places instead, so do not" in links
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    has_locks.cache_clear()
+    assert lacking(tmp_path / "results") == []

@@ -44,8 +44,11 @@ GRES = "AutoDetect=off\nName=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[None]:
-    """Run a cluster as long as the block; programs of Slurm find it by SLURM_CONF."""
+def cluster(folder: Path, *mounting: str) -> Iterator[None]:
+    """Run a cluster as long as the block; programs of Slurm find it by SLURM_CONF.
+
+    With the words of a `mount` command the node sees other folders than this machine does.
+    """
     if lacking := [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]:
         raise RuntimeError(f"no {lacking[0]}; on Debian: apt-get install slurm-wlm munge")
     folder.mkdir(mode=0o700)
@@ -65,7 +68,10 @@ def cluster(folder: Path) -> Iterator[None]:
                  "seed-file": "seed"}  # fmt: skip
         _start("munged", "--force", *(f"--{k}={folder}/munge.{v}" for k, v in files.items()))
         _start("slurmctld", "-f", str(folder / "slurm.conf"))
-        _start("slurmd", "-f", str(folder / "slurm.conf"), "-N", host)
+        elsewhere = ("unshare", "--mount", "sh", "-c", f'{" ".join(mounting)} && exec "$@"', "sh")
+        _start(
+            *(elsewhere if mounting else ()), "slurmd", "-f", str(folder / "slurm.conf"), "-N", host
+        )
         _wait_for_idle()
         yield
     finally:
@@ -79,10 +85,8 @@ def cluster(folder: Path) -> Iterator[None]:
             os.environ["SLURM_CONF"] = before
 
 
-def _start(program: str, *words: str) -> None:
-    found = shutil.which(program, path=_path())
-    assert found is not None
-    subprocess.run([found, *words], check=True, timeout=60)
+def _start(*words: str) -> None:
+    subprocess.run(words, check=True, timeout=60, env={**os.environ, "PATH": _path()})
 
 
 def _path() -> str:
@@ -90,7 +94,7 @@ def _path() -> str:
 
 
 def _wait_for_idle() -> None:
-    for _ in range(120):
+    for _ in range(600):
         said = subprocess.run(
             ["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, check=False
         )

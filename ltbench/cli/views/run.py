@@ -10,7 +10,9 @@ from ltbench.cli.views.duration import duration
 from ltbench.errors import counted
 
 if TYPE_CHECKING:
+    from ltbench.runs.executors.interface import Executor
     from ltbench.runs.plan import Plan
+    from ltbench.runs.recorded_cost import Costs
     from ltbench.runs.store import Store
     from ltbench.runs.workspace import Workspace
 
@@ -89,27 +91,47 @@ def show_plan(
     plan: "Plan",
     workspace: "Workspace",
     places: list[str],
+    executor: "Executor",
     missing: Sequence[str],
     *,
     as_json: bool,
     in_full: bool,
 ) -> None:
-    """Show what is to be done and how long it takes here, as far as that is known.
+    """Show what is to be done and how long it takes, as far as that is known.
 
-    `missing` has a sentence for each data set that cannot be read, whose trainings have no time.
+    The executor's workers may train on a device that is none of this machine's. `missing` has a
+    sentence for each data set that cannot be read, whose trainings have no time.
     """
-    from ltbench.engine.precision import device_of
     from ltbench.runs.cost import estimate
-    from ltbench.runs.environment import device_name
+    from ltbench.runs.executors.devices import costs_on, trains_on
+    from ltbench.runs.recorded_cost import CostsElsewhere
     from ltbench.runs.store import Store
 
-    store = Store(workspace.results)
-    known = estimate(plan.jobs, workspace, len(places))
-    seconds = None if missing and not known else known
+    store, device = Store(workspace.results), trains_on(executor, places[0])
+    names = sorted({job.dataset.info.name for job in plan.jobs})
+    costs = costs_on(device, workspace, (r for name in names for r in store.records(name)))
+    known = estimate(plan.jobs, workspace, len(places), costs)
+    is_partial = isinstance(costs, CostsElsewhere) and any(
+        costs.cost(job).seconds is None for job in plan.jobs
+    )
+    seconds = None if is_partial or (missing and not known) else known
     if as_json:
         print(json.dumps(plan_row(plan, store, seconds)))
     else:
-        print_plan(plan, store, seconds, device_name(device_of(places[0])), in_full=in_full)
+        print_plan(plan, store, seconds, _where(costs, places, device), in_full=in_full)
     if in_full:
         without = "missing" if seconds is None else "not in that time"
         say(f"{without}: {reason}" for reason in missing)
+
+
+def _where(costs: "Costs", places: list[str], device: str | None) -> str:
+    """Return in words the device that a plan's time is of."""
+    from ltbench.engine.precision import device_of
+    from ltbench.runs.environment import device_name
+    from ltbench.runs.recorded_cost import CostsElsewhere
+
+    if not isinstance(costs, CostsElsewhere):
+        return device_name(device_of(device or places[0]))
+    if device is None:
+        return "the cluster's devices, which are not known here"
+    return " or ".join(sorted(costs.models)) or "the cluster's GPUs, of which no record is here"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.runs.cost import CostModel
+from ltbench.runs.executors.devices import costs_on
 from ltbench.runs.executors.interface import Options
 from ltbench.runs.plan import Job
+from ltbench.runs.recorded_cost import Costs
 from ltbench.runs.store import Store
-from ltbench.runs.timing import StepTimer
 from ltbench.runs.under_way import note_of
 from ltbench.runs.workspace import Workspace
 
@@ -23,19 +23,16 @@ class Deadline:
     epoch_seconds: Callable[[Job], float | None]
 
     @classmethod
-    def of(
-        cls, options: Options, workspace: Workspace, *, is_here: bool = True
-    ) -> "Deadline | None":
+    def of(cls, options: Options, workspace: Workspace, device: str | None) -> "Deadline | None":
         """Return the deadline of a command with a time limit: when trainings are to save.
 
-        Where the device that trains is not one of this machine (`is_here`), an epoch's time is
-        known from the training itself alone. Raises UsageError where trainings would have to save
-        before they begin.
+        `device` is what they are on, None if that is not known. Raises UsageError where they would
+        have to save before they begin.
         """
         if options.time_limit is None:
             return None
         seconds = before_saving(options.time_limit, options)
-        return cls(options.begun + seconds, epochs_timed(workspace, is_here=is_here))
+        return cls(options.begun + seconds, epochs_timed(workspace, device))
 
     @property
     def left(self) -> float:
@@ -76,19 +73,17 @@ def check_epochs(
             )
 
 
-def epochs_timed(workspace: Workspace, *, is_here: bool) -> Callable[[Job], float | None]:
+def epochs_timed(workspace: Workspace, device: str | None) -> Callable[[Job], float | None]:
     """Return a function that gives the seconds of a job's epoch, None where they are not known."""
     store = Store(workspace.results)
-    costs = None
-    if is_here:
-        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
+    costs = costs_on(device, workspace, store.records())
     return cache(lambda job: epoch_seconds(job, store, costs))
 
 
-def epoch_seconds(job: Job, store: Store, costs: CostModel | None) -> float | None:
+def epoch_seconds(job: Job, store: Store, costs: Costs) -> float | None:
     """Return the seconds of an epoch: by its own so far, else as estimated, else None."""
     begun = note_of(store, job.fingerprint)
     if begun is not None and begun.epoch:
         return begun.seconds / begun.epoch
-    cost = costs.cost(job).seconds if costs is not None else None
+    cost = costs.cost(job).seconds
     return None if cost is None else cost / job.size.epochs

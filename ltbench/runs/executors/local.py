@@ -29,7 +29,7 @@ class Local:
         itself, unless with `debug`.
         """
         asked, here = self.options, replace(workspace, device=self.options.places[0])
-        deadline = Deadline.of(asked, here)
+        deadline = Deadline.of(asked, here, here.device)
         allows = deadline.allows if deadline else lambda job: True
         names = {cell.method for job in jobs for cell in job.cells}
         foreign = bool(asked.loaded) or any(map(is_foreign, names))

@@ -9,19 +9,22 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from torch.cuda import is_available
-
+from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, first_line
 from ltbench.runs.apart import LostError
 from ltbench.runs.executors.deadline import Deadline
+from ltbench.runs.executors.devices import check_kind, is_here
 from ltbench.runs.executors.failures import give_up, reason_of
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
-from ltbench.runs.executors.remote import Followed, Order, by_first_stage
+from ltbench.runs.executors.order import Order
+from ltbench.runs.executors.ray_nodes import check_nodes
+from ltbench.runs.executors.remote import Followed, by_first_stage
 from ltbench.runs.plan import Job
 from ltbench.runs.signals import alarm
 from ltbench.runs.store import Store
 from ltbench.runs.workspace import Workspace
 
+LOCAL = "local"  # address of a cluster that is started here
 SECONDS_BETWEEN = 1.0  # two readings of the results folder
 SECONDS_TO_ANSWER = 10.0
 SMALL_STORE = 2**27  # bytes of a cluster here for objects, and only orders go through it
@@ -33,12 +36,18 @@ class Ray:
     """Tasks of the Ray cluster at an address, as `ray:auto`; `ray` alone starts one here."""
 
     def __init__(self, argument: str, options: Options) -> None:
-        self.address, self.options, self.ray = argument or "local", options, _imported()
+        self.address, self.options = argument or LOCAL, options
+        device = options.places[0]
+        check_kind(device, "Ray")
+        if self.address == LOCAL:
+            device_of(device)  # it has to be here
+        known = device != "auto" or self.address == LOCAL or is_here("cuda")
+        self.trains_on = device if known else None
+        self.ray = _imported()
 
     def run(self, jobs: Sequence[Job], workspace: Workspace, listener: RunListener) -> Outcome:
         """Run jobs as tasks; on KeyboardInterrupt, and at the time limit, each saves first."""
-        is_here = workspace.device == "cpu" or self.address == "local" or is_available()
-        deadline = Deadline.of(self.options, workspace, is_here=is_here)
+        deadline = Deadline.of(self.options, workspace, self.trains_on)
         begun = not self.ray.is_initialized()
         if begun:
             self.connect()
@@ -56,8 +65,11 @@ class Ray:
         store, outcome = Store(workspace.results), Outcome()
         followed = {job.fingerprint: Followed(job, store) for job in jobs}
         retries_left = Counter({job.fingerprint: self.options.retries for job in jobs})
+        workspace = self.placed(workspace)
+        if self.address != LOCAL:
+            check_nodes(self.ray, store.root.resolve())
         task = self.task(workspace, _work)
-        under_way = self._begin(jobs, workspace, task)
+        under_way, first_stages = self._begin(jobs, workspace, task)
         try:
             while under_way:
                 ready, _ = self.ray.wait([*under_way], timeout=SECONDS_BETWEEN)
@@ -85,11 +97,10 @@ class Ray:
                     each.close(outcome, listener)
                     del followed[fingerprint]
         except KeyboardInterrupt:
-            for reference in under_way:
+            left = [*under_way, *first_stages]
+            for reference in left:
                 self.ray.cancel(reference, force=False)
-            self.ray.wait(
-                [*under_way], num_returns=len(under_way), timeout=self.options.signal_before
-            )
+            self.ray.wait(left, num_returns=len(left), timeout=self.options.signal_before)
             raise
         return outcome
 
@@ -110,9 +121,14 @@ class Ray:
             if not deadline.allows(each.job) and not each.is_under_way()
         ]  # fmt: skip
 
-    def _begin(self, jobs: Sequence[Job], workspace: Workspace, task: Any) -> dict[Any, str]:
-        """Begin a task a job; those that share a first stage begin when it has ended."""
-        loaded, found = self.options.loaded, {}
+    def _begin(
+        self, jobs: Sequence[Job], workspace: Workspace, task: Any
+    ) -> tuple[dict[Any, str], list[Any]]:
+        """Begin a task a job; those that share a first stage begin when it has ended.
+
+        Returns the tasks by reference, and those that are nothing but a first stage.
+        """
+        loaded, found, first_stages = self.options.loaded, {}, []
         alone, after = by_first_stage(jobs, Store(workspace.results))
         for job in alone:
             found[task.remote(Order.of(job, workspace, loaded))] = job.fingerprint
@@ -122,15 +138,28 @@ class Ray:
             if before is None:
                 first = replace(Order.of(members[0], workspace, loaded), first_stage_only=True)
                 before = task.remote(first)
+                first_stages.append(before)
             for job in members:
                 found[task.remote(Order.of(job, workspace, loaded), before)] = job.fingerprint
-        return found
+        return found, first_stages
+
+    def placed(self, workspace: Workspace) -> Workspace:
+        """Return the workspace of tasks, with the device that the cluster has for them.
+
+        Raises LtbenchError where a GPU is asked for and it has none.
+        """
+        has_gpus = bool(self.ray.cluster_resources().get("GPU"))
+        if workspace.device == "cuda" and not has_gpus:
+            raise LtbenchError(
+                f"the Ray cluster at {self.address} has no GPU; add a machine with one, or give "
+                "--device cpu."
+            )
+        kind = "cuda" if workspace.device != "cpu" and has_gpus else "cpu"
+        return replace(workspace, device=kind)
 
     def task(self, workspace: Workspace, work: Callable[..., Any]) -> Any:
         """Return a function as a task of one core and, where there are GPUs, a share of one."""
-        gpus = 0.0
-        if workspace.device != "cpu" and self.ray.cluster_resources().get("GPU"):
-            gpus = 1 / self.options.per_gpu
+        gpus = 1 / self.options.per_gpu if workspace.device == "cuda" else 0.0
         return self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(work)
 
     def _end_of(self, reference: Any) -> tuple[str, bool]:
@@ -156,7 +185,7 @@ class Ray:
             _check_answers(self.address)
             self.ray.init(
                 address=self.address, log_to_driver=False, logging_level="ERROR",
-                **(own if self.address == "local" else {}),
+                **(own if self.address == LOCAL else {}),
             )  # fmt: skip
         except Exception as error:
             raise LtbenchError(

@@ -1,94 +1,20 @@
-"""Jobs on machines that share the results folder: what a worker is given, and how it is followed.
+"""Jobs on machines that share the results folder, as whoever gave the orders follows them.
 
 A worker reports by the results folder alone: its record or failure record says how a job
 ended, the note beside its checkpoint how far it is. No machine's clock is compared with another's.
 """
 
-import platform
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
-from ltbench.engine.precision import device_of
 from ltbench.engine.train import ProgressEvent
-from ltbench.errors import LtbenchError
 from ltbench.registry.signatures import is_foreign
-from ltbench.runs.apart import LostError, evaluated_apart
 from ltbench.runs.cost import is_kept
-from ltbench.runs.environment import in_words, source_state
-from ltbench.runs.execute import run_job
 from ltbench.runs.executors.interface import Outcome, RunListener
 from ltbench.runs.lock import is_locked
 from ltbench.runs.plan import Job
-from ltbench.runs.recording import record_failure
 from ltbench.runs.store import Cell, Store
-from ltbench.runs.training import Callbacks, train_first_stage
 from ltbench.runs.under_way import note_of
-from ltbench.runs.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a worker on another machine is given; it does not read the network for data."""
-
-    job: Job
-    workspace: Workspace
-    loaded: tuple[Path, ...]
-    source: tuple[str, str | None, bool | None]  # version, commit, whether it changed since
-    first_stage_only: bool = False
-
-    @classmethod
-    def of(cls, job: Job, workspace: Workspace, loaded: Sequence[Path]) -> "Order":
-        """Return the order of a job, with whole paths; its folder under `work` is made."""
-        whole = replace(
-            workspace, results=workspace.results.expanduser().resolve(),
-            data=workspace.data.expanduser().resolve(), download=False,
-        )  # fmt: skip
-        Store(whole.results).work(job.fingerprint).mkdir(parents=True, exist_ok=True)
-        files = tuple(path.expanduser().resolve() for path in loaded)
-        return cls(job, whole, files, source_state())
-
-    def fill(self) -> None:
-        """Train, in the worker; what fails leaves a failure record.
-
-        Raises LtbenchError where this machine does not see the results or has other code, and
-        LostError where a foreign method's process died.
-        """
-        store, job = Store(self.workspace.results), self.job
-        if not store.work(job.fingerprint).is_dir():
-            raise LtbenchError(
-                f"{platform.node()} does not see the results folder {store.root}; "
-                "put it on a file system that all machines share."
-            )
-        try:
-            self._check_code()
-        except LtbenchError as error:
-            record_failure(error, job.cells, device_of("cpu"), store)
-            return
-        if self.first_stage_only:
-            callbacks = Callbacks(_ignore)
-            train_first_stage(job, 1, self.workspace, callbacks)
-            return
-        try:
-            apart = partial(evaluated_apart, files=self.loaded)
-            run_job(job, self.workspace, _ignore, apart=apart)
-        except LostError:  # it is tried again, so it has not failed yet
-            for cell in job.cells:
-                store.failure_path(cell).unlink(missing_ok=True)
-            raise
-        except Exception:
-            if not all(store.failure_path(cell).exists() for cell in job.cells):
-                raise
-
-    def _check_code(self) -> None:
-        here = source_state()
-        if here != self.source:
-            raise LtbenchError(
-                f"{platform.node()} has ltbench {in_words(here)}, and the command was given with "
-                f"{in_words(self.source)}; install the same on both."
-            )
 
 
 def by_first_stage(
@@ -187,7 +113,3 @@ class Followed:
         except OSError:
             failure = None
         return self.store.content(cell), failure
-
-
-def _ignore(report: ProgressEvent) -> None:
-    """Report nothing: progress is read from the note beside the checkpoint."""

@@ -4,7 +4,6 @@ Slurm is asked what runs by `squeue`, and how a job ended by `scontrol`; `sacct`
 clusters lack, is not needed. Whether a training is finished, the results folder says.
 """
 
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,23 +13,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from torch.cuda import is_available
-
-from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError, UsageError, first_line
-from ltbench.runs.cost import CostModel
-from ltbench.runs.executors.deadline import check_epochs, epochs_timed
+from ltbench.runs.executors.devices import check_kind
 from ltbench.runs.executors.failures import give_up
 from ltbench.runs.executors.interface import Options, Outcome, RunListener
-from ltbench.runs.executors.remote import Followed, Order, by_first_stage
+from ltbench.runs.executors.order import Order
+from ltbench.runs.executors.remote import Followed, by_first_stage
+from ltbench.runs.executors.slurm_output import FOLDER, Outputs, UnseenError
 from ltbench.runs.executors.slurm_profile import Profile
-from ltbench.runs.executors.slurm_queue import cancel, end_of, own_number, queued
+from ltbench.runs.executors.slurm_queue import cancel, end_of, queued
+from ltbench.runs.executors.slurm_time import minutes_for
+from ltbench.runs.executors.slurm_worker import work
 from ltbench.runs.plan import Job
-from ltbench.runs.recording import record_failure
-from ltbench.runs.signals import OutOfTimeError, interrupt_on_signals
 from ltbench.runs.store import Store
-from ltbench.runs.timing import StepTimer
-from ltbench.runs.under_way import note_of
 from ltbench.runs.workspace import Workspace
 
 SECONDS_BETWEEN = 2.0  # two questions to the cluster
@@ -53,6 +48,14 @@ class Slurm:
                 "--per-gpu is for this machine and Ray; a Slurm job has the GPUs of its profile."
             )
         self.profile, self.options = Profile.read(Path(argument)), options
+        device = options.places[0]
+        check_kind(device, "Slurm")
+        if device == "cuda" and not self.profile.gpus:
+            raise UsageError(
+                f"--device cuda, and jobs have no GPU by {argument}; write gpus: 1 there, or give "
+                "--device cpu."
+            )
+        self.trains_on = "cuda" if device != "cpu" and self.profile.gpus else "cpu"
         self.submitit = _submitit()
         self.first_stages: dict[str, Path] = {}  # numbers of jobs that are nothing else
 
@@ -61,15 +64,18 @@ class Slurm:
 
         On KeyboardInterrupt jobs save and end, or go on, as the profile says.
         """
+        workspace = replace(workspace, device=self.trains_on)  # none is left to chance there
         store, outcome = Store(workspace.results), Outcome()
         followed = {job.fingerprint: Followed(job, store) for job in jobs}
         numbers = self._adopted(jobs, store)
         retries_left = Counter({job.fingerprint: self.options.retries for job in jobs})
+        outputs = Outputs(store.root.resolve())
         gone: Counter[str] = Counter()  # rounds in which a job was neither in the queue nor settled
         try:
             numbers |= self.submit([j for j in jobs if j.fingerprint not in numbers], workspace)
             while followed:
                 waiting = queued()
+                outputs.check(numbers[each] for each in followed)
                 for fingerprint, each in list(followed.items()):
                     number = numbers[fingerprint]
                     if each.settled(ended=number not in waiting):
@@ -81,6 +87,7 @@ class Slurm:
                     gone[fingerprint] = 0 if number in waiting else gone[fingerprint] + 1
                     if gone[fingerprint] < 2:  # a file system may show a record late
                         continue
+                    outputs.check_ended(number)
                     reason = end_of(number)
                     if retries_left[fingerprint]:
                         retries_left[fingerprint] -= 1
@@ -90,8 +97,8 @@ class Slurm:
                     else:
                         give_up(each.job, reason, replace(workspace, device="cpu"))
                 time.sleep(SECONDS_BETWEEN if followed else 0)
-        except KeyboardInterrupt:
-            if self.profile.interrupt == "cancel":
+        except (KeyboardInterrupt, UnseenError) as error:
+            if self.profile.interrupt == "cancel" or isinstance(error, UnseenError):
                 left = [numbers[each] for each in followed if each in numbers]
                 cancel([*left, *self.first_stages])
             raise
@@ -145,14 +152,17 @@ class Slurm:
         numbers: dict[str, str] = {}
         for start in range(0, len(orders), ARRAY):
             some = orders[start : start + ARRAY]
-            minutes = self._minutes(some, workspace)
+            minutes = minutes_for(
+                [order.job for order in some], self.profile.minutes, self.options, workspace,
+                self.trains_on,
+            )  # fmt: skip
             try:
-                executor = self.submitit.SlurmExecutor(workspace.results.resolve() / "logs/slurm")
+                executor = self.submitit.SlurmExecutor(workspace.results.resolve() / FOLDER)
                 executor.update_parameters(
                     **self.profile.parameters(minutes, self.options),
                     **({} if dependency is None else {"dependency": dependency}),
                 )
-                submitted = executor.map_array(_work, list(some))
+                submitted = executor.map_array(work, list(some))
             except Exception as error:  # whatever submitit makes of what sbatch says
                 raise LtbenchError(
                     f"Slurm does not take the jobs ({_last_line(error)}); mend the profile, "
@@ -164,45 +174,6 @@ class Slurm:
                     own = Store(workspace.results)
                     _keep_number(own, order.job.fingerprint, ID_FILE, str(job.job_id))
         return numbers
-
-    def _minutes(self, orders: Sequence[Order], workspace: Workspace) -> int:
-        """Return the time to ask for: twice what the longest training takes here, and ten minutes.
-
-        The command's limit, or the profile's, comes before; what takes longer is requeued. Raises
-        LtbenchError where an epoch does not end in that time, as far as this is known here.
-        """
-        minutes = self.profile.minutes
-        if self.options.time_limit is not None:
-            minutes = max(1, int(self.options.time_limit // 60))
-        if minutes is not None:
-            is_here = not self.profile.gpus or is_available()
-            jobs, seconds_of = (o.job for o in orders), epochs_timed(workspace, is_here=is_here)
-            check_epochs(jobs, 60.0 * minutes, self.options, seconds_of)
-            return minutes
-        store = Store(workspace.results)
-        costs = CostModel(store.records(), StepTimer(workspace, lambda words: None))
-        seconds = [costs.cost(order.job).seconds or 3600.0 for order in orders]
-        return 10 + round(2 * max(seconds) / 60)
-
-
-def _work(order: Order) -> None:
-    """Fill an order in a job of Slurm; when its time is over, save and queue it again."""
-    interrupt_on_signals()  # instead of submitit's, which would end a training without saving
-    store, fingerprint = Store(order.workspace.results), order.job.fingerprint
-    begun = note_of(store, fingerprint)
-    try:
-        order.fill()
-    except OutOfTimeError:
-        note = note_of(store, fingerprint)
-        if order.first_stage_only or note is None or note.epoch > (begun.epoch if begun else 0):
-            subprocess.run(["scontrol", "requeue", own_number()], check=True, timeout=60)
-            return
-        error = LtbenchError(
-            "not one epoch ended within the time of a Slurm job; give the profile more time."
-        )
-        record_failure(error, order.job.cells, device_of(order.workspace.device), store)
-    except KeyboardInterrupt:  # cancelled; it has saved
-        return
 
 
 def _in_queue(jobs: Sequence[Job], store: Store) -> dict[str, str]:

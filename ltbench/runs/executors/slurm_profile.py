@@ -49,7 +49,7 @@ class Profile(BaseModel):
         named = {"partition": self.partition, "account": self.account, "qos": self.qos,
                  "constraint": self.constraint, "mem": self.memory}  # fmt: skip
         found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-        if self.gpus:
+        if self.gpus and options.places[0] != "cpu":
             found["gpus_per_node"] = self.gpus
         if self.setup:
             found["setup"] = list(self.setup)

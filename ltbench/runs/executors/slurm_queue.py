@@ -36,19 +36,45 @@ def _queued() -> set[str]:
     return set(_ask("squeue", "--me", "--noheader", "--array", "--format=%i").split())
 
 
+def running() -> dict[str, str]:
+    """Return the nodes of this user's jobs that run, by number; none where nobody answers."""
+    try:
+        lines = _ask(
+            "squeue", "--me", "--noheader", "--array", "--states=RUNNING", "--format=%i %N"
+        )
+    except NoAnswerError:  # it is asked again
+        return {}
+    return dict(line.split(None, 1) for line in lines.splitlines() if len(line.split()) > 1)
+
+
 def end_of(number: str) -> str:
     """Return in words how a job ended that is not in the queue."""
-    try:
-        output = _ask("scontrol", "--oneliner", "show", "job", number)
-    except LtbenchError:
+    facts = _facts(number)
+    if not facts:
         return f"its Slurm job {number} is gone."
-    facts = dict(word.split("=", 1) for word in output.split() if "=" in word)
     state, code = facts.get("JobState", "gone"), facts.get("ExitCode", "?")
     node = f" on {facts['NodeList']}" if facts.get("NodeList", "(null)") != "(null)" else ""
     return (
         f"its Slurm job {number} ended as {state}{node} (exit code {code}); its last "
         f"words are in logs/slurm/{number}_0_log.err."
     )
+
+
+def node_that_ran(number: str) -> str | None:
+    """Return the node that began a job which is over by itself; None of one that was cancelled."""
+    facts = _facts(number)
+    by_itself = facts.get("JobState") in ("COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY")
+    node = facts.get("NodeList", "(null)")
+    return node if by_itself and node != "(null)" else None
+
+
+def _facts(number: str) -> dict[str, str]:
+    """Return what Slurm still knows of a job."""
+    try:
+        output = _ask("scontrol", "--oneliner", "show", "job", number)
+    except LtbenchError:
+        return {}
+    return dict(word.split("=", 1) for word in output.split() if "=" in word)
 
 
 def cancel(numbers: Iterable[str]) -> None:

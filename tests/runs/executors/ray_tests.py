@@ -2,18 +2,21 @@
 
 import os
 import random
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
 import pytest
 import ray
-from ray.cluster_utils import Cluster
+from ray_cluster import SMALL, add_node, head
 
 from ltbench.errors import LtbenchError
+from ltbench.runs.executors import shared_folder
 from ltbench.runs.executors.interface import Options, executor_of
+from ltbench.runs.executors.shared_folder import mark_of
 from ltbench.runs.store import Cell, Store
 
-SMALL = 2**27  # bytes for objects
 SOME = "fast(epochs=12, evaluate_every=12)"
 
 
@@ -26,9 +29,7 @@ def _where():
 @pytest.fixture
 def cluster():
     """A head that runs nothing; nodes are added to it."""
-    found = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": SMALL}
-    )
+    found = head()
     try:
         yield found
     finally:
@@ -38,7 +39,7 @@ def cluster():
 def test_a_node_killed_at_random_loses_no_record_and_doubles_none(
     cluster, workspace, jobs_of, listener, lasting
 ):
-    nodes = [cluster.add_node(num_cpus=1, object_store_memory=SMALL) for _ in range(2)]
+    nodes = [add_node(cluster) for _ in range(2)]
     jobs = jobs_of(workspace.results, ["ce", "focal", "sam", "ldam"], protocol_name=SOME)
     often = replace(workspace, checkpoint_every=0.0)
     epochs = random.Random(0).randrange(2, 10)
@@ -49,7 +50,7 @@ def test_a_node_killed_at_random_loses_no_record_and_doubles_none(
         if news.epoch >= epochs and nodes:
             cluster.remove_node(nodes.pop(), allow_graceful=False)
             nodes.clear()
-            cluster.add_node(num_cpus=1, object_store_memory=SMALL)
+            add_node(cluster)
 
     listener.report = kill
     executor = executor_of(f"ray:{cluster.address}", Options(("cpu",)))
@@ -66,15 +67,50 @@ def test_a_node_killed_at_random_loses_no_record_and_doubles_none(
 
 
 def test_trainings_share_a_gpu_as_asked(cluster, workspace, jobs_of, listener):
-    cluster.add_node(num_cpus=4, num_gpus=1, object_store_memory=SMALL)
+    add_node(cluster, cpus=4, gpus=1)
     executor = executor_of(f"ray:{cluster.address}", Options(("auto",), per_gpu=2))
     executor.connect()
     try:
-        visible = executor.task(replace(workspace, device="auto"), _where)
+        asked = executor.placed(replace(workspace, device="auto"))
+        assert asked.device == "cuda"
+        visible = executor.task(asked, _where)
         assert ray.get([visible.remote(), visible.remote()]) == ["0", "0"]  # at the same time
         assert ray.get(executor.task(workspace, _where).remote()) in ("", None)
     finally:
         ray.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("mount", "words"),
+    [
+        ("mount -t tmpfs none {0}", "does not see the results folder"),
+        ("mount --bind -o ro {0} {0}", "cannot write the results folder .*Read-only file system"),
+        ("cp -r {0} {0}2 && mount --bind {0}2 {0}", "into .* does not appear there here; put it"),
+    ],
+)
+def test_a_machine_that_does_not_share_the_results_is_one_sentence(
+    cluster, workspace, jobs_of, listener, monkeypatch, mount, words
+):
+    monkeypatch.setattr(shared_folder, "SECONDS_TO_SHOW", 2.0)
+    mark_of(workspace.results)
+    start = [
+        "unshare", "--mount", "sh", "-c", f'{mount.format(workspace.results)} && exec "$@"', "sh",
+        sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={cluster.address}",
+        "--num-cpus=1", f"--object-store-memory={SMALL}", "--block",
+    ]  # fmt: skip
+    with subprocess.Popen(start, stdout=subprocess.DEVNULL) as elsewhere:
+        try:
+            executor = executor_of(f"ray:{cluster.address}", Options(("cpu",)))
+            executor.connect()
+            while not any(node["Resources"].get("CPU") for node in ray.nodes()):
+                assert elsewhere.poll() is None
+                time.sleep(0.5)
+            with pytest.raises(LtbenchError, match=words):
+                executor.run(jobs_of(workspace.results), workspace, listener)
+        finally:
+            ray.shutdown()
+            elsewhere.terminate()
+    assert listener.events == []
 
 
 def test_no_cluster_at_an_address_is_one_sentence(workspace, jobs_of, listener):

@@ -7,8 +7,10 @@ import time
 from dataclasses import replace
 
 import pytest
+from slurm_cluster import cluster
 
 from ltbench.errors import LtbenchError
+from ltbench.runs.executors import slurm_output
 from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.executors.slurm_queue import queued
 from ltbench.runs.interruption import interrupted
@@ -165,6 +167,23 @@ def test_a_cluster_that_refuses_is_one_sentence(slurm_profile, workspace, jobs_o
     profile.write_text("partition: nowhere\ngpus: 0\n")
     with pytest.raises(LtbenchError, match=r"Slurm does not take the jobs .*[Ii]nvalid partition"):
         slurm(profile).run(jobs_of(workspace.results), workspace, listener)
+
+
+@pytest.mark.parametrize("mount", ["mount -t tmpfs none {0}", "mount --bind -o ro {0} {0}"])
+def test_a_node_that_does_not_share_the_results_is_one_sentence(
+    workspace, jobs_of, listener, tmp_path, monkeypatch, mount
+):
+    monkeypatch.setattr(slurm_output, "SECONDS_BETWEEN", 1.0)
+    monkeypatch.setattr(slurm_output, "SECONDS_TO_SHOW", 2.0)
+    workspace.results.mkdir(parents=True, exist_ok=True)
+    profile = tmp_path / "profile.yaml"
+    profile.write_text("partition: main\ngpus: 0\ncpus: 1\nminutes: 10\n")
+    jobs = jobs_of(workspace.results, ["ce", "focal"])
+    with cluster(tmp_path / "cluster", mount.format(workspace.results)):
+        with pytest.raises(LtbenchError, match=r"took Slurm job .* does not appear in the results"):
+            slurm(profile).run(jobs, workspace, listener)
+        once(lambda: not queued())
+    assert "lost" not in [event for event, _ in listener.events]
 
 
 def test_a_thousand_cells_are_submitted_within_ten_seconds(slurm_profile, workspace, jobs_of):

@@ -9,11 +9,11 @@ import pytest
 import ltbench
 from ltbench import session
 from ltbench.errors import UsageError
-from ltbench.runs.cost import CostEstimate
 from ltbench.runs.executors.deadline import Deadline, epoch_seconds
 from ltbench.runs.executors.interface import Options, Outcome, executor_of
 from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.interruption import TimeLimitError
+from ltbench.runs.recorded_cost import CostEstimate
 from ltbench.runs.signals import OutOfTimeError, alarm
 from ltbench.runs.store import Store
 from ltbench.runs.under_way import Note, note_of
@@ -49,7 +49,7 @@ def test_only_what_can_finish_an_epoch_in_time_is_begun(jobs_of, store):
 def test_a_limit_within_the_time_for_saving_is_refused(workspace):
     options = Options(time_limit=30.0, signal_before=60.0)
     with pytest.raises(UsageError, match="a time limit of 30 s leaves nothing before the 60 s"):
-        Deadline.of(options, workspace)
+        Deadline.of(options, workspace, "cpu")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -7,8 +7,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from ltbench.errors import LtbenchError
-from ltbench.runs.executors import deadline
+from ltbench.errors import LtbenchError, UsageError
+from ltbench.runs.executors import deadline, devices
 from ltbench.runs.executors import ray as module
 from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.signals import OutOfTimeError
@@ -63,6 +63,7 @@ def cluster(monkeypatch):
     fake.init = lambda **options: made.asked.append(options)
     fake.shutdown = lambda: made.asked.append("shutdown")
     fake.cluster_resources = lambda: {"CPU": 2, "GPU": made.gpus} if made.gpus else {"CPU": 2}
+    fake.nodes = lambda: []  # whose folders would be looked at
     fake.cancel = lambda reference, force: made.cancelled.append((reference, force))
     made.fake = fake
     monkeypatch.setitem(sys.modules, "ray", fake)
@@ -139,8 +140,41 @@ def test_a_task_has_its_share_of_a_gpu_where_there_are_some(
 ):
     cluster.gpus = gpus
     executor = executor_of("ray", Options((device,), per_gpu=per_gpu))
-    executor.task(replace(workspace, device=device), print)
+    executor.task(executor.placed(replace(workspace, device=device)), print)
     assert cluster.options == {"num_cpus": 1, "num_gpus": share, "max_retries": 0}
+
+
+def test_a_gpu_is_asked_of_the_cluster_and_not_of_this_machine(
+    cluster, workspace, jobs_of, listener, monkeypatch
+):
+    monkeypatch.setattr(devices, "is_available", lambda: False)
+    monkeypatch.setattr(module, "check_nodes", lambda ray, root: None)
+    jobs, there = jobs_of(workspace.results), replace(workspace, device="cuda")
+    executor = executor_of("ray:auto", Options(("cuda",)))
+    with pytest.raises(LtbenchError, match=r"^the Ray cluster at auto has no GPU; add a machine"):
+        executor.run(jobs, there, listener)
+    cluster.gpus = 1
+    assert executor.placed(there).device == "cuda"
+    assert executor_of("ray:auto", Options(("auto",))).trains_on is None
+    with pytest.raises(UsageError, match=r"^no device 'cuda' here"):  # where it would start one
+        executor_of("ray", Options(("cuda",)))
+
+
+def test_an_interruption_asks_a_task_that_is_a_first_stage_only_to_save_too(
+    cluster, workspace, jobs_of, listener
+):
+    def wait(references, timeout, num_returns=None):
+        if num_returns is None:
+            raise KeyboardInterrupt
+        return references, []
+
+    cluster.fake.wait = wait
+    with pytest.raises(KeyboardInterrupt):
+        executor_of("ray", Options(("cpu",))).run(
+            jobs_of(workspace.results, ["crt", "lws"]), workspace, listener
+        )
+    asked = [reference.task.order.first_stage_only for reference, _ in cluster.cancelled]
+    assert sorted(asked) == [False, False, True]
 
 
 def test_an_interruption_asks_every_task_to_save_and_waits_for_them(

@@ -1,11 +1,10 @@
-"""Jobs on machines that share a folder: what workers are given, and how they are followed."""
-
-from dataclasses import replace
+"""Jobs on machines that share a folder, as they are followed."""
 
 import pytest
 
 from ltbench.errors import LtbenchError
-from ltbench.runs.executors.remote import Followed, Order, by_first_stage
+from ltbench.runs.executors.order import Order
+from ltbench.runs.executors.remote import Followed, by_first_stage
 from ltbench.runs.recording import record_failure
 from ltbench.runs.store import Store
 from ltbench.runs.under_way import Note
@@ -21,23 +20,6 @@ def test_what_shares_an_untrained_first_stage_waits_for_it(workspace, jobs_of):
     assert by_first_stage([ce, crt], store) == ([ce], {ce.fingerprint: [crt]})
     Order.of(ce, workspace, []).fill()
     assert by_first_stage([crt, lws], store) == ([crt, lws], {})
-
-
-def test_a_worker_with_other_code_refuses_and_names_both(workspace, jobs_of):
-    (job,) = jobs_of(workspace.results)
-    order = replace(Order.of(job, workspace, []), source=("0.0.9", "a" * 40, False))
-    order.fill()
-    (failure,) = Store(workspace.results).failures()
-    assert "and the command was given with 0.0.9 at aaaaaaaaaa; install the same" in failure.error
-    assert not list(Store(workspace.results).records())
-
-
-def test_a_worker_that_does_not_see_the_results_says_so(workspace, jobs_of, tmp_path):
-    (job,) = jobs_of(workspace.results)
-    order = Order.of(job, workspace, [])
-    elsewhere = replace(order.workspace, results=tmp_path / "elsewhere")
-    with pytest.raises(LtbenchError, match="does not see the results folder"):
-        replace(order, workspace=elsewhere).fill()
 
 
 def test_a_job_elsewhere_is_followed_by_its_note_and_its_records(workspace, jobs_of, listener):

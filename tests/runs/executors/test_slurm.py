@@ -6,7 +6,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from ltbench.errors import LtbenchError, UsageError
-from ltbench.runs.executors import deadline
+from ltbench.runs.cost import CostModel
+from ltbench.runs.executors import deadline, devices
 from ltbench.runs.executors import slurm as module
 from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.store import Store
@@ -64,6 +65,40 @@ def test_slurm_without_a_profile_or_without_its_package_says_what_to_do(profile,
         executor_of(f"slurm:{profile('')}", Options(per_gpu=2))
 
 
+def test_a_gpu_is_asked_of_the_profile_and_not_of_this_machine(
+    cluster, workspace, jobs_of, profile, monkeypatch
+):
+    monkeypatch.setattr(devices, "is_available", lambda: False)
+    executor = executor_of(f"slurm:{profile('partition: main')}", Options(("auto",)))
+    assert executor.trains_on == "cuda"
+    executor.submit(jobs_of(workspace.results), workspace)
+    assert cluster.parameters[0]["time"] == 130  # no record says how long it takes there
+    assert cluster.parameters[0]["gpus_per_node"] == 1
+    without = f"slurm:{profile('gpus: 0')}"
+    assert executor_of(without, Options(("auto",))).trains_on == "cpu"
+    with pytest.raises(UsageError, match=r"^--device cuda, and jobs have no GPU by .*; write gpus"):
+        executor_of(without, Options(("cuda",)))
+    with pytest.raises(UsageError, match=r"^--device cuda:1: which GPU a training gets is up to"):
+        executor_of(without, Options(("cuda:1",)))
+
+
+def test_a_node_that_does_not_share_the_results_ends_the_command_and_cancels_the_rest(
+    held, workspace, jobs_of, listener, monkeypatch
+):
+    cancelled = []
+    monkeypatch.setattr(module, "cancel", cancelled.extend)
+
+    def unseen(self, numbers):
+        raise module.UnseenError("node7 took Slurm job 1_0.")
+
+    monkeypatch.setattr(module.Outputs, "check", unseen)
+    with pytest.raises(LtbenchError, match="node7 took"):
+        held.executor("minutes: 9\ninterrupt: leave\n").run(
+            jobs_of(workspace.results, ["ce", "sam"]), workspace, listener
+        )
+    assert cancelled == ["1_0", "1_1"]
+
+
 def test_a_first_stage_goes_before_what_shares_it_and_all_end_in_records(
     cluster, workspace, jobs_of, listener
 ):
@@ -109,12 +144,12 @@ def test_the_time_that_is_asked_for_is_the_commands_else_the_profiles_else_twice
     jobs = jobs_of(workspace.results, ["ce", "sam"])
     cost = {"ce": 600.0, "sam": 1500.0}
     monkeypatch.setattr(
-        module.CostModel, "cost", lambda self, job: SimpleNamespace(seconds=cost[job.trained])
+        CostModel, "cost", lambda self, job: SimpleNamespace(seconds=cost[job.trained])
     )
-    cluster.executor("minutes: 9\n", time_limit=7200.0).submit(jobs, workspace)
-    cluster.executor("minutes: 9\n").submit(jobs, workspace)
+    cluster.executor("minutes: 30\n", time_limit=7200.0).submit(jobs, workspace)
+    cluster.executor("minutes: 30\n").submit(jobs, workspace)
     cluster.executor().submit(jobs, workspace)
-    assert [each["time"] for each in cluster.parameters] == [120, 9, 60]
+    assert [each["time"] for each in cluster.parameters] == [120, 30, 60]
 
 
 def test_a_time_in_which_no_epoch_ends_and_is_saved_is_refused(

@@ -1,0 +1,32 @@
+"""What a job of Slurm does: it fills its order, and queues itself again when its time is over."""
+
+import subprocess
+
+from ltbench.engine.precision import device_of
+from ltbench.errors import LtbenchError
+from ltbench.runs.executors.order import Order
+from ltbench.runs.executors.slurm_queue import own_number
+from ltbench.runs.recording import record_failure
+from ltbench.runs.signals import OutOfTimeError, interrupt_on_signals
+from ltbench.runs.store import Store
+from ltbench.runs.under_way import note_of
+
+
+def work(order: Order) -> None:
+    """Fill an order in a job of Slurm; when its time is over, save and queue it again."""
+    interrupt_on_signals()  # instead of submitit's, which would end a training without saving
+    store, fingerprint = Store(order.workspace.results), order.job.fingerprint
+    begun = note_of(store, fingerprint)
+    try:
+        order.fill()
+    except OutOfTimeError:
+        note = note_of(store, fingerprint)
+        if order.first_stage_only or note is None or note.epoch > (begun.epoch if begun else 0):
+            subprocess.run(["scontrol", "requeue", own_number()], check=True, timeout=60)
+            return
+        error = LtbenchError(
+            "not one epoch ended within the time of a Slurm job; give the profile more time."
+        )
+        record_failure(error, order.job.cells, device_of(order.workspace.device), store)
+    except KeyboardInterrupt:  # cancelled; it has saved
+        return
