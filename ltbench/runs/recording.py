@@ -24,7 +24,6 @@ from ltbench.runs.energy import joules_of
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
-from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import (
     TRANSDUCTIVE,
     Cost,
@@ -89,7 +88,7 @@ def evaluate_cell(
         cost=_cost(training, network),
         environment=Environment(**sessions[-1]),
         deviations=[
-            *_deviations(method, job.protocol, len(sessions)),
+            *_deviations(method, job, len(sessions)),
             *_unstated(method, network, training, logits["test"]),
         ],
         finished=_now(),
@@ -195,13 +194,14 @@ def _first_stage(job: Job, training: Training) -> FirstStage | None:
     return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
 
 
-def _deviations(method: Method, protocol: Protocol, environments: int) -> list[str]:
-    """Return where this run departs from the papers, harness and method."""
+def _deviations(method: Method, job: Job, environments: int) -> list[str]:
+    """Return where this run departs from the papers: harness, images and method."""
     ours = []
-    if protocol.precision == "bfloat16":
+    if job.protocol.precision == "bfloat16":
         ours.append("forward passes in bfloat16 autocast over float32 weights")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
+    ours += job.dataset.info.deviations
     return ours + [line for part in parts_of(method) for line in stated_deviations(part)]
 
 
