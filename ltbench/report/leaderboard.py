@@ -79,7 +79,7 @@ def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
     at = where.dataset, where.network, where.metric
     reported: dict[str | None, list[LedgerRow]] = {}
     for line in cells:
-        if (line.dataset, line.network, line.metric) == at:
+        if (line.dataset, line.network, line.metric) == at and not line.remembered:
             reported.setdefault(line.specification, []).append(line)
     standings = [
         Standing(

@@ -66,6 +66,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_INATURALIST, "epochs": 100},
         "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_INATURALIST, **_TINY},
+        "clip": {**_CLIP, "epochs": 20, "family": "inaturalist2018"},
     },
     "places_lt": {
         "paper": {**_PLACES, "epochs": 30},

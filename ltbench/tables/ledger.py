@@ -14,9 +14,11 @@ from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import why_not_run
+from ltbench.tables.reported import Remembered, judgeable
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
+FROM_MEMORY = "the reported value is from memory and was not looked up"
 
 Methods = Collection[str] | None
 
@@ -55,9 +57,15 @@ class LedgerRow:
     transductive: bool = False  # whether a method of it reads all test images at once
 
     @property
+    def remembered(self) -> bool:
+        """Return whether nobody has looked the reported value up, so that it judges nothing."""
+        return isinstance(self.reported, Remembered)
+
+    @property
     def difference(self) -> float | None:
         """Return reproduced - reported."""
-        if self.reproduced is None or not METRICS[self.metric].comparable:
+        comparable = METRICS[self.metric].comparable and not self.remembered
+        if self.reproduced is None or not comparable:
             return None
         return self.reproduced.mean - self.reported
 
@@ -166,7 +174,9 @@ def _line(
     return LedgerRow(
         kind, table.definition.paper or "", table.short, row.label, column.title, column.dataset,
         resolved.network, column.metric, row.method_on(column.data), None, reported,
-        METRICS[column.metric].tolerance, table.decimals(column), table.definition.select,
+        None if judgeable(reported) is None else METRICS[column.metric].tolerance,
+        table.decimals(column), table.definition.select,
+        reason=FROM_MEMORY if judgeable(reported) is None else "",
     )  # fmt: skip
 
 
@@ -176,7 +186,9 @@ def _measured(line: LedgerRow, resolved: ResolvedColumn, found: SeedScores) -> L
         line, tier="exact" if resolved.exact else "proxy", protocol=resolved.protocol,
         seeds=tuple(found), reproduced=mean_interval(list(found.values())),
         verdict=Verdict("proxy"),
-        reason="it depends on the machine" if resolved.exact and line.tolerance is None else "",
+        reason=line.reason or (
+            "it depends on the machine" if resolved.exact and line.tolerance is None else ""
+        ),
     )  # fmt: skip
 
 
@@ -214,7 +226,8 @@ def _elsewhere(
             ours, base = (str(row.method) for row in rows)
             both = ColumnScores(resolved, len(common), {ours: found[0], base: found[1]})
             return _gained(line, both, ours, base)
-    return replace(line, reason=why_not_run(rows, own.column.data, source.methods))
+    reason = why_not_run(rows, own.column.data, source.methods)
+    return replace(line, reason="; ".join(filter(None, (reason, line.reason))))
 
 
 def _every(reader: Reader, table: Table, row: TableRow, resolved: ResolvedColumn) -> SeedScores:
