@@ -41,6 +41,7 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()  # in words, in order; nothing where there are none here
     variant: str = ""  # of a set of one's own: h and the first digits of its hash
     file: Path | None = None  # that describes it
+    label_folder: Path | None = None  # of one's own images with several labels: where these lie
     deviations: tuple[str, ...] = ()  # of its images from those of its paper, one sentence each
 
     @property
@@ -50,7 +51,7 @@ class DatasetInfo:
 
     @property
     def annotated(self) -> bool:
-        """Return whether test labels are read of annotations that come with the images."""
+        """Return whether labels are several, and those of the test come with the images."""
         return self.listed and self.kind == "multi"
 
 

@@ -84,6 +84,10 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "fast": {**_LABELLED, "epochs": 8, "family": "coco_lt"},
         "smoke": {**_LABELLED, **_SHORT, "family": "coco_lt"},
     },
+    "own_labels": {
+        "fast": {**_LABELLED, "epochs": 8, "family": "own_labels"},
+        "smoke": {**_LABELLED, **_SHORT, "family": "own_labels"},
+    },
     "digits_mosaic": {
         "fast": {**_MOSAIC, "epochs": 10, "warmup_epochs": 1, "evaluate_every": 5},
         "smoke": {**_MOSAIC, **_SMOKE, "fraction": 0.24},
