@@ -37,6 +37,7 @@ def pack_images(
 ) -> None:
     """Pack the images of one data set that comes as lists; raises UsageError for any other."""
     from ltbench.data.catalog import dataset
+    from ltbench.data.category_names import FILES, kept_names
     from ltbench.data.listed import prepare
     from ltbench.data.root import data_root
 
@@ -50,7 +51,13 @@ def pack_images(
             "such as imagenet_lt; voc_lt and coco_lt take --images alone."
         )
     root = data_root(given)
-    if not prepare(info, root, images, lists, PackingProgress(), verify=verify):
+    packed = prepare(info, root, images, lists, PackingProgress(), verify=verify)
+    if info.name in FILES and not kept_names(root / info.name):
+        print(
+            f"no names of classes: {' or '.join(FILES[info.name])} is not beside the lists, so "
+            "methods that read names, such as lift, cannot be run on it"
+        )
+    if not packed:
         print(f"packed already: {root / info.name}; delete it to pack changed images")
 
 

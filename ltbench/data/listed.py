@@ -11,6 +11,7 @@ import torch
 
 from ltbench.data.annotations import LAYOUTS, read_annotated, read_labels, write_labels
 from ltbench.data.catalog import Dataset
+from ltbench.data.category_names import keep_names, kept_names
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
 from ltbench.data.label_lists import leading
@@ -47,7 +48,9 @@ def prepare(
         write_labels(parts, folder)
         return packed
     assert lists is not None
-    return pack(read_published(info.name, lists, images, verify=verify), folder, say)
+    packed = pack(read_published(info.name, lists, images, verify=verify), folder, say)
+    keep_names(info.name, lists, folder, info.classes)
+    return packed
 
 
 def check(info: DatasetInfo, root: Path) -> None:
@@ -109,6 +112,7 @@ def load_listed(
         class_counts=counts,
         indices_sha256=_list_sha256(folder, train, len(labels)),
         held_out=validation,
+        class_names=kept_names(root / info.name),
     )
 
 

@@ -36,6 +36,7 @@ class DataFacts(Model):
     few_below: int
     test_images: int
     training_images: int | None = None  # of several labels each; else class_counts add up to it
+    names_sha256: str = ""  # over names of classes that the method read from a user's file
 
     def same_as(self, other: "DataFacts") -> bool:
         """Return whether two runs had the same images, as far as both records tell."""

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import torch
 from torch import Tensor
 
-from ltbench.api.compose import name_of, overrides
+from ltbench.api.compose import leaves, name_of, overrides
 from ltbench.api.method import Method
 from ltbench.api.task import Task
+from ltbench.data.category_names import names_sha256
 from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
 from ltbench.engine.fit import Training
@@ -79,7 +80,7 @@ def evaluate_cell(
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),
-        data=_data(split, training.task),
+        data=_data(split, training.task, method),
         pretrained_sha256=progress.pretrained_sha256,
         last=training.score(logits["test"], "test", progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
@@ -158,7 +159,8 @@ def record_failure(
         )
 
 
-def _data(split: Split, task: Task) -> DataFacts:
+def _data(split: Split, task: Task, method: Method) -> DataFacts:
+    reads = split.class_names and any(part.network_library for part in leaves(method))
     return DataFacts(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
@@ -167,6 +169,7 @@ def _data(split: Split, task: Task) -> DataFacts:
         few_below=task.few_below,
         test_images=len(split.test.labels),
         training_images=len(split.train.labels) if task.kind == "multi" else None,
+        names_sha256=names_sha256(split.class_names) if reads else "",
     )
 
 

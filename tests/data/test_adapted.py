@@ -96,5 +96,5 @@ def test_scenes_have_their_official_halves(tmp_path):
         made(
             tmp_path / "images", "nus_wide_scene", tmp_path / "one.csv", tmp_path / "d", verify=True
         )
-    with pytest.raises(UsageError, match="multilabel_train_list.txt is not there"):
+    with pytest.raises(UsageError, match=r"multilabel_train_list\.txt is not there"):
         made(tmp_path / "images", "nus_wide_scene", tmp_path / "images", tmp_path / "data")

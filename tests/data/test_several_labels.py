@@ -1,4 +1,4 @@
-"""Lists of one's own images with several labels each: three forms, and what is wrong with others."""
+"""Lists of one's own images with several labels each: three forms, and what is wrong."""
 
 import pytest
 from made_annotated import image
