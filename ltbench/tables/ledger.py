@@ -14,11 +14,10 @@ from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import why_not_run
-from ltbench.tables.reported import Remembered, judgeable
+from ltbench.tables.reported import FROM_MEMORY, judgeable
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
-FROM_MEMORY = "the reported value is from memory and was not looked up"
 
 Methods = Collection[str] | None
 
@@ -57,14 +56,9 @@ class LedgerRow:
     transductive: bool = False  # whether a method of it reads all test images at once
 
     @property
-    def remembered(self) -> bool:
-        """Return whether nobody has looked the reported value up, so that it judges nothing."""
-        return isinstance(self.reported, Remembered)
-
-    @property
     def difference(self) -> float | None:
         """Return reproduced - reported."""
-        comparable = METRICS[self.metric].comparable and not self.remembered
+        comparable = METRICS[self.metric].comparable and judgeable(self.reported) is not None
         if self.reproduced is None or not comparable:
             return None
         return self.reproduced.mean - self.reported
@@ -182,13 +176,12 @@ def _line(
 
 def _measured(line: LedgerRow, resolved: ResolvedColumn, found: SeedScores) -> LedgerRow:
     """Return a line with the mean over its seeds; a proxy, as long as nothing more is known."""
+    machine = resolved.exact and line.tolerance is None and not line.reason
     return replace(
         line, tier="exact" if resolved.exact else "proxy", protocol=resolved.protocol,
         seeds=tuple(found), reproduced=mean_interval(list(found.values())),
         verdict=Verdict("proxy"),
-        reason=line.reason or (
-            "it depends on the machine" if resolved.exact and line.tolerance is None else ""
-        ),
+        reason="it depends on the machine" if machine else line.reason,
     )  # fmt: skip
 
 

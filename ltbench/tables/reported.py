@@ -42,6 +42,7 @@ class Remembered(float):
     """A value that somebody remembers and nobody has looked up: shown with a mark, never judged."""
 
 
+FROM_MEMORY = "the reported value is from memory and was not looked up"
 RECALLED = "?"  # the mark of such a value
 CERTAINTIES = ("read", "second hand", "memory", "memory, unchecked")
 """Of a value: read where it was printed, or on a page that copies it; or remembered, where its

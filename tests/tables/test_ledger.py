@@ -20,8 +20,9 @@ from ltbench.statistics.gains import paired, sign_flip
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import load
 from ltbench.tables.grid import grid_of
-from ltbench.tables.ledger import FROM_MEMORY, ledger_of
+from ltbench.tables.ledger import ledger_of
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.reported import FROM_MEMORY, Remembered
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.files import long_csv, markdown
 from ltbench.tables.write.latex import latex
@@ -379,14 +380,14 @@ def test_a_remembered_value_yields_no_verdict(remembered, store, make_record, va
         store.write(make_record("ce", seed, top1, shots=(60.0, 40.0, 29.7 + 0.3 * seed)))
     lines = cells(remembered, store)
     line = lines["[CE]", "CIFAR-100-LT all"]
-    assert line.remembered
+    assert isinstance(line.reported, Remembered)
     assert line.verdict.word == "proxy"
     assert line.reason == FROM_MEMORY
     found = line.comparison, line.tolerance, line.difference, line.p_holm, line.p_differs
     assert found == (None,) * 5
     assert line.reproduced == mean_interval(values)
     beside = lines["[CE]", "CIFAR-100-LT few"]
-    assert not beside.remembered
+    assert not isinstance(beside.reported, Remembered)
     assert (beside.verdict.word, beside.family) == ("differs", 1)
     grid = grid_of(remembered, store)
     cell = grid.lines[0][0]
