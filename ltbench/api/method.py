@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ltbench.api.dropout import step_masks
 from ltbench.api.joint_pass import joint_pass
 from ltbench.api.perturb import Perturbation, Segments, evaluate_at, warn_if_lost
 from ltbench.api.ranks import averaged
@@ -154,6 +155,7 @@ class Step:
     loss: Tensor | None = None  # detached mean of the first losses; progress and NaN guard read it
     notes: dict[str, Any] = field(default_factory=dict)  # of the gradient rule, for `after_step`
     logged: dict[str, Tensor | float] = field(default_factory=dict)  # by `log`, for the engine
+    dropping: bool | None = None  # whether the network has dropout; None: it is looked through
 
     def __post_init__(self) -> None:
         self.batch = self.method.mix(self.batch, self.clock)
@@ -167,7 +169,8 @@ class Step:
         if perturbation and not self.clock.step:
             warn_if_lost(self.network, perturbation, self.autocast)
         norm_batch = self.clock.recipe.norm_batch if self.clock.recipe else None
-        outputs = joint_pass(self.network, self.batch, perturbation, self._forward, norm_batch)
+        with step_masks(self.network, self.clock, len(self.batch.targets), self.dropping):
+            outputs = joint_pass(self.network, self.batch, perturbation, self._forward, norm_batch)
         here = isinstance(perturbation, Segments) and perturbation.here
         if self.outputs is None and (perturbation is None or here):
             self.outputs = {name: value.detach() for name, value in outputs.items()}

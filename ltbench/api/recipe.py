@@ -4,15 +4,17 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+WARMUP_FROM = 1 / 3  # of the rate, where a warm-up by steps begins
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """Optimisation of one stage by SGD; learning rates change between epochs only.
+    """Optimisation of one stage by SGD; but for a warm-up by steps, rates change between epochs.
 
     `milestones` are shares of `epochs` (0.8 of 200 is the field's "160"); at each, the learning
     rate is multiplied by `decay`. The cosine schedule falls from the first epoch after warm-up
     to zero just after the last; the shifted one is of (e + 1) / (E + 1), not of e / E. Warm-up is
-    linear: epoch e trains at (e + 1) / warmup_epochs.
+    linear: epoch e trains at (e + 1) / warmup_epochs; or it is by steps, from a third of the rate.
     """
 
     epochs: int
@@ -29,6 +31,10 @@ class Recipe:
     family: str = "cifar"  # of data sets that papers train alike; small images are CIFAR's
     backbone_rate: float = 1.0  # factor on the learning rate of the encoder
     norm_batch: int | None = None  # images of which batch norm takes statistics; None: the batch
+    warmup_steps: int = 0  # in which the rate rises from a third of what it else is
+    clip_norm: float | None = None  # the largest norm of all gradients together; None: any
+    frozen_stages: int = 0  # of a residual encoder, with its stem; 0: everything trains
+    frozen_norms: bool = False  # whether the encoder's batch norms are as in evaluation
 
     def times(self, **factors: tuple[float, float, float]) -> "Recipe":
         """Return the recipe with batch size, learning rate and weight decay times its family's.
@@ -47,10 +53,13 @@ class Recipe:
     def second(self, length: float) -> "Recipe":
         """Return the recipe of a second stage: a share of the epochs, a cosine, no warm-up."""
         epochs = max(1, round(length * self.epochs))
-        return replace(self, epochs=epochs, schedule="cosine", warmup_epochs=0)
+        return replace(self, epochs=epochs, schedule="cosine", warmup_epochs=0, warmup_steps=0)
 
-    def learning_rate_at(self, epoch: int) -> float:
-        """Return the learning rate of a zero-based epoch."""
+    def learning_rate_at(self, epoch: int, step: int | None = None) -> float:
+        """Return the learning rate of a zero-based epoch; `step` is of the stage, zero-based."""
+        if step is not None and step < self.warmup_steps:
+            share = step / self.warmup_steps
+            return self.learning_rate_at(epoch) * (WARMUP_FROM + (1 - WARMUP_FROM) * share)
         if epoch < self.warmup_epochs:
             return self.learning_rate * (epoch + 1) / self.warmup_epochs
         if self.schedule in ("cosine", "shifted_cosine"):

@@ -30,8 +30,9 @@ class Task:
     def of(cls, info: DatasetInfo, split: Split, device: torch.device | None = None) -> "Task":
         """Return the task of a data set's training images, on a device."""
         counts, images = torch.tensor(split.class_counts, device=device), len(split.train.labels)
+        names = info.class_names or split.class_names
         bounds = info.many_above, info.few_below
-        return cls(counts, split.held_out, *bounds, info.kind, images, info.class_names)
+        return cls(counts, split.held_out, *bounds, info.kind, images, names)
 
     @property
     def num_images(self) -> int:

@@ -23,8 +23,9 @@ def class_features(network: nn.Module, task: Task) -> Tensor:
     """
     if not task.class_names:
         raise UsageError(
-            "it reads the names of the classes, and ltbench has none for this data set; describe "
-            "it by a file of your own with classes: a list of names."
+            "it reads the names of the classes, and there are none for this data set; prepare "
+            "iNaturalist 2018 with the competition's categories.json beside its lists, and "
+            "describe images of your own with classes: a list of names."
         )
     named = [name.replace("_", " ") for name in task.class_names]
     return clip_of(network).text.features([f"a photo of a {name}." for name in named])

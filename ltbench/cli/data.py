@@ -9,7 +9,7 @@ import typer
 
 from ltbench.cli.loading import load_data
 from ltbench.cli.options import DataRoot, Imbalance, Output, Results, path_of
-from ltbench.cli.prepare import pack_described, pack_images, shrink_images
+from ltbench.cli.prepare import ADAPTED, adapt, pack_described, pack_images, shrink_images
 from ltbench.cli.views.data_set import facts_of
 from ltbench.errors import counted
 from ltbench.specification import names_file
@@ -51,7 +51,9 @@ def prepare(
     ] = None,
     lists: Annotated[
         Path | None,
-        typer.Option(parser=path_of, metavar="PATH", help="Folder of its published lists."),
+        typer.Option(
+            parser=path_of, metavar="PATH", help="Folder of its published lists, or file of labels."
+        ),
     ] = None,
     other_lists: Annotated[
         bool,
@@ -69,6 +71,9 @@ def prepare(
     data_root: DataRoot = None,
 ) -> None:
     """Download what is missing, or pack a large set's images; then do as `check` does."""
+    if names and names[0] in ADAPTED:
+        names = [str(adapt(names, images, lists, imbalance, data_root, verify=not other_lists))]
+        images = lists = imbalance = None
     pack_described([path_of(name) for name in names or [] if names_file(name)], data_root)
     if images is not None or lists is not None:
         pack_images(names or [], images, lists, data_root, verify=not other_lists)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _EVERY = 5.0  # seconds between two lines of progress
 
 
+ADAPTED = ("nus_wide_scene", "miml", "miml_lt")  # sets that become descriptions of one's own
+
+
 class PackingProgress:
     """Prints how many images of a part are packed: every few seconds, and at the part's end."""
 
@@ -34,6 +37,7 @@ def pack_images(
 ) -> None:
     """Pack the images of one data set that comes as lists; raises UsageError for any other."""
     from ltbench.data.catalog import dataset
+    from ltbench.data.category_names import FILES, kept_names
     from ltbench.data.listed import prepare
     from ltbench.data.root import data_root
 
@@ -47,8 +51,40 @@ def pack_images(
             "such as imagenet_lt; voc_lt and coco_lt take --images alone."
         )
     root = data_root(given)
-    if not prepare(info, root, images, lists, PackingProgress(), verify=verify):
+    packed = prepare(info, root, images, lists, PackingProgress(), verify=verify)
+    if info.name in FILES and not kept_names(root / info.name):
+        print(
+            f"no names of classes: {' or '.join(FILES[info.name])} is not beside the lists, so "
+            "methods that read names, such as lift, cannot be run on it"
+        )
+    if not packed:
         print(f"packed already: {root / info.name}; delete it to pack changed images")
+
+
+def adapt(
+    names: list[str],
+    images: Path | None,
+    lists: Path | None,
+    imbalance: float | None,
+    given: Path | None,
+    *,
+    verify: bool,
+) -> Path:
+    """Write list and description of a set of `ADAPTED` from a user's folder; return the latter."""
+    from ltbench.data.adapted import write_description
+    from ltbench.data.root import data_root
+
+    (name, *others) = names
+    if others or images is None or lists is None:
+        raise UsageError(
+            f"{name} is prepared alone, from the folder of its images and a file of their labels; "
+            "name them with --images and --lists."
+        )
+    if imbalance is not None and name != "miml_lt":
+        raise UsageError(f"{name} comes as it is; --imbalance is of miml_lt.")
+    path = write_description(name, images, lists, data_root(given), imbalance, verify=verify)
+    print(f"described: {path}; name it with --data {path} --dataset {path.stem}")
+    return path
 
 
 def pack_described(paths: list[Path], given: Path | None) -> None:

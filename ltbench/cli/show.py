@@ -56,8 +56,10 @@ def show(
         return
     console = Console(highlight=False)
     for key, value in facts.items():
-        if key not in ("parts", "cost"):
+        if key not in ("parts", "cost", "deviations"):
             console.print(f"{key}: {value}", markup=False)
+    for deviation in facts.get("deviations", ()):
+        console.print(f"Deviation: {deviation}", markup=False)
     if "parts" in facts:
         _print_parts(facts["parts"], console)
         for cost in facts["cost"]:
@@ -102,7 +104,8 @@ def _dataset_facts(name: str) -> Row:
     facts: Row = {"data set": str(data), "training images": images, "class counts": counts}
     facts |= {"many / medium / few classes": [groups.count(each) for each in SHOTS]}
     facts |= {"test images": data.test_images()}
-    return facts | {"network": info.network, "protocol": info.protocol}
+    facts |= {"network": info.network, "protocol": info.protocol}
+    return facts | ({"deviations": list(info.deviations)} if info.deviations else {})
 
 
 def _method_facts(specification: str) -> Row:

@@ -94,6 +94,12 @@ def write_labels(parts: dict[Part, list[ListedImage]], folder: Path) -> None:
 
 def read_labels(folder: Path, part: Part, classes: int) -> LabelSets:
     """Return the labels of packed images, [N, C]; raises LtbenchError where they are others."""
+    rows = (line.split() for line in labelled_lines(folder, part))
+    return matrix(tuple((path, tuple(map(int, labels))) for path, *labels in rows), classes)
+
+
+def labelled_lines(folder: Path, part: Part) -> list[str]:
+    """Return the lines `path labels` beside packed images; raises LtbenchError for others."""
     path = folder / f"{part}.txt"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -102,8 +108,7 @@ def read_labels(folder: Path, part: Part, classes: int) -> LabelSets:
         raise LtbenchError(f"{path} does not read; delete {folder} and prepare it again.") from None
     if hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() != known:
         raise LtbenchError(f"{path} has other labels than were packed; prepare it again.")
-    rows = (line.split() for line in lines)
-    return matrix(tuple((path, tuple(map(int, labels))) for path, *labels in rows), classes)
+    return lines
 
 
 def _entry(template: str, row: LabelledImage, images: Path, part: Part) -> ListedImage:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ltbench.data.kind import Kind
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE
 from ltbench.errors import UsageError, unknown
 from ltbench.yaml_file import read_keys
@@ -40,6 +41,8 @@ class Description(BaseModel):
     arguments: dict[str, Any] = {}  # of that class or function
     classes: int | Labels | None = None  # how many, or their names in order
     test: int | None = Field(default=None, ge=1)  # images a class drawn for test
+    kind: Kind = "single"  # labels an image: one, or several, of a list
+    unlabelled: Literal["stop", "keep"] = "stop"  # images without a label, of several an image
     unreadable: Literal["stop", "skip"] = "stop"
     imbalance: float | None = Field(default=None, ge=1, lt=1e6)  # None: the images as they are
     head: int | None = Field(default=None, ge=1)  # of the largest class, of a drawn tail
@@ -66,7 +69,8 @@ class Description(BaseModel):
         """Return what of the description determines a result beside the images themselves."""
         content = ("classes", "torchvision", "sklearn", "arguments", "test", "unreadable", "head")
         shown = ("size", "channels", "mean", "std", "padding", "flip", "many_above", "few_below")
-        return self.model_dump(mode="json", include={*content, *shown})
+        several = ("kind", "unlabelled") if self.kind == "multi" else ()  # as older hashes had none
+        return self.model_dump(mode="json", include={*content, *shown, *several})
 
 
 def read_description(path: Path) -> Description:
@@ -107,6 +111,8 @@ def _problems(found: Description) -> Iterator[str]:
             yield f"give either a test part of {name} or test: the images a class to draw for it"
     if found.head is not None and found.imbalance is None:
         yield "head goes with imbalance: both say how a tail is drawn"
+    if found.kind == "multi":
+        yield from _several(found)
     for values in (found.mean, found.std):
         if (values is None) != (found.mean is None) or len(values or ()) not in (0, found.channels):
             yield f"give mean and std both, a number for each of the {found.channels} channels"
@@ -114,6 +120,18 @@ def _problems(found: Description) -> Iterator[str]:
         yield "std must be above 0"
     if found.few_below > found.many_above + 1:
         yield "few_below is above many_above, so a class would be both few and many"
+
+
+def _several(found: Description) -> Iterator[str]:
+    """Yield what does not go with several labels an image."""
+    if found.list is None:
+        yield "kind: multi is of a list with the labels of each image; give list"
+    for field, value in (
+        ("imbalance", found.imbalance), ("test", found.test),
+        ("stream: false", found.stream is False), ("channels: 1", found.channels == 1),
+    ):  # fmt: skip
+        if value:
+            yield f"{field} does not go with kind: multi; leave it out"
 
 
 def _tupled(content: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +143,8 @@ def _tupled(content: dict[str, Any]) -> dict[str, Any]:
             value = [value]
         if isinstance(value, list):
             fixed[name] = tuple(float(v) if isinstance(v, int) else v for v in value)
+    if fixed.get("kind") == "multi":  # whose images are always packed; a hundred is many there
+        fixed = {"stream": True, "many_above": MANY_ABOVE - 1, **fixed}
     if type(fixed.get("imbalance")) is int:
         fixed["imbalance"] = float(fixed["imbalance"])
     return fixed

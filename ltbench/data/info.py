@@ -41,6 +41,8 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()  # in words, in order; nothing where there are none here
     variant: str = ""  # of a set of one's own: h and the first digits of its hash
     file: Path | None = None  # that describes it
+    label_folder: Path | None = None  # of one's own images with several labels: where these lie
+    deviations: tuple[str, ...] = ()  # of its images from those of its paper, one sentence each
 
     @property
     def streamed(self) -> bool:
@@ -49,7 +51,7 @@ class DatasetInfo:
 
     @property
     def annotated(self) -> bool:
-        """Return whether test labels are read of annotations that come with the images."""
+        """Return whether labels are several, and those of the test come with the images."""
         return self.listed and self.kind == "multi"
 
 
@@ -58,6 +60,11 @@ _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PREPARED = "images and published lists of your own, packed by `ltbench data prepare`"
 _ANNOTATED = "images and annotations of your own, packed by `ltbench data prepare`"
+_DISTORTED = (
+    "images are cut and scaled to 224 pixels by Pillow, in bytes, and then distorted; the released "
+    "code distorts first, at full size, and scales by OpenCV",
+    "brightness below 0 is 0 before saturation and hue change",
+)
 
 # All that tables may name.
 SHIPPED = (
@@ -114,13 +121,13 @@ SHIPPED = (
     DatasetInfo(
         name="voc_lt", title="VOC-LT", classes=20, head_count=775, test_count=4952,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=193.75,
-        network="resnet50", protocol="fast", family="voc_lt", source=_ANNOTATED, reader=LISTS,
-        listed=True, many_above=99, kind="multi", whole=True,
+        network="resnet50_neck", protocol="paper", family="voc_lt", source=_ANNOTATED,
+        reader=LISTS, listed=True, many_above=99, kind="multi", whole=True, deviations=_DISTORTED,
     ),
     DatasetInfo(
         name="coco_lt", title="COCO-LT", classes=80, head_count=1128, test_count=5000,
         shape=(3, 224, 224), mean=_IMAGENET_MEAN, std=_IMAGENET_STD, imbalance=188,
-        network="resnet50", protocol="fast", family="coco_lt", source=_ANNOTATED, reader=LISTS,
-        listed=True, many_above=99, kind="multi", whole=True,
+        network="resnet50_neck", protocol="paper", family="coco_lt", source=_ANNOTATED,
+        reader=LISTS, listed=True, many_above=99, kind="multi", whole=True, deviations=_DISTORTED,
     ),
 )  # fmt: skip

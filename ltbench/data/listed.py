@@ -11,6 +11,7 @@ import torch
 
 from ltbench.data.annotations import LAYOUTS, read_annotated, read_labels, write_labels
 from ltbench.data.catalog import Dataset
+from ltbench.data.category_names import keep_names, kept_names
 from ltbench.data.description import Part
 from ltbench.data.info import DatasetInfo
 from ltbench.data.label_lists import leading
@@ -20,6 +21,7 @@ from ltbench.data.packing import PackedImage, decoded, pack
 from ltbench.data.profile import kept
 from ltbench.data.published_lists import read_published
 from ltbench.data.readers import Split
+from ltbench.data.several_labels import packed_labels
 from ltbench.data.splits import Indices, fingerprint
 from ltbench.data.stored import Stored
 from ltbench.errors import LtbenchError, UsageError
@@ -46,7 +48,9 @@ def prepare(
         write_labels(parts, folder)
         return packed
     assert lists is not None
-    return pack(read_published(info.name, lists, images, verify=verify), folder, say)
+    packed = pack(read_published(info.name, lists, images, verify=verify), folder, say)
+    keep_names(info.name, lists, folder, info.classes)
+    return packed
 
 
 def check(info: DatasetInfo, root: Path) -> None:
@@ -108,6 +112,7 @@ def load_listed(
         class_counts=counts,
         indices_sha256=_list_sha256(folder, train, len(labels)),
         held_out=validation,
+        class_names=kept_names(root / info.name),
     )
 
 
@@ -118,20 +123,17 @@ def _annotated(
     counts: tuple[int, ...],
     fraction: float,
 ) -> Split:
-    """Return the split of images with several labels; of test images the first are kept."""
-    labels = {part: read_labels(folder, part, info.classes) for part in parts}
-    rows = {
-        "train": leading(labels["train"], fraction),
-        "test": np.arange(kept(len(labels["test"]), fraction)),
+    """Return the split of images with several labels; of those not trained on the first stay."""
+    read = read_labels if info.label_folder is None else packed_labels
+    labels = {part: read(folder, part, info.classes) for part in parts}
+    rows = {part: np.arange(kept(len(own), fraction)) for part, own in labels.items()}
+    rows["train"] = leading(labels["train"], fraction)
+    stored = {
+        part: Stored(parts[part], own, torch.from_numpy(labels[part][own]).float(), info.whole)
+        for part, own in rows.items()
     }
-    train, test = (
-        Stored(
-            parts[part], rows[part], torch.from_numpy(labels[part][rows[part]]).float(), info.whole
-        )
-        for part in ("train", "test")
-    )
     sha256 = _list_sha256(folder, rows["train"], len(labels["train"]))
-    return Split(train, test, None, counts, sha256)
+    return Split(stored["train"], stored["test"], stored.get("val"), counts, sha256)
 
 
 def _list_sha256(folder: Path, train: Indices, images: int) -> str:
@@ -152,7 +154,7 @@ def _named(info: DatasetInfo, stored_side: int | None = None) -> str:
 
 def _laid(info: DatasetInfo, stored_side: int | None = None) -> str:
     """Return in words what must lie in the folder of an annotated set's images."""
-    if stored_side is not None or not info.annotated:
+    if stored_side is not None or not info.annotated or info.file is not None:
         return ""
     return f", where FOLDER has {LAYOUTS[info.name].words()}"
 

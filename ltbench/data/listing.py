@@ -39,22 +39,23 @@ def listing(description: Description, folder: Path) -> Listing:
         root = folder / Path(str(description.images or ".")).expanduser()
         entries = [
             entry
-            for part, path in _paths(description.list, folder)
+            for part, path in paths_of(description.list, folder)
             for entry in read_list(path, root, part)
         ]
-        _check_files(entries)
+        check_files(entries)
     else:
         assert description.images is not None
         entries, strangers = _walked(description.images, folder)
     classes = _classes(entries, description.classes)
     _check_parts(entries, classes, description.test)
-    _check_listed_once(entries)
+    check_listed_once(entries)
     index_of = {label: index for index, label in enumerate(classes)}
     ordered = sorted(entries, key=lambda e: (PARTS.index(e.part), index_of[e.label], e.name))
     return Listing(tuple(ordered), tuple(classes), strangers)
 
 
-def _paths(given: PathByPart, folder: Path) -> list[tuple[Part | None, Path]]:
+def paths_of(given: PathByPart, folder: Path) -> list[tuple[Part | None, Path]]:
+    """Return each path that a description gives, with its part where it says one."""
     if isinstance(given, str):
         return [(None, folder / Path(given).expanduser())]
     return [(part, folder / Path(path).expanduser()) for part, path in given.items()]
@@ -62,7 +63,7 @@ def _paths(given: PathByPart, folder: Path) -> list[tuple[Part | None, Path]]:
 
 def _walked(given: PathByPart, folder: Path) -> tuple[list[ListedImage], int]:
     """Return the images below class folders, and how many other files lie there."""
-    paths = _paths(given, folder)
+    paths = paths_of(given, folder)
     if isinstance(given, str):
         root = paths[0][1]
         inner = {PART_NAMES.get(each.name.lower()): each for each in _folders(root)}
@@ -115,7 +116,8 @@ def _suffixes() -> frozenset[str]:
     return frozenset(Image.registered_extensions())
 
 
-def _check_files(entries: Iterable[ListedImage]) -> None:
+def check_files(entries: Iterable[ListedImage]) -> None:
+    """Raise UsageError for a listed file that is not there."""
     missing = [entry for entry in entries if not entry.path.is_file()]
     if missing:
         raise UsageError(
@@ -217,7 +219,7 @@ def check_twins(
         )
 
 
-def _check_listed_once(entries: Sequence[ListedImage]) -> None:
+def check_listed_once(entries: Sequence[ListedImage]) -> None:
     """Raise UsageError for a file that is listed twice, by whatever link."""
     seen: dict[str, ListedImage] = {}
     for entry in entries:

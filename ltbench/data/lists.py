@@ -35,25 +35,35 @@ def read_list(path: Path, root: Path, part: Part | None = None) -> list[ListedIm
     has lines `path label` as published lists have. `part` is that of all entries; without one, and
     without a split, they are training images. Raises UsageError, with the line, for others.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageError(f"list {path} does not read ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"list {path} is not in UTF-8; save it so.") from None
-    rows = list(_rows(path, lines))
+    rows = list(_rows(path, lines_of(path)))
     if not rows:
         raise UsageError(f"list {path} has no image.")
     entries = []
     for number, name, label, split in rows:
-        own = part or PART_NAMES.get(split.lower() or "train")
-        if own is None:
-            raise UsageError(f"{path}, line {number}: split is {split!r}, not train, test or val.")
+        own = part or part_of(split, path, number)
         if not name or not label:
             raise UsageError(f"{path}, line {number}: there is no path or no label.")
         text = unicodedata.normalize("NFC", label)
         entries.append(ListedImage(plain(name), root / name, text, own))
     return entries
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a list; raises UsageError where it does not read."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"list {path} does not read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"list {path} is not in UTF-8; save it so.") from None
+
+
+def part_of(split: str, path: Path, number: int) -> Part:
+    """Return the part that a line's split names, train where it is empty; else UsageError."""
+    part = PART_NAMES.get(split.lower() or "train")
+    if part is None:
+        raise UsageError(f"{path}, line {number}: split is {split!r}, not train, test or val.")
+    return part
 
 
 def _rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, str, str, str]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def read_own(path: Path, root: Path, download: bool = True) -> Own:
     try:
         packed = packed_own(description, path, root)
         if packed is not None:
-            _kept[path] = _streamed(description, path, packed)
+            _kept[path] = _streamed(description, path, packed, root / description.name)
         elif description.stream:
             raise MissingDataError(
                 f"nothing is packed of it under {root}; `ltbench data prepare {path}` does so, or "
@@ -96,13 +96,18 @@ def noticed(info: DatasetInfo) -> dict[str, object]:
     return found
 
 
-def _streamed(description: Description, path: Path, packed: PackedOwn) -> Own:
+def _streamed(description: Description, path: Path, packed: PackedOwn, folder: Path) -> Own:
     """Return the set that is packed: its facts, with all counts."""
     counts = {part: packed.counts(part) for part in packed.parts}
     sha256 = _identity(description, packed.classes, packed.sha256, streamed=True)
     normal, names = (packed.mean, packed.std), packed.classes
     variant = f"h{sha256[:8]}"
     info = _info(description, path, normal, counts, variant, class_names=names, streamed=True)
+    if packed.labels is not None:
+        info = replace(
+            info, kind="multi", whole=True, family="own_labels", label_folder=folder,
+            test_count=len(packed.labels["test"]),
+        )  # fmt: skip
     return Own(info, None, sha256, packed.skipped, packed.strangers)
 
 

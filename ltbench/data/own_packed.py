@@ -14,14 +14,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from ltbench.data.annotations import write_labels
 from ltbench.data.arrays import fits_memory, normalisation
 from ltbench.data.decoding import cut
 from ltbench.data.description import PARTS, Description, Part, read_description
+from ltbench.data.label_lists import LabelSets
 from ltbench.data.listing import Listing, check_classes, check_twins, listing
 from ltbench.data.lists import ListedImage
 from ltbench.data.packed import Packed, open_packed
 from ltbench.data.packing import PackedImage, Say, bad_image, pack
 from ltbench.data.pictures import opaque
+from ltbench.data.several_labels import (
+    check_labelled,
+    label_matrix,
+    packed_labels,
+    several_listing,
+)
 from ltbench.data.splits import SPLIT_SEED, draw
 from ltbench.errors import LtbenchError, UsageError
 
@@ -41,14 +49,20 @@ class PackedOwn:
     std: tuple[float, ...]
     skipped: tuple[str, ...]
     strangers: int
+    labels: dict[Part, LabelSets] | None = None  # of several an image
 
     @property
     def sha256(self) -> str:
         """Return a hash of all images and labels."""
-        return hashlib.sha256("".join(p.sha256 for p in self.parts.values()).encode()).hexdigest()
+        found = "".join(p.sha256 for p in self.parts.values())
+        for own in (self.labels or {}).values():
+            found += hashlib.sha256(own.astype(np.uint8).tobytes()).hexdigest()
+        return hashlib.sha256(found.encode()).hexdigest()
 
     def counts(self, part: Part) -> npt.NDArray[np.int64]:
-        """Return the images of each class, [C]."""
+        """Return the images of each class, or with each label, [C]."""
+        if self.labels is not None:
+            return np.asarray(self.labels[part].sum(0), np.int64)
         return np.bincount(self.parts[part].index["label"], minlength=len(self.classes))
 
 
@@ -62,7 +76,8 @@ def pack_own(path: Path, root: Path, say: Say) -> tuple[Path, bool] | None:
     description = read_description(path)
     if description.source not in ("images", "list") or description.stream is False:
         return None
-    found = listing(description, path.parent)
+    several = description.kind == "multi"
+    found = (several_listing if several else listing)(description, path.parent)
     size = description.size, description.channels
     if not description.stream and fits_memory(len(found.entries), *size):
         return None
@@ -86,6 +101,9 @@ def packed_own(description: Description, path: Path, root: Path) -> PackedOwn | 
         return None
     parts = open_packed(folder, description.name)
     listed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+    if description.kind == "multi":
+        classes = len(listed["classes"])
+        listed["labels"] = {part: packed_labels(folder, part, classes) for part in parts}
     return PackedOwn(parts, **listed)
 
 
@@ -98,14 +116,21 @@ def _pack(description: Description, found: Listing, folder: Path, path: Path, sa
         )
     skipped = _unreadable(found) if description.unreadable == "skip" else []
     kept = tuple(each for each in found.entries if each not in set(skipped))
-    lists = _by_part(replace(found, entries=kept), description.test)
-    for part, entries in lists.items():
-        counts = np.bincount([int(each.label) for each in entries], minlength=len(found.classes))
-        check_classes(counts, found.classes, part, skipped=bool(skipped))
-    new = pack(lists, folder, say, _read)
+    several = description.kind == "multi"
+    lists = _by_part(replace(found, entries=kept), description.test, several=several)
+    if several:
+        trained = label_matrix(lists["train"], len(found.classes))
+        check_labelled(trained, found.classes, skipped=bool(skipped))
+        new = pack(lists, folder, say, lambda entry: _read(replace(entry, label="0")))
+        write_labels(lists, folder)
+    else:
+        for part, entries in lists.items():
+            labels = [int(each.label) for each in entries]
+            counts = np.bincount(labels, minlength=len(found.classes))
+            check_classes(counts, found.classes, part, skipped=bool(skipped))
+        new = pack(lists, folder, say, _read)
     parts = open_packed(folder, str(path))
-    trained, tested = (list(_digests(lists[part], parts[part])) for part in ("train", "test"))
-    check_twins(trained, tested)
+    check_twins(*(list(_digests(lists[part], parts[part])) for part in ("train", "test")))
     mean, std = description.mean, description.std
     if mean is None or std is None:
         mean, std = _measured(parts["train"], description.size)
@@ -137,11 +162,14 @@ def _identity(description: Description) -> dict[str, Any]:
     return description.facts() | description.model_dump(mode="json", include={"images", "list"})
 
 
-def _by_part(found: Listing, test: int | None) -> dict[Part, list[ListedImage]]:
+def _by_part(found: Listing, test: int | None, *, several: bool) -> dict[Part, list[ListedImage]]:
     """Return the entries of each part with their classes' numbers, test images drawn from train."""
     lists: dict[Part, list[ListedImage]] = {}
     for part in PARTS:
         own = [each for each in found.entries if each.part == part]
+        if several:
+            lists[part] = own  # which have their numbers
+            continue
         numbers = map(str, found.indices(part))
         lists[part] = [replace(e, label=n) for e, n in zip(own, numbers, strict=True)]
     if test is not None:

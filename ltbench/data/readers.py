@@ -77,6 +77,7 @@ class Split:
     class_counts: tuple[int, ...]  # of `train`
     indices_sha256: str  # of the training indices in the data set's own order
     held_out: int = 0  # training images of each class in `validation`
+    class_names: tuple[str, ...] = ()  # that came with the images; else the set's own
 
 
 def pixels_sha256(split: Split) -> str:

@@ -172,10 +172,10 @@ class Training:
             if not losses.isfinite().all():
                 bad = int((~losses.isfinite()).nonzero()[0])
                 raise DivergedError(progress.epochs_done, bad + 1)
-            self._steps = len(losses)
+            self._steps, last = len(losses), (epoch + 1) * len(losses) - 1
             row = {
                 "epoch": progress.epochs_done, "stage": stage.name,
-                "learning_rate": stage.recipe.learning_rate_at(epoch),
+                "learning_rate": stage.recipe.learning_rate_at(epoch, last),
                 "loss": float(losses.mean()), **self._evaluate(),
                 "seconds": progress.train_seconds + progress.evaluate_seconds,
             }  # fmt: skip

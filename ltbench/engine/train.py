@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ltbench.api.dropout import drops
 from ltbench.api.method import Method, Step
 from ltbench.api.norm_batch import norm_batches
 from ltbench.api.ranks import alone, average_gradients, coupled, ranks
@@ -21,6 +22,7 @@ from ltbench.data.training_images import TrainingImages
 from ltbench.engine.isolation import generators_restored, seed_all, seeded
 from ltbench.engine.precision import Autocast
 from ltbench.errors import LtbenchError
+from ltbench.networks.freezing import encoder_norms, frozen_prefixes
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
             raise LtbenchError(
                 f"stage {stage.name} trains {prefix!r}, but no parameter's name begins so."
             )
+    frozen = frozen_prefixes(network, recipe.frozen_stages)
     groups: dict[float, list[nn.Parameter]] = {}  # by their factor on the learning rate
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith(stage.trainable))
+        parameter.requires_grad_(name.startswith(stage.trainable) and not name.startswith(frozen))
         if parameter.requires_grad:
             factors = [factor for prefix, factor in stage.rates if name.startswith(prefix)]
             own = recipe.backbone_rate if name.startswith("backbone.") else 1.0
@@ -77,6 +80,22 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
         weight_decay=recipe.weight_decay,
         nesterov=recipe.nesterov,
     )
+
+
+def set_rates(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group of parameters a learning rate times the group's own factor."""
+    for group in optimiser.param_groups:
+        group["lr"] = group.get("factor", 1.0) * rate
+
+
+def put_in_training(network: nn.Module, stage: Stage) -> None:
+    """Put a network in training mode, but for what a stage leaves as in evaluation."""
+    network.train()
+    for name in stage.evaluating:
+        network.get_submodule(name).eval()
+    if stage.recipe.frozen_norms:
+        for norm in encoder_norms(network):
+            norm.eval()
 
 
 def reset(network: nn.Module, stage: Stage, seed: int) -> None:
@@ -107,6 +126,8 @@ def backward(step: Step, recipe: Recipe) -> None:
             check_parts(step)
         step.method.backward(step)
     average_gradients(step.network)
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(step.network.parameters(), recipe.clip_norm)
 
 
 def check_parts(step: Step) -> None:
@@ -176,8 +197,7 @@ def train_epoch(
     """
     recipe = stage.recipe
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
-    for group in optimiser.param_groups:
-        group["lr"] = group.get("factor", 1.0) * recipe.learning_rate_at(epoch)
+    set_rates(optimiser, recipe.learning_rate_at(epoch))
     start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed, recipe)
     batches = feed.epoch(
         method.views,
@@ -189,14 +209,15 @@ def train_epoch(
     )
     losses: list[Tensor] = []
     means = Means()
-    network.train()
-    for name in stage.evaluating:
-        network.get_submodule(name).eval()
+    put_in_training(network, stage)
+    dropping = drops(network)
     seed_all(seed, "views", stage.name, epoch)  # drawn with the first batch
     for number, batch in enumerate(batches):
         seed_all(seed, "step", stage.name, epoch, number)
         clock = replace(start, step=number)
-        step = Step(method, network, batch, clock, autocast)
+        if recipe.warmup_steps:
+            set_rates(optimiser, recipe.learning_rate_at(epoch, epoch * steps + number))
+        step = Step(method, network, batch, clock, autocast, dropping=dropping)
         optimiser.zero_grad()
         backward(step, recipe)
         optimiser.step()

@@ -10,6 +10,7 @@ from ltbench.errors import UsageError
 
 # The papers' networks on large images: name -> torchvision's.
 RESNETS = {"resnet50": "resnet50", "resnet152": "resnet152", "resnext50": "resnext50_32x4d"}
+NECKED = {"resnet50_neck": "resnet50"}  # with a neck before the classifier
 LIBRARIES = ("torchvision", "timm")
 
 
@@ -42,6 +43,28 @@ class ResidualBackbone(nn.Module):
         return block
 
 
+class NeckedBackbone(ResidualBackbone):
+    """A residual backbone whose pooled features a neck maps to fewer, with dropout.
+
+    Linear, batch norm, dropout, as between encoder and classifier of Wu et al., "Distribution-
+    Balanced Loss for Multi-Label Classification in Long-Tailed Datasets", ECCV 2020.
+    """
+
+    def __init__(self, model: Any, out_features: int = 256, dropout: float = 0.5) -> None:
+        super().__init__(model)
+        self.neck = nn.Sequential(
+            nn.Linear(self.out_features, out_features),
+            nn.BatchNorm1d(out_features),
+            nn.Dropout(dropout),
+        )
+        self.out_features = out_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the neck's features, [B, out_features]."""
+        found: Tensor = self.neck(super().forward(images))
+        return found
+
+
 class WholeBackbone(nn.Module):
     """Images [B, 1 or 3, h, w] to what the last linear layer of a network was given."""
 
@@ -62,6 +85,8 @@ def backbone(name: str, channels: int) -> ResidualBackbone | WholeBackbone:
     """
     if name in RESNETS:
         return ResidualBackbone(_torchvision(RESNETS[name]))
+    if name in NECKED:
+        return NeckedBackbone(_torchvision(NECKED[name]))
     library, _, own = name.partition(":")
     if library == "torchvision":
         model = _torchvision(own)

@@ -3,14 +3,14 @@
 import torch
 
 from ltbench.errors import unknown
-from ltbench.networks.backbones import LIBRARIES, RESNETS, backbone
+from ltbench.networks.backbones import LIBRARIES, NECKED, RESNETS, backbone
 from ltbench.networks.clip import LIBRARY as CLIP
 from ltbench.networks.clip import TINY, clip_body
-from ltbench.networks.heads import LinearClassifier, UniformClassifier
+from ltbench.networks.heads import LinearClassifier, NormalClassifier, UniformClassifier
 from ltbench.networks.resnet import BLOCKS, Backbone, Network, initialise
 from ltbench.networks.wide_resnet import WIDE, WideBackbone
 
-NETWORKS = (*BLOCKS, *WIDE, *RESNETS)
+NETWORKS = (*BLOCKS, *WIDE, *RESNETS, *NECKED)
 """Those with a name of their own; any classifier of a library is `torchvision:NAME`."""
 
 SMALLEST = {"": "resnet8", CLIP: TINY}
@@ -39,6 +39,9 @@ def create(name: str, channels: int, classes: int) -> Network:
     if library == CLIP:
         seeing = clip_body(own)
         return Network(seeing, UniformClassifier(seeing.out_features, classes))
+    if name in NECKED:
+        necked = backbone(name, channels)
+        return Network(necked, NormalClassifier(necked.out_features, classes))
     if name not in RESNETS and library not in LIBRARIES:
         raise unknown(
             "network", name, NETWORKS, "Others are torchvision:NAME, such as torchvision:resnet18."

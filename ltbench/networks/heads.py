@@ -32,6 +32,15 @@ class UniformClassifier(KaimingLinear):
         nn.Linear.reset_parameters(self)
 
 
+class NormalClassifier(KaimingLinear):
+    """A linear classifier with weights of N(0, 0.01) and no bias at first, as behind a neck."""
+
+    def reset_parameters(self) -> None:
+        """Draw new weights; the bias is zero."""
+        nn.init.normal_(self.weight, std=0.01)
+        nn.init.zeros_(self.bias)
+
+
 class CosineClassifier(nn.Module):
     """`scale` times the cosine between features and class weights; no bias.
 

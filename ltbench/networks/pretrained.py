@@ -59,7 +59,8 @@ def _published(backbone: nn.Module) -> dict[str, Tensor]:
     return {
         name.removeprefix("model.") if whole else _renamed(name): tensor
         for name, tensor in backbone.state_dict().items()
-        if not name.endswith(_COUNTER)  # old files have none, and nothing reads it
+        # Old files have no counters, and nothing reads them; a neck is no part of the encoder.
+        if not name.endswith(_COUNTER) and not name.startswith("neck.")
     }
 
 

@@ -86,7 +86,9 @@ def candidates(
         column, method = resolved.column, resolved.method(row)
         reported = table.value(row, column)
         runs = method is not None and not lacking([method], methods)
-        tolerance = METRICS[column.metric].tolerance if resolved.exact and runs else None
+        judged = table.judged_value(row, column) is not None
+        able = resolved.exact and runs and judged
+        tolerance = METRICS[column.metric].tolerance if able else None
         left += reported is not None and tolerance is None
         if method is None or not runs:
             continue

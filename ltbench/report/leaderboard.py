@@ -15,6 +15,7 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import MethodRow
 from ltbench.tables.definition import load
 from ltbench.tables.ledger import LedgerRow, ledger_of
+from ltbench.tables.reported import judgeable
 from ltbench.tables.shipped import shipped
 
 
@@ -79,7 +80,7 @@ def _board(setting: Setting, cells: Iterable[LedgerRow]) -> Board:
     at = where.dataset, where.network, where.metric
     reported: dict[str | None, list[LedgerRow]] = {}
     for line in cells:
-        if (line.dataset, line.network, line.metric) == at:
+        if (line.dataset, line.network, line.metric) == at and judgeable(line.reported) is not None:
             reported.setdefault(line.specification, []).append(line)
     standings = [
         Standing(

@@ -12,6 +12,7 @@ from ltbench.tables.cells import MARK
 from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.ledger import Ledger, LedgerRow
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.reported import printed
 from ltbench.tables.write.ledger import WORDS, reproduced
 
 CLAIMS = "claims"  # in the place of a table's name
@@ -169,7 +170,7 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: TableRow) -> PageCell:
     gain = line.kind == "claim"
     keys = {"reported": line.reported}
     cell = PageCell(
-        reported=f"{line.reported:{'+' if gain else ''}.{line.decimals}f}",
+        reported=printed(line.reported, line.decimals, "+" if gain else ""),
         word=line.verdict.word,
         verdict=f"proxy ({line.protocol})" if line.tier == "proxy" else str(line.verdict),
         reason=line.reason, keys=keys,

@@ -65,6 +65,10 @@ class Protocol(BaseModel):
     pretrained: bool = False  # whether the encoder begins from weights that the user names
     backbone_rate: float = Field(default=1.0, gt=0, le=1)  # of the learning rate, of the encoder
     norm_batch: int | None = Field(default=None, ge=2)  # images of a batch norm; None: the batch
+    warmup_steps: int = Field(default=0, ge=0)  # of a warm-up by steps, from a third of the rate
+    clip_norm: float | None = Field(default=None, gt=0)  # largest norm of a step's gradient
+    frozen_stages: int = Field(default=0, ge=0, le=4)  # of a residual encoder, beside its stem
+    frozen_norms: bool = False  # whether the encoder's batch norms are as in evaluation
 
     @field_validator("milestones")
     @classmethod
@@ -84,6 +88,10 @@ class Protocol(BaseModel):
                 "add warmup_epochs={fits}",
                 {"warmup": self.warmup_epochs, "epochs": self.epochs, "fits": self.epochs // 5},
             )  # fmt: skip
+        if self.warmup_epochs and self.warmup_steps:
+            raise PydanticCustomError(
+                "warmup_steps", "warmup_steps and warmup_epochs are two warm-ups; set one to 0"
+            )
         return self
 
     @model_validator(mode="after")
@@ -123,6 +131,10 @@ class Protocol(BaseModel):
             family=self.family,
             backbone_rate=self.backbone_rate,
             norm_batch=self.norm_batch,
+            warmup_steps=self.warmup_steps,
+            clip_norm=self.clip_norm,
+            frozen_stages=self.frozen_stages,
+            frozen_norms=self.frozen_norms,
         )
 
     def sized(self, info: DatasetInfo) -> DatasetInfo:

@@ -29,10 +29,15 @@ _PLACES: dict[str, Any] = {
     "milestones": "0.3333,0.6667", "decay": 0.1, "family": "places_lt", "pretrained": True,
     "backbone_rate": 0.01,
 }  # fmt: skip
-# DB's, but for what is listed in docs/multilabel.md: from ImageNet's weights, 8 epochs.
+# DB's short of what `_DB` adds: from ImageNet's weights, 8 epochs.
 _LABELLED: dict[str, Any] = {
     "batch_size": 32, "learning_rate": 0.02, "weight_decay": 1e-4, "warmup_epochs": 1,
     "milestones": "0.625,0.875", "decay": 0.1, "pretrained": True,
+}  # fmt: skip
+# DB's (Wu et al. 2020), as its code has it: a thousand steps on VOC-LT, half of them warm-up.
+_DB: dict[str, Any] = {
+    **_LABELLED, "epochs": 8, "warmup_epochs": 0, "warmup_steps": 500, "clip_norm": 35.0,
+    "frozen_stages": 1, "frozen_norms": True, "drop_last": True,
 }  # fmt: skip
 # LIFT's, which begins from CLIP's weights; a small data set is trained by it like a large one.
 _CLIP: dict[str, Any] = {
@@ -61,6 +66,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": {**_INATURALIST, "epochs": 100},
         "fast": {**_INATURALIST, "epochs": 30, "evaluate_every": 5},
         "smoke": {**_INATURALIST, **_TINY},
+        "clip": {**_CLIP, "epochs": 20, "family": "inaturalist2018"},
     },
     "places_lt": {
         "paper": {**_PLACES, "epochs": 30},
@@ -69,12 +75,18 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "clip": {**_CLIP, "family": "places_lt"},
     },
     "voc_lt": {
+        "paper": {**_DB, "family": "voc_lt"},
         "fast": {**_LABELLED, "epochs": 8, "family": "voc_lt"},
         "smoke": {**_LABELLED, **_SHORT, "family": "voc_lt"},
     },
     "coco_lt": {
+        "paper": {**_DB, "family": "coco_lt"},
         "fast": {**_LABELLED, "epochs": 8, "family": "coco_lt"},
         "smoke": {**_LABELLED, **_SHORT, "family": "coco_lt"},
+    },
+    "own_labels": {
+        "fast": {**_LABELLED, "epochs": 8, "family": "own_labels"},
+        "smoke": {**_LABELLED, **_SHORT, "family": "own_labels"},
     },
     "digits_mosaic": {
         "fast": {**_MOSAIC, "epochs": 10, "warmup_epochs": 1, "evaluate_every": 5},

@@ -38,6 +38,7 @@ class DataFacts(Model):
     training_images: int | None = None  # of several labels each; else class_counts add up to it
     # Rows, in the packed training file, of images that were left out since they do not read
     skipped: tuple[int, ...] = ()
+    names_sha256: str = ""  # over names of classes that the method read from a user's file
 
     def same_as(self, other: "DataFacts") -> bool:
         """Return whether two runs had the same images, as far as both records tell."""

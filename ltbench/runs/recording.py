@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import torch
 from torch import Tensor
 
-from ltbench.api.compose import name_of, overrides
+from ltbench.api.compose import leaves, name_of, overrides
 from ltbench.api.method import Method
+from ltbench.data.category_names import names_sha256
 from ltbench.data.readers import Split, pixels_sha256
 from ltbench.engine.checkpoint import Progress
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
@@ -24,7 +25,6 @@ from ltbench.runs.energy import joules_of
 from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
-from ltbench.runs.protocol import Protocol
 from ltbench.runs.record import (
     TRANSDUCTIVE,
     Cost,
@@ -80,7 +80,7 @@ def evaluate_cell(
         settings=job.protocol.model_dump(),
         stages=own.stages,
         first_stage=_first_stage(job, training),
-        data=_data(split, training),
+        data=_data(split, training, method),
         pretrained_sha256=progress.pretrained_sha256,
         last=training.score(logits["test"], "test", progress.epochs_done),
         # What was seen during training was seen without the post-hoc parts.
@@ -89,7 +89,7 @@ def evaluate_cell(
         cost=_cost(training, network),
         environment=Environment(**sessions[-1]),
         deviations=[
-            *_deviations(method, job.protocol, training.progress),
+            *_deviations(method, job, training.progress),
             *_unstated(method, network, training, logits["test"]),
         ],
         finished=_now(),
@@ -159,8 +159,9 @@ def record_failure(
         )
 
 
-def _data(split: Split, training: Training) -> DataFacts:
+def _data(split: Split, training: Training, method: Method) -> DataFacts:
     task = training.task
+    reads = split.class_names and any(part.network_library for part in leaves(method))
     return DataFacts(
         class_counts=split.class_counts,
         indices_sha256=split.indices_sha256,
@@ -170,6 +171,7 @@ def _data(split: Split, training: Training) -> DataFacts:
         test_images=len(split.test.labels),
         training_images=len(split.train.labels) if task.kind == "multi" else None,
         skipped=tuple(training.progress.skipped),
+        names_sha256=names_sha256(split.class_names) if reads else "",
     )
 
 
@@ -197,16 +199,17 @@ def _first_stage(job: Job, training: Training) -> FirstStage | None:
     return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
 
 
-def _deviations(method: Method, protocol: Protocol, progress: Progress) -> list[str]:
-    """Return where this run departs from the papers, harness and method."""
+def _deviations(method: Method, job: Job, progress: Progress) -> list[str]:
+    """Return where this run departs from the papers: harness, images and method."""
     ours, environments = [], len(progress.environments)
-    if protocol.precision == "bfloat16":
+    if job.protocol.precision == "bfloat16":
         ours.append("forward passes in bfloat16 autocast over float32 weights")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
     if progress.skipped:
         count = counted(len(progress.skipped), "training image")
         ours.append(f"{count} left out that did not read (data.skipped)")
+    ours += job.dataset.info.deviations
     return ours + [line for part in parts_of(method) for line in stated_deviations(part)]
 
 

@@ -25,7 +25,7 @@ def judged_rows(table: Table, resolved: ResolvedColumn) -> list[TableRow]:
     return [
         row
         for row in table.definition.rows
-        if row.method_on(column.data) is not None and table.value(row, column) is not None
+        if row.method_on(column.data) is not None and table.judged_value(row, column) is not None
     ]
 
 
@@ -47,7 +47,7 @@ def judge_column(table: Table, found: "ColumnScores") -> dict[str, tuple[Evidenc
     rows, column = judged_rows(table, found.resolved), found.resolved.column
     compared = []
     for row in rows:
-        reported, method = table.value(row, column), row.method_on(column.data)
+        reported, method = table.judged_value(row, column), row.method_on(column.data)
         assert reported is not None
         assert method is not None
         compared.append(found.evidence(method, reported))

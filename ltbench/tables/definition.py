@@ -17,7 +17,7 @@ from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric, suiting
-from ltbench.tables.reported import Reported, ReportedKey, kept_key, read_reported
+from ltbench.tables.reported import Reported, ReportedKey, judgeable, kept_key, read_reported
 from ltbench.tables.shipped import path_of, short
 from ltbench.tables.validation import (
     NetworkSpecification,
@@ -159,6 +159,10 @@ class Table:
             return None if floor is None else value - floor
         first = self.reported.get(self.key(self.definition.rows[0], column))
         return value / first if first else None
+
+    def judged_value(self, row: TableRow, column: Column) -> float | None:
+        """Return the value that runs are judged by; None where it is only remembered."""
+        return judgeable(self.value(row, column))
 
     def protocol(self, column: Column, other: str | None = None) -> Protocol:
         """Return the protocol of a column's records, or `other` for its data set.

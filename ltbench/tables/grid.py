@@ -21,6 +21,7 @@ from ltbench.tables.cells import MARK, Reader, ResolvedColumn
 from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.reported import RECALLED, Remembered, printed
 
 EPOCH = {
     Selection.LAST: "last epoch",
@@ -56,6 +57,16 @@ class TableCell:
     def number(self, value: float | None, sign: str = "") -> str:
         """Return a value with the column's decimals, or nothing; `sign` is Python's option."""
         return "" if value is None else f"{value:{sign}z.{self.decimals}f}"
+
+    @property
+    def remembered(self) -> bool:
+        """Return whether nobody has looked the reported value up, so that it judges nothing."""
+        return isinstance(self.reported, Remembered)
+
+    @property
+    def printed(self) -> str:
+        """Return the reported value, or nothing; one that is only remembered has a mark."""
+        return "" if self.reported is None else printed(self.reported, self.decimals)
 
     @property
     def count(self) -> str:
@@ -108,12 +119,14 @@ class Grid:
         marks = " Bold: best, underlined: second, where the intervals set them apart."
         reads_all = f" {MARK}: transductive, its predictions depend on all test images at once."
         transductive = any(entry.transductive for entries in self.lines for entry in entries)
+        recalled = any(isinstance(value, Remembered) for value in self.table.reported.values())
+        memory = f" {RECALLED}: from memory, not looked up; it judges nothing." * recalled
         means = "mean ± half-width of the 95 % t-interval" if n >= LEAST else "mean"
         return (
             f"Reproduced: {means} over n = {counted(n, 'seed')} (another n "
             f"stands in brackets), {EPOCH[self.table.definition.select]}, "
             f"{self._by_protocol}.{marks if marked else ''}"
-            f"{reads_all if transductive else ''}{warning}"
+            f"{reads_all if transductive else ''}{memory}{warning}"
         )
 
     @property
@@ -177,9 +190,11 @@ def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell
 
 def _entry(table: Table, row: TableRow, reader: Reader, found: ColumnScores) -> TableCell:
     resolved, column, seeds = found.resolved, found.resolved.column, table.definition.seeds
+    reported = table.value(row, column)
+    comparable = METRICS[column.metric].comparable and not isinstance(reported, Remembered)
     entry = TableCell(
-        table.value(row, column), None, (), len(seeds), "not implemented", absent=False,
-        decimals=table.decimals(column), comparable=METRICS[column.metric].comparable,
+        reported, None, (), len(seeds), "not implemented", absent=False,
+        decimals=table.decimals(column), comparable=comparable,
     )  # fmt: skip
     method = row.method_on(column.data)
     if method is None:

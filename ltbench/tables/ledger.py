@@ -14,6 +14,7 @@ from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import why_not_run
+from ltbench.tables.reported import FROM_MEMORY, judgeable
 
 FAST = "fast"  # the proxy that is shown where there are several
 NOT_RUN = Verdict("not run")
@@ -57,7 +58,8 @@ class LedgerRow:
     @property
     def difference(self) -> float | None:
         """Return reproduced - reported."""
-        if self.reproduced is None or not METRICS[self.metric].comparable:
+        comparable = METRICS[self.metric].comparable and judgeable(self.reported) is not None
+        if self.reproduced is None or not comparable:
             return None
         return self.reproduced.mean - self.reported
 
@@ -166,17 +168,20 @@ def _line(
     return LedgerRow(
         kind, table.definition.paper or "", table.short, row.label, column.title, column.dataset,
         resolved.network, column.metric, row.method_on(column.data), None, reported,
-        METRICS[column.metric].tolerance, table.decimals(column), table.definition.select,
+        None if judgeable(reported) is None else METRICS[column.metric].tolerance,
+        table.decimals(column), table.definition.select,
+        reason=FROM_MEMORY if judgeable(reported) is None else "",
     )  # fmt: skip
 
 
 def _measured(line: LedgerRow, resolved: ResolvedColumn, found: SeedScores) -> LedgerRow:
     """Return a line with the mean over its seeds; a proxy, as long as nothing more is known."""
+    machine = resolved.exact and line.tolerance is None and not line.reason
     return replace(
         line, tier="exact" if resolved.exact else "proxy", protocol=resolved.protocol,
         seeds=tuple(found), reproduced=mean_interval(list(found.values())),
         verdict=Verdict("proxy"),
-        reason="it depends on the machine" if resolved.exact and line.tolerance is None else "",
+        reason="it depends on the machine" if machine else line.reason,
     )  # fmt: skip
 
 
@@ -214,7 +219,8 @@ def _elsewhere(
             ours, base = (str(row.method) for row in rows)
             both = ColumnScores(resolved, len(common), {ours: found[0], base: found[1]})
             return _gained(line, both, ours, base)
-    return replace(line, reason=why_not_run(rows, own.column.data, source.methods))
+    reason = why_not_run(rows, own.column.data, source.methods)
+    return replace(line, reason="; ".join(filter(None, (reason, line.reason))))
 
 
 def _every(reader: Reader, table: Table, row: TableRow, resolved: ResolvedColumn) -> SeedScores:

@@ -1,4 +1,7 @@
-"""The values that papers print, from a CSV file with one value a line."""
+"""The values that papers print, from a CSV file with one value a line.
+
+A column `certainty`, where there is one, says how each is known: see `CERTAINTIES`.
+"""
 
 import codecs
 import csv
@@ -28,14 +31,35 @@ class ReportedKey(NamedTuple):
     def of(cls, label: str, data: Dataset, network: str, metric: Metric) -> "ReportedKey":
         """Return the key of a row and a column; that of a ratio is its numerator's."""
         measured = METRICS[metric].over or metric
-        return cls(label, data.series, network, data.reported_imbalance, measured)
+        return cls(label, data.series, _letters(network), data.reported_imbalance, measured)
 
     def __str__(self) -> str:
         ratio = "" if self.imbalance is None else f", r = {self.imbalance:g}"
         return f"{self.method!r} on {self.dataset!r}{ratio}, {self.backbone}, {self.metric!r}"
 
 
+class Remembered(float):
+    """A value that somebody remembers and nobody has looked up: shown with a mark, never judged."""
+
+
+FROM_MEMORY = "the reported value is from memory and was not looked up"
+RECALLED = "?"  # the mark of such a value
+CERTAINTIES = ("read", "second hand", "memory", "memory, unchecked")
+"""Of a value: read where it was printed, or on a page that copies it; or remembered, where its
+groups add up to it or do not."""
+
 Reported = dict[ReportedKey, float]
+
+
+def judgeable(value: float | None) -> float | None:
+    """Return a reported value that runs are judged by; None for one that is remembered."""
+    return None if isinstance(value, Remembered) else value
+
+
+def printed(value: float, decimals: int, sign: str = "") -> str:
+    """Return a reported value as text, a remembered one with its mark."""
+    mark = RECALLED if isinstance(value, Remembered) else ""
+    return f"{value:{sign}z.{decimals}f}{mark}"
 
 
 def kept_key(reported: Reported, key: ReportedKey) -> ReportedKey:
@@ -102,12 +126,22 @@ def _value(where: str, line: dict[str, str]) -> tuple[ReportedKey, float]:
         raise UsageError(f"{where}: {culprit} is unknown; {remedy}.")
     metric = REPORTED[line["metric"], line["split"]]
     ratio = _number(where, "imbalance_ratio", line) if line["imbalance_ratio"] else None
-    backbone = re.sub("[^a-z0-9]", "", line["backbone"].lower())  # ResNet-32 is our resnet32
+    backbone = _letters(line["backbone"])
     key = ReportedKey(line["method"], line["dataset"], backbone, ratio, metric)
-    value = _number(where, "value", line)
+    value, certainty = _number(where, "value", line), line.get("certainty") or "read"
     if _is_accuracy(key) and not 0 <= value <= 100:
         raise UsageError(f"{where}: {value:g} for {key} is no accuracy in percent; correct it.")
-    return key, value
+    if certainty not in CERTAINTIES:
+        raise UsageError(
+            f"{where}: certainty {certainty!r} is unknown; write {', '.join(CERTAINTIES)} or "
+            "nothing."
+        )
+    return key, Remembered(value) if certainty.startswith("memory") else value
+
+
+def _letters(network: str) -> str:
+    """Return a network's name as both sides have it: ResNet-32 is our resnet32."""
+    return re.sub("[^a-z0-9]", "", network.lower())
 
 
 def _number(where: str, key: str, line: dict[str, str]) -> float:

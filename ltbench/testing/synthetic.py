@@ -20,7 +20,7 @@ from ltbench.data.readers import Split, Subset
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.engine.fit import Training
 from ltbench.engine.settings import Settings
-from ltbench.engine.train import ProgressEvent, optimiser_for
+from ltbench.engine.train import ProgressEvent, optimiser_for, put_in_training
 from ltbench.networks import SMALLEST
 from ltbench.registry.kinds import kinds_of
 from ltbench.registry.methods import build
@@ -107,9 +107,7 @@ def first_step(work: Training, epoch: int = 0) -> Step:
     method = stage.method or work.method
     recipe = stage.recipe
     batch = next(work.train.epoch(method.views, stage.sampler, recipe.batch_size, False, seed=7))
-    work.network.train()
-    for name in stage.evaluating:
-        work.network.get_submodule(name).eval()
+    put_in_training(work.network, stage)
     optimiser_for(work.network, stage).zero_grad()
     return Step(
         method, work.network, batch, Clock(stage.name, epoch, recipe.epochs, 0, 3, 0, recipe)

@@ -137,3 +137,13 @@ def test_a_papers_settings_are_those_of_each_family(method, small, large):
         first = build(method).stages(recipe)[0].recipe
         found = first.batch_size, first.learning_rate, first.weight_decay
         assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_warm_up_by_steps_rises_from_a_third_of_the_epochs_rate():
+    recipe = Recipe(8, 32, 0.02, 1e-4, milestones=(0.625, 0.875), decay=0.1, warmup_steps=500)
+    assert recipe.learning_rate_at(0, 0) == pytest.approx(0.02 / 3)
+    assert recipe.learning_rate_at(2, 250) == pytest.approx(0.02 * (1 / 3 + 1 / 3))
+    assert recipe.learning_rate_at(5, 499) == pytest.approx(0.002 * (1 / 3 + 2 / 3 * 499 / 500))
+    assert recipe.learning_rate_at(4, 500) == 0.02
+    assert recipe.learning_rate_at(0) == 0.02
+    assert recipe.second(0.5).warmup_steps == 0

@@ -1,11 +1,15 @@
 """VOC-LT on a made-up VOC tree, from the folder of images to a record and a table of mAP."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+import torch
 from made_annotated import COUNTS, made_up, voc_tree
+from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
+from torchvision import models
 
 from ltbench.exchange.soundness import check_record
 from ltbench.runs.artifacts import read_logits
@@ -77,6 +81,44 @@ def test_a_smaller_copy_has_the_labels_too(ltbench, voc):
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
+def test_the_papers_protocol_trains_to_the_end_from_pretrained_weights(ltbench, voc):
+    assert ltbench("data", "prepare", "voc_lt", "--images", "images").code == 0
+    run = ("run", "--dataset", "voc_lt", "--seeds", "1", "--quiet", "--protocol", "paper(side=32)")
+    without = ltbench(*run, "--methods", "db")
+    assert without.code == 2
+    assert "none are ever downloaded; name their file with --pretrained" in without.err
+    torch.manual_seed(0)
+    weights = models.resnet50(weights=None).state_dict()
+    torch.save(weights, voc / "resnet50.pth")
+    done = ltbench(*run, "--methods", "bce,db@voc,bce+more,bce+sam", "--pretrained", "resnet50.pth",
+                   "--keep", "weights")  # fmt: skip
+    assert done.code == 0, done.err
+    store = Store(voc / "results")
+    records = {record.method: record for record in store.records()}
+    assert len(records) == 4
+    for record in records.values():
+        assert record.network == "resnet50_neck"
+        assert record.pretrained_sha256
+        assert any(each.startswith("images are cut and scaled") for each in record.deviations)
+        recipe = record.stages[0]["recipe"]
+        assert (recipe["warmup_steps"], recipe["clip_norm"]) == (500, 35.0)
+        assert (recipe["frozen_stages"], recipe["drop_last"]) == (1, True)
+    kept = load_file(file_of(store, records["bce"], "weights"))
+    assert any(name.endswith("neck.0.weight") for name in kept)
+    for name, value in kept.items():
+        other = (
+            name.removeprefix("epoch8.network.backbone.")
+            .replace("stem.0", "conv1")
+            .replace("stem.1", "bn1")
+        )
+        other = re.sub(r"stages\.(\d)", lambda found: f"layer{int(found[1]) + 1}", other)
+        frozen = other.startswith(("conv1", "bn1", "layer1")) or "running" in other
+        frozen &= "num_batches" not in other
+        if frozen and "neck" not in other:
+            assert torch.equal(value, weights[other]), name
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
@@ -104,3 +146,5 @@ def test_the_sets_are_listed_and_shown_without_their_images(ltbench, home):
     assert facts["training images"] == 1909
     assert facts["test images"] == 5000
     assert facts["many / medium / few classes"] == [22, 33, 25]
+    assert facts["protocol"] == "paper"
+    assert "Deviation: images are cut and scaled" in ltbench("show", "voc_lt").out

@@ -16,6 +16,7 @@ from ltbench.engine.isolation import seeded
 from ltbench.engine.train import DivergedError, optimiser_for, reset, train_epoch
 from ltbench.errors import LtbenchError
 from ltbench.networks import create
+from ltbench.registry.methods import build
 
 RECIPE = Recipe(4, batch_size=16, learning_rate=0.1, weight_decay=1e-3)
 
@@ -374,3 +375,59 @@ def test_batch_statistics_are_of_the_parts_that_the_recipe_says(network, feed):
     torch.nn.functional.cross_entropy(logits, batch.targets).backward()
     for found, other in zip(heard[0], twin.parameters(), strict=True):
         assert torch.allclose(found, other.grad, atol=1e-5)
+
+
+def test_rates_of_a_warm_up_by_steps_change_every_step(network, feed):
+    steps = feed.steps(16, False)
+    recipe = replace(RECIPE, warmup_steps=steps + 2)
+    heard = []
+
+    class Listening(Method):
+        def after_step(self, step):
+            heard.append(optimiser.param_groups[0]["lr"])
+
+    stage = Stage(name="train", recipe=recipe)
+    optimiser = optimiser_for(network, stage)
+    for epoch in range(2):
+        train_epoch(
+            Listening(), network, optimiser, feed=feed, stage=stage, epoch=epoch,
+            autocast=nullcontext, seed=0, after_step=lambda *numbers: None,
+        )  # fmt: skip
+    shares = [min(1.0, 1 / 3 + 2 / 3 * step / (steps + 2)) for step in range(2 * steps)]
+    assert heard == pytest.approx([0.1 * share for share in shares])
+
+
+def test_a_long_gradient_is_cut_to_the_norm_that_the_recipe_says(network, feed):
+    norms = []
+
+    class Measuring(Method):
+        def after_step(self, step):
+            norms.append(float(torch.cat([p.grad.flatten() for p in network.parameters()]).norm()))
+
+    def measured(clip_norm):
+        norms.clear()
+        recipe = replace(RECIPE, clip_norm=clip_norm, learning_rate=1e-6)
+        run_epoch(Measuring(), network, feed, Stage(name="train", recipe=recipe))
+        return list(norms)
+
+    whole = measured(None)
+    limit = sorted(whole)[len(whole) // 2]
+    cut = measured(limit)
+    assert max(cut) <= limit * (1 + 1e-4)
+    assert sum(each < 0.99 * limit for each in cut) == sum(each < 0.99 * limit for each in whole)
+
+
+@pytest.mark.parametrize("specification", ["ce", "ce+sam", "ce+more"])
+def test_frozen_parts_of_an_encoder_do_not_move_and_its_norms_keep_their_statistics(
+    specification, split, make_training
+):
+    recipe = replace(RECIPE, frozen_stages=1, frozen_norms=True)
+    work = make_training(build(specification))
+    before = copy.deepcopy(work.network.state_dict())
+    run_epoch(work.method, work.network, work.train, Stage(name="train", recipe=recipe))
+    changed = moved(before, work.network.state_dict())
+    assert not [name for name in changed if "running_" in name or "num_batches" in name]
+    frozen = ("backbone.conv1", "backbone.bn1", "backbone.stages.0.")
+    assert not [name for name in changed if name.startswith(frozen)]
+    assert any(name.startswith("backbone.stages.1.") for name in changed)
+    assert any(name.startswith("backbone.stages.1.0.bn1.weight") for name in changed)

@@ -66,6 +66,20 @@ def test_the_loss_of_an_image_is_the_mean_over_its_labels():
     )
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_mean_over_images_is_the_mean_over_images_and_labels(name):
+    z, y = drawn(4)
+    method = of_labels(name)
+    assert float(losses_of(method, z, y).mean()) == pytest.approx(
+        float(method.label_losses(z, y).mean()), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_bce_at_zero_is_the_logarithm_of_two(target):
+    assert each("bce", (0.0, 0.0), (target, target)) == pytest.approx([math.log(2)] * 2, abs=1e-12)
+
+
 def test_asl_at_zero_and_where_a_negative_is_easy():
     assert each("asl(positive=1.0)", (0.0, 0.0), (1.0, 0.0)) == pytest.approx(
         (0.346574, 0.024515), abs=1e-6

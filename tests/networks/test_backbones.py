@@ -12,7 +12,7 @@ from torchvision import models
 from ltbench.api.task import Task
 from ltbench.engine.build import build as network_of
 from ltbench.errors import UsageError
-from ltbench.networks import check_network, create
+from ltbench.networks import Pretrained, check_network, create
 from ltbench.registry.methods import build
 
 
@@ -138,3 +138,22 @@ def test_bbn_has_two_last_blocks_of_a_resnet():
 def test_a_method_that_needs_stages_says_so(method, name, fit):
     with pytest.raises(UsageError, match=rf"parts the residual stages of a network such as {fit}"):
         network_for(method, name)
+
+
+def test_a_neck_maps_pooled_features_to_fewer_and_is_no_part_of_pretrained_weights():
+    with torch.device("meta"):
+        network = create("resnet50_neck", 3, 20)
+    assert network.backbone.out_features == 256
+    assert parameters_in(network.backbone.neck) == 2048 * 256 + 256 + 2 * 256
+    assert parameters_in(network.classifier) == 256 * 20 + 20
+    torch.manual_seed(0)
+    network, theirs = create("resnet50_neck", 3, 20), models.resnet50(weights=None)
+    neck = network.backbone.neck[0].weight.clone()
+    Pretrained(theirs.state_dict(), "").put_into(network)
+    assert torch.equal(network.backbone.stem[0].weight, theirs.conv1.weight)
+    assert torch.equal(network.backbone.neck[0].weight, neck)
+    images = torch.rand(2, 3, 32, 32)
+    theirs.fc = nn.Identity()
+    network.eval(), theirs.eval()
+    expected = network.backbone.neck(theirs(images))
+    assert torch.allclose(network(images)["features"], expected, atol=1e-5)

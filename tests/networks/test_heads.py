@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltbench.networks import CosineClassifier, LinearClassifier
+from ltbench.networks.heads import NormalClassifier
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -125,3 +126,9 @@ def test_linear_logits_are_float32_under_bfloat16_autocast_so_that_they_do_not_t
     assert (top[:, 0] > top[:, 1]).all()
     tied = logits.bfloat16().topk(2, dim=1).values
     assert (tied[:, 0] == tied[:, 1]).any()  # the fault that this guards against
+
+
+def test_the_classifier_behind_a_neck_begins_small_and_without_bias():
+    head = NormalClassifier(256, 400)
+    assert float(head.weight.detach().std()) == pytest.approx(0.01, rel=0.02)
+    assert not head.bias.any()

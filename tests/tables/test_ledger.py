@@ -12,6 +12,8 @@ from consoles import printed
 
 from ltbench.cli.views.ledger import print_ledger
 from ltbench.errors import UsageError
+from ltbench.planning.candidates import candidates
+from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
@@ -20,7 +22,10 @@ from ltbench.tables.definition import load
 from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import ledger_of
 from ltbench.tables.metrics import METRICS
+from ltbench.tables.reported import FROM_MEMORY, Remembered
 from ltbench.tables.shipped import shipped
+from ltbench.tables.write.files import long_csv, markdown
+from ltbench.tables.write.latex import latex
 from ltbench.tables.write.ledger import as_csv, as_json, reproduced
 
 CLAIM = {
@@ -47,7 +52,7 @@ def cells(table, store):
 def test_every_reported_value_has_a_line(tables, store):
     ledger = ledger_of(tables, [], store)
     derived = sum(METRICS[line.metric].over is not None for line in ledger.cells)
-    assert len(ledger.cells) - derived == sum(len(table.reported) for table in tables) == 560
+    assert len(ledger.cells) - derived == sum(len(table.reported) for table in tables) == 750
     assert {line.verdict.word for line in ledger.cells} == {"not run"}
     assert ledger.problems == ()
 
@@ -356,3 +361,57 @@ def test_what_is_derived_from_reported_values_is_no_line(store):
     lines = ledger_of([load("cc_sam/4")], [], store).cells
     assert {line.metric for line in lines} == {"many", "medium", "few", "open_set_f"}
     assert len(lines) == 72
+
+
+@pytest.fixture(params=["memory", "memory, unchecked"])
+def remembered(mine, request):
+    """The small table, of whose values the first is from memory and the others were read."""
+    path = mine.parent / "reported" / "mine.csv"
+    first, *others = path.read_text().splitlines()
+    known = [f'"{request.param}"' if "38.3" in line else "" for line in others]
+    lines = [f"{line},{how}" for line, how in zip(others, known, strict=True)]
+    path.write_text("\n".join([f"{first},certainty", *lines]) + "\n")
+    return load(str(mine))
+
+
+@pytest.mark.parametrize("values", [[38.0, 38.3, 38.6], [50.0, 50.2, 50.4]], ids=["equal", "not"])
+def test_a_remembered_value_yields_no_verdict(remembered, store, make_record, values):
+    for seed, top1 in enumerate(values):
+        store.write(make_record("ce", seed, top1, shots=(60.0, 40.0, 29.7 + 0.3 * seed)))
+    lines = cells(remembered, store)
+    line = lines["[CE]", "CIFAR-100-LT all"]
+    assert isinstance(line.reported, Remembered)
+    assert line.verdict.word == "proxy"
+    assert line.reason == FROM_MEMORY
+    found = line.comparison, line.tolerance, line.difference, line.p_holm, line.p_differs
+    assert found == (None,) * 5
+    assert line.reproduced == mean_interval(values)
+    beside = lines["[CE]", "CIFAR-100-LT few"]
+    assert not isinstance(beside.reported, Remembered)
+    assert (beside.verdict.word, beside.family) == ("differs", 1)
+    grid = grid_of(remembered, store)
+    cell = grid.lines[0][0]
+    assert (cell.printed, cell.verdict, cell.difference) == ("38.3?", None, None)
+    assert "?: from memory, not looked up; it judges nothing." in grid.caption
+    rows = list(csv.DictReader(io.StringIO(long_csv(grid))))
+    assert [row["from_memory"] for row in rows[:2]] == ["?", ""]
+    assert "38.3?<br>" in markdown(grid)
+    assert "38.3?" in latex(grid, siunitx=True)
+
+
+def test_what_is_remembered_is_planned_for_by_nothing(remembered, store):
+    planned, left = candidates(
+        remembered, store, [0, 1, 2], protocol=None, methods={"ce", "sam"},
+        deviations=DatasetDeviations([]), wanted=3,
+    )  # fmt: skip
+    targets = [target.metric for each in planned for target in each.targets]
+    assert len(targets) == len(remembered.reported) - left
+    assert 38.3 not in [target.reported for each in planned for target in each.targets]
+
+
+def test_another_certainty_is_refused(mine):
+    path = mine.parent / "reported" / "mine.csv"
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([f"{first},certainty", *(f"{each},guess" for each in others)]))
+    with pytest.raises(UsageError, match="certainty 'guess' is unknown; write read, second hand"):
+        load(str(mine))

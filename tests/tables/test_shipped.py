@@ -29,6 +29,7 @@ SIZES = {
     "1": (22, 135), "2": (17, 31), "3": (13, 43), "4": (7, 28), "5": (3, 12), "6": (5, 5),
     "7": (3, 3), "cc_sam/1": (12, 61), "cc_sam/2": (5, 5), "cc_sam/3": (12, 108),
     "cc_sam/4": (9, 72), "gala/1": (4, 22),
+    "labels/2": (19, 124), "clip/1": (14, 66),
     "labels/1": (5, 0), "cc_sam/figure2": (25, 0),  # ours; bars without values
     "figure5": (10, 20), "figure7": (5, 10), "figure8": (5, 5),
 }  # fmt: skip
@@ -57,7 +58,9 @@ def test_reported_values_are_printed_as_the_paper_prints_them(name, store):
     path = shipped()[name].parent / table.definition.reported
     lines = path.read_text(encoding="utf-8").splitlines()
     printed = [line["value"] for line in csv.DictReader(lines)]
-    grey = re.findall(r"textcolor\{gray\}\{([\d.]+)\}", latex(grid_of(table, store)))
+    if name == "clip/1":  # of several papers, of which one has another decimal
+        printed = [f"{float(value):.1f}" for value in printed]
+    grey = re.findall(r"textcolor\{gray\}\{([\d.]+)\??\}", latex(grid_of(table, store)))
     if not any(METRICS[c.metric].over for c in table.definition.columns):
         assert sorted(grey) == sorted(printed)
     else:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ltbench.errors import counted
 from ltbench.tables.ledger import Ledger, LedgerRow
+from ltbench.tables.reported import printed
 from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced
 
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
@@ -72,7 +73,7 @@ def _cells(lines: Iterable[LedgerRow], whole: bool) -> Table:
     table = _table("table", "row", "column", "reported", "reproduced", "n", "verdict", left=3)
     for line in lines:
         texts = (Text(line.table), Text(line.row), Text(line.column))
-        reported = f"{line.reported:.{line.decimals}f}"
+        reported = printed(line.reported, line.decimals)
         table.add_row(*texts, reported, reproduced(line), *_seeds_and_verdict(line, whole))
     return table
 

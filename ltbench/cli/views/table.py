@@ -96,7 +96,7 @@ _NARROW: _Lines = {
 
 
 def _reported(entry: TableCell) -> str:
-    return entry.number(entry.reported)
+    return entry.printed
 
 
 def _style(entry: TableCell) -> str:

@@ -1,8 +1,8 @@
 """Photometric distortion of images with several labels, as DB's code has it (Wu et al. 2020).
 
 Each acts with probability 1/2, in this order: a shift of all levels, contrast (here or after hue),
-saturation and hue in HSV, the channels in another order. In between values are not rounded and may
-exceed 255; at the end they are rounded and clipped to bytes, which the released code does not do.
+saturation and hue in HSV, the channels in another order. Levels are not rounded, and may exceed
+255; below 0 they are 0.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def draw_distortions(count: int, generator: Generator) -> Distortions:
 
 
 def distort(images: Tensor, draws: Distortions) -> Tensor:
-    """Return uint8 images [n, 3, H, W] after their distortions."""
+    """Return uint8 images [n, 3, H, W] after their distortions, as float32 levels."""
 
     def of(values: Tensor) -> Tensor:
         return per_image(values.to(images.device))
@@ -62,13 +62,13 @@ def distort(images: Tensor, draws: Distortions) -> Tensor:
     values = _turned(values, of(draws.saturation)[:, 0], of(draws.hue)[:, 0])
     values *= of(torch.where(draws.first, 1.0, draws.contrast))
     order = draws.order.to(images.device)[:, :, None, None].expand_as(values)
-    return values.gather(1, order).round_().clamp_(0, 255).to(torch.uint8)
+    return values.gather(1, order)
 
 
 def distortion(images: Tensor, _: Augment, generator: Generator) -> Tensor:
     """Photometric distortion."""
     draws = draw_distortions(len(images), generator)
-    return in_chunks(images, lambda part, rows: distort(part, draws.rows(rows)))
+    return in_chunks(images, lambda part, rows: distort(part, draws.rows(rows)), torch.float32)
 
 
 def _turned(values: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:

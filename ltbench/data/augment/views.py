@@ -117,8 +117,9 @@ def view_of(name: str) -> View:
 def render(view: str | View, images: Tensor, augment: Augment, generator: Generator) -> Tensor:
     """Return a view of uint8 images [N, C, H, H], C = 1 or 3, of their shape and on their device.
 
-    `generator` is a CPU generator, from which the parts draw in order. Raises ValueError for other
-    images, and for a part that gives other bytes than it gets.
+    `generator` is a CPU generator, from which the parts draw in order. The last part may give
+    levels 0 to 255 as float32, not rounded to bytes. Raises ValueError for other images, and for a
+    part that gives others.
     """
     shape = images.shape
     square = len(shape) == 4 and shape[1] in (1, 3) and shape[2] == shape[3]
@@ -128,20 +129,24 @@ def render(view: str | View, images: Tensor, augment: Augment, generator: Genera
             f"{images.dtype} {list(shape)}."
         )
     images = images.contiguous()
-    for part in view_of(view) if isinstance(view, str) else view:
+    parts = view_of(view) if isinstance(view, str) else view
+    for number, part in enumerate(parts, 1):
+        kinds = (torch.uint8, torch.float32)[: 1 + (number == len(parts))]
         images = part(images, augment, generator)
-        if images.dtype != torch.uint8 or images.shape != shape:
+        if images.dtype not in kinds or images.shape != shape:
             name = getattr(part, "__name__", type(part).__name__)
             raise ValueError(
                 f"{name} makes {images.dtype} {list(images.shape)} of uint8 images {list(shape)}; "
-                "a part of a view keeps type and shape."
+                "a part of a view keeps shape and type, but for the last, which may give float32."
             )
     return images
 
 
-def in_chunks(images: Tensor, apply: Callable[[Tensor, slice], Tensor]) -> Tensor:
+def in_chunks(
+    images: Tensor, apply: Callable[[Tensor, slice], Tensor], dtype: torch.dtype = torch.uint8
+) -> Tensor:
     """Return apply(images[rows], rows) for all rows, as many at a time as fit a cache."""
-    output = torch.empty_like(images)
+    output = torch.empty_like(images, dtype=dtype)
     size = chunk_size(images)
     for start in range(0, len(images), size):
         rows = slice(start, start + size)

@@ -8,6 +8,7 @@ from typing import Any
 from ltbench.runs.files import csv_text, four_decimals, write_text
 from ltbench.statistics.estimates import Estimate
 from ltbench.tables.grid import Grid, TableCell
+from ltbench.tables.reported import RECALLED
 from ltbench.tables.write.latex import latex
 
 # Called as the ledger's are, where both have them.
@@ -28,7 +29,11 @@ def write(grid: Grid, folder: Path, siunitx: bool = False) -> list[Path]:
 
 def long_csv(grid: Grid) -> str:
     """Return the table with one line for each row and column."""
-    return csv_text([FIELDS, *_long_rows(grid)])
+    if not any(entry.remembered for entries in grid.lines for entry in entries):
+        return csv_text([FIELDS, *_long_rows(grid)])
+    marks = [RECALLED * entry.remembered for entries in grid.lines for entry in entries]
+    marked = [(*row, mark) for row, mark in zip(_long_rows(grid), marks, strict=True)]
+    return csv_text([(*FIELDS, "from_memory"), *marked])
 
 
 def _long_rows(grid: Grid) -> Iterator[tuple[Any, ...]]:
@@ -88,7 +93,7 @@ def _cell(entry: TableCell, runs: bool, grid: Grid) -> str:
 
 
 def _reported(entry: TableCell) -> str:
-    return entry.number(entry.reported) or "--"
+    return entry.printed or "--"
 
 
 def _reproduced(entry: TableCell) -> str:

@@ -176,7 +176,7 @@ def _rows(grid: Grid, labels: int, siunitx: bool) -> list[_Row]:
 
 
 def _reported(entry: TableCell) -> str:
-    text = entry.number(entry.reported)
+    text = entry.printed
     return rf"\textcolor{{gray}}{{{text}}}" if text else ""
 
 
@@ -196,6 +196,8 @@ def _reproduced(entry: TableCell) -> str:
 
 def _grey(entry: TableCell) -> str:
     text = entry.number(entry.reported)
+    if text != entry.printed:  # with a mark it is no number for siunitx
+        return rf"{{\textcolor{{gray}}{{{entry.printed}}}}}"
     return rf"\color{{gray}} {text}" if text else ""
 
 
