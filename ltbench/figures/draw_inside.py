@@ -22,7 +22,7 @@ def draw_inside(found: InsideFigure) -> Figure:
     caption = f"Ours: mean over {n}{band}. {found.quantity.note}"
     caption += " Grey: read off the printed figure." if printed else ""
     columns = len(found.panels)
-    figure = framed(found.found, max(2.5 * columns, 4.6), 2.9, caption)
+    figure = framed(found.found, max(2.6 * columns, 5.2), 2.9, caption)
     axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
     for panel, ax in zip(found.panels, axes, strict=True):
         _panel(ax, panel, found)
