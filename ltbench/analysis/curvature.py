@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ltbench.analysis.second_derivatives import CheapSecondDerivatives
 from ltbench.analysis.subject import FinishedRun, Sample
 from ltbench.errors import LtbenchError
 
@@ -59,7 +60,8 @@ class Curvature:
         return total
 
     def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        loss = self._loss(images, labels)
+        with CheapSecondDerivatives():
+            loss = self._loss(images, labels)
         return torch.autograd.grad(loss, self.parameters, create_graph=True)
 
     def _second(self, gradients: Sequence[Tensor], parts: list[Tensor], *, retain: bool) -> Tensor:

@@ -23,6 +23,7 @@ from ltbench.engine.isolation import seed_all
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, completed
 from ltbench.runs.commands import run_command
+from ltbench.runs.files import read_record
 from ltbench.runs.kept import epochs_in, restore
 from ltbench.runs.protocol import protocol_of
 from ltbench.runs.record import Record, one_label
@@ -53,6 +54,19 @@ def weights_path(record: Record, store: Store) -> Path:
             "keeps them."
         )
     return path
+
+
+def record_at(path: Path, store: Store) -> tuple[Record, Store]:
+    """Return a record's file and the store that it lies in: another than the given one, maybe.
+
+    Raises FileNotFoundError where there is none, LtbenchError where it does not read.
+    """
+    record = read_record(path)
+    place = path.resolve()
+    around = place.parents[min(5, len(place.parents) - 1)]  # runs/data/protocol/network/method
+    if Store(around).path(Cell.of(record)) == place:
+        return record, Store(around) if around != store.root.resolve() else store
+    return record, store
 
 
 def finished(

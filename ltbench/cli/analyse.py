@@ -72,10 +72,10 @@ def analyse(
     store.check_writable()
     problems: list[str] = []
     unfinished = 0
-    for record in _chosen(store, runs, dataset, protocol, network):
+    for record, own in _chosen(store, runs, dataset, protocol, network):
         try:
-            subject = finished(record, store, where, device_of(device))
-            work = prepared(specification, analysis, record, store, subject)
+            subject = finished(record, own, where, device_of(device))
+            work = prepared(specification, analysis, record, own, subject)
         except LtbenchError as error:
             problems.append(str(error))
             continue
@@ -106,18 +106,18 @@ def analyse(
 def _chosen(
     store: "Store", runs: str | None, dataset: str | None, protocol: str | None,
     network: str | None,
-) -> list["Record"]:  # fmt: skip
-    """Return the records that are meant; raises LtbenchError where there is none."""
-    from ltbench.runs.files import read_record
+) -> list[tuple["Record", "Store"]]:  # fmt: skip
+    """Return the records that are meant, and whose they are; raises LtbenchError for none."""
+    from ltbench.analysis.finished import record_at
 
     named = split(runs or "")
-    files = [each for each in named if each.endswith(".json")]
-    if files:
+    files = [each.strip() for each in (runs or "").split(",") if each.strip()]
+    if any(each.endswith(".json") for each in files):
         paths = [Path(each).expanduser() for each in files]
         for path in paths:
             if not path.exists():
                 raise LtbenchError(f"--runs: there is no {path}; give a record's .json file.")
-        return [read_record(path) for path in paths]
+        return [record_at(path, store) for path in paths]
     records = chosen(store.records(), ",".join(named) or None, dataset, protocol)
     records = [r for r in records if network is None or r.network == network]
     if not named:
@@ -127,7 +127,7 @@ def _chosen(
             f"no run in {store.root} fits that has weights; `ltbench run --keep weights` keeps "
             "them."
         )
-    return records
+    return [(record, store) for record in records]
 
 
 def _say(sentence: str) -> None:

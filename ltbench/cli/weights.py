@@ -33,18 +33,17 @@ def export(
     """
     import torch
 
-    from ltbench.analysis.finished import finished
+    from ltbench.analysis.finished import finished, record_at
     from ltbench.data.root import data_root as root_of
-    from ltbench.runs.files import read_record
     from ltbench.runs.portable import needs_unit_features, plain, save
     from ltbench.runs.store import Store
 
     load_files(load)
     try:
-        found = read_record(record)
+        found, store = record_at(record, Store(results))
     except FileNotFoundError:
         raise LtbenchError(f"there is no record {record}; `ltbench status` lists them.") from None
-    run, _ = finished(found, Store(results), root_of(data_root), torch.device("cpu"))
+    run, _ = finished(found, store, root_of(data_root), torch.device("cpu"))
     network = run.network(found.last.epoch if epoch is None else epoch)
     save(plain(network), output)
     print(f"Written: {output}")

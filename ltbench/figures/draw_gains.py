@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ltbench.figures.gains import Gained, GainsFigure
-from ltbench.figures.style import COLOURS, canvas, caveat, seeds_in_words, tier
+from ltbench.figures.style import COLOURS, canvas, caveat, legend_below, seeds_in_words, tier
 
 
 def draw_gains(found: GainsFigure) -> Figure:
@@ -22,19 +22,18 @@ def draw_gains(found: GainsFigure) -> Figure:
         f"Gain over the same base and seed, in points: mean{band} over {seeds}. A gap has "
         f"no bar: the two cannot be combined, or were not run.{printed}{caveat(exact)}"
     )
-    under = tier(", ".join(grid.protocols), exact)
+    sets = dict.fromkeys(str(each.column.data) for each in grid.columns)
+    under = f"{', '.join(sets)}, {tier(', '.join(grid.protocols), exact)}"
     names = list(found.panels)
-    figure = canvas(6.8, 1.35 * len(names) + 0.4, found.figure.title, under, caption)
+    figure = canvas(5.6, 1.35 * len(names) + 0.8, found.figure.title, under, caption)
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     for ax, title in zip(axes, names, strict=True):
         _panel(ax, found.panels[title], found.bases)
         ax.set_title(title, loc="left", size=8.5)
         ax.set_ylabel("points")
     shown = found.panels[names[0]]
-    figure.legend(
-        handles=[Patch(color=COLOURS[i], label=each.part) for i, each in enumerate(shown)],
-        loc="outside right center",
-    )  # fmt: skip
+    handles = [Patch(color=COLOURS[i], label=each.part) for i, each in enumerate(shown)]
+    legend_below(figure, handles, 2)
     return figure
 
 
@@ -53,4 +52,5 @@ def _panel(ax: Axes, parts: tuple[Gained, ...], bases: tuple[str, ...]) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, -1), max(high, 1))  # else no gain at all would look like one
     ax.grid(visible=False, axis="x")
-    ax.set_xticks(range(len(bases)), bases)
+    ax.set_xticks(range(len(bases)), [base.replace(" ", "\n") for base in bases])
+    ax.set_xlim(-0.5, len(bases) - 0.5)

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from ltbench.figures.analysed import framed
 from ltbench.figures.inside import CurvePanel, InsideFigure
-from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
+from ltbench.figures.style import COLOURS, GREY, MARKERS, legend_below, seeds_in_words
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
@@ -22,12 +22,12 @@ def draw_inside(found: InsideFigure) -> Figure:
     caption = f"Ours: mean over {n}{band}. {found.quantity.note}"
     caption += " Grey: read off the printed figure." if printed else ""
     columns = len(found.panels)
-    figure = framed(found.found, max(2.5 * columns, 4.6) + 1.5, 2.7, caption)
+    figure = framed(found.found, max(2.6 * columns, 5.2), 2.9, caption)
     axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
     for panel, ax in zip(found.panels, axes, strict=True):
         _panel(ax, panel, found)
     axes[0].set_ylabel(found.quantity.axes[1])
-    figure.legend(handles=_handles(found), loc="outside right center")
+    legend_below(figure, _handles(found), 2)
     return figure
 
 

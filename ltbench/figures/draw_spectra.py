@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from ltbench.figures.analysed import framed
 from ltbench.figures.spectra import SpectraFigure, SpectrumPanel
-from ltbench.figures.style import COLOURS, GREY, MARKERS, seeds_in_words
+from ltbench.figures.style import COLOURS, GREY, MARKERS, legend_below, seeds_in_words
 
 _FLOOR = 1e-7  # of the axis, as in PyHessian's pictures
 _LINES = {
@@ -32,14 +32,14 @@ def draw_spectra(found: SpectraFigure) -> Figure:
         caption += " Grey, hollow: printed, of one head and one tail class; the head's contradict "
         caption += "the printed densities."
     columns = len(found.panels)
-    figure = framed(found.found, max(2.6 * columns, 4.6) + 1.7, 4.3, caption)
+    figure = framed(found.found, max(2.6 * columns, 4.6) + 0.6, 5.0, caption)
     axes = figure.subplots(2, columns, squeeze=False, sharex="row", sharey="row",
                            height_ratios=(1.25, 1))  # fmt: skip
     for panel, (above, below) in zip(found.panels, axes.T, strict=True):
         _density(above, panel)
         _numbers(below, panel)
     axes[0, 0].set_ylabel("density")
-    figure.legend(handles=_handles(found), loc="outside right center")
+    legend_below(figure, _handles(found), 2)
     return figure
 
 
@@ -47,6 +47,7 @@ def _density(ax: Axes, panel: SpectrumPanel) -> None:
     named = f" ({', '.join(map(str, panel.classes))})" if len(panel.classes) <= 10 else ""
     ax.set_title(f"{panel.title}{named}")
     ax.set_xscale("symlog", linthresh=1)
+    ax.set_xticks([-100, -10, 0, 10, 100])
     ax.set_yscale("log")
     ax.set_ylim(_FLOOR, 1e3)
     ax.set_xlabel("eigenvalue")

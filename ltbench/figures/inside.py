@@ -47,7 +47,7 @@ QUANTITIES = {
     ),
     "noise": CurveQuantity(
         "line", {"view": "test", "of": "classifier"}, "ratio",
-        ("noise norm / norm of the classifier", "rise of the test loss"), log=True,
+        ("norm of noise / of classifier", "rise of the test loss"), log=True,
         note="Uniform directions, weight and bias together; to second order a trace.",
     ),
     "positives": CurveQuantity(

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from ltbench.errors import counted
@@ -24,6 +25,7 @@ SHOT_COLOURS = {"many": "#332288", "medium": "#44aa99", "few": "#ddcc77"}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 _DOTS = 200  # an inch, of the PNG
 _SMALL = 7.0  # points, of the caption
+_LEGEND_LINE = 0.2  # inches
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
@@ -74,6 +76,18 @@ def canvas(width: float, height: float, title: str, tier: str, caption: str) -> 
     figure.text(0.5, (height + bottom + 0.04) / total, tier, ha="center", size=8, color="0.3")
     figure.text(0.01, 0.05 / total, below, va="bottom", size=_SMALL, color="0.3")
     return figure
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
+    """Put a legend between the axes of a canvas and its caption, and make room for it."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    left, bottom, width, height = engine.get()["rect"]
+    inches = figure.get_figheight()
+    taken = _LEGEND_LINE * -(-len(handles) // columns) / inches
+    engine.set(rect=(left, bottom + taken, width, height - taken))  # type: ignore[call-arg]
+    figure.legend(handles=handles, loc="lower center", ncols=columns,
+                  bbox_to_anchor=(0.5, bottom), borderaxespad=0.2)  # fmt: skip
 
 
 def save(figure: Figure, data: str, name: str, folder: Path) -> list[Path]:

@@ -14,6 +14,19 @@ SMALL = {
 
 
 @pytest.mark.slow
+def test_files_of_records_are_of_the_store_that_they_lie_in(ltbench, home):
+    run = [{"smoke(epochs=3)": "smoke(epochs=1, warmup_epochs=0)", "1": "2"}.get(x, x) for x in RUN]
+    assert ltbench(*run, "--results", "elsewhere").code == 0
+    paths = sorted(home.glob("elsewhere/runs/**/seed?.json"))
+    assert ltbench("analyse", "predictions", "--runs", ",".join(map(str, paths))).code == 0
+    assert len(list(home.glob("elsewhere/analyses/**/predictions/seed?.csv"))) == 2
+    assert ltbench("weights", "export", paths[0], "--output", "net.pt").code == 0
+    mixed = ltbench("analyse", "predictions", "--runs", f"{paths[0]},ce")
+    assert mixed.code == 1
+    assert "there is no ce; give a record's .json file" in mixed.err
+
+
+@pytest.mark.slow
 def test_every_analysis_of_a_run_writes_its_file_and_is_not_done_twice(ltbench, home):
     assert ltbench(*RUN).code == 0
     for name in ANALYSES:
