@@ -96,6 +96,20 @@ def test_normalisation_is_that_of_torchvision(info):
     assert torch.allclose(found, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("shape", [(5, 3, 32, 32), (3, 3, 224, 224), (4, 1, 8, 8), (0, 3, 32, 32)])
+def test_normalisation_multiplies_and_subtracts_by_channel_and_is_channels_last(shape):
+    """In any chunks, to the bit: an image has the same numbers in any batch and of any set."""
+    info = RGB if shape[1] == 3 else CATALOG["digits_lt"]
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    before = images.clone()
+    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (info.mean, info.std))
+    factor, shift = (each.float().view(1, -1, 1, 1) for each in (1 / (255 * std), mean / std))
+    found = feed(info=info).normalise(images)
+    assert torch.equal(found, (images.float() * factor).sub(shift))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(images, before)
+
+
 def test_normalisation_in_closed_form_of_black_and_white():
     source = feed()
     black = source.normalise(torch.zeros(1, 3, 1, 1, dtype=torch.uint8)).flatten()

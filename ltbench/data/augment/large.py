@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from ltbench.data.augment.distortion import distortion
-from ltbench.data.augment.pixels import Steps, apply_steps, brightness, contrast, saturation
+from ltbench.data.augment.pixels import Steps, apply_blends, black, luma, mean_grey
 from ltbench.data.augment.simclr import Boxes
 from ltbench.data.augment.views import Augment, View, colour_jitter
 
@@ -24,7 +24,7 @@ SHAPE = (1 / 2, 2.0)  # of its height to its width
 TRIES = 50  # to find such a shape, before the whole image is taken
 ATTEMPTS = 10  # to find a crop inside the image, before the largest in its middle is taken
 STRENGTH = 0.4  # of brightness, contrast and saturation
-_OPERATIONS = (brightness, contrast, saturation)
+_BLENDS = (black, mean_grey, luma)  # brightness, contrast, saturation
 
 
 def draw_crops(widths: Tensor, heights: Tensor, flip: bool, generator: Generator) -> Boxes:
@@ -78,14 +78,14 @@ def draw_parts(widths: Tensor, heights: Tensor, flip: bool, generator: Generator
 
 def draw_colours(count: int, generator: Generator) -> Steps:
     """Draw order and factors of brightness, contrast and saturation for each image."""
-    order = torch.rand(count, len(_OPERATIONS), generator=generator).argsort(1)
-    factors = 1 + STRENGTH * (2 * torch.rand(count, len(_OPERATIONS), generator=generator) - 1)
+    order = torch.rand(count, len(_BLENDS), generator=generator).argsort(1)
+    factors = 1 + STRENGTH * (2 * torch.rand(count, len(_BLENDS), generator=generator) - 1)
     return Steps(operation=order, amount=factors.double())
 
 
 def colours(images: Tensor, _: Augment, generator: Generator) -> Tensor:
     """Brightness, contrast and saturation in random order."""
-    return apply_steps(images, draw_colours(len(images), generator), _OPERATIONS)
+    return apply_blends(images, draw_colours(len(images), generator), _BLENDS)
 
 
 # What follows the box and the flip; "clean" has neither, but the middle of the image, and

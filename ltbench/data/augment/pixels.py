@@ -24,6 +24,9 @@ GPU_CHUNK_BYTES = 64 << 20
 Operation = Callable[[Tensor, Tensor], Tensor]
 """Images [n, C, H, H] and their amounts [n] to changed images."""
 
+Degenerate = Callable[[Tensor], Tensor | float]
+"""Whole numbers in float32 [n, C, H, W] to what they are blended with."""
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -80,35 +83,65 @@ def luma(images: Tensor) -> Tensor:
     return weighted.mul_(2.0**-16).floor_().unsqueeze(1)
 
 
-def blend(degenerate: Tensor | float, images: Tensor, factors: Tensor) -> Tensor:
-    """Return degenerate + factor * (images - degenerate), clipped and truncated to uint8.
+def blend(degenerate: Tensor | float, values: Tensor, factors: Tensor) -> Tensor:
+    """Put degenerate + factor * (values - degenerate), clipped and truncated, into the values.
 
-    The first two are whole numbers in float32. Product and sum are rounded one after the other
-    as in `Blend.c`; a fused multiply-add would differ.
+    All are whole numbers in float32. Product and sum are rounded one after the other as in
+    `Blend.c`; a fused multiply-add would differ.
     """
-    mixed = (images - degenerate).mul_(per_image(factors.float())).add_(degenerate)
-    return _bytes(mixed.clamp_(0, 255))
+    values.sub_(degenerate).mul_(per_image(factors.float())).add_(degenerate)
+    return values.clamp_(0, 255).floor_()
+
+
+def black(_: Tensor) -> float:
+    """Return what brightness blends with."""
+    return 0.0
+
+
+def mean_grey(values: Tensor) -> Tensor:
+    """Return what contrast blends with: each image's mean grey level, rounded, [n, 1, 1, 1]."""
+    grey = luma(values)
+    count = grey[0].numel()
+    total = grey.sum((1, 2, 3), dtype=torch.float64).long()
+    return per_image(((2 * total + count) // (2 * count)).float())
 
 
 def brightness(images: Tensor, factors: Tensor) -> Tensor:
     """Blend with black."""
-    return blend(0.0, images.float(), factors)
+    return _blended(black, images, factors)
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
     """Blend with the image's mean grey level, rounded."""
-    grey = luma(images)
-    count = grey[0].numel()
-    total = grey.sum((1, 2, 3), dtype=torch.float64).long()
-    mean = (2 * total + count) // (2 * count)
-    return blend(per_image(mean.float()), images.float(), factors)
+    return _blended(mean_grey, images, factors)
 
 
 def saturation(images: Tensor, factors: Tensor) -> Tensor:
     """Blend with the grey image; a single channel stays as it is."""
-    if images.shape[1] == 1:
-        return images
-    return blend(luma(images), images.float(), factors)
+    return images if images.shape[1] == 1 else _blended(luma, images, factors)
+
+
+def _blended(degenerate: Degenerate, images: Tensor, factors: Tensor) -> Tensor:
+    values = images.float()
+    return _bytes(blend(degenerate(values), values, factors))
+
+
+def apply_blends(images: Tensor, steps: Steps, degenerates: Sequence[Degenerate]) -> Tensor:
+    """Return RGB images after their chains of blends, converted once for a chain.
+
+    The bytes are those of `apply_steps` with the operations of the same degenerate images.
+    """
+    made = torch.empty_like(images)
+    chains, chain_of = steps.operation.unique(dim=0, return_inverse=True)
+    for number, chain in enumerate(chains.tolist()):
+        every = (chain_of == number).nonzero().squeeze(1)
+        for chosen in torch.split(every, chunk_size(images)):
+            rows, amounts = chosen.to(images.device), steps.amount[chosen].to(images.device)
+            values = images.index_select(0, rows).float()
+            for operation, amount in zip(chain, amounts.unbind(1), strict=True):
+                blend(degenerates[operation](values), values, amount)
+            made[rows] = _bytes(values)
+    return made
 
 
 def grayscale(images: Tensor, _: Tensor) -> Tensor:
