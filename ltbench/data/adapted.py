@@ -5,8 +5,6 @@ split: ours halves the images of every set of labels, by a fixed seed. `miml_lt`
 images so that label counts fall exponentially, from the most frequent label to the rarest.
 """
 
-import csv
-import io
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +40,7 @@ std: [0.229, 0.224, 0.225]
 def write_description(
     name: str, images: Path, labels: Path, root: Path, imbalance: float | None, *, verify: bool
 ) -> Path:
-    """Write `NAME.csv` and `NAME.yaml` under `root`, and return the latter.
+    """Write lists and the description `NAME.yaml` under `root`, and return the latter.
 
     `labels` is a list of the images, for NUS-WIDE-SCENE a folder with one of each half, for MIML
     perhaps the original's `.mat`. Raises UsageError for labels that are not those of the set.
@@ -67,16 +65,17 @@ def write_description(
         ratio = IMBALANCE if imbalance is None else imbalance
         title, entries = f"MIML-LT, r = {ratio:g}", long_tailed(entries, ratio)
     root.mkdir(parents=True, exist_ok=True)
-    listed, described = root / f"{name}.csv", root / f"{name}.yaml"
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("path", "label", "split"))
-    rows.writerows((each.name, each.label, each.part) for each in entries)
-    listed.write_text(text.getvalue(), encoding="utf-8")
+    described = root / f"{name}.yaml"
+    lists = {}
+    for part in dict.fromkeys(("train", "test", *(each.part for each in entries))):
+        lists[part] = f"{name}_{part}.txt"
+        lines = (_flags(each, classes) for each in entries if each.part == part)
+        (root / lists[part]).write_text("".join(lines), encoding="utf-8")
     quoted = [f"'{label}'" for label in classes]
     described.write_text(
         _DESCRIPTION.format(
-            name=name, title=f"'{title}'", images=f"'{images.resolve()}'", list=listed.name,
+            name=name, title=f"'{title}'", images=f"'{images.resolve()}'",
+            list="{" + ", ".join(f"{part}: {path}" for part, path in lists.items()) + "}",
             classes=f"[{', '.join(quoted)}]",
         ),
         encoding="utf-8",
@@ -156,6 +155,16 @@ def _miml(images: Path, labels: Path) -> list[ListedImage]:
         own = SEPARATOR.join(label for label, value in zip(MIML, row, strict=True) if value > 0)
         entries.append(ListedImage(f"{number}.jpg", images / f"{number}.jpg", own, "train"))
     return entries
+
+
+def _flags(entry: ListedImage, classes: list[str]) -> str:
+    """Return an image's line, `path 0,1,0`; raises UsageError for a label that there is not."""
+    own = _of(entry)
+    if strange := set(own) - set(classes):
+        raise UsageError(
+            f"{entry.name} has label {min(strange)!r}, which is none of {', '.join(classes)}."
+        )
+    return f"{entry.name}\t{','.join(str(int(label in own)) for label in classes)}\n"
 
 
 def _of(entry: ListedImage) -> list[str]:
