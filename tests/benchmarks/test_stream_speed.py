@@ -80,7 +80,8 @@ def bare(feed):
         loader = DataLoader(
             requests, batch_size=None, sampler=range(IMAGES // BATCH), num_workers=WORKERS
         )
-        for number, (loaded,) in enumerate(loader):
+        for number, (found, _) in enumerate(loader):
+            (loaded,) = found
             images = loaded.permute(0, 3, 1, 2).contiguous()
             drawn = generator_of(0, "view", 0, number)
             made = render(LARGE_VIEWS["standard"], images, Augment(0, True), drawn)

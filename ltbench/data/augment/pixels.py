@@ -132,7 +132,7 @@ def apply_blends(images: Tensor, steps: Steps, degenerates: Sequence[Degenerate]
     The bytes are those of `apply_steps` with the operations of the same degenerate images.
     """
     made = torch.empty_like(images)
-    chains, chain_of = steps.operation.unique(dim=0, return_inverse=True)
+    chains, chain_of = torch.unique(steps.operation, dim=0, return_inverse=True)
     for number, chain in enumerate(chains.tolist()):
         every = (chain_of == number).nonzero().squeeze(1)
         for chosen in torch.split(every, chunk_size(images)):
