@@ -142,6 +142,9 @@ def _classes(entries: Sequence[ListedImage], given: int | list[str] | None) -> l
                 f"class {gap} has no training image, and there are {numbers[-1]} and others beyond "
                 "it; add images, or name the classes there are under `classes`."
             )
+    elif all(_whole(label) for label in found):
+        least = min(found, key=int)
+        raise UsageError(f"class {least} is below 0; number the classes from 0 on, or name them.")
     else:
         classes = sorted(found)
     known = set(classes)
@@ -152,6 +155,11 @@ def _classes(entries: Sequence[ListedImage], given: int | list[str] | None) -> l
     if len(classes) < 2:
         raise UsageError("there is one class only; a data set needs two or more.")
     return classes
+
+
+def _whole(label: str) -> bool:
+    digits = label.removeprefix("-")
+    return digits.isascii() and digits.isdigit()
 
 
 def _given(given: int | list[str], found: set[str]) -> list[str]:

@@ -384,6 +384,10 @@ def test_a_file_that_describes_nothing_is_one_sentence(tmp_path, content):
             ["path,label,split", "amsel/000.png,0,", "eule/000.png,1,", "eule/001.png,7,test"],
             "eule/001.png is of class '7', which no training image has",
         ),
+        (
+            ["path,label,split", "amsel/000.png,0,train", "eule/000.png,-1,train"],
+            "class -1 is below 0; number the classes from 0 on, or name them.",
+        ),
     ],
 )  # fmt: skip
 def test_a_list_that_is_wrong_is_one_sentence(tmp_path, rows, words):
