@@ -26,6 +26,7 @@ from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import LedgerRow, ledger_of
+from ltbench.tables.reported import printed
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
@@ -108,7 +109,7 @@ def verdicts(name: str, column: str, store: Store) -> str:
     rows = [("row", "reported", "specification", "reproduced (n, protocol)", "verdict")]
     rows.append(("---", "--:", "---", "--:", "---"))
     for line in lines:
-        reported = f"{line.reported:.{line.decimals}f}"
+        reported = printed(line.reported, line.decimals)
         rows.append((line.row, reported, f"`{line.specification}`", _ours(line), str(line.verdict)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -71,10 +71,10 @@ def write_description(
         lists[part] = f"{name}_{part}.txt"
         lines = (_flags(each, classes) for each in entries if each.part == part)
         (root / lists[part]).write_text("".join(lines), encoding="utf-8")
-    quoted = [f"'{label}'" for label in classes]
+    quoted = [_quoted(label) for label in classes]
     described.write_text(
         _DESCRIPTION.format(
-            name=name, title=f"'{title}'", images=f"'{images.resolve()}'",
+            name=name, title=_quoted(title), images=_quoted(str(images.resolve())),
             list="{" + ", ".join(f"{part}: {path}" for part, path in lists.items()) + "}",
             classes=f"[{', '.join(quoted)}]",
         ),
@@ -165,6 +165,11 @@ def _flags(entry: ListedImage, classes: list[str]) -> str:
             f"{entry.name} has label {min(strange)!r}, which is none of {', '.join(classes)}."
         )
     return f"{entry.name}\t{','.join(str(int(label in own)) for label in classes)}\n"
+
+
+def _quoted(text: str) -> str:
+    """Return text as YAML quotes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _of(entry: ListedImage) -> list[str]:

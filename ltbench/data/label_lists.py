@@ -35,8 +35,10 @@ def leading(labels: LabelSets, fraction: float) -> npt.NDArray[np.int64]:
     """Return the images, in order, that a fraction of each label's keeps.
 
     One is kept where a label of it has had fewer than its share so far, at least one. So no label
-    is lost, frequent ones come with rare ones more often than asked, and all are kept at 1.
+    is lost, frequent ones come with rare ones more often than asked, and all are kept at 1. Having
+    none counts as a label.
     """
+    labels = np.hstack((labels, labels.sum(1, keepdims=True) == 0))
     counts = labels.sum(0)
     wanted = np.minimum(counts, np.maximum(1, np.round(fraction * counts)))
     had = np.zeros_like(counts)

@@ -154,18 +154,21 @@ def _flagged(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of lines `path 0,1,0`, labels by the names in `classes`, else by number."""
     names = classes if isinstance(classes, list) else None
+    wanted = len(names) if names else 0  # else as many flags as the first line has
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         name, _, text = line.strip().replace("\t", " ").rpartition(" ")
         flags = text.split(",")
-        fits = len(names or flags) == len(flags) > 1 and set(flags) <= set(_FLAGS)
-        if line.strip() and not (name and fits):
+        wanted = wanted or len(flags)
+        fits = wanted == len(flags) > 1 and set(flags) <= set(_FLAGS)
+        if not (name and fits):
             raise UsageError(
                 f"{path}, line {number}: {line.strip()[:60]!r} is no `path 0,1,0` with a flag for "
                 "each label; a CSV begins with a header that has path."
             )
-        if line.strip():
-            own = [names[at] if names else str(at) for at, flag in enumerate(flags) if flag == "1"]
-            yield number, {"path": name.strip(), "label": SEPARATOR.join(own)}
+        own = [names[at] if names else str(at) for at, flag in enumerate(flags) if flag == "1"]
+        yield number, {"path": name.strip(), "label": SEPARATOR.join(own)}
 
 
 def _split(text: str) -> list[str]:

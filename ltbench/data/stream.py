@@ -207,7 +207,7 @@ class StreamFeed(Feed):
         kept = torch.ones(len(indices), dtype=torch.bool)
         for place, why in batch.unreadable.items():
             if not self.skip_unreadable:
-                raise LtbenchError(f"{why}; {CHECK}, or --on-bad-image skip leaves it out.")
+                raise LtbenchError(f"{why}; {CHECK}, or --on-bad-image skip trains without it.")
             kept[place], row = False, int(self.subset.rows[int(indices[place])])
             if row not in self._skipped:
                 self._skipped.add(row)

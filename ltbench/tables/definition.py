@@ -17,7 +17,14 @@ from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
 from ltbench.specification import parse_one
 from ltbench.tables.metrics import METRICS, Metric, suiting
-from ltbench.tables.reported import Reported, ReportedKey, judgeable, kept_key, read_reported
+from ltbench.tables.reported import (
+    Reported,
+    ReportedKey,
+    following,
+    judgeable,
+    kept_key,
+    read_reported,
+)
 from ltbench.tables.shipped import path_of, short
 from ltbench.tables.validation import (
     NetworkSpecification,
@@ -156,9 +163,9 @@ class Table:
                 for shot in SHOTS
             }
             floor = floor_of(column.data.info.name, shots)
-            return None if floor is None else value - floor
+            return None if floor is None else following(value - floor, value, *shots.values())
         first = self.reported.get(self.key(self.definition.rows[0], column))
-        return value / first if first else None
+        return following(value / first, value, first) if first else None
 
     def judged_value(self, row: TableRow, column: Column) -> float | None:
         """Return the value that runs are judged by; None where it is only remembered."""

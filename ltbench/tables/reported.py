@@ -56,6 +56,12 @@ def judgeable(value: float | None) -> float | None:
     return None if isinstance(value, Remembered) else value
 
 
+def following(value: float, *sources: float | None) -> float:
+    """Return a value that follows from others; it is remembered where one of them is."""
+    remembered = any(isinstance(each, Remembered) for each in sources)
+    return Remembered(value) if remembered else value
+
+
 def printed(value: float, decimals: int, sign: str = "") -> str:
     """Return a reported value as text, a remembered one with its mark."""
     mark = RECALLED if isinstance(value, Remembered) else ""

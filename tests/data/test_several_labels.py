@@ -3,7 +3,9 @@
 import pytest
 from made_annotated import image
 
+from ltbench.data.catalog import Dataset
 from ltbench.data.description import read_description
+from ltbench.data.loading import load
 from ltbench.data.own import read_own
 from ltbench.data.own_packed import pack_own
 from ltbench.data.several_labels import label_matrix, several_listing
@@ -96,9 +98,19 @@ def test_a_description_that_is_wrong_is_one_sentence(pets, text, more, sentence)
 
 
 def test_images_without_labels_are_kept_where_that_is_said(pets):
-    text = LABELS.replace("e.jpg,dog", "e.jpg,")
+    text = LABELS.replace("e.jpg,dog", "e.jpg,").replace("b c.jpg,dog", "b c.jpg,")
     found = listed(pets, text, f"{DESCRIPTION}unlabelled: keep\n")
-    assert label_matrix(found.entries, 3)[3].tolist() == [0, 0, 0]
+    assert label_matrix(found.entries, 3)[[1, 3]].tolist() == [[0, 0, 0], [0, 0, 0]]
+    pack_own(pets / "pets.yaml", pets / "data", lambda *words: None)
+    info = read_own(pets / "pets.yaml", pets / "data").info
+    split = load(Dataset(info, info.imbalance), pets / "data")
+    assert split.train.labels.tolist() == [[0, 1, 1], [0, 0, 0], [1, 1, 0]]
+    assert len(split.test.labels) == 2
+
+
+def test_lines_of_flags_have_as_many_as_the_first(pets):
+    with pytest.raises(UsageError, match=r"line 2: 'b c\.jpg 0,1' is no"):
+        listed(pets, "a.jpg 0,1,1\nb c.jpg 0,1\n")
 
 
 def test_the_same_picture_in_both_parts_is_refused(pets):

@@ -22,7 +22,7 @@ from ltbench.tables.definition import load
 from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import ledger_of
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.reported import FROM_MEMORY, Remembered
+from ltbench.tables.reported import FROM_MEMORY, Remembered, following
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.files import long_csv, markdown
 from ltbench.tables.write.latex import latex
@@ -372,6 +372,11 @@ def remembered(mine, request):
     lines = [f"{line},{how}" for line, how in zip(others, known, strict=True)]
     path.write_text("\n".join([f"{first},certainty", *lines]) + "\n")
     return load(str(mine))
+
+
+def test_what_follows_from_a_remembered_value_is_remembered():
+    assert isinstance(following(2.0, 4.0, Remembered(2.0), None), Remembered)
+    assert not isinstance(following(2.0, 4.0, 2.0, None), Remembered)
 
 
 @pytest.mark.parametrize("values", [[38.0, 38.3, 38.6], [50.0, 50.2, 50.4]], ids=["equal", "not"])

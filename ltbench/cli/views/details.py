@@ -64,7 +64,7 @@ def _paper(lines: list[Detail]) -> Table:
     for line in lines:
         entry = line.entry
         table.add_row(
-            Text(line.row.label), entry.number(entry.reported), str(entry),
+            Text(line.row.label), entry.printed, str(entry),
             entry.number(entry.difference, "+"), _p(line.p_differs), _p(line.p_holm),
             entry.number(line.detectable), Text(entry.verdict.word if entry.verdict else ""),
         )  # fmt: skip
