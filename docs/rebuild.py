@@ -69,7 +69,8 @@ def page(text: str, store: Store) -> str:
         return f"{block[1]}\n{verdicts(name, column, store)}\n\n{block[3]}"
 
     def claimed(block: re.Match[str]) -> str:
-        return f"{block[1]}\n{claims(*block[2].split(': '), store)}\n\n{block[3]}"
+        paper, _, dataset = block[2].partition(": ")
+        return f"{block[1]}\n{claims(paper, dataset, store)}\n\n{block[3]}"
 
     def benchmarked(block: re.Match[str]) -> str:
         return f"{block[1]}\n{figures(block[2], ROOT / 'docs' / 'benchmarks.csv')}\n\n{block[3]}"

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from ltbench.api.norm_batch import place_in_batch
@@ -21,7 +20,7 @@ from ltbench.api.task import Clock
 
 def drops(network: nn.Module) -> bool:
     """Return whether a network has dropout that acts in training."""
-    return any(isinstance(module, _DropoutNd) and module.p > 0 for module in network.modules())
+    return any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
 
 
 def step_masks(
@@ -55,6 +54,8 @@ class _Masked(TorchFunctionMode):
     ) -> Tensor:
         if not training or not p:
             return rows
+        if p == 1:
+            return rows * 0
         count, device = len(rows), rows.device
         if self.own == self.images and count % self.images:  # of all, but not so many an image
             place, total = torch.arange(count, device=device), count

@@ -207,13 +207,16 @@ class StreamFeed(Feed):
         kept = torch.ones(len(indices), dtype=torch.bool)
         for place, why in batch.unreadable.items():
             if not self.skip_unreadable:
-                raise LtbenchError(f"{why}; {CHECK}, or --on-bad-image skip trains without it.")
+                raise LtbenchError(
+                    f"{why}; {CHECK}, and --on-bad-image skip leaves training images out."
+                )
             kept[place], row = False, int(self.subset.rows[int(indices[place])])
             if row not in self._skipped:
                 self._skipped.add(row)
                 warnings.warn(f"{why}; it is left out.", stacklevel=2)
         if pairs:
-            kept = kept.view(-1, 2).all(1).repeat_interleave(2)
+            pair = torch.arange(len(kept)) // 2
+            kept &= ~torch.isin(pair, pair[~kept])
         if not kept.any() and not self.waiting.images:
             raise LtbenchError(f"{why}, nor does any other image so far; {CHECK}.")
         return kept

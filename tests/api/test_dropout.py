@@ -93,3 +93,10 @@ def test_a_part_of_the_batch_has_the_masks_it_has_in_the_whole(network, batch, m
     with step_masks(network, CLOCK, 8):
         own = network(batch.images[place])["features"]
     assert torch.allclose(own, whole[place], atol=1e-12)
+
+
+def test_dropout_of_everything_is_zero_as_torch_has_it():
+    network = nn.Sequential(nn.Dropout(1.0))
+    rows = torch.ones(4, 3)
+    with step_masks(network, Clock("train", 0, 1), 4):
+        assert torch.equal(network(rows), torch.zeros(4, 3))

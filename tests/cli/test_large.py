@@ -147,7 +147,7 @@ def test_an_image_that_stops_reading_stops_its_run_or_is_left_out_and_recorded(l
     assert stopped.code == 1
     (failure,) = (lists / "results").rglob("*.failed.json")
     assert "image 5 of data/imagenet_lt/train.bin does not read" in read(failure)["error"]
-    assert "--on-bad-image skip trains without it" in read(failure)["error"]
+    assert "--on-bad-image skip leaves training images out" in read(failure)["error"]
     with pytest.warns(UserWarning, match="image 5 of .* left out"):
         skipped = ltbench(*one, "--on-bad-image", "skip")
     assert skipped.code == 0, skipped.err
