@@ -10,7 +10,7 @@ import typer
 from ltbench.cli import complete
 from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
-from ltbench.errors import LtbenchError, counted
+from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -113,11 +113,19 @@ def _chosen(
     named = split(runs or "")
     files = [each.strip() for each in (runs or "").split(",") if each.strip()]
     if any(each.endswith(".json") for each in files):
+        if any((dataset, protocol, network)):
+            raise UsageError(
+                "--runs with record files says which runs; leave out --dataset, --protocol and "
+                "--network."
+            )
         paths = [Path(each).expanduser() for each in files]
         for path in paths:
             if not path.exists():
                 raise LtbenchError(f"--runs: there is no {path}; give a record's .json file.")
-        return [record_at(path, store) for path in paths]
+        found = [record_at(path, store) for path in paths]
+        for _, own in found:
+            own.check_writable()
+        return found
     records = chosen(store.records(), ",".join(named) or None, dataset, protocol)
     records = [r for r in records if network is None or r.network == network]
     if not named:

@@ -100,7 +100,8 @@ class Ray:
             left = [*under_way, *first_stages]
             for reference in left:
                 self.ray.cancel(reference, force=False)
-            self.ray.wait(left, num_returns=len(left), timeout=self.options.signal_before)
+            if left:
+                self.ray.wait(left, num_returns=len(left), timeout=self.options.signal_before)
             raise
         return outcome
 

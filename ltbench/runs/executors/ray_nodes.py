@@ -32,6 +32,12 @@ def check_nodes(ray: Any, root: Path) -> None:
                 f"{node['NodeManagerHostname']} does not run ltbench ({cause}); install the same "
                 "ltbench on all machines."
             ) from error
+        except ray.exceptions.GetTimeoutError as error:  # alive, so it would be given tasks
+            raise LtbenchError(
+                f"{node['NodeManagerHostname']} has not looked into {root} within "
+                f"{SECONDS_TO_ANSWER:.0f} seconds; see whether its file system answers, or take it "
+                "out of the cluster."
+            ) from error
         except ray.exceptions.RayError:
             continue
         if reason:

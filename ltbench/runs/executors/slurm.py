@@ -21,7 +21,7 @@ from ltbench.runs.executors.order import Order
 from ltbench.runs.executors.remote import Followed, by_first_stage
 from ltbench.runs.executors.slurm_output import FOLDER, Outputs, UnseenError
 from ltbench.runs.executors.slurm_profile import Profile
-from ltbench.runs.executors.slurm_queue import cancel, end_of, queued
+from ltbench.runs.executors.slurm_queue import NoAnswerError, cancel, end_of, queued
 from ltbench.runs.executors.slurm_time import minutes_for
 from ltbench.runs.executors.slurm_worker import work
 from ltbench.runs.plan import Job
@@ -100,7 +100,10 @@ class Slurm:
         except (KeyboardInterrupt, UnseenError) as error:
             if self.profile.interrupt == "cancel" or isinstance(error, UnseenError):
                 left = [numbers[each] for each in followed if each in numbers]
-                cancel([*left, *self.first_stages])
+                try:
+                    cancel([*left, *self.first_stages])
+                except NoAnswerError as unanswered:
+                    raise error from unanswered
             raise
         for path in self.first_stages.values():
             path.unlink(missing_ok=True)

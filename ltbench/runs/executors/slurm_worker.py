@@ -16,12 +16,16 @@ def work(order: Order) -> None:
     """Fill an order in a job of Slurm; when its time is over, save and queue it again."""
     interrupt_on_signals()  # instead of submitit's, which would end a training without saving
     store, fingerprint = Store(order.workspace.results), order.job.fingerprint
-    begun = note_of(store, fingerprint)
+    begun, saved = note_of(store, fingerprint), _saved(order, store)
     try:
         order.fill()
     except OutOfTimeError:
         note = note_of(store, fingerprint)
-        if order.first_stage_only or note is None or note.epoch > (begun.epoch if begun else 0):
+        if order.first_stage_only:  # of which there is no note
+            goes_on = _saved(order, store) != saved
+        else:
+            goes_on = note is None or note.epoch > (begun.epoch if begun else 0)
+        if goes_on:
             subprocess.run(["scontrol", "requeue", own_number()], check=True, timeout=60)
             return
         error = LtbenchError(
@@ -30,3 +34,13 @@ def work(order: Order) -> None:
         record_failure(error, order.job.cells, device_of(order.workspace.device), store)
     except KeyboardInterrupt:  # cancelled; it has saved
         return
+
+
+def _saved(order: Order, store: Store) -> int | None:
+    """Return when the job's first stage was last saved, in ns; None where it never was."""
+    if order.job.first_stage is None:
+        return None
+    try:
+        return store.checkpoint_path(order.job.first_stage.fingerprint).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None

@@ -41,6 +41,19 @@ def test_two_changed_work_trees_at_one_commit_are_told_apart_by_their_code(order
     assert f", whose code differs in engine ({here} and 0123456789ab); install the same" in words
 
 
+def test_changes_that_no_hash_shows_are_no_other_code(order, monkeypatch):
+    monkeypatch.setattr(module, "source_state", lambda: ("0.1.0", "a" * 40, True))
+    replace(order, source=("0.1.0", "a" * 40, False)).fill()
+    assert len(list(Store(order.workspace.results).records())) == 1
+
+
+def test_another_version_is_named_even_where_it_has_no_such_method(order, monkeypatch):
+    monkeypatch.setattr(module, "source_state", lambda: ("0.0.9", "b" * 40, False))
+    monkeypatch.setattr(module, "code_for", lambda job: 1 / 0)
+    words = refusal(order)
+    assert "has ltbench 0.0.9 at bbbbbbbbbb, and the command was given with" in words
+
+
 def test_a_node_that_cannot_tell_its_commit_is_known_by_version_and_code(order, monkeypatch):
     monkeypatch.setattr(module, "source_state", lambda: ("0.1.0", None, None))
     replace(order, source=("0.1.0", "a" * 40, False)).fill()
