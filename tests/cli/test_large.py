@@ -137,16 +137,17 @@ def test_images_of_ones_own_are_streamed_by_the_commands_that_the_page_shows(ltb
 
 @pytest.mark.slow
 def test_an_image_that_stops_reading_stops_its_run_or_is_left_out_and_recorded(ltbench, lists):
-    assert ltbench(*PREPARE).code == 0
-    entry = np.load("data/imagenet_lt/train.npy")[5]
-    with Path("data/imagenet_lt/train.bin").open("r+b") as file:
+    root = ("--data-root", str(lists / "own"))  # of other tests a split is remembered by its root
+    assert ltbench(*PREPARE, *root).code == 0
+    entry = np.load("own/imagenet_lt/train.npy")[5]
+    with Path("own/imagenet_lt/train.bin").open("r+b") as file:
         file.seek(int(entry["offset"]))
         file.write(b"\0" * int(entry["length"]))
-    one = (*RUN, "--methods", "ce", "--network", "resnet8", "--quiet")
+    one = (*RUN, "--methods", "ce", "--network", "resnet8", "--quiet", *root)
     stopped = ltbench(*one)
     assert stopped.code == 1
     (failure,) = (lists / "results").rglob("*.failed.json")
-    assert "image 5 of data/imagenet_lt/train.bin does not read" in read(failure)["error"]
+    assert "own/imagenet_lt/train.bin does not read" in read(failure)["error"]
     assert "--on-bad-image skip leaves training images out" in read(failure)["error"]
     with pytest.warns(UserWarning, match="image 5 of .* left out"):
         skipped = ltbench(*one, "--on-bad-image", "skip")

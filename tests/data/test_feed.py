@@ -274,13 +274,13 @@ def test_chosen_images_pass_through_a_view_in_the_order_given(monkeypatch):
     torch.testing.assert_close(back, torch.ones_like(back))
 
 
-def test_a_part_of_a_view_keeps_type_and_shape():
+def test_a_part_of_a_view_but_the_last_keeps_type_and_shape():
     def half(images, augment, generator):
         return images.float() / 2
 
-    with pytest.raises(ValueError, match=r"half makes torch\.float32 .* keeps type and shape"):
+    with pytest.raises(ValueError, match=r"half makes torch\.float32 .* keeps shape and type"):
         next(feed().epoch(("clean",), "instance_balanced", 5, False, 0,
-                          augment=lambda view, targets: (*view, half)))  # fmt: skip
+                          augment=lambda view, targets: (*view, half, half)))  # fmt: skip
 
 
 def test_labels_of_rows_give_as_many_steps_as_their_order_has_draws():

@@ -215,5 +215,5 @@ def test_another_network_and_classes_without_names_are_refused_in_one_sentence()
     method.setup(Task(torch.tensor(COUNTS), class_names=NAMES))
     with pytest.raises(UsageError, match="needs a network of CLIP's, such as --network clip:ViT"):
         method.build(create("resnet8", 3, 3))
-    with pytest.raises(UsageError, match="ltbench has none for this data set; describe it by"):
+    with pytest.raises(UsageError, match="none for this data set; prepare iNaturalist 2018 with"):
         made("lift", names=())

@@ -194,6 +194,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "momentum": 0.9, "nesterov": False, "warmup_epochs": 0, "schedule": "step",
         "milestones": (0.8, 0.9), "decay": 0.01, "drop_last": False,
         "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
+        "warmup_steps": 0, "clip_norm": None, "frozen_stages": 0, "frozen_norms": False,
     }  # fmt: skip
     known = Protocol.model_fields.items()
     assert {name: f.default for name, f in known if not f.is_required()} == {
@@ -202,6 +203,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "subset_seed": 0, "evaluate_every": 1, "validation": 0, "fraction": 1.0,
         "side": None, "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
         "pretrained": False, "stored_side": None,
+        "warmup_steps": 0, "clip_norm": None, "frozen_stages": 0, "frozen_norms": False,
     }  # fmt: skip
 
 

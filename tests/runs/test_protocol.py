@@ -76,13 +76,17 @@ def test_every_field_of_a_recipe_is_a_protocols():
         "epochs": 7, "batch_size": 16, "learning_rate": 0.2, "weight_decay": 0.1,
         "momentum": 0.5, "nesterov": True, "warmup_epochs": 3, "schedule": "cosine",
         "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True, "backbone_rate": 0.5,
-            "norm_batch": 8,
+        "norm_batch": 8, "clip_norm": 3.0, "frozen_stages": 2, "frozen_norms": True,
     }  # fmt: skip
-    assert {*changed, "family"} == {field.name for field in dataclasses.fields(Recipe)}
+    one_warm_up = {"warmup_steps": 0}
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    assert {*changed, *one_warm_up, "family"} == fields
     text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
     recipe = protocol_of(f"fast({text})", DIGITS).recipe()
-    expected = changed | {"milestones": (0.25, 0.5, 0.75), "family": "cifar"}
+    expected = changed | one_warm_up | {"milestones": (0.25, 0.5, 0.75), "family": "cifar"}
     assert dataclasses.asdict(recipe) == expected
+    other = protocol_of("fast(warmup_epochs=0, warmup_steps=9)", DIGITS).recipe()
+    assert (other.warmup_epochs, other.warmup_steps) == (0, 9)
 
 
 def test_a_warm_up_that_would_be_the_whole_training_is_shortened_and_said():
