@@ -51,8 +51,7 @@ class Requests(Dataset[Decoded | str]):
         unreadable = {}
         for index, row in enumerate(rows.tolist()):
             try:
-                with Image.open(io.BytesIO(self.packed.content(row))) as image:
-                    whole = image.convert("RGB")
+                whole = rgb(self.packed.content(row))
             except LtbenchError as error:
                 return str(error)
             except Exception as error:  # damage breaks Pillow's decoders in many ways
@@ -68,6 +67,13 @@ class Requests(Dataset[Decoded | str]):
                     seen = randaugment.change(seen, drawn[_BOX:])
                 made[view, index] = np.asarray(seen)
         return Decoded(torch.from_numpy(made), unreadable)
+
+
+def rgb(content: bytes) -> Image.Image:
+    """Return the RGB image of a file's content, decoded whole; raises whatever Pillow does."""
+    image: Image.Image = Image.open(io.BytesIO(content))
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy an RGB one
 
 
 def cut(image: Image.Image, box: Sequence[float], side: int) -> Image.Image:

@@ -17,13 +17,7 @@ from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.executors.shared_folder import mark_of
 from ltbench.runs.store import Cell, Store
 
-SOME = "fast(epochs=12, evaluate_every=12)"
-
-
-def _where():
-    """Return the GPUs that a task is given, when another runs beside it."""
-    time.sleep(1)
-    return os.environ.get("CUDA_VISIBLE_DEVICES")
+SOME = "fast(epochs=60, evaluate_every=60)"  # long enough to be seen under way
 
 
 @pytest.fixture
@@ -69,13 +63,19 @@ def test_a_node_killed_at_random_loses_no_record_and_doubles_none(
 def test_trainings_share_a_gpu_as_asked(cluster, workspace, jobs_of, listener):
     add_node(cluster, cpus=4, gpus=1)
     executor = executor_of(f"ray:{cluster.address}", Options(("auto",), per_gpu=2))
+
+    def where():  # within the test, for workers cannot import its file
+        """Return the GPUs that a task is given, when another runs beside it."""
+        time.sleep(1)
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
     executor.connect()
     try:
         asked = executor.placed(replace(workspace, device="auto"))
         assert asked.device == "cuda"
-        visible = executor.task(asked, _where)
+        visible = executor.task(asked, where)
         assert ray.get([visible.remote(), visible.remote()]) == ["0", "0"]  # at the same time
-        assert ray.get(executor.task(workspace, _where).remote()) in ("", None)
+        assert ray.get(executor.task(workspace, where).remote()) in ("", None)
     finally:
         ray.shutdown()
 
