@@ -160,15 +160,24 @@ def test_a_gpu_is_asked_of_the_cluster_and_not_of_this_machine(
         executor_of("ray", Options(("cuda",)))
 
 
-def test_an_interruption_asks_a_task_that_is_a_first_stage_only_to_save_too(
-    cluster, workspace, jobs_of, listener
-):
+def interrupted(cluster):
+    """Interrupt the first wait for tasks; return what waits were for, as they come."""
+    waited = []
+
     def wait(references, timeout, num_returns=None):
+        waited.append((len(references), num_returns))
         if num_returns is None:
             raise KeyboardInterrupt
         return references, []
 
     cluster.fake.wait = wait
+    return waited
+
+
+def test_an_interruption_asks_a_task_that_is_a_first_stage_only_to_save_too(
+    cluster, workspace, jobs_of, listener
+):
+    interrupted(cluster)
     with pytest.raises(KeyboardInterrupt):
         executor_of("ray", Options(("cpu",))).run(
             jobs_of(workspace.results, ["crt", "lws"]), workspace, listener
@@ -180,15 +189,7 @@ def test_an_interruption_asks_a_task_that_is_a_first_stage_only_to_save_too(
 def test_an_interruption_asks_every_task_to_save_and_waits_for_them(
     cluster, workspace, jobs_of, listener
 ):
-    waited = []
-
-    def wait(references, timeout, num_returns=None):
-        waited.append((len(references), num_returns))
-        if num_returns is None:
-            raise KeyboardInterrupt
-        return references, []
-
-    cluster.fake.wait = wait
+    waited = interrupted(cluster)
     with pytest.raises(KeyboardInterrupt):
         executor_of("ray", Options(("cpu",))).run(
             jobs_of(workspace.results, ["ce", "sam"]), workspace, listener
