@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ltbench.analysis.subject import FinishedRun, RunImages, Sample, check_finite, outputs
+from ltbench.api.compose import Compose
 from ltbench.api.method import Step
 from ltbench.api.task import Clock
 from ltbench.data.batch import seed_of
@@ -21,7 +22,8 @@ from ltbench.engine.evaluate import finalised
 from ltbench.engine.fit import Training
 from ltbench.engine.isolation import seed_all
 from ltbench.errors import LtbenchError
-from ltbench.registry.methods import build, completed
+from ltbench.registry.methods import build, completed, describe
+from ltbench.registry.signatures import canonical
 from ltbench.runs.commands import run_command
 from ltbench.runs.files import read_record
 from ltbench.runs.kept import epochs_in, restore
@@ -30,6 +32,7 @@ from ltbench.runs.record import Record, one_label
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.training import settings_of, split_under
 from ltbench.runs.unit import file_of
+from ltbench.specification import Term, parse_one
 
 _NOISE = 2000  # images of noise that nothing was trained on
 _FAR = 1.0  # points of top-1 by which float32 may differ from a training's own precision
@@ -90,11 +93,19 @@ def finished(
     method = completed(last.method, record.method)
     if method is not last.method:
         method.setup(last.method_task)
+
+    @lru_cache(maxsize=2)
+    def beside(method: str, tail_only: bool) -> FinishedRun:
+        other = _beside(record, store, method, tail_only=tail_only)
+        return finished(other, store, root, device)[0]
+
     run = FinishedRun(
         name=str(Cell.of(record)), seed=record.seed, class_counts=split.class_counts,
         shots=record.shots(), epochs=epochs_in(path), predict=method.predict,
         network=lru_cache(maxsize=2)(lambda epoch: _network(record, restored(epoch))),
         adjust=method.adjust_logits, steps=lambda epoch: _steps(restored(epoch)),
+        beside=beside,
+        weights_sha256=record.files["weights"], tail_only=bool(record.settings.get("tail_only")),
     )  # fmt: skip
     held = last.feeds.get("validation")
     data = RunImages(
@@ -126,13 +137,45 @@ def _restored(
     settings = settings_of(data, record.network, protocol, seed=record.seed, device=device)
     exact = replace(settings, precision="float32")
     training = Training(build(record.trained), split, exact)
-    restore(training, path, epoch)
+    if epoch:
+        restore(training, path, epoch)
     training.network.to(memory_format=torch.contiguous_format)
     check_finite(training.network, f"{Cell.of(record)} at epoch {epoch}")
     return training
 
 
+def _beside(record: Record, store: Store, method: str, *, tail_only: bool) -> Record:
+    """Return the record of another method that differs from a record's run in nothing else.
+
+    An empty method is the base that the run's is made of, without what modifies it. With
+    `tail_only` the one that trained on the tail's images alone. Raises LtbenchError, with the
+    command, where there is none.
+    """
+    data = dataset(record.dataset)
+    term = parse_one(record.protocol, "protocol")
+    fields = {**term.parameters, **({"tail_only": True} if tail_only else {})}
+    protocol = protocol_of(str(Term(term.name, term.variant, fields)), data.info).specification
+    cell = Cell(
+        record.dataset, protocol, record.network, canonical(method or _base_of(record)), record.seed
+    )
+    other = store.read(cell)
+    if other is None:
+        command = run_command(
+            [cell.method], data, cell.network, protocol, [cell.seed], results=store.root
+        )
+        raise LtbenchError(f"{cell} has not run; `{command} --keep snapshots:1` trains it.")
+    return other
+
+
+def _base_of(record: Record) -> str:
+    method = build(record.method)
+    return describe(method.base if isinstance(method, Compose) else method)
+
+
 def _network(record: Record, training: Training) -> nn.Module:
+    if not training.progress.epoch and not training.progress.stage:
+        first: nn.Module = training.network.eval()  # when there is nothing to finish yet
+        return first
     return finalised(completed(training.method, record.method), training.network)
 
 

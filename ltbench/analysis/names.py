@@ -21,6 +21,9 @@ ANALYSES = {
     "plane": Named("plane", "Plane", "the loss of every class over a plane of weights"),
     "line": Named("line", "Line", "the loss of every class over the size of random displacements"),
     "trajectory": Named("trajectory", "Trajectory", "the trajectory of the weights on its plane"),
+    "drift": Named(
+        "drift", "Drift", "where it ends beside training on all classes and on the tail alone"
+    ),
     "hessian": Named("hessian", "Hessian", "eigenvalues, trace and density, by class or group"),
     "gradients": Named("gradients", "Gradients", "each class's gradient against the batch's"),
     "predictions": Named(

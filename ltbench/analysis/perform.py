@@ -96,7 +96,7 @@ def header_of(
         "settings": ", ".join(f"{k}={v!r}" for k, v in vars(analysis).items()),
         "dataset": record.dataset, "protocol": record.protocol, "network": record.network,
         "method": record.method, "seed": str(record.seed), "fingerprint": record.fingerprint,
-        "weights_sha256": record.files["weights"],
+        "weights_sha256": record.files["weights"], **beside(analysis, run),
         "epochs": " ".join(map(str, run.epochs)),
         "loss": getattr(analysis, "loss", "cross-entropy of the logits of inference"),
         "mode": getattr(analysis, "mode", "eval, stored batch statistics"),
@@ -104,6 +104,16 @@ def header_of(
         **{f"images_{s.view}": f"{len(s.labels)}, sha256 {images_hash(s)}" for s in images},
         "ltbench": f"{version} {commit or 'without commit'}{', changed' if dirty else ''}",
         "torch": torch.__version__, "device": device_name(data.test.images.device),
+    }  # fmt: skip
+
+
+def beside(analysis: Analysis, run: FinishedRun) -> Header:
+    """Return what determines the runs that an analysis sees beside its own."""
+    others = getattr(analysis, "others", None)
+    found = {} if others is None else others(run)
+    return {
+        f"{role}_{key}": value for role, other in found.items()
+        for key, value in (("run", other.name), ("weights_sha256", other.weights_sha256))
     }  # fmt: skip
 
 

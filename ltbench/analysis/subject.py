@@ -68,9 +68,13 @@ class FinishedRun:
     shots: tuple[str, ...]  # the shot group of each class
     epochs: tuple[int, ...]  # whose weights are kept, the last one always
     predict: Callable[[nn.Module, Tensor], Tensor]  # images to the logits [B, C] of inference
-    network: Callable[[int], nn.Module]  # an epoch to the network that predicts, in eval mode
+    network: Callable[[int], nn.Module]  # an epoch, 0 before the first, to the one that predicts
     adjust: Callable[[Tensor], Tensor] = lambda logits: logits  # of the whole test set
     steps: Callable[[int], Iterator[Step]] | None = None  # of an epoch, as training would take them
+    # a method, and whether on the tail alone, to the run that differs from this in nothing else
+    beside: Callable[[str, bool], "FinishedRun"] | None = None
+    weights_sha256: str = ""
+    tail_only: bool = False  # whether it trained on the tail alone
 
     @property
     def classes(self) -> int:

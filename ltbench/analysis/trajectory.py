@@ -6,18 +6,16 @@ plane by |r - P r| / |r|, and its own loss is not the plane's there: both are in
 explained variance proves nothing: a random walk has 6 / pi^2 and a quarter of that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from annotated_types import Ge, Gt
-from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
+from torch import nn
 
-from ltbench.analysis.directions import Direction, dot, place, restored
+from ltbench.analysis.directions import Direction, dot
 from ltbench.analysis.subject import (
-    CHUNK,
     AnalysisPart,
     AnalysisRow,
     FinishedRun,
@@ -26,19 +24,26 @@ from ltbench.analysis.subject import (
     class_losses,
     class_rows,
 )
+from ltbench.analysis.weight_plane import (
+    Weights,
+    at_places,
+    less,
+    project,
+    side,
+    statistics_images,
+    weights_of_all,
+)
 from ltbench.errors import LtbenchError
 
-Weights = Mapping[str, Tensor]
 
-
-class Axes(NamedTuple):
+class Principal(NamedTuple):
     """Two orthonormal directions, and what share of the rows' variance each explains."""
 
     directions: tuple[Direction, Direction]
     explained: tuple[float, float]
 
 
-def principal(rows: Sequence[Weights]) -> Axes:
+def principal(rows: Sequence[Weights]) -> Principal:
     """Return the two principal components of rows, from the eigenvectors of their Gram matrix.
 
     The largest coordinate of each is positive. Raises ValueError for rows on a line or fewer.
@@ -61,31 +66,7 @@ def principal(rows: Sequence[Weights]) -> Axes:
         sign = float(largest[largest.abs().argmax()].sign())
         found.append({name: sign * part for name, part in direction.items()})
         shares.append(float(values[place_] / values.clamp_min(0).sum()))
-    return Axes((found[0], found[1]), (shares[0], shares[1]))
-
-
-def through(origin: Weights, first: Weights, second: Weights) -> tuple[Direction, Direction]:
-    """Return orthonormal axes of the plane through three points, the first towards `first`."""
-    u = _less(first, origin)
-    v = _less(second, origin)
-    v = _less(v, {name: part * (dot(v, u) / dot(u, u)) for name, part in u.items()})
-    return _unit(u), _unit(v)
-
-
-def project(row: Weights, axes: tuple[Direction, Direction]) -> tuple[float, float, float]:
-    """Return a displacement's coordinates in a plane, and the share of its length off the plane."""
-    x, y, length = dot(row, axes[0]), dot(row, axes[1]), dot(row, row)
-    off = max(0.0, length - x * x - y * y)
-    return x, y, (off / length) ** 0.5 if length else 0.0
-
-
-def _less(left: Weights, right: Weights) -> Direction:
-    return {name: left[name] - right[name] for name in left}
-
-
-def _unit(direction: Direction) -> Direction:
-    length = dot(direction, direction) ** 0.5
-    return {name: part / length for name, part in direction.items()}
+    return Principal((found[0], found[1]), (shares[0], shares[1]))
 
 
 @dataclass(frozen=True)
@@ -122,46 +103,30 @@ class Trajectory:
     ) -> list[AnalysisRow]:
         """Return where the epochs are and what they lose, or the losses along a row of the grid."""
         sample = self._sample(data)
-        last = _weights(network)
-        rows = [_less(_weights(run.network(epoch)), last) for epoch in run.epochs]
+        last = weights_of_all(network)
+        rows = [less(weights_of_all(run.network(epoch)), last) for epoch in run.epochs]
         axes = principal(rows)
-        places = [project(row, axes.directions) for row in rows]
+        projected = [project(row, axes.directions) for row in rows]
         if part.name == "epochs":
             found: list[AnalysisRow] = []
-            for epoch, (x, y, off) in zip(run.epochs, places, strict=True):
+            for epoch, (x, y, off) in zip(run.epochs, projected, strict=True):
                 losses = class_losses(run, run.network(epoch), sample)
                 found += class_rows(
                     run, losses, kind="epoch", epoch=epoch, x=x, y=y, off_plane=off,
                     explained_x=axes.explained[0], explained_y=axes.explained[1],
                 )  # fmt: skip
             return found
-        xs, ys = (self._range([place_[axis] for place_ in places]) for axis in (0, 1))
+        xs, ys = (
+            side([each[axis] for each in projected], self.margin, self.points) for axis in (0, 1)
+        )
         y = ys[int(part.name.removeprefix("row"))]
-        found = []
-        with restored(network) as base:
-            for x in xs:
-                place(network, base, zip((x, y), axes.directions, strict=True))
-                self._renew(network, data)
-                losses = class_losses(run, network, sample)
-                found += class_rows(run, losses, kind="grid", epoch=None, x=x, y=y)
-        return found
+        images = statistics_images(data, self.statistics, self.seed)
+        places = [(last, tuple(zip((x, y), axes.directions, strict=True))) for x in xs]
+        at_each = at_places(network, places, images, lambda moved: class_losses(run, moved, sample))
+        return [
+            row for x, losses in zip(xs, at_each, strict=True)
+            for row in class_rows(run, losses, kind="grid", epoch=None, x=x, y=y)
+        ]  # fmt: skip
 
     def _sample(self, data: RunImages) -> Sample:
         return data.train.equal(self.per_class, self.seed)
-
-    def _range(self, values: list[float]) -> list[float]:
-        extent = max(values) - min(values)
-        low, high = min(values) - self.margin * extent, max(values) + self.margin * extent
-        return torch.linspace(low, high, self.points, dtype=torch.float64).tolist()
-
-    def _renew(self, network: nn.Module, data: RunImages) -> None:
-        """Compute batch statistics anew, without which every point between epochs looks a wall."""
-        most = max(1, self.statistics // data.train.classes)
-        images = data.train.equal(most, self.seed).images
-        with torch.no_grad():
-            update_bn((images[k : k + CHUNK] for k in range(0, len(images), CHUNK)), network)
-        network.eval()
-
-
-def _weights(network: nn.Module) -> Direction:
-    return {name: p.detach().clone() for name, p in network.named_parameters()}

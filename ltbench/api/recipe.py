@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ltbench.errors import UsageError
+
 WARMUP_FROM = 1 / 3  # of the rate, where a warm-up by steps begins
 
 
@@ -35,6 +37,7 @@ class Recipe:
     clip_norm: float | None = None  # the largest norm of all gradients together; None: any
     frozen_stages: int = 0  # of a residual encoder, with its stem; 0: everything trains
     frozen_norms: bool = False  # whether the encoder's batch norms are as in evaluation
+    tail_only: bool = False  # whether the tail's images alone are drawn, as many as else of all
 
     def times(self, **factors: tuple[float, float, float]) -> "Recipe":
         """Return the recipe with batch size, learning rate and weight decay times its family's.
@@ -83,6 +86,19 @@ class Stage:
     evaluating: tuple[str, ...] = ()  # modules that neither use nor move batch statistics
     method: Any = None  # the Method in charge, which is written in terms of this; None: the run's
     rates: tuple[tuple[str, float], ...] = ()  # prefix and factor on the learning rate
+
+    def __post_init__(self) -> None:
+        """Let a recipe of the tail alone overrule the sampler.
+
+        Raises UsageError for a sampler of pairs, whose halves are drawn by different laws.
+        """
+        if self.recipe.tail_only:
+            if self.sampler.endswith("_pairs"):
+                raise UsageError(
+                    f"stage {self.name} draws pairs of images by two laws ({self.sampler}), which "
+                    "tail_only would make one; choose another method, or leave tail_only out."
+                )
+            object.__setattr__(self, "sampler", "tail")
 
     @property
     def trains_backbone(self) -> bool:

@@ -3,11 +3,13 @@
 Labels are [N], int64, or of images with several each [N, C], of 0 and 1.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from ltbench.data.profile import SHOTS, shot_groups
 from ltbench.errors import unknown
 
 
@@ -69,6 +71,23 @@ def class_aware(labels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.tensor(order[:length])
 
 
+def tail(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return N draws from the smallest shot group that has classes, in passes of every image once.
+
+    Shot groups are the field's, by 100 and 20 images; an image with several labels counts where
+    any of them is in the group. The control of training on the tail alone (docs/analyses.md).
+    """
+    counts = labels.sum(0) if labels.ndim == 2 else labels.bincount()
+    groups = shot_groups(counts.tolist())
+    last = next(shot for shot in reversed(SHOTS) if shot in groups)
+    chosen = torch.tensor([group == last for group in groups])
+    member = labels[:, chosen].any(1) if labels.ndim == 2 else chosen[labels]
+    images = member.nonzero().squeeze(1)
+    passes = math.ceil(len(labels) / len(images))
+    orders = [torch.randperm(len(images), generator=generator) for _ in range(passes)]
+    return images[torch.cat(orders)[: len(labels)]]
+
+
 SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "instance_balanced": instance_balanced,
     "class_balanced": class_balanced,
@@ -76,9 +95,10 @@ SAMPLERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "reversed_pairs": reversed_pairs,
     "balanced_pairs": balanced_pairs,
     "class_aware": class_aware,
+    "tail": tail,
 }
 IN_A_ROW = 3  # images of one class that the class-aware sampler draws
-PAIRS = frozenset({"reversed_pairs", "balanced_pairs"})  # whose draws go two by two
+PAIRS = frozenset(name for name in SAMPLERS if name.endswith("_pairs"))  # drawn two by two
 
 
 def draws(sampler: str, images: int, counts: Sequence[int]) -> int:

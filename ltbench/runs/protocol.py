@@ -69,6 +69,7 @@ class Protocol(BaseModel):
     clip_norm: float | None = Field(default=None, gt=0)  # largest norm of a step's gradient
     frozen_stages: int = Field(default=0, ge=0, le=4)  # of a residual encoder, beside its stem
     frozen_norms: bool = False  # whether the encoder's batch norms are as in evaluation
+    tail_only: bool = False  # whether the smallest shot group alone is trained on, as many steps
 
     @field_validator("milestones")
     @classmethod
@@ -135,6 +136,7 @@ class Protocol(BaseModel):
             clip_norm=self.clip_norm,
             frozen_stages=self.frozen_stages,
             frozen_norms=self.frozen_norms,
+            tail_only=self.tail_only,
         )
 
     def sized(self, info: DatasetInfo) -> DatasetInfo:

@@ -5,9 +5,9 @@ import torch
 from made_runs import data, resnet, run_of
 from sklearn.decomposition import PCA
 
-from ltbench.analysis.directions import dot
 from ltbench.analysis.subject import FinishedRun
-from ltbench.analysis.trajectory import Trajectory, principal, project, through
+from ltbench.analysis.trajectory import Trajectory, principal
+from ltbench.analysis.weight_plane import project
 from ltbench.errors import LtbenchError
 
 
@@ -46,17 +46,6 @@ def test_a_random_walk_has_the_explained_variance_of_theory():
     found = principal(named(walk - walk[-1]))
     assert found.explained[0] == pytest.approx(6 / torch.pi**2, abs=0.02)
     assert found.explained[1] == pytest.approx(6 / torch.pi**2 / 4, abs=0.02)
-
-
-def test_the_plane_through_three_points_holds_them():
-    origin, first, second = named(draws(3, 9))
-    axes = through(origin, first, second)
-    assert dot(*axes) == pytest.approx(0, abs=1e-12)
-    for point in (first, second):
-        row = {name: point[name] - origin[name] for name in point}
-        assert project(row, axes)[2] < 1e-7
-    x, y, _ = project({name: first[name] - origin[name] for name in first}, axes)
-    assert (x > 0, y) == (True, pytest.approx(0, abs=1e-12))
 
 
 def test_epochs_on_a_line_are_refused():

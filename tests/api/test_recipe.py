@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.api.recipe import Recipe, Stage
+from ltbench.errors import UsageError
 from ltbench.registry.methods import build
 
 LDAM = Recipe(200, 128, 0.1, 2e-4, warmup_epochs=5)
@@ -147,3 +148,12 @@ def test_a_warm_up_by_steps_rises_from_a_third_of_the_epochs_rate():
     assert recipe.learning_rate_at(4, 500) == 0.02
     assert recipe.learning_rate_at(0) == 0.02
     assert recipe.second(0.5).warmup_steps == 0
+
+
+def test_a_recipe_of_the_tail_alone_overrules_how_a_stage_draws():
+    alone = replace(LDAM, tail_only=True)
+    assert Stage(name="train", recipe=alone, sampler="class_balanced").sampler == "tail"
+    assert [stage.sampler for stage in build("crt").stages(alone)] == ["tail", "tail"]
+    assert [stage.sampler for stage in build("bcl").stages(alone)] == ["tail"]
+    with pytest.raises(UsageError, match=r"draws pairs .* leave tail_only out"):
+        build("bbn").stages(alone)

@@ -14,6 +14,7 @@ from ltbench.data.samplers import (
     order,
     reversed_pairs,
     square_root,
+    tail,
 )
 from ltbench.errors import UsageError
 
@@ -103,6 +104,16 @@ def test_the_generator_alone_decides_the_order(name):
     assert torch.equal(order(name, LABELS, generator(3)), first)
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.equal(order(name, LABELS, generator(4)), first)
+
+
+def test_the_tail_is_the_smallest_shot_group_every_image_as_often():
+    indices = tail(LABELS, generator())
+    assert set(LABELS[indices].tolist()) == {3, 4}  # fewer than 20 images
+    times = indices.bincount(minlength=len(LABELS))[LABELS >= 3]
+    assert times.tolist() == [106] * 5
+    medium = tail(LABELS[LABELS < 3], generator())
+    assert set(LABELS[LABELS < 3][medium].tolist()) == {1, 2}
+    assert sorted(tail(torch.tensor([0, 1] * 200), generator()).tolist()) == list(range(400))
 
 
 def test_a_class_without_images_is_never_drawn():

@@ -195,6 +195,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "milestones": (0.8, 0.9), "decay": 0.01, "drop_last": False,
         "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
         "warmup_steps": 0, "clip_norm": None, "frozen_stages": 0, "frozen_norms": False,
+        "tail_only": False,
     }  # fmt: skip
     known = Protocol.model_fields.items()
     assert {name: f.default for name, f in known if not f.is_required()} == {
@@ -204,6 +205,7 @@ def test_fingerprints_and_the_defaults_they_leave_out_do_not_change(store):
         "side": None, "family": "cifar", "norm_batch": None, "backbone_rate": 1.0,
         "pretrained": False, "stored_side": None,
         "warmup_steps": 0, "clip_norm": None, "frozen_stages": 0, "frozen_norms": False,
+        "tail_only": False,
     }  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def test_every_field_of_a_recipe_is_a_protocols():
         "momentum": 0.5, "nesterov": True, "warmup_epochs": 3, "schedule": "cosine",
         "milestones": "0.25,0.5,0.75", "decay": 0.5, "drop_last": True, "backbone_rate": 0.5,
         "norm_batch": 8, "clip_norm": 3.0, "frozen_stages": 2, "frozen_norms": True,
+        "tail_only": True,
     }  # fmt: skip
     one_warm_up = {"warmup_steps": 0}
     fields = {field.name for field in dataclasses.fields(Recipe)}
