@@ -41,7 +41,7 @@ class Axes(NamedTuple):
 def principal(rows: Sequence[Weights]) -> Axes:
     """Return the two principal components of rows, from the eigenvectors of their Gram matrix.
 
-    The largest coordinate of each is positive. Raises ValueError for rows on a line or fewer.
+    The largest coordinate of each is positive. Raises LtbenchError for rows on a line or fewer.
     """
     count = len(rows)
     mean = {name: torch.stack([row[name] for row in rows]).mean(0) for name in rows[0]}
@@ -49,7 +49,10 @@ def principal(rows: Sequence[Weights]) -> Axes:
     gram = torch.tensor([[dot(a, b) for b in centred] for a in centred], dtype=torch.float64)
     values, vectors = torch.linalg.eigh(gram)
     if count < 3 or values[-2] <= 1e-10 * values[-1]:
-        raise ValueError("three epochs that are not on one line span a plane; keep more snapshots")
+        raise LtbenchError(
+            "the kept epochs lie on one line in weight space and span no plane; train with more of "
+            "them kept, such as `ltbench run --keep snapshots:1`."
+        )
     found, shares = [], []
     for place_ in (-1, -2):
         factors = (vectors[:, place_] / values[place_].sqrt()).tolist()
@@ -97,7 +100,7 @@ class Trajectory:
     points: Annotated[int, Ge(2)] = 15  # a side of the grid
     margin: Annotated[float, Ge(0)] = 0.2  # around the epochs, of their extent
     per_class: Annotated[int, Ge(1)] = 50  # training images at most
-    statistics: Annotated[int, Gt(0)] = 2000  # training images that batch statistics are made of
+    statistics: Annotated[int, Gt(0)] = 2000  # images at most, for batch statistics, equal classes
     seed: Annotated[int, Ge(0)] = 0
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
@@ -158,8 +161,11 @@ class Trajectory:
         """Compute batch statistics anew, without which every point between epochs looks a wall."""
         most = max(1, self.statistics // data.train.classes)
         images = data.train.equal(most, self.seed).images
+        # Images lie class by class, and batches of one class have other statistics than all of
+        # them have: every batch takes images from the whole length.
+        batches = -(-len(images) // CHUNK)
         with torch.no_grad():
-            update_bn((images[k : k + CHUNK] for k in range(0, len(images), CHUNK)), network)
+            update_bn((images[k::batches] for k in range(batches)), network)
         network.eval()
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from made_runs import data, resnet, run_of
+import torch.nn.functional as F
+from made_runs import data, resnet, run_of, sample
 from sklearn.decomposition import PCA
+from torch import nn
 
 from ltbench.analysis.directions import dot
-from ltbench.analysis.subject import FinishedRun
+from ltbench.analysis.subject import FinishedRun, RunImages
 from ltbench.analysis.trajectory import Trajectory, principal, project, through
 from ltbench.errors import LtbenchError
 
@@ -61,7 +63,7 @@ def test_the_plane_through_three_points_holds_them():
 
 def test_epochs_on_a_line_are_refused():
     line = torch.arange(4).double()[:, None] * draws(9)
-    with pytest.raises(ValueError, match="not on one line"):
+    with pytest.raises(LtbenchError, match="lie on one line"):
         principal(named(line))
 
 
@@ -86,6 +88,20 @@ def test_rows_place_the_last_epoch_at_the_origin_and_leave_the_weights_alone():
     grid = analysis.analyse(run, network, data(), parts[2])
     assert len(grid) == 3 * 5
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
+
+
+def test_batch_statistics_are_those_of_all_images_though_they_lie_class_by_class(monkeypatch):
+    """Four batches of images that differ by class most: batches of one class vary by less."""
+    monkeypatch.setattr("ltbench.analysis.trajectory.CHUNK", 10)
+    network, images = resnet(torch.float64), sample("train", 8, dtype=torch.float64)
+    images.images.mul_(0.1).add_(images.labels.view(-1, 1, 1, 1))
+    Trajectory(statistics=40)._renew(network, RunImages(images, images))
+    first = F.conv2d(images.images, network.backbone.conv1.weight, padding=1)
+    norm = next(part for part in network.modules() if isinstance(part, nn.BatchNorm2d))
+    torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)), rtol=1e-9, atol=1e-12)
+    variance = first.var((0, 2, 3), correction=0)
+    torch.testing.assert_close(norm.running_var, variance, rtol=0.03, atol=0)
+    assert not network.training
 
 
 def test_a_run_of_one_epoch_is_told_how_to_keep_more():
