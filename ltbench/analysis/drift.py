@@ -66,7 +66,7 @@ class Drift:
     margin: Annotated[float, Ge(0)] = 0.2  # around the epochs, of their extent
     between: Annotated[int, Ge(2)] = 11  # points of the straight line between two ends
     per_class: Annotated[int, Ge(1)] = 50  # training images at most
-    statistics: Annotated[int, Gt(0)] = 2000  # training images that batch statistics are made of
+    statistics: Annotated[int, Gt(0)] = 2000  # images at most, for batch statistics, equal classes
     seed: Annotated[int, Ge(0)] = 0
 
     def others(self, run: FinishedRun) -> dict[str, FinishedRun]:

@@ -61,7 +61,7 @@ def distances(found: Moments, corrected: bool = False) -> Tensor:
     classes = len(found.counts)
     # The matrix product would lose the digits of centroids that nearly coincide.
     exact = "donot_use_mm_for_euclid_dist"
-    noise = unbiased_variance(found) / found.counts.clamp_min(1)
+    noise = unbiased_variance(found).nan_to_num(nan=0.0) / found.counts.clamp_min(1)
     nearest = []
     for start in range(0, classes, _BLOCK):
         rows = torch.arange(start, min(start + _BLOCK, classes), device=noise.device)
@@ -74,10 +74,11 @@ def distances(found: Moments, corrected: bool = False) -> Tensor:
 
 
 def unbiased_variance(found: Moments) -> Tensor:
-    """Return the unbiased tr S, [C]."""
+    """Return the unbiased tr S, [C]: pooled for a class of one image, NaN for one of none."""
     several = found.counts > 1
     grown = found.counts / (found.counts - 1).clamp_min(1)
-    return torch.where(several, found.variance * grown, found.variance).nan_to_num(nan=0.0)
+    pooled = found.counts[several].sum() / (found.counts[several] - 1).sum()
+    return found.variance * torch.where(several, grown, pooled)
 
 
 def quality(form: str, distance: Tensor, variance: Tensor) -> Tensor:
@@ -117,23 +118,18 @@ class Features:
             for form in ("paper", "release", "scale_free"):
                 used = F.normalize(raw, dim=1) if form == "paper" else raw
                 found = moments(used, sample.labels, run.classes)
+                pooled = found.pooled.nonzero().flatten().tolist()
                 for corrected in (False, True):
                     distance = distances(found, corrected)
-                    variance = found.variance
-                    if corrected:
-                        variance = unbiased_variance(found).masked_fill(
-                            found.counts == 0, torch.nan
-                        )
+                    variance = unbiased_variance(found) if corrected else found.variance
                     values = {
                         "quality": quality(form, distance, variance),
                         "distance": distance, "variance": variance,
                     }  # fmt: skip
                     for quantity, value in values.items():
-                        rows += class_rows(
+                        own = class_rows(
                             run, value, epoch=part.epoch, view=sample.view, form=form,
                             corrected=int(corrected), quantity=quantity,
                         )  # fmt: skip
-            pooled = (sample.counts == 1).nonzero().flatten().tolist()
-            for row in rows:
-                row["pooled_variance"] = int(row["class"] in pooled)
+                        rows += [{**r, "pooled_variance": int(r["class"] in pooled)} for r in own]
         return rows

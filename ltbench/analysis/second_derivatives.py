@@ -24,7 +24,11 @@ _CALL = "_convolution"  # an attribute of tensors: how they were made, unless ch
 
 
 class CheapSecondDerivatives(TorchFunctionMode):
-    """Computes 2-d convolutions, and batch norms with stored statistics, as said above."""
+    """Computes 2-d convolutions in a form that is its own second derivative.
+
+    Batch norms with stored statistics, straight behind one, are multiplied into it. All other
+    calls are PyTorch's; within the block no value changes but by rounding.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -72,12 +76,16 @@ def _folded(call: _Convolution, norm: BatchNormCall) -> _Convolution:
 
 
 def _convolved(call: _Convolution) -> Tensor:
-    geometry = [
-        [value] * 2 if isinstance(value, int) else list(value)
-        for value in (call.stride, call.padding, call.dilation)
-    ]
+    assert not isinstance(call.padding, str)
+    geometry = [_pair(value) for value in (call.stride, call.padding, call.dilation)]
     y: Tensor = _Convolve.apply(call.input, call.weight, call.bias, (*geometry, call.groups))
     return y
+
+
+def _pair(value: int | tuple[int, ...]) -> list[int]:
+    """Return a setting for height and width, which `functional.conv2d` takes once for both, too."""
+    given = [value] if isinstance(value, int) else list(value)
+    return given * 2 if len(given) == 1 else given
 
 
 def _backward(

@@ -46,7 +46,7 @@ class Principal(NamedTuple):
 def principal(rows: Sequence[Weights]) -> Principal:
     """Return the two principal components of rows, from the eigenvectors of their Gram matrix.
 
-    The largest coordinate of each is positive. Raises ValueError for rows on a line or fewer.
+    The largest coordinate of each is positive. Raises LtbenchError for rows on a line or fewer.
     """
     count = len(rows)
     mean = {name: torch.stack([row[name] for row in rows]).mean(0) for name in rows[0]}
@@ -54,7 +54,10 @@ def principal(rows: Sequence[Weights]) -> Principal:
     gram = torch.tensor([[dot(a, b) for b in centred] for a in centred], dtype=torch.float64)
     values, vectors = torch.linalg.eigh(gram)
     if count < 3 or values[-2] <= 1e-10 * values[-1]:
-        raise ValueError("three epochs that are not on one line span a plane; keep more snapshots")
+        raise LtbenchError(
+            "the kept epochs lie on one line in weight space and span no plane; train with more of "
+            "them kept, such as `ltbench run --keep snapshots:1`."
+        )
     found, shares = [], []
     for place_ in (-1, -2):
         factors = (vectors[:, place_] / values[place_].sqrt()).tolist()
@@ -78,7 +81,7 @@ class Trajectory:
     points: Annotated[int, Ge(2)] = 15  # a side of the grid
     margin: Annotated[float, Ge(0)] = 0.2  # around the epochs, of their extent
     per_class: Annotated[int, Ge(1)] = 50  # training images at most
-    statistics: Annotated[int, Gt(0)] = 2000  # training images that batch statistics are made of
+    statistics: Annotated[int, Gt(0)] = 2000  # images at most, for batch statistics, equal classes
     seed: Annotated[int, Ge(0)] = 0
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:

@@ -77,9 +77,14 @@ def at_places(
 
 
 def renew(network: nn.Module, images: Tensor) -> None:
-    """Compute batch statistics anew from images; the network is in eval mode after it."""
+    """Compute batch statistics anew from images; the network is in eval mode after it.
+
+    Images lie class by class, and batches of one class have other statistics than all of them
+    have: every batch takes images from the whole length.
+    """
+    batches = math.ceil(len(images) / CHUNK)
     with torch.no_grad():
-        update_bn((images[k : k + CHUNK] for k in range(0, len(images), CHUNK)), network)
+        update_bn((images[k::batches] for k in range(batches)), network)
     network.eval()
 
 

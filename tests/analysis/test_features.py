@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from made_runs import data, resnet, run_of
+from made_runs import data, resnet, run_of, sample
 
-from ltbench.analysis.features import Features, distances, moments, quality
+from ltbench.analysis.features import Features, distances, moments, quality, unbiased_variance
+from ltbench.analysis.subject import RunImages, Sample
 
 D, SIGMA, APART = 64, 0.5, 4.0
 
@@ -21,18 +22,16 @@ def gaussians(sizes, draw):
 @pytest.mark.parametrize("sizes", [(5000, 5000), (500, 5), (500, 2)])
 def test_two_gaussians_have_the_distance_and_variance_of_theory(sizes):
     draw = torch.Generator().manual_seed(0)
-    found = [gaussians(sizes, draw) for _ in range(2 if sizes[1] > 5 else 200)]
+    found = [gaussians(sizes, draw) for _ in range(5 if sizes[1] > 5 else 1000)]
     squared = torch.stack([distances(f).square() for f in found]).mean()
     expected = APART**2 + D * SIGMA**2 * (1 / sizes[0] + 1 / sizes[1])
     assert squared.item() == pytest.approx(expected, rel=0.01)
     variance = torch.stack([f.variance for f in found]).mean(0)
     theory = D * SIGMA**2 * (1 - 1 / torch.tensor(sizes, dtype=torch.float64))
-    torch.testing.assert_close(variance, theory, rtol=0.02, atol=0)
+    torch.testing.assert_close(variance, theory, rtol=0.01, atol=0)
 
 
 def test_corrected_distances_and_variances_do_not_depend_on_the_number_of_images():
-    from ltbench.analysis.features import unbiased_variance
-
     draw = torch.Generator().manual_seed(0)
     found = [gaussians((500, 5), draw) for _ in range(300)]
     squared = torch.stack([distances(f, corrected=True).square() for f in found]).mean()
@@ -75,6 +74,17 @@ def test_a_class_of_one_image_has_the_pooled_variance_and_says_so():
     assert found.variance[3].isnan()
 
 
+def test_the_pooled_variance_of_one_image_is_corrected_as_a_whole():
+    """Classes of two images: sum / (n - classes) is unbiased, the variance of one half of it."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.tensor([0, 0, 1, 1, 2])
+    found = [moments(torch.randn(5, 50, generator=draw), labels, 4) for _ in range(300)]
+    variance = torch.stack([unbiased_variance(f) for f in found]).mean(0)
+    assert variance[:3].tolist() == pytest.approx([50] * 3, rel=0.03)
+    assert torch.stack([f.variance for f in found]).mean(0)[2].item() == pytest.approx(25, rel=0.03)
+    assert variance[3].isnan()
+
+
 def test_distances_in_blocks_are_those_of_a_loop():
     draw = torch.Generator().manual_seed(0)
     found = moments(torch.randn(1200, 3, generator=draw), torch.arange(1200) % 600, 600)
@@ -93,3 +103,21 @@ def test_rows_have_every_class_form_and_quantity():
     assert len(rows) == 3 * 2 * 3 * 5
     assert {row["form"] for row in rows} == {"paper", "release", "scale_free"}
     assert {row["shots"] for row in rows} == {"many", "medium", "few"}
+
+
+def test_rows_say_in_which_view_a_class_has_one_image():
+    """Class 4 has one training image and six test images, class 0 one test image."""
+    train, test = sample("train", 8, seed=1), sample("test", 6, seed=2)
+    few = torch.arange(40) < 33
+    alone = torch.arange(30) >= 5
+    given = RunImages(
+        Sample("train", train.images[few], train.labels[few], 5),
+        Sample("test", test.images[alone], test.labels[alone], 5),
+    )
+    network, analysis = resnet(), Features(view="both")
+    run = run_of(network)
+    (part,) = analysis.parts(run, given)
+    rows = analysis.analyse(run, network, given, part)
+    told = {(row["view"], row["class"]) for row in rows if row["pooled_variance"]}
+    assert told == {("train", 4), ("test", 0)}
+    assert len(rows) == 2 * 3 * 2 * 3 * 5

@@ -32,6 +32,7 @@ def cheaply(function):
     [
         {}, {"padding": 1}, {"stride": 2, "padding": 1}, {"padding": 3}, {"dilation": 2},
         {"groups": 2, "padding": 1}, {"stride": (1, 2), "padding": (0, 1)}, {"padding": "same"},
+        {"stride": (2,), "padding": (1,), "dilation": (1,)}, {"padding": (1,)},
     ],
     ids=str,
 )  # fmt: skip

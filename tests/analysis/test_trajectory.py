@@ -50,7 +50,7 @@ def test_a_random_walk_has_the_explained_variance_of_theory():
 
 def test_epochs_on_a_line_are_refused():
     line = torch.arange(4).double()[:, None] * draws(9)
-    with pytest.raises(ValueError, match="not on one line"):
+    with pytest.raises(LtbenchError, match="lie on one line"):
         principal(named(line))
 
 

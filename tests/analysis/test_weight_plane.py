@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from made_runs import data, resnet
+import torch.nn.functional as F
+from made_runs import data, resnet, sample
 from torch import nn
 
 from ltbench.analysis.directions import dot
-from ltbench.analysis.subject import CHUNK
 from ltbench.analysis.weight_plane import (
     at_places,
     less,
@@ -66,10 +66,15 @@ def test_at_a_place_statistics_are_those_of_its_weights_and_all_is_given_back():
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
 
 
-def test_statistics_of_several_chunks_weigh_them_alike():
-    network, images = nn.Sequential(nn.BatchNorm1d(3)), draws(2 * CHUNK, 3).float()
-    renew(network, images)
+def test_batch_statistics_are_those_of_all_images_though_they_lie_class_by_class(monkeypatch):
+    """Four batches of images that differ by class most: batches of one class vary by less."""
+    monkeypatch.setattr("ltbench.analysis.weight_plane.CHUNK", 10)
+    network, made = resnet(torch.float64), sample("train", 8, dtype=torch.float64)
+    made.images.mul_(0.1).add_(made.labels.view(-1, 1, 1, 1))
+    renew(network, made.images)
+    first = F.conv2d(made.images, network.backbone.conv1.weight, padding=1)
+    norm = next(part for part in network.modules() if isinstance(part, nn.BatchNorm2d))
+    torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)), rtol=1e-9, atol=1e-12)
+    variance = first.var((0, 2, 3), correction=0)
+    torch.testing.assert_close(norm.running_var, variance, rtol=0.03, atol=0)
     assert not network.training
-    halves = images.view(2, CHUNK, 3)
-    torch.testing.assert_close(network[0].running_mean, halves.mean(1).mean(0))
-    torch.testing.assert_close(network[0].running_var, halves.var(1).mean(0))
