@@ -39,7 +39,7 @@ from ltbench.analysis.weight_plane import (
     through,
     weights_of_all,
 )
-from ltbench.errors import LtbenchError, UsageError
+from ltbench.errors import LtbenchError
 
 _LINES = (("tail", "full"), ("tail", "run"), ("full", "run"))
 _Steps = Sequence[tuple[float, Direction]]  # from the first weights
@@ -69,18 +69,18 @@ class Drift:
     statistics: Annotated[int, Gt(0)] = 2000  # images at most, for batch statistics, equal classes
     seed: Annotated[int, Ge(0)] = 0
 
+    def skips(self, run: FinishedRun) -> str | None:
+        """Return why a run is left out: it is itself of the tail alone."""
+        if not run.tail_only:
+            return None
+        return f"{run.name} is left out: it is trained on the tail, which others are set beside"
+
     def others(self, run: FinishedRun) -> dict[str, FinishedRun]:
         """Return the runs of `full` on everything and on the tail alone, else as the run's.
 
-        Raises LtbenchError, with the command, for one that is not there, UsageError for a run that
-        is itself of the tail alone.
+        Raises LtbenchError for one that is not there, with the command that trains it.
         """
         assert run.beside is not None
-        if run.tail_only:
-            raise UsageError(
-                f"{run.name} is trained on the tail alone, and is what others are set beside; "
-                "name runs that train on everything with --runs and --protocol."
-            )
         return {"tail": run.beside(self.full, True), "full": run.beside(self.full, False)}
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:

@@ -107,6 +107,13 @@ def header_of(
     }  # fmt: skip
 
 
+def skipped(analysis: Analysis, run: FinishedRun) -> str | None:
+    """Return why an analysis leaves a run out; None where it looks at every run."""
+    skips = getattr(analysis, "skips", None)
+    found: str | None = None if skips is None else skips(run)
+    return found
+
+
 def beside(analysis: Analysis, run: FinishedRun) -> Header:
     """Return what determines the runs that an analysis sees beside its own."""
     others = getattr(analysis, "others", None)

@@ -55,7 +55,7 @@ def analyse(
     from ltbench.analysis.finished import finished
     from ltbench.analysis.hessian import unconverged
     from ltbench.analysis.names import build_analysis
-    from ltbench.analysis.perform import prepared
+    from ltbench.analysis.perform import prepared, skipped
     from ltbench.analysis.plane import basins
     from ltbench.analysis.results import read
     from ltbench.cli.views.duration import duration
@@ -75,6 +75,9 @@ def analyse(
     for record, own in _chosen(store, runs, dataset, protocol, network):
         try:
             subject = finished(record, own, where, device_of(device))
+            if why := skipped(analysis, subject[0]):
+                _say(why)
+                continue
             work = prepared(specification, analysis, record, own, subject)
         except LtbenchError as error:
             problems.append(str(error))

@@ -113,7 +113,11 @@ class Planes(Analysed):
     """The loss on the plane of each training's trajectory, by shot group."""
 
 
-FigureDefinition = Sweep | ImbalanceChart | Classes | Gains | Inside | Spectra | Planes
+class Drifts(Analysed):
+    """The loss on the plane of three trainings from one start, by tail and all classes."""
+
+
+FigureDefinition = Sweep | ImbalanceChart | Classes | Gains | Inside | Spectra | Planes | Drifts
 
 
 class Figures(Model):
@@ -126,13 +130,14 @@ class Figures(Model):
     inside: list[Inside] = Field(default=[])
     spectra: list[Spectra] = Field(default=[])
     planes: list[Planes] = Field(default=[])
+    drifts: list[Drifts] = Field(default=[])
 
     @property
     def every(self) -> list[FigureDefinition]:
         """Return all figures, of whatever kind."""
         return [
             *self.sweeps, *self.imbalance, *self.classes, *self.gains, *self.inside, *self.spectra,
-            *self.planes,
+            *self.planes, *self.drifts,
         ]  # fmt: skip
 
     @model_validator(mode="after")
@@ -203,7 +208,7 @@ def _read(path: Path) -> list[Figure]:
     except ValidationError as error:
         lists: dict[str, type[BaseModel]] = {
             "sweeps": Sweep, "imbalance": ImbalanceChart, "classes": Classes, "inside": Inside,
-            "spectra": Spectra, "planes": Planes, "gains": Gains,
+            "spectra": Spectra, "planes": Planes, "drifts": Drifts, "gains": Gains,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
     return [Figure(each, path) for each in definitions.every]

@@ -63,10 +63,11 @@ def _levels(found: PlanesFigure, shots: str) -> Array:
     """Return the levels of a group's losses, one scale for all methods."""
     every = [p.losses for made in found.planes.values() for p in made if p.shots == shots]
     low, high = min(map(np.min, every)), max(map(np.max, every))
-    return _between(low, high, _LEVELS)
+    return between(low, high, _LEVELS)
 
 
-def _between(low: float, high: float, count: int) -> Array:
+def between(low: float, high: float, count: int) -> Array:
+    """Return levels of losses, evenly spaced in their logarithms."""
     return np.geomspace(low, max(high, 1.01 * low), count)
 
 
@@ -74,7 +75,7 @@ def _plane(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
     norm = LogNorm(levels[0], levels[-1])
     ax.grid(visible=False)
     shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
-    own = _between(plane.losses.min(), plane.losses.max(), _LINES)
+    own = between(plane.losses.min(), plane.losses.max(), _LINES)
     ax.contour(plane.xs, plane.ys, plane.losses, own, colors="white", linewidths=0.3)
     x, y = [each.x for each in plane.trajectory], [each.y for each in plane.trajectory]
     ax.plot(x, y, color=_TRAJECTORY, marker="o", markersize=3, linewidth=1.2)

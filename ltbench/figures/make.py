@@ -6,9 +6,10 @@ from pathlib import Path
 import matplotlib.figure
 
 from ltbench.evaluation.selection import Selection
-from ltbench.figures import classes, gains, inside, line_chart, planes, spectra
-from ltbench.figures.definition import Analysed, Figure, Gains, Planes, Spectra
+from ltbench.figures import classes, drifts, gains, inside, line_chart, planes, spectra
+from ltbench.figures.definition import Analysed, Drifts, Figure, Gains, Planes, Spectra
 from ltbench.figures.draw_classes import draw_classes
+from ltbench.figures.draw_drifts import draw_drifts
 from ltbench.figures.draw_gains import draw_gains
 from ltbench.figures.draw_inside import draw_inside
 from ltbench.figures.draw_lines import draw_lines
@@ -96,6 +97,9 @@ def _analysed(figure: Figure, store: Store, protocol: str | None) -> Drawing:
     elif isinstance(figure.definition, Planes):
         drawn = planes.planes(figure, store, protocol)
         picture, data, found = draw_planes(drawn), planes.as_csv(drawn), drawn.found
+    elif isinstance(figure.definition, Drifts):
+        three = drifts.drifts(figure, store, protocol)
+        picture, data, found = draw_drifts(three), drifts.as_csv(three), three.found
     else:
         curves = inside.inside(figure, store, protocol)
         picture, data, found = draw_inside(curves), inside.as_csv(curves), curves.found

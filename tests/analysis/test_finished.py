@@ -7,7 +7,7 @@ import torch
 
 from ltbench.analysis.finished import finished, weights_path
 from ltbench.analysis.names import ANALYSES, build_analysis
-from ltbench.analysis.perform import prepared
+from ltbench.analysis.perform import prepared, skipped
 from ltbench.analysis.results import FinishedParts, Result, as_csv, path_of, read, results_by_seed
 from ltbench.data.catalog import dataset
 from ltbench.errors import LtbenchError, UsageError
@@ -23,28 +23,29 @@ SMALL = {
     "plane": "plane(points=3, train_per_class=3, test_per_class=3)",
     "line": "line(draws=2)",
     "trajectory": "trajectory(points=2, per_class=3, statistics=50)",
+    "drift": "drift(points=2, between=2, per_class=3, statistics=50)",
     "hessian": "hessian(per_class=2, steps=3, probes=1, traces=2)",
     "gradients": "gradients(batches=2)",
     "predictions": "predictions",
     "openset": "openset",
 }
+TAIL = "smoke(epochs=3, tail_only=True)"
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    protocol = "smoke(epochs=3)"
-    jobs = plan.make(
-        [dataset("digits_lt")], ["ce"], [0], Store(folder), protocol_name=protocol
-    ).jobs
-    run_job(jobs[0], Workspace(folder, folder, keep=Keep(1)), lambda report: None)
+    for protocol in ("smoke(epochs=3)", TAIL):
+        jobs = plan.make(
+            [dataset("digits_lt")], ["ce"], [0], Store(folder), protocol_name=protocol
+        ).jobs
+        run_job(jobs[0], Workspace(folder, folder, keep=Keep(1)), lambda report: None)
     return Store(folder)
 
 
 @pytest.fixture(scope="module")
 def record(store):
-    (record,) = store.records()
-    return record
+    return next(record for record in store.records() if record.protocol != TAIL)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,32 @@ def test_every_analysis_writes_rows_with_what_determines_them(name, store, recor
     assert result.rows
     assert all(isinstance(row["value"], int | float) for row in result.rows)
     assert work.finished
+
+
+def test_before_the_first_epoch_all_trainings_of_a_seed_have_one_network(store, record, subject):
+    run, _ = subject
+    tail = run.beside("", True)
+    first, other = run.network(0).state_dict(), tail.network(0).state_dict()
+    assert not run.network(0).training
+    assert all(torch.equal(part, other[name]) for name, part in first.items())
+    assert not torch.equal(tail.network(3).state_dict()["classifier.weight"],
+                           run.network(3).state_dict()["classifier.weight"])  # fmt: skip
+    assert (run.tail_only, tail.tail_only) == (False, True)
+
+
+def test_drift_names_the_runs_it_is_drawn_beside_and_what_trains_one_that_lacks(
+    store, record, subject
+):
+    specification, analysis = build_analysis(SMALL["drift"])
+    header = prepared(specification, analysis, record, store, subject).kept.header
+    assert TAIL in header["tail_run"]
+    assert header["full_weights_sha256"] == record.files["weights"] != header["tail_weights_sha256"]
+    _, other = build_analysis("drift(full='ce+sam')")
+    with pytest.raises(LtbenchError, match=r"has not run; `ltbench run .*ce\+sam.*--keep snapsh"):
+        prepared("drift(full='ce+sam')", other, record, store, subject)
+    assert skipped(analysis, subject[0]) is None
+    tail = next(each for each in store.records() if each.protocol == TAIL)
+    assert "trained on the tail" in skipped(analysis, finished(tail, store, store.root, CPU)[0])
 
 
 def test_kept_epochs_have_features_of_their_own(store, record, subject):

@@ -10,6 +10,7 @@ SMALL = {
     "hessian": "hessian(steps=2, probes=1, traces=1, per_class=2)", "line": "line(draws=1)",
     "plane": "plane(points=3)", "trajectory": "trajectory(points=3)",
     "gradients": "gradients(batches=1)",
+    "drift": "drift(points=2, between=2, statistics=50)",
 }  # fmt: skip
 
 
@@ -29,11 +30,16 @@ def test_files_of_records_are_of_the_store_that_they_lie_in(ltbench, home):
 @pytest.mark.slow
 def test_every_analysis_of_a_run_writes_its_file_and_is_not_done_twice(ltbench, home):
     assert ltbench(*RUN).code == 0
+    lacking = ltbench("analyse", SMALL["drift"])
+    assert lacking.code == 1
+    assert "tail_only=True" in lacking.err
+    tail = ("smoke(epochs=3, tail_only=True)" if x == "smoke(epochs=3)" else x for x in RUN)
+    assert ltbench(*tail).code == 0
     for name in ANALYSES:
-        done = ltbench("analyse", SMALL.get(name, name))
+        done = ltbench("analyse", SMALL.get(name, name), "--protocol", "smoke(epochs=3)")
         assert done.code == 0, (name, done.err)
         assert "Written: " in done.out
-        again = ltbench("analyse", SMALL.get(name, name))
+        again = ltbench("analyse", SMALL.get(name, name), "--protocol", "smoke(epochs=3)")
         assert again.code == 0
         assert "is there already" in again.err
     assert len(list((home / "results" / "analyses").rglob("seed0.csv"))) == len(ANALYSES)

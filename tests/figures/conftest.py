@@ -12,11 +12,13 @@ from ltbench.runs.store import Cell
 def place(store):
     """Returns a function that writes the rows of a figure's analysis of one run."""
 
-    def place(figure, rows, seed, method="ce", protocol=None):
+    def place(figure, rows, seed, method="ce", protocol=None, **header):
         definition = figure.definition
         protocol = protocol or definition.protocol
         cell = Cell(definition.dataset, protocol, definition.network, method, seed)
         analysis = definition.analysis or inside.QUANTITIES[definition.shows].analysis
-        write_text(path_of(store, cell, analysis), as_csv(Result({"analysis": analysis}, rows)))
+        write_text(
+            path_of(store, cell, analysis), as_csv(Result({"analysis": analysis, **header}, rows))
+        )
 
     return place

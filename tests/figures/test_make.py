@@ -189,7 +189,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(store):
         make(figures("8")[0], store)
 
 
-@pytest.mark.parametrize(("name", "rows"), [("1", trajectory), ("9", hessian)])
+@pytest.mark.parametrize(("name", "rows"), [("trajectories", trajectory), ("9", hessian)])
 def test_figures_of_analyses_have_their_data_beside_them_and_name_what_is_missing(
     store, place, name, rows
 ):
@@ -203,7 +203,7 @@ def test_figures_of_analyses_have_their_data_beside_them_and_name_what_is_missin
     assert data.count("\nce,") + data.count(",ce,") > 10
 
 
-@pytest.mark.parametrize("name", ["1", "9"])
+@pytest.mark.parametrize("name", ["1", "9", "trajectories"])
 def test_without_analyses_the_commands_are_told(store, name):
     (figure,) = figures(name)
     with pytest.raises(LtbenchError, match=r"--keep snapshots:1` and then `ltbench analyse"):

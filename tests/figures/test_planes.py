@@ -9,7 +9,7 @@ from ltbench.figures.definition import figures
 
 
 def test_planes_are_means_over_a_groups_classes_with_the_way_on_them(store, place):
-    (figure,) = figures("1")
+    (figure,) = figures("trajectories")
     place(figure, trajectory(), 1)
     drawn = planes.planes(figure, store)
     many, medium = drawn.planes["ce"]

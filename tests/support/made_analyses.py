@@ -30,3 +30,23 @@ def hessian(shift=0.0):
             found += [{**own, "quantity": "node", "value": node},
                       {**own, "quantity": "weight", "value": weight}]  # fmt: skip
     return found
+
+
+def drift(shift=0.0):
+    """Ends at (4, 0), (0, 3) and (1 + shift, 1); a loss of 1 + x + y, twice that for medium."""
+    found = [{"kind": "quantity", "of": name, "value": value} for name, value in (
+        ("distance_ratio", 0.8 + shift), ("distance_ratio_by_length", 0.9))]  # fmt: skip
+    ends = {"tail": (4.0, 0.0), "full": (0.0, 3.0), "run": (1.0 + shift, 1.0)}
+    for label in range(10):
+        shots, factor = ("many", 1.0) if label < 8 else ("medium", 2.0)
+        fixed = {"class": label, "training_images": 10, "shots": shots}
+        for role, (x, y) in ends.items():
+            for epoch in (0, 1):
+                found.append({**fixed, "kind": "epoch", "of": role, "epoch": epoch,
+                              "x": epoch * x, "y": epoch * y, "value": factor,
+                              "off_plane": 0.5 * epoch * (role == "run")})  # fmt: skip
+        for x in (0.0, 2.0, 4.0):
+            for y in (0.0, 3.0):
+                found.append({**fixed, "kind": "grid", "x": x, "y": y,
+                              "value": factor * (1 + x + y)})  # fmt: skip
+    return found

@@ -1,0 +1,92 @@
+"""Planes of three trainings, drawn: a row a method, its tail's loss beside that of all classes."""
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ltbench.analysis.density import Array
+from ltbench.figures.analysed import framed
+from ltbench.figures.draw_planes import between
+from ltbench.figures.drifts import DriftPlanes, DriftsFigure
+from ltbench.figures.planes import Epoch, GroupPlane
+from ltbench.figures.style import COLOURS, MARKERS, legend_below
+
+_LEVELS, _LINES = 17, 14
+_COLOURS = {"tail": COLOURS[5], "full": "white", "run": COLOURS[1]}
+_DARK = "0.15"  # behind the lines, which lie on light and dark losses
+
+
+def draw_drifts(found: DriftsFigure) -> Figure:
+    """Return where each method ends beside its base trained on everything and on the tail alone."""
+    rows = len(found.planes)
+    caption = (
+        "Cross-entropy of the tail's classes and of all (means over classes) on the plane through "
+        "the first weights (circle), the end of the base's training on the tail alone and the end "
+        "of its training on everything, batch statistics made anew at every point; first seed. "
+        "Kept epochs of all three trainings as they are projected; stars are ends. A method's end "
+        "lies off the plane by the share of its way in brackets, so the loss at its star is not "
+        "its own. Beside the name: its distance from the end of the tail's training over that of "
+        "the base from there, and what that would be if it had gone as far as it did in the "
+        "base's direction: only a ratio below that says that it went towards the tail."
+    )
+    figure = framed(found.found, 6.8, 2.5 * rows + 0.8, caption)
+    axes = figure.subplots(rows, 2, squeeze=False)
+    for (method, made), line in zip(found.planes.items(), axes, strict=True):
+        for index, ax in enumerate(line):
+            plane = made.planes[index]
+            levels = between(plane.losses.min(), plane.losses.max(), _LEVELS)
+            shown = _plane(ax, plane, levels)
+            ways = {**{role: both[index] for role, both in made.beside.items()},
+                    "run": plane.trajectory}  # fmt: skip
+            for position, (role, epochs) in enumerate(ways.items()):
+                _way(ax, epochs, _COLOURS[role], MARKERS[position])
+            ax.set_xlabel("towards the end on the tail alone")
+            bar = figure.colorbar(shown, ax=ax, aspect=25, label=f"cross-entropy, {plane.shots}")
+            bar.set_ticks(levels[:: _LEVELS // 4].tolist())
+            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        line[0].set_ylabel("across, towards the base's end")
+        line[0].set_title(_title(method, made), loc="left", size=8)
+    (first, *_) = found.planes.values()
+    names = {"tail": f"{first.full}, on the tail alone", "full": f"{first.full}, on everything",
+             "run": "the method of the row"}  # fmt: skip
+    handles = [
+        Line2D([], [], color=_COLOURS[role], marker=MARKERS[position], markersize=5, label=name,
+               linewidth=1.4, markeredgecolor=_DARK)
+        for position, (role, name) in enumerate(names.items())
+    ]  # fmt: skip
+    legend_below(figure, handles, columns=3)
+    return figure
+
+
+def _title(method: str, made: DriftPlanes) -> str:
+    ratio, by_length = (
+        made.quantities[name] for name in ("distance_ratio", "distance_ratio_by_length")
+    )
+    off = 100 * made.planes[0].trajectory[-1].off_plane
+    return (
+        f"{method}: {ratio.text(2)}, by length {by_length.text(2)} "
+        f"({ratio.n} {'seed' if ratio.n == 1 else 'seeds'}; {off:.0f} % off the plane)"
+    )
+
+
+def _plane(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
+    norm = LogNorm(levels[0], levels[-1])
+    ax.grid(visible=False)
+    shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
+    ax.contour(plane.xs, plane.ys, plane.losses, between(levels[0], levels[-1], _LINES),
+               colors="white", linewidths=0.3)  # fmt: skip
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    return shown
+
+
+def _way(ax: Axes, epochs: tuple[Epoch, ...], colour: str, marker: str) -> None:
+    x, y = [each.x for each in epochs], [each.y for each in epochs]
+    ax.plot(x, y, color=_DARK, linewidth=2.4)
+    ax.plot(x, y, color=colour, marker=marker, markersize=3.5, linewidth=1.4,
+            markeredgecolor=_DARK, markeredgewidth=0.4)  # fmt: skip
+    ax.plot(x[0], y[0], color=_DARK, marker="o", markersize=6, fillstyle="none")
+    ax.plot(x[-1], y[-1], color=colour, marker="*", markersize=11, markeredgecolor=_DARK)
