@@ -81,7 +81,7 @@ def is_scale_free(classifier: nn.Module, features: Tensor) -> bool:
     """Return whether twice the weights give the same logits, as of a cosine classifier."""
     before = classifier(features)
     with restored(classifier) as base:
-        place(classifier, base, [(1.0, base)])
+        place(classifier, base, [(1.0, {n: base[n] for n, _ in classifier.named_parameters()})])
         return bool(torch.allclose(classifier(features), before, rtol=1e-4, atol=1e-5))
 
 
@@ -121,6 +121,7 @@ class Line:
             if not isinstance(classifier, nn.Module):
                 raise LtbenchError(f"{run.name} has no classifier of its own; use line(of=filters)")
             features = features_of(network, sample)
+            _check_alone(run, network, classifier, features, sample)
             free = int(is_scale_free(classifier, features[:100]))
             make = on_sphere if self.of == "classifier" else by_row
             directions = [make(classifier, draw) for _ in range(self.draws)]
@@ -137,6 +138,21 @@ class Line:
 
     def _sample(self, sample: Sample) -> Sample:
         return sample if sample.view == "test" else sample.equal(self.train_per_class, self.seed)
+
+
+@torch.no_grad()
+def _check_alone(
+    run: FinishedRun, network: nn.Module, classifier: nn.Module, features: Tensor, sample: Sample
+) -> None:
+    """Raise LtbenchError where something besides the classifier makes logits of the features."""
+    few = slice(0, 100)
+    if not torch.allclose(
+        classifier(features[few]), run.predict(network, sample.images[few]), rtol=1e-3, atol=1e-3
+    ):
+        raise LtbenchError(
+            f"{run.name} predicts by more than its classifier; use line(of=filters), which "
+            "displaces all that it predicts by."
+        )
 
 
 def _losses(classifier: nn.Module, features: Tensor, sample: Sample) -> Tensor:

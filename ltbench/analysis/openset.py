@@ -137,10 +137,14 @@ class OpenSet:
         training = data.train.equal(self.train_per_class, 0)
         scores = scores_from(features_of(network, training), training.labels, run.classes)
         known, unknown = data.test, data.unknown[part.name]()
-        logits, features = outputs(run, network, known), features_of(network, known)
+        # What reads all test images at once does not know which of them are of unknown classes.
+        every = run.adjust(
+            torch.cat([outputs(run, network, known), outputs(run, network, unknown)])
+        )
+        logits, features = every[: len(known.labels)], features_of(network, known)
         right = logits.argmax(1) == known.labels
         ratio = len(unknown.images) / len(known.images)
-        there = outputs(run, network, unknown), features_of(network, unknown)
+        there = every[len(known.labels) :], features_of(network, unknown)
         rows: list[AnalysisRow] = []
 
         def add(score: str, decision: str, quantity: str, value: float, shots: str = "all") -> None:
@@ -176,7 +180,8 @@ class OpenSet:
         """Return thresholds: OLTR's, on probabilities alone, and one that sees no unknown image."""
         limits = {"official": self.threshold} if name == "msp" else {}
         if held_out is not None:
-            own = score(outputs(run, network, held_out), features_of(network, held_out))
+            logits = run.adjust(outputs(run, network, held_out))
+            own = score(logits, features_of(network, held_out))
             limits["held-out"] = float(own.double().quantile(1 - self.kept))
         return limits
 

@@ -1,6 +1,7 @@
 """Curvature: quadratics in closed form, softmax regression against its dense Hessian."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ltbench.analysis.density import density, usual_width
 from ltbench.analysis.directions import filter_norms, probe, weights_of
 from ltbench.analysis.hessian import Hessian, mean_and_error, unconverged
 from ltbench.analysis.lanczos import lanczos
+from ltbench.analysis.subject import AnalysisPart, RunImages
 from ltbench.errors import LtbenchError
 
 D = 400
@@ -35,10 +37,12 @@ def signs(seed, size=D):
 
 def test_both_extremes_of_a_rotated_quadratic():
     matrix, values = quadratic()
+    found = lanczos(lambda v: matrix @ v, signs(0), 20)
+    assert found.nodes[-1].item() == pytest.approx(values.max().item(), rel=1e-14)
+    assert found.nodes[0].item() == pytest.approx(values.min().item(), abs=1e-3)
     found = lanczos(lambda v: matrix @ v, signs(0), 30)
-    assert found.nodes[-1].item() == pytest.approx(values.max().item(), rel=1e-10)
-    assert found.nodes[0].item() == pytest.approx(values.min().item(), abs=1e-5)
-    assert found.converged(1e-3)
+    assert found.nodes[[0, -1]].tolist() == pytest.approx([-1.5, 30], rel=1e-13)
+    assert found.converged(1e-12)
 
 
 def test_moments_of_the_nodes_are_those_of_the_start():
@@ -243,6 +247,30 @@ def test_rows_have_extremes_traces_and_the_nodes():
     assert sum(row["quantity"] == "node" for row in rows) == 24
     weights = [r["value"] for r in rows if r["quantity"] == "weight" and r["probe"] == 1]
     assert sum(weights) == pytest.approx(1)
+
+
+def test_traces_and_norm_of_the_rows_are_those_of_the_dense_hessian():
+    """Softmax regression: traces, Frobenius norm and both ends, over 400 probes of 35 weights."""
+    network, images, run = regression()
+    exact = dense(network, images, torch.full((35,), 1 / 35, dtype=torch.float64))
+    counts = (9,) * 12  # of more than ten classes, rows are of shot groups
+    whole = run_of(network, counts, ("many",) * 5 + ("few",) * 7)
+    analysis = Hessian(steps=35, probes=2, traces=400)
+    rows = analysis.analyse(
+        whole, network, RunImages(replace(images, view="train"), images),
+        AnalysisPart("train/many", 1, 0),
+    )  # fmt: skip
+    found = {row["quantity"]: row["value"] for row in rows if row["probe"] is None}
+    values = torch.linalg.eigvalsh(exact)
+    assert found["lambda_max"] == pytest.approx(values[-1].item(), rel=1e-10)
+    assert found["lambda_min"] == pytest.approx(values[0].item(), abs=1e-10)
+    assert abs(found["trace"] - exact.trace().item()) < 4 * found["trace_error"]
+    spread = (2 * (exact.square().sum() - exact.diagonal().square().sum())).sqrt().item()
+    assert found["trace_error"] == pytest.approx(spread / 20, rel=0.2)
+    assert found["frobenius"] == pytest.approx(exact.norm().item(), rel=0.05)
+    assert found["parameters"] == 35
+    kappa = filter_trace(network, images, run)
+    assert abs(found["filter_trace"] - kappa) < 4 * found["filter_trace_error"]
 
 
 def test_rows_are_the_same_again():

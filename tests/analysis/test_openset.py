@@ -1,5 +1,8 @@
 """Open-set numbers: the toy, the identities, scikit-learn, separated and shuffled scores."""
 
+import csv
+from pathlib import Path
+
 import pytest
 import torch
 from made_runs import Linear, data, resnet, run_of, sample
@@ -136,9 +139,50 @@ def test_rows_have_f_zero_beside_every_f_and_rejections_by_shot_group():
     assert value["official", "f_above_never_rejecting"] == pytest.approx(gap)
 
 
+def test_images_are_predicted_by_the_adjusted_logits_known_and_unknown_at_once():
+    """All are told to be class 0, by what sees six known images a class beside twelve unknown."""
+    network, seen = resnet(), []
+
+    def adjust(logits):
+        seen.append(len(logits))
+        return logits + 100.0 * torch.eye(5)[0]
+
+    given = RunImages(
+        data().train, data().test, sample(seed=4), {"x": lambda: sample(seed=9).of([0, 1])}
+    )
+    run = run_of(network, adjust=adjust)
+    (part,) = OpenSet().parts(run, given)
+    rows = OpenSet().analyse(run, network, given, part)
+    value = {(r["score"], r["decision"], r["quantity"]): r["value"] for r in rows}
+    assert value["", "", "closed_accuracy"] == pytest.approx(0.2)
+    assert value["", "", "f_never_rejecting"] == pytest.approx(0.4 / (1.2 + 12 / 30))
+    assert value["msp", "official", "f_new"] == pytest.approx(0.4 / (1.2 + 12 / 30))
+    assert (seen[0], set(seen[1:])) == (30 + 12, {30})
+
+
 def test_a_data_set_without_unknown_images_is_refused():
     with pytest.raises(LtbenchError, match="no images of other classes"):
         OpenSet().parts(run_of(Linear(192, 5)), data())
+
+
+# F_0 of the accuracies that CC-SAM's Table 4 prints, worked out apart from this code.
+PRINTED = {
+    "CE": (0.262, 0.367), "Lifted Loss": (0.360, 0.458), "Focal Loss": (0.360, 0.453),
+    "Range Loss": (0.359, 0.457), "OpenMax": (0.367, 0.458), "OLTR": (0.407, 0.480),
+    "IEM": (0.461, 0.525), "LUNA": (0.482, 0.520), "CC-SAM": (0.556, 0.511),
+}  # fmt: skip
+
+
+def test_every_printed_row_has_its_f_zero():
+    path = Path(__file__).parents[2] / "tables" / "reported" / "cc_sam_table4.csv"
+    found = {}
+    for row in csv.DictReader(path.read_text().splitlines()):
+        if row["metric"] == "top1_acc_pct":
+            name = row["dataset"].lower().replace("-", "_")
+            found.setdefault((row["method"], name), {})[row["split"]] = float(row["value"])
+    for label, floors in PRINTED.items():
+        for name, floor in zip(("imagenet_lt", "places_lt"), floors, strict=True):
+            assert floor_of(name, found[label, name]) == pytest.approx(floor, abs=6e-4)
 
 
 def test_what_never_rejects_on_the_published_sets_follows_from_the_accuracies_by_shot_group():

@@ -2,16 +2,18 @@
 
 import copy
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from made_runs import Linear, data, rescaled, resnet, run_of, sample
 from torch import nn
 
-from ltbench.analysis.directions import cosine, drawn, filter_norms, place, restored
-from ltbench.analysis.line import RATIOS, Line, is_scale_free, on_sphere, rises
+from ltbench.analysis.directions import cosine, dot, drawn, filter_norms, place, restored
+from ltbench.analysis.line import RATIOS, Line, by_row, is_scale_free, on_sphere, rises
 from ltbench.analysis.plane import Plane, basin, basins, surface
 from ltbench.analysis.subject import RunImages, class_losses
+from ltbench.errors import LtbenchError
 from ltbench.networks import CosineClassifier
 
 
@@ -208,6 +210,28 @@ def test_what_is_scale_free():
     features = torch.randn(8, 12, generator=generator())
     assert is_scale_free(cosine_head().classifier, features)
     assert not is_scale_free(Linear(12, 5, torch.float32).classifier, features)
+
+
+def test_rows_of_noise_are_as_long_as_the_classes_rows_and_that_of_the_sphere_as_all():
+    classifier = Linear(12, 5, torch.float64).classifier
+    with torch.no_grad():
+        classifier.weight.mul_(torch.arange(1, 6).view(5, 1))
+    own = {name: p.detach() for name, p in classifier.named_parameters()}
+    rows = by_row(classifier, generator())
+    torch.testing.assert_close(rows["weight"].norm(dim=1), own["weight"].norm(dim=1))
+    torch.testing.assert_close(rows["bias"].abs(), own["bias"].abs())
+    sphere = on_sphere(classifier, generator())
+    assert dot(sphere, sphere) == pytest.approx(dot(own, own), rel=1e-12)
+    assert (sphere["weight"].norm(dim=1) / own["weight"].norm(dim=1)).std() > 0.1
+
+
+def test_a_network_that_predicts_by_more_than_its_classifier_is_refused():
+    network, images = Linear(12, 5, torch.float32), sample(shape=(3, 2, 2))
+    both = RunImages(type(images)("train", images.images, images.labels, 5), images)
+    run = replace(run_of(network), predict=lambda net, x: 2 * net(x)["logits"])
+    line = Line(draws=1, view="test")
+    with pytest.raises(LtbenchError, match=r"more than its classifier; use line\(of=filters\)"):
+        line.analyse(run, network, both, line.parts(run, both)[0])
 
 
 @pytest.mark.parametrize("of", ["classifier", "rows", "filters"])

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from ltbench.analysis.curvature import Curvature
 from ltbench.analysis.directions import drawn
+from ltbench.analysis.hessian import KEPT_PASSES, NEW_PASSES
 from ltbench.analysis.plane import surface
 from ltbench.analysis.subject import FinishedRun, Sample, class_losses
 from ltbench.networks import create
@@ -56,6 +57,27 @@ def test_a_hessian_vector_product_costs_two_gradients(benchmark, measured):
     product, bare = least(lambda: curvature.product(vector), gradient, 6)
     benchmark.pedantic(lambda: curvature.product(vector), rounds=1)
     measured("a Hessian-vector product / two bare gradients", product / (2 * bare), at_most=PRODUCT)
+
+
+@pytest.mark.benchmark(group="analysis")
+@pytest.mark.parametrize(("images", "passes"), [(50, KEPT_PASSES), (128, NEW_PASSES)])
+def test_a_product_takes_the_time_that_its_estimate_is_made_of(benchmark, measured, images, passes):
+    network, sample, run = made(images=images)
+    curvature = Curvature(run, network, sample)
+    vector = torch.randn(curvature.size)
+    curvature.product(vector)
+
+    @torch.no_grad()
+    def forward():
+        network(sample.images)
+
+    product, once = least(lambda: curvature.product(vector), forward, 3)
+    benchmark.pedantic(lambda: curvature.product(vector), rounds=1)
+    chunks = "a kept chunk" if images <= curvature.chunk else "chunks made anew"
+    measured(
+        f"a Hessian-vector product of {chunks} / its estimate", product / (once * passes),
+        at_most=1.5, at_least=0.7,
+    )  # fmt: skip
 
 
 @pytest.mark.benchmark(group="analysis")
