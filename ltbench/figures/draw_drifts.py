@@ -5,6 +5,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ltbench.analysis.density import Array
@@ -16,7 +17,8 @@ from ltbench.figures.style import COLOURS, MARKERS, legend_below
 
 _LEVELS, _LINES = 17, 14
 _COLOURS = {"tail": COLOURS[5], "full": "white", "run": COLOURS[1]}
-_DARK = "0.15"  # behind the lines, which lie on light and dark losses
+_DARK = "0.15"
+_OUTLINE = [withStroke(linewidth=2.4, foreground=_DARK)]  # lines lie on light and dark losses
 
 
 def draw_drifts(found: DriftsFigure) -> Figure:
@@ -54,7 +56,7 @@ def draw_drifts(found: DriftsFigure) -> Figure:
              "run": "the method of the row"}  # fmt: skip
     handles = [
         Line2D([], [], color=_COLOURS[role], marker=MARKERS[position], markersize=5, label=name,
-               linewidth=1.4, markeredgecolor=_DARK)
+               linewidth=1.4, markeredgecolor=_DARK, path_effects=_OUTLINE)
         for position, (role, name) in enumerate(names.items())
     ]  # fmt: skip
     legend_below(figure, handles, columns=3)
@@ -85,8 +87,7 @@ def _plane(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
 
 def _way(ax: Axes, epochs: tuple[Epoch, ...], colour: str, marker: str) -> None:
     x, y = [each.x for each in epochs], [each.y for each in epochs]
-    ax.plot(x, y, color=_DARK, linewidth=2.4)
     ax.plot(x, y, color=colour, marker=marker, markersize=3.5, linewidth=1.4,
-            markeredgecolor=_DARK, markeredgewidth=0.4)  # fmt: skip
+            markeredgecolor=_DARK, markeredgewidth=0.4, path_effects=_OUTLINE)  # fmt: skip
     ax.plot(x[0], y[0], color=_DARK, marker="o", markersize=6, fillstyle="none")
     ax.plot(x[-1], y[-1], color=colour, marker="*", markersize=11, markeredgecolor=_DARK)
