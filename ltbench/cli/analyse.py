@@ -14,6 +14,7 @@ from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.specification import split
 
 if TYPE_CHECKING:
+    from ltbench.analysis.subject import AnalysisPart
     from ltbench.runs.record import Record
     from ltbench.runs.store import Store
 
@@ -72,33 +73,33 @@ def analyse(
     store.check_writable()
     problems: list[str] = []
     unfinished = 0
-    for record, own in _chosen(store, runs, dataset, protocol, network):
-        try:
-            subject = finished(record, own, where, device_of(device))
-            if why := skipped(analysis, subject[0]):
-                _say(why)
+    try:
+        for record, own in _chosen(store, runs, dataset, protocol, network):
+            try:
+                subject = finished(record, own, where, device_of(device))
+                if why := skipped(analysis, subject[0]):
+                    _say(why)
+                    continue
+                work = prepared(specification, analysis, record, own, subject)
+            except LtbenchError as error:
+                problems.append(str(error))
                 continue
-            work = prepared(specification, analysis, record, own, subject)
-        except LtbenchError as error:
-            problems.append(str(error))
-            continue
-        if work.finished:
-            _say(f"{work.path} is there already")
-            continue
-        parts = counted(len(work.left), "part")
-        _say(f"{Cell.of(record)}: about {duration(work.seconds)} for {parts}")
-        if dry_run:
-            continue
-        try:
-            if work.perform(until, lambda part, done, of: _say(f"  {part.name} ({done} of {of})")):
-                print(f"Written: {work.path}")
-                rows = read(work.path).rows
-                for sentence in filter(None, (unconverged(rows), basins(rows))):
-                    _say(sentence)
-            else:
+            if work.finished:
+                _say(f"{work.path} is there already")
+                continue
+            parts = counted(len(work.left), "part")
+            _say(f"{Cell.of(record)}: about {duration(work.seconds)} for {parts}")
+            if dry_run:
+                continue
+            if not work.perform(until, _say_part):
                 unfinished += 1
-        except KeyboardInterrupt:
-            raise LtbenchError("interrupted; the same command goes on with what is left.") from None
+                continue
+            print(f"Written: {work.path}")
+            rows = read(work.path).rows
+            for sentence in filter(None, (unconverged(rows), basins(rows))):
+                _say(sentence)
+    except KeyboardInterrupt:
+        raise LtbenchError("interrupted; the same command goes on with what is left.") from None
     if unfinished:
         left = counted(unfinished, "run")
         _say(f"the budget is spent; parts of {left} are left, the same command goes on")
@@ -131,14 +132,23 @@ def _chosen(
         return found
     records = chosen(store.records(), ",".join(named) or None, dataset, protocol)
     records = [r for r in records if network is None or r.network == network]
-    if not named:
-        records = [record for record in records if "weights" in record.files]
+    kept = [record for record in records if "weights" in record.files]
+    if records and not named and not kept:
+        raise LtbenchError(
+            f"of {counted(len(records), 'run')} in {store.root} that fit none kept weights; its "
+            "`ltbench run` command with `--keep weights --force` trains one again and keeps them."
+        )
     if not records:
         raise LtbenchError(
-            f"no run in {store.root} fits that has weights; `ltbench run --keep weights` keeps "
-            "them."
+            f"no run in {store.root} fits; `ltbench status` lists what there is, and "
+            "`ltbench run --keep weights` trains runs to look into."
         )
+    records = records if named else kept
     return [(record, store) for record in records]
+
+
+def _say_part(part: "AnalysisPart", done: int, of: int) -> None:
+    _say(f"  {part.name} ({done} of {of})")
 
 
 def _say(sentence: str) -> None:

@@ -35,10 +35,11 @@ def export(
 
     from ltbench.analysis.finished import finished, record_at
     from ltbench.data.root import data_root as root_of
-    from ltbench.runs.portable import needs_unit_features, plain, save
+    from ltbench.runs.portable import check_suffix, needs_unit_features, plain, save
     from ltbench.runs.store import Store
 
     load_files(load)
+    check_suffix(output)
     try:
         found, store = record_at(record, Store(results))
     except FileNotFoundError:

@@ -117,7 +117,10 @@ def restore(training: Training, path: Path, epoch: int) -> None:
         }  # fmt: skip
         plain = (file.metadata() or {}).get(f"epoch{epoch}")
     if not named or plain is None:
-        raise LtbenchError(f"{path} keeps no weights of epoch {epoch}; it has {epochs_in(path)}.")
+        kept = epochs_in(path)
+        shown = kept if len(kept) < 6 else (*kept[:2], "…", kept[-1])
+        those = ", ".join(map(str, shown))
+        raise LtbenchError(f"{path} keeps no weights of epoch {epoch}; it has those of {those}.")
     content = json.loads(plain)
     states: list[dict[str, Any]] = content["states"]
     network = {}

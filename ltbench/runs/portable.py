@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltbench.errors import LtbenchError, first_line
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import CosineClassifier, Network, create
 from ltbench.runs.files import write_file
 from ltbench.runs.kept import check_installed
@@ -63,8 +63,19 @@ def _renamed(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
     return name
 
 
+def check_suffix(path: Path) -> None:
+    """Raise UsageError for the name of a file that weights are not written as."""
+    if path.suffix not in (".pt", ".pth", ".safetensors"):
+        raise UsageError(
+            f"--output {path}: weights are written as .pt, .pth or .safetensors; end the name so."
+        )
+
+
 def save(state: State, path: Path) -> None:
-    """Write a state dict as safetensors, or by torch.save where the name ends in .pt or .pth."""
+    """Write a state dict as safetensors, or by torch.save where the name ends in .pt or .pth.
+
+    `check_suffix` says which other names there are: none.
+    """
     if path.suffix in (".pt", ".pth"):
         stream = io.BytesIO()
         torch.save(state, stream)
@@ -126,17 +137,20 @@ def network_from(state: State, name: str, channels: int, classes: int, scale: fl
             named["classifier.weight"] = named["classifier.weight"].T
     own = {k: t for k, t in network.state_dict().items() if not k.endswith(_COUNTER)}
     for key in sorted({*own, *named}):
+        plain = _renamed(key, _OURS)
         if key not in named:
-            raise LtbenchError(f"the weights lack {key}; are they of {name} for {classes} classes?")
+            raise LtbenchError(
+                f"the weights lack {plain}; are they of {name} for {classes} classes?"
+            )
         if key not in own:
-            raise LtbenchError(f"the weights have {key}, which {name} has no place for.")
+            raise LtbenchError(f"the weights have {plain}, which {name} has no place for.")
         if named[key].shape != own[key].shape:
             raise LtbenchError(
-                f"{key} is {list(named[key].shape)} in the weights and {list(own[key].shape)} in "
+                f"{plain} is {list(named[key].shape)} in the weights and {list(own[key].shape)} in "
                 f"{name} for {classes} classes; choose another --network or --dataset."
             )
         if not named[key].isfinite().all():
-            raise LtbenchError(f"{key} of the weights is no number; they diverged in training.")
+            raise LtbenchError(f"{plain} of the weights is no number; they diverged in training.")
     network.load_state_dict(named, strict=False)
     return network.eval()
 
@@ -158,14 +172,15 @@ def brought(path: Path) -> tuple[State, dict[str, str]]:
     check_installed()
     from safetensors import safe_open  # noqa: PLC0415
 
+    if not path.exists():
+        raise LtbenchError(f"there is no {path}; `ltbench weights import` says where it wrote.")
+    not_ours = f"{path} was not imported, or is damaged; bring it in with `ltbench weights import`."
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in list(file.keys())}
-    except Exception as error:
-        raise LtbenchError(
-            f"{path} does not read ({first_line(error)}); import it again."
-        ) from None
+    except Exception:  # of a file of another kind
+        raise LtbenchError(not_ours) from None
     if metadata.get("format") != _FORMAT:
-        raise LtbenchError(f"{path} was not imported; bring it in with `ltbench weights import`.")
+        raise LtbenchError(not_ours)
     return state, json.loads(metadata[_ORIGIN])

@@ -10,9 +10,17 @@ from torch import nn
 
 from ltbench import build
 from ltbench.engine.evaluate import finalised
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, UsageError
 from ltbench.networks import CosineClassifier, create
-from ltbench.runs.portable import bring_in, brought, network_from, plain, published, save
+from ltbench.runs.portable import (
+    bring_in,
+    brought,
+    check_suffix,
+    network_from,
+    plain,
+    published,
+    save,
+)
 
 
 class Block(nn.Module):
@@ -117,10 +125,10 @@ def test_published_forms_are_understood(form, tmp_path):
 def test_what_does_not_fit_is_named():
     state = Stranger(4).state_dict()
     for change, word in (
-        (lambda s: s.pop("layer2.0.conv1.weight"), r"lack backbone.stages.1.0.conv1.weight"),
+        (lambda s: s.pop("layer2.0.conv1.weight"), "lack layer2.0.conv1.weight"),
         (lambda s: s.update(extra=torch.ones(1)), "have extra"),
-        (lambda s: s.update({"fc.weight": torch.ones(7, 64)}), r"classifier.weight is \[7, 64\]"),
-        (lambda s: s["conv1.weight"].fill_(torch.nan), "backbone.conv1.weight of .* no number"),
+        (lambda s: s.update({"fc.weight": torch.ones(7, 64)}), r"fc.weight is \[7, 64\]"),
+        (lambda s: s["conv1.weight"].fill_(torch.nan), "^conv1.weight of .* no number"),
     ):
         other = copy.deepcopy(state)
         change(other)
@@ -165,3 +173,19 @@ def test_what_is_brought_in_says_where_it_is_from(tmp_path):
     save({"a": torch.ones(1)}, target)
     with pytest.raises(LtbenchError, match="ltbench weights import"):
         brought(target)
+
+
+def test_files_that_were_not_imported_are_told_how(tmp_path):
+    path = tmp_path / "net.pt"
+    with pytest.raises(LtbenchError, match=r"there is no .*net.pt"):
+        brought(path)
+    torch.save({"a": torch.ones(1)}, path)
+    with pytest.raises(LtbenchError, match="was not imported, or is damaged; bring it in with"):
+        brought(path)
+
+
+def test_weights_are_written_under_three_suffixes_and_no_other(tmp_path):
+    for suffix in (".pt", ".pth", ".safetensors"):
+        check_suffix(tmp_path / f"net{suffix}")
+    with pytest.raises(UsageError, match="end the name so"):
+        check_suffix(tmp_path / "net.onnx")
