@@ -20,6 +20,7 @@ def draw_inside(found: InsideFigure) -> Figure:
     band = ", bars: 95 % t-interval" if any(each.half_width for each in every) else ""
     printed = any(panel.printed for panel in found.panels)
     caption = f"Ours: mean over {n}{band}. {found.quantity.note}"
+    caption += _kinds(found.scale_free)
     caption += " Grey: read off the printed figure." if printed else ""
     columns = len(found.panels)
     figure = framed(found.found, max(2.6 * columns, 5.2), 2.9, caption)
@@ -29,6 +30,16 @@ def draw_inside(found: InsideFigure) -> Figure:
     axes[0].set_ylabel(found.quantity.axes[1])
     legend_below(figure, _handles(found), 2)
     return figure
+
+
+def _kinds(scale_free: dict[str, bool]) -> str:
+    """Return a sentence on the kinds of classifier, which do not compare; nothing of no kind."""
+    kinds = {"linear": False, "cosine, of any norm": True}
+    each = [
+        f"{kind} ({', '.join(members)})" for kind, free in kinds.items()
+        if (members := [method for method, own in scale_free.items() if own == free])
+    ]  # fmt: skip
+    return f" Classifiers: {'; '.join(each)}." if each else ""
 
 
 def _panel(ax: Axes, panel: CurvePanel, found: InsideFigure) -> None:

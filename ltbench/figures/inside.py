@@ -89,6 +89,16 @@ class InsideFigure:
     quantity: CurveQuantity
     panels: tuple[CurvePanel, ...]
 
+    @property
+    def scale_free(self) -> dict[str, bool]:
+        """Return whether twice a method's classifier predicts the same; of noise on it alone."""
+        return {
+            method: bool(rows[0]["scale_free"])
+            for method, results in self.found.results.items()
+            if (rows := next(iter(results.values())).where(**self.quantity.rows))
+            and rows[0].get("scale_free") is not None
+        }
+
 
 def inside(figure: Figure, store: Store, protocol: str | None = None) -> InsideFigure:
     """Return a figure's curves; raises NothingToDrawError, with the commands, for none."""

@@ -5,6 +5,7 @@ import pytest
 from ltbench.errors import LtbenchError
 from ltbench.figures import inside
 from ltbench.figures.definition import figures
+from ltbench.figures.draw_inside import draw_inside
 from ltbench.figures.make import make
 
 SHOTS = ("many", "many", "medium")
@@ -54,6 +55,18 @@ def test_a_shot_group_is_the_mean_over_its_classes_and_its_interval_is_over_seed
     assert many.curves[0].points[0][1].half_width == pytest.approx(4.303 * 2 / 3**0.5, abs=1e-3)
     assert dict(dict(many.printed)["CE, class 0 or 8"])[0.25] == 0.387
     assert dict(dict(medium.printed)["CE, class 0 or 8"])[1] == 0.195
+    assert dict(dict(medium.printed)["GKP+GSA, class 1 or 9"])[1] == 0.288
+
+
+def test_the_caption_of_noise_says_which_classifiers_are_cosines(store, place):
+    (figure,) = figures("cc_sam/1")
+    for method, free in (("ce", 0), ("bcl", 1), ("gkp_gsa", 1)):
+        rows = [{**row, "scale_free": free} for row in rows_of("noise", 0.0)]
+        place(figure, rows, 0, method)
+    drawn = inside.inside(figure, store)
+    assert drawn.scale_free == {"ce": False, "bcl": True, "gkp_gsa": True}
+    texts = " ".join(text.get_text() for text in draw_inside(drawn).texts).split()
+    assert "Classifiers: linear (ce); cosine, of any norm (bcl, gkp_gsa)." in " ".join(texts)
 
 
 def test_classes_stand_in_the_order_of_their_training_images(store, place):
