@@ -158,15 +158,18 @@ class Trajectory:
         return torch.linspace(low, high, self.points, dtype=torch.float64).tolist()
 
     def _renew(self, network: nn.Module, data: RunImages) -> None:
-        """Compute batch statistics anew, without which every point between epochs looks a wall."""
         most = max(1, self.statistics // data.train.classes)
-        images = data.train.equal(most, self.seed).images
-        # Images lie class by class, and batches of one class have other statistics than all of
-        # them have: every batch takes images from the whole length.
-        batches = -(-len(images) // CHUNK)
-        with torch.no_grad():
-            update_bn((images[k::batches] for k in range(batches)), network)
-        network.eval()
+        renew_statistics(network, data.train.equal(most, self.seed).images)
+
+
+def renew_statistics(network: nn.Module, images: Tensor) -> None:
+    """Compute batch statistics anew, without which every point between epochs looks a wall."""
+    # Images lie class by class, and batches of one class have other statistics than all of them
+    # have: every batch takes images from the whole length.
+    batches = -(-len(images) // CHUNK)
+    with torch.no_grad():
+        update_bn((images[k::batches] for k in range(batches)), network)
+    network.eval()
 
 
 def _weights(network: nn.Module) -> Direction:

@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from ltbench.analysis.directions import dot
-from ltbench.analysis.subject import FinishedRun, RunImages
-from ltbench.analysis.trajectory import Trajectory, principal, project, through
+from ltbench.analysis.subject import FinishedRun
+from ltbench.analysis.trajectory import Trajectory, principal, project, renew_statistics, through
 from ltbench.errors import LtbenchError
 
 
@@ -95,7 +95,7 @@ def test_batch_statistics_are_those_of_all_images_though_they_lie_class_by_class
     monkeypatch.setattr("ltbench.analysis.trajectory.CHUNK", 10)
     network, images = resnet(torch.float64), sample("train", 8, dtype=torch.float64)
     images.images.mul_(0.1).add_(images.labels.view(-1, 1, 1, 1))
-    Trajectory(statistics=40)._renew(network, RunImages(images, images))
+    renew_statistics(network, images.images)
     first = F.conv2d(images.images, network.backbone.conv1.weight, padding=1)
     norm = next(part for part in network.modules() if isinstance(part, nn.BatchNorm2d))
     torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)), rtol=1e-9, atol=1e-12)
