@@ -27,7 +27,7 @@ class Curvature:
         chunk: int = 64,
     ) -> None:  # fmt: skip
         self.run, self.network, self.sample, self.chunk = run, network, sample, chunk
-        self.names, self.parameters = _influential(run, network, sample, which)
+        self.names, self.parameters = influential(run, network, sample, which)
         self._kept: tuple[Tensor, ...] | None = None
 
     @property
@@ -88,7 +88,7 @@ class Curvature:
         return torch.cat([tensor.detach().flatten() for tensor in tensors])
 
 
-def _influential(
+def influential(
     run: FinishedRun, network: nn.Module, sample: Sample, which: Parameters
 ) -> tuple[list[str], list[nn.Parameter]]:
     """Return the parameters that the logits depend on, of those that are asked for."""

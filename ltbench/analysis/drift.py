@@ -19,6 +19,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from annotated_types import Ge, Gt
 from torch import nn
 
+from ltbench.analysis.curvature import influential
 from ltbench.analysis.directions import Direction, cosine
 from ltbench.analysis.subject import (
     AnalysisPart,
@@ -85,7 +86,7 @@ class Drift:
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return a piece for the ends and kept epochs, one for the lines, one for each grid row."""
-        ways, last = _ways(run, self), run.epochs[-1]
+        ways, last = _ways(run, self, data.train), run.epochs[-1]
         images = len(self._sample(data).labels)
         once = images + min(self.statistics, len(data.train.labels))
         return [
@@ -98,7 +99,7 @@ class Drift:
         self, run: FinishedRun, network: nn.Module, data: RunImages, part: AnalysisPart
     ) -> list[AnalysisRow]:
         """Return distances and kept epochs, losses between ends, or those along a grid's row."""
-        ways, sample = _ways(run, self), self._sample(data)
+        ways, sample = _ways(run, self, data.train), self._sample(data)
         if part.name == "epochs":
             return [*self._distances(ways), *self._epochs(ways, sample)]
         start = weights_of_all(run.network(0))
@@ -175,19 +176,28 @@ def _axes(ways: dict[str, _Way]) -> tuple[Direction, Direction]:
 
 
 @lru_cache(maxsize=1)  # for all parts of one run
-def _ways(run: FinishedRun, drift: Drift) -> dict[str, _Way]:
-    """Return the trainings by role, from one start; raises LtbenchError where they have none."""
-    start = weights_of_all(run.network(0))
+def _ways(run: FinishedRun, drift: Drift, train: Sample) -> dict[str, _Way]:
+    """Return the trainings by role, in the parameters that the run's logits depend on.
+
+    Raises LtbenchError where they do not begin at the same weights.
+    """
+    names, _ = influential(run, run.network(run.epochs[-1]), train, "all")
+
+    def weights_at(other: FinishedRun, epoch: int) -> Direction:
+        every = weights_of_all(other.network(epoch))
+        return {name: every[name] for name in names if name in every}
+
+    start = weights_at(run, 0)
     shapes = {name: part.shape for name, part in start.items()}
     found = {}
     for role, other in {**drift.others(run), "run": run}.items():
-        first = weights_of_all(other.network(0))
+        first = weights_at(other, 0)
         if {name: part.shape for name, part in first.items()} != shapes:
             problem = "have other weights, so no plane holds both"
         elif not all(part.equal(start[name]) for name, part in first.items()):
             problem = "do not begin at the same weights"
         else:
-            rows = [less(weights_of_all(other.network(epoch)), start) for epoch in other.epochs]
+            rows = [less(weights_at(other, epoch), start) for epoch in other.epochs]
             found[role] = _Way(other, (0, *other.epochs), (less(start, start), *rows))
             continue
         raise LtbenchError(

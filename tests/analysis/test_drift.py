@@ -96,3 +96,12 @@ def test_ends_on_one_line_are_told():
     straight = drifting(full=way((6.0, 0.0, 0.0)))
     with pytest.raises(LtbenchError, match="three points on a line span no plane"):
         rows_of(straight, Drift(), "epochs")
+
+
+def test_parameters_that_logits_do_not_depend_on_have_no_part():
+    run = drifting()
+    for network in (run.network(epoch) for epoch in (0, 1, 2)):
+        network.head = torch.nn.Linear(2, 2)
+    found = {r["of"]: r["value"] for r in rows_of(run, Drift(), "epochs")
+             if r["kind"] == "quantity"}  # fmt: skip
+    assert found["length_run"] == pytest.approx(3.0)
