@@ -6,7 +6,7 @@ import pytest
 import torch
 from made_methods import losses_of
 
-from ltbench import Clock, Task, build
+from ltbench import Clock, Recipe, Task, build
 from ltbench.registry.kinds import kinds_of
 
 LOSSES = [
@@ -260,5 +260,5 @@ def test_a_label_that_every_image_has_leaves_the_shift_finite():
 def test_every_loss_takes_several_labels_alone_and_draws_by_class_where_asked(name):
     method = build(f"{name}(sampler='class_aware')")
     assert kinds_of(method) == {"multi"}
-    (stage,) = method.stages(None)
+    (stage,) = method.stages(Recipe(2, 8, 0.1, 0.0))
     assert stage.sampler == "class_aware"
