@@ -100,6 +100,7 @@ class Drift:
     ) -> list[AnalysisRow]:
         """Return distances and kept epochs, losses between ends, or those along a grid's row."""
         ways, sample = _ways(run, self, data.train), self._sample(data)
+        axes = _axes(ways)
         if part.name == "epochs":
             return [*self._distances(ways), *self._epochs(ways, sample)]
         start = weights_of_all(run.network(0))
@@ -123,7 +124,6 @@ class Drift:
                     [((1 - share, ends[a]), (share, ends[b])) for share in shares],
                 )
             ]  # fmt: skip
-        axes = _axes(ways)
         at = [project(row, axes) for way in ways.values() for row in way.rows]
         xs, ys = (side([e[axis] for e in at], self.margin, self.points) for axis in (0, 1))
         y = ys[int(part.name.removeprefix("row"))]
@@ -170,8 +170,8 @@ def _axes(ways: dict[str, _Way]) -> tuple[Direction, Direction]:
         return through(start, tail, full)
     except ValueError as error:
         raise LtbenchError(
-            f"{ways['run'].run.name}: {error}; training on the tail alone and on everything end at "
-            "one place."
+            f"{ways['run'].run.name}: {error}, for the base's trainings on the tail alone and on "
+            "everything end on one line with their start; choose runs with a smaller shot group."
         ) from None
 
 
@@ -188,11 +188,16 @@ def _ways(run: FinishedRun, drift: Drift, train: Sample) -> dict[str, _Way]:
         return {name: every[name] for name in names if name in every}
 
     start = weights_at(run, 0)
+    if len(start) < len(names):
+        raise LtbenchError(
+            f"{run.name} predicts by weights that it did not begin with, so its way has no length; "
+            "choose a method that predicts by the network it trains."
+        )
     shapes = {name: part.shape for name, part in start.items()}
     found = {}
     for role, other in {**drift.others(run), "run": run}.items():
-        first = weights_at(other, 0)
-        if {name: part.shape for name, part in first.items()} != shapes:
+        first, last = weights_at(other, 0), weights_at(other, other.epochs[-1])
+        if any({n: part.shape for n, part in w.items()} != shapes for w in (first, last)):
             problem = "have other weights, so no plane holds both"
         elif not all(part.equal(start[name]) for name, part in first.items()):
             problem = "do not begin at the same weights"

@@ -1,6 +1,5 @@
 """From a record with kept weights to what analyses look at."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -139,6 +138,11 @@ def _restored(
     training = Training(build(record.trained), split, exact)
     if epoch:
         restore(training, path, epoch)
+    elif protocol.pretrained:
+        raise LtbenchError(
+            f"{Cell.of(record)} began from pretrained weights, which its record does not keep; "
+            "name a run that began from random ones."
+        )
     training.network.to(memory_format=torch.contiguous_format)
     check_finite(training.network, f"{Cell.of(record)} at epoch {epoch}")
     return training
@@ -240,10 +244,3 @@ def _check(record: Record, run: FinishedRun, data: RunImages) -> None:
             f"the kept weights of {Cell.of(record)} have top-1 {top1:.2f} and the record says "
             f"{record.headline:.2f}: the method's code is another by now; train it again."
         )
-
-
-def images_hash(sample: Sample) -> str:
-    """Return 16 digits of the SHA-256 of a sample's images and labels."""
-    found = hashlib.sha256(sample.images.cpu().numpy().data)
-    found.update(sample.labels.cpu().numpy().data)
-    return found.hexdigest()[:16]

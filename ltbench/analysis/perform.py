@@ -8,9 +8,8 @@ from pathlib import Path
 
 import torch
 
-from ltbench.analysis.finished import images_hash
 from ltbench.analysis.results import FinishedParts, Header, lasting, path_of, read
-from ltbench.analysis.subject import Analysis, AnalysisPart, FinishedRun, RunImages
+from ltbench.analysis.subject import Analysis, AnalysisPart, FinishedRun, RunImages, images_hash
 from ltbench.engine.isolation import generators_restored
 from ltbench.runs.environment import device_name, source_state
 from ltbench.runs.record import Record

@@ -1,5 +1,6 @@
 """What analyses look at: a finished run, its networks, and samples of its images."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
@@ -165,3 +166,10 @@ def check_finite(network: nn.Module, name: str) -> None:
                 f"the weights of {name} are no numbers ({key}); the training diverged: "
                 "train it again at a smaller learning rate, or look at an earlier epoch."
             )
+
+
+def images_hash(sample: Sample) -> str:
+    """Return 16 digits of the SHA-256 of a sample's images and labels."""
+    found = hashlib.sha256(sample.images.cpu().numpy().data)
+    found.update(sample.labels.cpu().numpy().data)
+    return found.hexdigest()[:16]

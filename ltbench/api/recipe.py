@@ -90,13 +90,14 @@ class Stage:
     def __post_init__(self) -> None:
         """Let a recipe of the tail alone overrule the sampler.
 
-        Raises UsageError for a sampler of pairs, whose halves are drawn by different laws.
+        Raises UsageError for a sampler of pairs, whose halves are drawn by different laws, and for
+        one whose epochs have another length.
         """
         if self.recipe.tail_only:
-            if self.sampler.endswith("_pairs"):
+            if self.sampler.endswith("_pairs") or self.sampler == "class_aware":
                 raise UsageError(
-                    f"stage {self.name} draws pairs of images by two laws ({self.sampler}), which "
-                    "tail_only would make one; choose another method, or leave tail_only out."
+                    f"stage {self.name} draws by {self.sampler}, as many images as its law asks, "
+                    "which tail_only would change; choose another method, or leave tail_only out."
                 )
             object.__setattr__(self, "sampler", "tail")
 

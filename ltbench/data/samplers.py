@@ -79,7 +79,8 @@ def tail(labels: Tensor, generator: torch.Generator) -> Tensor:
     """
     counts = labels.sum(0) if labels.ndim == 2 else labels.bincount()
     groups = shot_groups(counts.tolist())
-    last = next(shot for shot in reversed(SHOTS) if shot in groups)
+    present = [group for group, count in zip(groups, counts.tolist(), strict=True) if count]
+    last = next(shot for shot in reversed(SHOTS) if shot in present)
     chosen = torch.tensor([group == last for group in groups])
     member = labels[:, chosen].any(1) if labels.ndim == 2 else chosen[labels]
     images = member.nonzero().squeeze(1)

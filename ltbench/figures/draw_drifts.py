@@ -9,6 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ltbench.analysis.density import Array
+from ltbench.errors import counted
 from ltbench.figures.analysed import framed
 from ltbench.figures.draw_planes import between
 from ltbench.figures.drifts import DriftPlanes, DriftsFigure
@@ -52,7 +53,8 @@ def draw_drifts(found: DriftsFigure) -> Figure:
         line[0].set_ylabel("across, towards the base's end")
         line[0].set_title(_title(method, made), loc="left", size=8)
     (first, *_) = found.planes.values()
-    names = {"tail": f"{first.full}, on the tail alone", "full": f"{first.full}, on everything",
+    base = first.full if len({each.full for each in found.planes.values()}) == 1 else "its base"
+    names = {"tail": f"{base}, on the tail alone", "full": f"{base}, on everything",
              "run": "the method of the row"}  # fmt: skip
     handles = [
         Line2D([], [], color=_COLOURS[role], marker=MARKERS[position], markersize=5, label=name,
@@ -70,7 +72,7 @@ def _title(method: str, made: DriftPlanes) -> str:
     off = 100 * made.planes[0].trajectory[-1].off_plane
     return (
         f"{method}: {ratio.text(2)}, by length {by_length.text(2)} "
-        f"({ratio.n} {'seed' if ratio.n == 1 else 'seeds'}; {off:.0f} % off the plane)"
+        f"({counted(ratio.n, 'seed')}; seed {made.seed} is {off:.0f} % off the plane)"
     )
 
 

@@ -93,9 +93,10 @@ def test_trainings_of_another_network_or_start_are_refused():
 
 
 def test_ends_on_one_line_are_told():
-    straight = drifting(full=way((6.0, 0.0, 0.0)))
-    with pytest.raises(LtbenchError, match="three points on a line span no plane"):
-        rows_of(straight, Drift(), "epochs")
+    for end in ((6.0, 0.0, 0.0), ENDS["tail"]):
+        straight = drifting(full=way(end))
+        with pytest.raises(LtbenchError, match="three points on a line span no plane"):
+            rows_of(straight, Drift(), "epochs")
 
 
 def test_parameters_that_logits_do_not_depend_on_have_no_part():

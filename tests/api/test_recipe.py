@@ -155,5 +155,6 @@ def test_a_recipe_of_the_tail_alone_overrules_how_a_stage_draws():
     assert Stage(name="train", recipe=alone, sampler="class_balanced").sampler == "tail"
     assert [stage.sampler for stage in build("crt").stages(alone)] == ["tail", "tail"]
     assert [stage.sampler for stage in build("bcl").stages(alone)] == ["tail"]
-    with pytest.raises(UsageError, match=r"draws pairs .* leave tail_only out"):
-        build("bbn").stages(alone)
+    for other in ("bbn", "db"):
+        with pytest.raises(UsageError, match=r"draws by .* leave tail_only out"):
+            build(other).stages(alone)

@@ -113,6 +113,7 @@ def test_the_tail_is_the_smallest_shot_group_every_image_as_often():
     assert times.tolist() == [106] * 5
     medium = tail(LABELS[LABELS < 3], generator())
     assert set(LABELS[LABELS < 3][medium].tolist()) == {1, 2}
+    assert set(tail(torch.tensor([0, 2] * 20), generator()).tolist()) == set(range(40))
     assert sorted(tail(torch.tensor([0, 1] * 200), generator()).tolist()) == list(range(400))
 
 

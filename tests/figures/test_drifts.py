@@ -46,7 +46,10 @@ def test_the_title_has_both_ratios_and_what_is_off_the_plane(drawn):
     with style():
         picture = draw_drifts(drawn)
     titles = [ax.get_title(loc="left") for ax in picture.axes]
-    assert "gkp_gsa: 0.90 ± 0.25, by length 0.90 ± 0.00 (3 seeds; 50 % off the plane)" in titles
+    assert (
+        "gkp_gsa: 0.90 ± 0.25, by length 0.90 ± 0.00 (3 seeds; seed 0 is 50 % off the plane)"
+        in titles
+    )
     (legend,) = picture.legends
     assert [text.get_text() for text in legend.get_texts()] == [
         "bcl, on the tail alone", "bcl, on everything", "the method of the row",
