@@ -119,7 +119,12 @@ class AnalysisPart:
 
 
 class Analysis(Protocol):
-    """An analysis with its settings: a frozen dataclass in a module of its own."""
+    """An analysis with its settings: a frozen dataclass in a module of its own.
+
+    It may say what determines its rows otherwise than is usual: `mode`, `loss`, and by
+    `others(run)` the runs by role that it sees beside its own; by `skips(run)` why it leaves one
+    out. See `ltbench.analysis.perform`.
+    """
 
     def parts(self, run: FinishedRun, data: RunImages) -> list[AnalysisPart]:
         """Return its pieces, in order; those done before are not computed again."""

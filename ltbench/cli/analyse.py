@@ -135,8 +135,8 @@ def _chosen(
     kept = [record for record in records if "weights" in record.files]
     if records and not named and not kept:
         raise LtbenchError(
-            f"of {counted(len(records), 'run')} in {store.root} that fit none kept weights; its "
-            "`ltbench run` command with `--keep weights --force` trains one again and keeps them."
+            f"no weights were kept of {counted(len(records), 'run')} in {store.root} that would "
+            "fit; a run's own `ltbench run` command with `--keep weights --force` trains it again."
         )
     if not records:
         raise LtbenchError(

@@ -1,22 +1,18 @@
 """Planes of three trainings, drawn: a row a method, its tail's loss beside that of all classes."""
 
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
-from ltbench.analysis.density import Array
 from ltbench.errors import counted
 from ltbench.figures.analysed import framed
-from ltbench.figures.draw_planes import between
+from ltbench.figures.draw_planes import between, draw_losses
 from ltbench.figures.drifts import DriftPlanes, DriftsFigure
-from ltbench.figures.planes import Epoch, GroupPlane
+from ltbench.figures.planes import Epoch
 from ltbench.figures.style import COLOURS, MARKERS, legend_below
 
-_LEVELS, _LINES = 17, 14
 _COLOURS = {"tail": COLOURS[5], "full": "white", "run": COLOURS[1]}
 _DARK = "0.15"
 _OUTLINE = [withStroke(linewidth=2.4, foreground=_DARK)]  # lines lie on light and dark losses
@@ -40,15 +36,15 @@ def draw_drifts(found: DriftsFigure) -> Figure:
     for (method, made), line in zip(found.planes.items(), axes, strict=True):
         for index, ax in enumerate(line):
             plane = made.planes[index]
-            levels = between(plane.losses.min(), plane.losses.max(), _LEVELS)
-            shown = _plane(ax, plane, levels)
+            levels = between(plane.losses.min(), plane.losses.max())
+            shown = draw_losses(ax, plane, levels)
             ways = {**{role: both[index] for role, both in made.beside.items()},
                     "run": plane.trajectory}  # fmt: skip
             for position, (role, epochs) in enumerate(ways.items()):
                 _way(ax, epochs, _COLOURS[role], MARKERS[position])
             ax.set_xlabel("towards the end on the tail alone")
             bar = figure.colorbar(shown, ax=ax, aspect=25, label=f"cross-entropy, {plane.shots}")
-            bar.set_ticks(levels[:: _LEVELS // 4].tolist())
+            bar.set_ticks(levels[::4].tolist())
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         line[0].set_ylabel("across, towards the base's end")
         line[0].set_title(_title(method, made), loc="left", size=8)
@@ -74,17 +70,6 @@ def _title(method: str, made: DriftPlanes) -> str:
         f"{method}: {ratio.text(2)}, by length {by_length.text(2)} "
         f"({counted(ratio.n, 'seed')}; seed {made.seed} is {off:.0f} % off the plane)"
     )
-
-
-def _plane(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
-    norm = LogNorm(levels[0], levels[-1])
-    ax.grid(visible=False)
-    shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
-    ax.contour(plane.xs, plane.ys, plane.losses, between(levels[0], levels[-1], _LINES),
-               colors="white", linewidths=0.3)  # fmt: skip
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.yaxis.set_major_locator(MaxNLocator(4))
-    return shown
 
 
 def _way(ax: Axes, epochs: tuple[Epoch, ...], colour: str, marker: str) -> None:

@@ -36,7 +36,7 @@ def draw_planes(found: PlanesFigure) -> Figure:
     shown: dict[str, ContourSet] = {}
     for (method, made), line in zip(found.planes.items(), axes, strict=True):
         for ax, plane in zip(line, made, strict=True):
-            shown[plane.shots] = _plane(ax, plane, scales[plane.shots])
+            shown[plane.shots] = _draw(ax, plane, scales[plane.shots])
         off, (along, across) = made[0].trajectory[0].off_plane, found.explained[method]
         line[0].set_title(
             f"{method}  ({100 * off:.0f} % off; explained: {100 * along:.0f} + "
@@ -63,23 +63,29 @@ def _levels(found: PlanesFigure, shots: str) -> Array:
     """Return the levels of a group's losses, one scale for all methods."""
     every = [p.losses for made in found.planes.values() for p in made if p.shots == shots]
     low, high = min(map(np.min, every)), max(map(np.max, every))
-    return between(low, high, _LEVELS)
+    return between(low, high)
 
 
-def between(low: float, high: float, count: int) -> Array:
+def between(low: float, high: float, count: int = _LEVELS) -> Array:
     """Return levels of losses, evenly spaced in their logarithms."""
     return np.geomspace(low, max(high, 1.01 * low), count)
 
 
-def _plane(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
+def draw_losses(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
+    """Draw a plane's losses: colours by levels, white lines by levels of its own."""
     norm = LogNorm(levels[0], levels[-1])
     ax.grid(visible=False)
     shown = ax.contourf(plane.xs, plane.ys, plane.losses, levels, norm=norm, cmap="cividis")
     own = between(plane.losses.min(), plane.losses.max(), _LINES)
     ax.contour(plane.xs, plane.ys, plane.losses, own, colors="white", linewidths=0.3)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    return shown
+
+
+def _draw(ax: Axes, plane: GroupPlane, levels: Array) -> ContourSet:
+    shown = draw_losses(ax, plane, levels)
     x, y = [each.x for each in plane.trajectory], [each.y for each in plane.trajectory]
     ax.plot(x, y, color=_TRAJECTORY, marker="o", markersize=3, linewidth=1.2)
     ax.plot(x[-1], y[-1], color=_TRAJECTORY, marker="*", markersize=9, markeredgecolor="white")
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.yaxis.set_major_locator(MaxNLocator(4))
     return shown

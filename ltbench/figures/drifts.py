@@ -3,18 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ltbench.analysis.results import Result, ResultRow
 from ltbench.data.profile import SHOTS
 from ltbench.figures.analysed import FigureResults, results_of
 from ltbench.figures.definition import Drifts, Figure
-from ltbench.figures.planes import FIELDS, Epoch, GroupPlane
+from ltbench.figures.planes import FIELDS, Epoch, GroupPlane, epochs_of, plane_of
 from ltbench.runs.files import csv_text
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval
 
-ROLES = ("tail", "full", "run")
 _FIELDS = (*FIELDS[:3], "kind", "of", *FIELDS[4:], "value")
 
 
@@ -49,48 +46,33 @@ def drifts(figure: Figure, store: Store, protocol: str | None = None) -> DriftsF
 
 def _of(results: dict[int, Result]) -> DriftPlanes:
     seed, first = next(iter(results.items()))
-    shots = {row["shots"] for row in first.where(kind="grid")}
+    grid = first.where(kind="grid")
+    shots = {row["shots"] for row in grid}
     smallest = next(shot for shot in reversed(SHOTS) if shot in shots)
-    groups = {"the tail": {smallest}, "all classes": shots}
-    names = [row["of"] for row in first.where(kind="quantity")]
-    every = {
-        name: [row["value"] for r in results.values() for row in r.where(kind="quantity", of=name)]
-        for name in names
-    }
-    (tail, all_) = (
-        GroupPlane(name, *_grid(first, chosen), _epochs(first, chosen, "run"))
-        for name, chosen in groups.items()
+
+    def within(rows: list[ResultRow], groups: set[str]) -> list[ResultRow]:
+        return [row for row in rows if row["shots"] in groups]
+
+    def way(role: str, groups: set[str]) -> list[ResultRow]:
+        return within(first.where(kind="epoch", of=role), groups)
+
+    tail, everything = (
+        plane_of(name, within(grid, groups), way("run", groups))
+        for name, groups in (("the tail", {smallest}), ("all classes", shots))
     )
+    every = {
+        row["of"]: [
+            each["value"] for r in results.values()
+            for each in r.where(kind="quantity", of=row["of"])
+        ]
+        for row in first.where(kind="quantity")
+    }  # fmt: skip
     return DriftPlanes(
-        (tail, all_),
-        {
-            role: (_epochs(first, {smallest}, role), _epochs(first, shots, role))
-            for role in ROLES[:2]
-        },
+        (tail, everything),
+        {role: (epochs_of(way(role, {smallest})), epochs_of(way(role, shots)))
+         for role in ("tail", "full")},
         first.header["full_run"].partition(" on ")[0], seed,
         {name: mean_interval(values) for name, values in every.items()},
-    )  # fmt: skip
-
-
-def _grid(result: Result, shots: set[str]) -> tuple[Any, Any, Any]:
-    """Return a grid's xs, ys and mean losses [ys, xs] over the classes of shot groups."""
-    grid: dict[tuple[float, float], list[float]] = {}
-    for row in result.where(kind="grid"):
-        if row["shots"] in shots:
-            grid.setdefault((row["y"], row["x"]), []).append(row["value"])
-    ys, xs = (sorted({place[axis] for place in grid}) for axis in (0, 1))
-    return np.array(xs), np.array(ys), np.array([[np.mean(grid[y, x]) for x in xs] for y in ys])
-
-
-def _epochs(result: Result, shots: set[str], role: str) -> tuple[Epoch, ...]:
-    found: dict[int, list[ResultRow]] = {}
-    for row in result.where(kind="epoch", of=role):
-        if row["shots"] in shots:
-            found.setdefault(row["epoch"], []).append(row)
-    return tuple(
-        Epoch(epoch, rows[0]["x"], rows[0]["y"], float(np.mean([row["value"] for row in rows])),
-              rows[0]["off_plane"])
-        for epoch, rows in sorted(found.items())
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ltbench.analysis.density import Array
-from ltbench.analysis.results import Result
+from ltbench.analysis.results import Result, ResultRow
 from ltbench.data.profile import SHOTS
 from ltbench.figures.analysed import FigureResults, results_of
 from ltbench.figures.definition import Figure, Planes
@@ -77,21 +77,30 @@ def planes(figure: Figure, store: Store, protocol: str | None = None) -> PlanesF
 
 
 def _plane(result: Result, shots: str) -> GroupPlane | None:
-    grid: dict[tuple[float, float], list[float]] = {}
-    for row in result.where(kind="grid", shots=shots):
-        grid.setdefault((row["y"], row["x"]), []).append(row["value"])
-    if not grid:
-        return None
-    ys, xs = (sorted({place[axis] for place in grid}) for axis in (0, 1))
-    losses = np.array([[np.mean(grid[y, x]) for x in xs] for y in ys])
-    trajectory: dict[int, list[dict[str, Any]]] = {}
-    for row in result.where(kind="epoch", shots=shots):
+    grid = result.where(kind="grid", shots=shots)
+    return plane_of(shots, grid, result.where(kind="epoch", shots=shots)) if grid else None
+
+
+def plane_of(shots: str, grid: list[ResultRow], epochs: list[ResultRow]) -> GroupPlane:
+    """Return the plane of rows by class: losses are means over the classes that have rows."""
+    places: dict[tuple[float, float], list[float]] = {}
+    for row in grid:
+        places.setdefault((row["y"], row["x"]), []).append(row["value"])
+    ys, xs = (sorted({place[axis] for place in places}) for axis in (0, 1))
+    losses = np.array([[np.mean(places[y, x]) for x in xs] for y in ys])
+    return GroupPlane(shots, np.array(xs), np.array(ys), losses, epochs_of(epochs))
+
+
+def epochs_of(found: list[ResultRow]) -> tuple[Epoch, ...]:
+    """Return the kept epochs of rows by class, in order."""
+    trajectory: dict[int, list[ResultRow]] = {}
+    for row in found:
         trajectory.setdefault(row["epoch"], []).append(row)
-    return GroupPlane(shots, np.array(xs), np.array(ys), losses, tuple(
+    return tuple(
         Epoch(epoch, rows[0]["x"], rows[0]["y"], float(np.mean([row["value"] for row in rows])),
               rows[0]["off_plane"])
         for epoch, rows in sorted(trajectory.items())
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def as_csv(drawn: PlanesFigure) -> str:

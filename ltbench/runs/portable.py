@@ -72,10 +72,7 @@ def check_suffix(path: Path) -> None:
 
 
 def save(state: State, path: Path) -> None:
-    """Write a state dict as safetensors, or by torch.save where the name ends in .pt or .pth.
-
-    `check_suffix` says which other names there are: none.
-    """
+    """Write a state dict as safetensors, or by torch.save where the name ends in .pt or .pth."""
     if path.suffix in (".pt", ".pth"):
         stream = io.BytesIO()
         torch.save(state, stream)
