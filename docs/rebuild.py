@@ -25,12 +25,13 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import grid_of
-from ltbench.tables.ledger import LedgerRow, ledger_of
+from ltbench.tables.ledger import ledger_of, with_readings
+from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
-from ltbench.tables.write.ledger import as_csv
+from ltbench.tables.write.ledger import as_csv, row_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/cost.md", "docs/findings.md", "docs/multilabel.md")
@@ -47,7 +48,7 @@ def page(text: str, store: Store) -> str:
     """Return a page's text with every block made anew.
 
     A benchmarks block names a file of tests/benchmarks, without `test_`; a gains block a figure; a
-    verdicts block a table and one of its columns; a claims block a paper and a data set. A
+    verdicts block a table and one of its columns; a claims block a paper and perhaps a data set. A
     comparison block names data set, network, protocol and, after a colon, methods; the first is
     what the others are compared to.
     Without methods it has all there are: plain training, then by accuracy, with their ranks and
@@ -105,7 +106,7 @@ def executed(text: str, results: Path, folder: Path) -> str:
 
 def verdicts(name: str, column: str, store: Store) -> str:
     """Return the rows of a table's column that have a specification, as the ledger judges them."""
-    every = ledger_of([load(name)], [], store).cells
+    every = ledger_of([load(name)], None, store).cells
     lines = [line for line in every if line.column == column and line.specification]
     rows = [("row", "reported", "specification", "reproduced (n, protocol)", "verdict")]
     rows.append(("---", "--:", "---", "--:", "---"))
@@ -116,16 +117,22 @@ def verdicts(name: str, column: str, store: Store) -> str:
 
 
 def claims(paper: str, dataset: str, store: Store) -> str:
-    """Return the gains in top-1 that a paper claims on a data set, as the ledger judges them."""
+    """Return the gains that a paper claims, as the ledger judges them.
+
+    Those in top-1 on a data set, or all that have run by the paper's protocol.
+    """
     every = [load(name) for name in sorted(shipped())]
     rows = [("claim (table)", "over", "reported", "ours (n, protocol)", "verdict")]
     rows.append(("---", "---", "--:", "--:", "---"))
-    for line in ledger_of(every, load_claims(every), store).claims:
-        if (line.paper, line.dataset, line.metric) == (paper, dataset, "top1"):
+    for line in with_readings(ledger_of(every, load_claims(every), store)):
+        exact = line.tier == "exact"
+        asked = (line.dataset, line.metric) == (dataset, "top1") if dataset else exact
+        if line.paper == paper and asked:
             compared = f"`{line.specification}` over `{line.over}`"
             reported = f"{line.reported:+.{line.decimals}f}"
-            claim = f"{line.row} ({line.table})"
-            rows.append((claim, compared, reported, _ours(line), str(line.verdict)))
+            claim = f"{row_name(line)} ({line.table})"
+            verdict = ": ".join(filter(None, (str(line.verdict), line.reason)))
+            rows.append((claim, compared, reported, _ours(line), verdict))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

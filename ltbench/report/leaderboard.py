@@ -14,7 +14,8 @@ from ltbench.specification import parse
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import MethodRow
 from ltbench.tables.definition import load
-from ltbench.tables.ledger import LedgerRow, ledger_of
+from ltbench.tables.ledger import ledger_of
+from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import judgeable
 from ltbench.tables.shipped import shipped
 

@@ -21,7 +21,7 @@ from ltbench.runs.store import Store
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import grid_of
-from ltbench.tables.ledger import Ledger, ledger_of
+from ltbench.tables.ledger import Ledger, ledger_of, with_readings
 from ltbench.tables.missing import commands
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import CAPTION
@@ -62,7 +62,9 @@ def render(store: Store) -> Page:
     records = sum(len(each.records) for each in runs.methods)
     text = environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
-        claims=entries(filled.claims, runs, tables), sheets=laid_out, lacking=lacking,
+        claims=entries(filled.claims, runs, tables),
+        claim_rows=entries(list(with_readings(filled)), runs, tables),
+        sheets=laid_out, lacking=lacking,
         first_plots=_first(filled), pictures=pictures,
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
         failures=[(where, without_paths(reason, store.root)) for where, reason in runs.failures],
@@ -84,9 +86,13 @@ def without_paths(sentence: str, root: Path) -> str:
 
 
 def _first(filled: Ledger) -> list[Plot]:
+    """Return the pictures of the head: claims lead where one is decided."""
+    decided = any(line.verdict.word in ("holds", "differs") for line in filled.claims)
     with drawing():
-        made = [verdict_plots.cells(filled.cells), verdict_plots.claims(filled.claims)]
-    return [plot for plot in made if plot is not None]
+        cells = verdict_plots.cells(filled.cells)
+        claims = verdict_plots.claims(filled.claims, filled.readings)
+    ordered = (claims, cells) if decided else (cells, claims)
+    return [plot for plot in ordered if plot is not None]
 
 
 def _plots(store: Store, setting: Setting) -> list[Plot]:

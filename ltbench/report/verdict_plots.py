@@ -22,13 +22,15 @@ from ltbench.report.svg import (
     short,
 )
 from ltbench.statistics.estimates import LEAST
-from ltbench.tables.ledger import LedgerRow
+from ltbench.tables.ledger_claims import readings_of
+from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.write.ledger import WORDS
+from ltbench.tables.write.ledger import WORDS, row_name
 
 MOST = 40  # rows of a picture
 _TITLES = {**{str(name): str(name) for name in METRICS}, **{str(k): v for k, v in TITLES.items()}}
 _Value = tuple[str | float | None, ...]
+_OTHER = " A row that begins with “read as” is another reading of the claim above it."
 _ORDER = {word: index for index, word in enumerate(WORDS)}
 
 
@@ -65,17 +67,24 @@ def cells(lines: Sequence[LedgerRow]) -> Plot | None:
     )  # fmt: skip
 
 
-def claims(lines: Sequence[LedgerRow]) -> Plot | None:
-    """Return a forest of the claimed gains and ours; None where none was run."""
-    shown = _shown(lines)
-    if not shown:
+def claims(lines: Sequence[LedgerRow], readings: Sequence[LedgerRow] = ()) -> Plot | None:
+    """Return a forest of the claimed gains and ours; None where none was run.
+
+    Other readings of a claim stand below it.
+    """
+    judged = _shown(lines)
+    if not judged:
         return None
-    labels = [line.row for line in shown]
+    shown = [
+        each for line in judged for each in (line, *filter(_drawable, readings_of(line, readings)))
+    ]
+    labels = [row_name(line) for line in shown]
     return Plot(
         "Claimed gains and ours",
         "A ring is the gain that a paper claims, the band around it the tolerance; a dot is ours "
         f"on the seeds that both methods have, with its 95 % interval from {LEAST} seeds on."
-        f"{_cut(lines, shown)}",
+        f"{_OTHER * (len(shown) > len(judged))}"
+        f"{_cut(lines, judged)}",
         inline(
             forest_of(shown), "verdict-claims",
             f"Claimed gains and ours: {_numbers(shown, labels)}.",
@@ -135,7 +144,7 @@ def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
 
 def forest_of(shown: Sequence[LedgerRow]) -> Figure:
     """Return a row for each of at least one claim: the claimed gain, its tolerance, and ours."""
-    names = [short(line.row) for line in shown]
+    names = [short(_below(line) or line.row) for line in shown]
     figure, axes = canvas(0.75 + 0.27 * len(shown), left=14 + 6.4 * max(map(len, names)))
     axes.set_yticks(range(len(shown)), names)
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -149,6 +158,10 @@ def forest_of(shown: Sequence[LedgerRow]) -> Figure:
             zorder=1.9,
         )  # fmt: skip
     return figure
+
+
+def _below(line: LedgerRow) -> str:
+    return f"read as: {line.reading}" if line.reading else ""
 
 
 def _beside(axes: Axes, points: float, row: int, text: str, x: float = 0, **style: Any) -> None:

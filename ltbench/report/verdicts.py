@@ -10,10 +10,11 @@ from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.verdict import VerdictWord
 from ltbench.tables.cells import MARK
 from ltbench.tables.definition import Column, Table, TableRow
-from ltbench.tables.ledger import Ledger, LedgerRow
+from ltbench.tables.ledger import Ledger
+from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.reported import printed
-from ltbench.tables.write.ledger import WORDS, reproduced
+from ltbench.tables.write.ledger import WORDS, reproduced, row_name
 
 CLAIMS = "claims"  # in the place of a table's name
 
@@ -167,7 +168,7 @@ def _corner(line: LedgerRow) -> tuple[str, str, str, str]:
 
 
 def _cell(line: LedgerRow, runs_of: _RunsOf, first: TableRow) -> PageCell:
-    gain = line.kind == "claim"
+    gain = line.kind != "cell"
     keys = {"reported": line.reported}
     cell = PageCell(
         reported=printed(line.reported, line.decimals, "+" if gain else ""),
@@ -188,7 +189,7 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: TableRow) -> PageCell:
     text = reproduced(line)
     return replace(
         cell, reproduced=f"+{text}" if gain and not text.startswith("-") else text,
-        seeds=line.seeds, about=f"{line.row}, {line.column}",
+        seeds=line.seeds, about=f"{row_name(line)}, {line.column}",
         difference="" if difference is None else f"{difference:+z.{line.decimals}f}",
         runs=tuple(dict.fromkeys(runs_of[key] for key in cells if key in runs_of)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Claims about gains: what papers say that one method adds to another, from `claims.yaml`."""
+"""Claims about gains and other readings of them: what `claims.yaml` holds."""
 
 from collections.abc import Collection
 from functools import cached_property
@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from ltbench.errors import UsageError, unknown
 from ltbench.runs.record import Model
+from ltbench.specification import Term, parse
 from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.shipped import folder
 from ltbench.tables.validation import Specification, Text, explain
@@ -20,6 +21,41 @@ def _not_zero(gain: float) -> float:
     if gain == 0:
         raise PydanticCustomError("gain", "a gain of 0 claims nothing; give another or remove it")
     return gain
+
+
+def _single(terms: list[str]) -> list[str]:
+    if several := [text for text in terms if len(parse(text)) > 1]:
+        raise PydanticCustomError(
+            "terms", "{text} is several parts; give each by itself", {"text": several[0]}
+        )
+    return terms
+
+
+class Reading(Model):
+    """Another reading of what a paper leaves open, as the terms that then stand for its parts."""
+
+    reading: Text  # in words
+    terms: Annotated[list[Specification], Field(min_length=1), AfterValidator(_single)]
+
+    def of(self, specification: str) -> str | None:
+        """Return a specification under this reading.
+
+        None where a part of it is a variant already or sets what the reading sets.
+        """
+        others = {term.name: term for text in self.terms for term in parse(text)}
+        read = [(term, others.get(term.name)) for term in parse(specification)]
+        if any(other and not _free(term, other) for term, other in read):
+            return None
+        return "+".join(str(_joined(term, other) if other else term) for term, other in read)
+
+
+def _free(term: Term, other: Term) -> bool:
+    set_already = term.parameters.keys() & other.parameters.keys()
+    return not (term.variant or set_already or (other.variant and term.parameters))
+
+
+def _joined(term: Term, other: Term) -> Term:
+    return Term(other.name, other.variant, {**term.parameters, **other.parameters})
 
 
 class Claim(Model):
@@ -40,6 +76,13 @@ class Claim(Model):
         ours = TableRow(label=self.method, method=self.method)
         return ours, TableRow(label=self.over, method=self.over)
 
+    def under(self, reading: Reading) -> "Claim | None":
+        """Return the claim under another reading; None where that says nothing of its methods."""
+        read = {"method": reading.of(self.method), "over": reading.of(self.over)}
+        if None in read.values() or read == {"method": self.method, "over": self.over}:
+            return None
+        return Claim(**self.model_dump() | read)
+
     def column_in(self, table: Table) -> Column:
         """Return the column it is about; raises UsageError where the table has none of its name."""
         columns = {column.title: column for column in table.definition.columns}
@@ -52,21 +95,22 @@ class Claims(Model):
     """The content of the file."""
 
     claims: list[Claim] = Field(min_length=1)
+    readings: list[Reading] = Field(default_factory=list)
 
 
-def load_claims(tables: Collection[Table], path: Path | None = None) -> list[Claim]:
-    """Return the shipped claims, or those in a file, about `tables`.
+def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:
+    """Return the shipped claims and readings, or those in a file, about `tables`.
 
     Raises UsageError naming the file, the key and the remedy.
     """
     path = path or folder() / "claims.yaml"
     content = read_yaml(path)
     try:
-        claims = Claims.model_validate(content).claims
+        claims = Claims.model_validate(content)
     except ValidationError as error:
-        raise explain(path, error, {"claims": Claim}, Claims) from None
+        raise explain(path, error, {"claims": Claim, "readings": Reading}, Claims) from None
     named = {table.short: table for table in tables}
-    for claim in claims:
+    for claim in claims.claims:
         try:
             if claim.table not in named:
                 raise unknown("table", claim.table, named)

@@ -17,7 +17,7 @@ from ltbench.planning.spread import DatasetDeviations
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
-from ltbench.tables.claims import Claim, load_claims
+from ltbench.tables.claims import Claim, Claims, load_claims
 from ltbench.tables.definition import load
 from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import ledger_of
@@ -32,6 +32,7 @@ CLAIM = {
     "claim": "SAM adds 2", "paper": "P", "source": "S", "table": "mine", "column": "r=50",
     "method": "ce+sam(rho=0.1)", "over": "ce", "gain": 2.0,
 }  # fmt: skip
+ONE = Claims(claims=[Claim(**CLAIM)])
 CIFAR10 = "cifar10_lt(imbalance=50)"
 
 
@@ -46,11 +47,11 @@ def write(store, make_record, method, values, **where):
 
 
 def cells(table, store):
-    return {(line.row, line.column): line for line in ledger_of([table], [], store).cells}
+    return {(line.row, line.column): line for line in ledger_of([table], None, store).cells}
 
 
 def test_every_reported_value_has_a_line(tables, store):
-    ledger = ledger_of(tables, [], store)
+    ledger = ledger_of(tables, None, store)
     derived = sum(METRICS[line.metric].over is not None for line in ledger.cells)
     assert len(ledger.cells) - derived == sum(len(table.reported) for table in tables) == 750
     assert {line.verdict.word for line in ledger.cells} == {"not run"}
@@ -58,7 +59,7 @@ def test_every_reported_value_has_a_line(tables, store):
 
 
 def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
-    reasons = {(line.table, line.row): line.reason for line in ledger_of(tables, [], store).cells}
+    reasons = {(line.table, line.row): line.reason for line in ledger_of(tables, None, store).cells}
     assert reasons["1", "CE (Baseline)"] == ""
     assert reasons["1", "DiffuLT"].startswith("generates its images by a diffusion model")
     assert reasons["2", "BCL"] == ""
@@ -68,7 +69,7 @@ def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
 
 @pytest.mark.usefixtures("places_unread")
 def test_a_data_set_that_nothing_reads_is_the_reason(store):
-    cells = ledger_of([load("cc_sam/2")], [], store).cells
+    cells = ledger_of([load("cc_sam/2")], None, store).cells
     assert {line.reason for line in cells} >= {"Places-LT cannot be read yet"}
 
 
@@ -76,9 +77,9 @@ def test_methods_that_this_version_lacks_are_named_where_it_is_asked(mine, store
     path = mine.parent / "reported" / "mine.csv"
     path.write_text(path.read_text() + "Later,CIFAR-10-LT,ResNet-32,50,all,top1_acc_pct,1\n")
     table = load(str(mine))
-    (line,) = (x for x in ledger_of([table], [], store, {"ce"}).cells if x.row == "Later")
+    (line,) = (x for x in ledger_of([table], None, store, {"ce"}).cells if x.row == "Later")
     assert line.reason == "this version has no not_written"
-    (line,) = (x for x in ledger_of([table], [], store).cells if x.row == "Later")
+    (line,) = (x for x in ledger_of([table], None, store).cells if x.row == "Later")
     assert line.reason == ""  # so that a new method changes no committed ledger
 
 
@@ -180,7 +181,7 @@ def test_claims_are_judged_on_paired_seeds(table, store, make_record):
     base, ours = [70.0, 72.0, 74.0, 90.0], [72.1, 73.9, 76.0]
     write(store, make_record, "ce", base, dataset=CIFAR10)
     write(store, make_record, "ce+sam(rho=0.1)", ours, dataset=CIFAR10)
-    (line,) = ledger_of([table], [Claim(**CLAIM)], store).claims
+    (line,) = ledger_of([table], ONE, store).claims
     gains = [a - b for a, b in zip(ours, base, strict=False)]
     assert (line.seeds, line.tolerance, line.family) == ((0, 1, 2), 1.0, 1)
     assert line.reproduced.mean == pytest.approx(paired(gains).estimate.mean)
@@ -196,7 +197,7 @@ def test_claims_are_one_family_run_or_not(table, store, make_record):
     claims.append(Claim(**CLAIM | {"claim": "more", "method": "focal"}))
     write(store, make_record, "ce", [70.0, 72.0, 74.0], dataset=CIFAR10)
     write(store, make_record, "ce+sam(rho=0.1)", [72.1, 73.9, 76.0], dataset=CIFAR10)
-    near, far, missing = ledger_of([table], claims, store).claims
+    near, far, missing = ledger_of([table], Claims(claims=claims), store).claims
     assert (near.family, far.family, missing.verdict.word) == (3, 3, "not run")
     assert far.p_holm == pytest.approx(3 * far.p_differs)
     assert near.p_gain_holm == far.p_gain_holm == pytest.approx(3 * near.p_gain)
@@ -225,16 +226,16 @@ def test_the_best_epoch_on_the_test_set_is_judged_where_it_is_asked_for(tmp_path
 def test_claims_need_both_methods_under_one_protocol(table, store, make_record):
     write(store, make_record, "ce", [70.0, 71.0], dataset=CIFAR10)
     write(store, make_record, "ce", [60.0, 61.0], dataset=CIFAR10, protocol="fast")
-    (line,) = ledger_of([table], [Claim(**CLAIM)], store).claims
+    (line,) = ledger_of([table], ONE, store).claims
     assert line.verdict.word == "not run"
     write(store, make_record, "ce+sam(rho=0.1)", [62.0, 63.0], dataset=CIFAR10, protocol="fast")
-    (line,) = ledger_of([table], [Claim(**CLAIM)], store).claims
+    (line,) = ledger_of([table], ONE, store).claims
     assert (line.verdict.word, line.protocol, line.reproduced.mean) == ("proxy", "fast", 2.0)
 
 
 def test_shipped_claims_are_differences_of_reported_values(tables):
     named = {table.short: table for table in tables}
-    for claim in load_claims(tables):
+    for claim in load_claims(tables).claims:
         column = claim.column_in(named[claim.table])
         own = [table for table in tables if table.definition.paper == claim.paper]
         ours = reported_for(claim.method, column, own)
@@ -277,7 +278,7 @@ def test_spoilt_claims_are_explained(table, tmp_path, key, wrong, message):
 
 def test_csv_and_json_say_the_same(table, store, make_record):
     write(store, make_record, "ce", [38.0, 38.2, 38.4])
-    ledger = ledger_of([table], [Claim(**CLAIM)], store)
+    ledger = ledger_of([table], ONE, store)
     lines = list(csv.DictReader(io.StringIO(as_csv(ledger))))
     content = json.loads(as_json(ledger))
     both = content["cells"] + content["claims"]
@@ -292,7 +293,7 @@ def test_csv_and_json_say_the_same(table, store, make_record):
 
 def test_console_counts_and_shows(table, store, make_record):
     write(store, make_record, "ce", [38.0, 38.2, 38.4])
-    text = printed(print_ledger, ledger_of([table], [Claim(**CLAIM)], store))
+    text = printed(print_ledger, ledger_of([table], ONE, store))
     assert "4 reported cells and 1 claim about gains" in text
     assert "38.2 ± 0.5" in text
     assert "holds" in text
@@ -303,7 +304,7 @@ def test_console_counts_and_shows(table, store, make_record):
 def test_console_shows_claims_with_runs_of_both_methods(table, store, make_record):
     write(store, make_record, "ce", [75.0, 75.4, 74.6], dataset=CIFAR10)
     write(store, make_record, "ce+sam(rho=0.1)", [77.2, 77.3, 77.1], dataset=CIFAR10)
-    text = printed(print_ledger, ledger_of([table], [Claim(**CLAIM)], store))
+    text = printed(print_ledger, ledger_of([table], ONE, store))
     (shown,) = (line for line in text.splitlines() if "SAM adds 2" in line)
     assert shown.split()[3:5] == ["+2.0", "+2.2"]
     assert "without runs of both methods" not in text
@@ -313,7 +314,7 @@ def test_seeds_of_different_code_are_joined_with_a_remark(table, store, make_rec
     for seed, digest in enumerate(("aa", "aa", "bb")):
         record = make_record("ce", seed, 38.0 + seed / 10)
         store.write(record.model_copy(update={"code": {"ce": digest}}))
-    ledger = ledger_of([table], [], store)
+    ledger = ledger_of([table], None, store)
     assert ledger.cells[0].seeds == (0, 1, 2)
     (remark,) = ledger.remarks
     assert "seeds 0, 1 and seed 2 were computed by different code (ce)" in remark
@@ -324,7 +325,7 @@ def test_seeds_of_different_versions_of_a_method_have_no_mean(table, store, make
     for seed, version in enumerate((1, 1, 2)):
         record = make_record("ce", seed, 38.0 + seed / 10)
         store.write(record.model_copy(update={"versions": {"ce": version}}))
-    ledger = ledger_of([table], [], store)
+    ledger = ledger_of([table], None, store)
     assert ledger.cells[0].reproduced is None
     (problem,) = ledger.problems
     assert "seeds 0, 1 by version 1 and seed 2 by version 2 of ce: no mean is of both" in problem
@@ -335,7 +336,7 @@ def test_problems_are_told(table, store, make_record):
     path = store.write(make_record("ce", 0, 38.0))
     write(store, make_record, "ce", [38.0, 38.2])
     path.write_text("{")
-    ledger = ledger_of([table], [], store)
+    ledger = ledger_of([table], None, store)
     assert len(ledger.problems) == 1
     assert str(path) in ledger.problems[0]
     assert ledger.cells[0].seeds == (1,)
@@ -346,7 +347,7 @@ def test_a_transductive_method_is_marked_where_the_ledger_is_shown(table, store,
         record = make_record("ce+sam(rho=0.1)", seed, top1, dataset=CIFAR10)
         store.write(record.model_copy(update={"deviations": ["transductive: it is"]}))
     write(store, make_record, "ce", (38.0, 39.0), dataset=CIFAR10)
-    ledger = ledger_of([table], [Claim(**CLAIM)], store)
+    ledger = ledger_of([table], ONE, store)
     assert [line.transductive for line in ledger.cells if line.reproduced] == [
         line.specification != "ce" for line in ledger.cells if line.reproduced
     ]
@@ -358,7 +359,7 @@ def test_a_transductive_method_is_marked_where_the_ledger_is_shown(table, store,
 
 
 def test_what_is_derived_from_reported_values_is_no_line(store):
-    lines = ledger_of([load("cc_sam/4")], [], store).cells
+    lines = ledger_of([load("cc_sam/4")], None, store).cells
     assert {line.metric for line in lines} == {"many", "medium", "few", "open_set_f"}
     assert len(lines) == 72
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ltbench.errors import counted
-from ltbench.tables.ledger import Ledger, LedgerRow
+from ltbench.tables.ledger import Ledger, with_readings
+from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
-from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced
+from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced, row_name
 
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
@@ -30,8 +31,9 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
         _print_lines(_cells, run, console)
     console.print("", Text("Claims about gains, paired by seed", style="bold"), sep="\n")
     run = [line for line in ledger.claims if line.reproduced is not None]
-    if run:
-        _print_lines(_claims, run, console)
+    claimed = [line for line in with_readings(ledger) if line.reproduced]
+    if claimed:
+        _print_lines(_claims, claimed, console)
     if others := claims - len(run):
         console.print(
             f"{counted(others, 'claim')} without runs of both methods: --format csv names them."
@@ -84,7 +86,7 @@ def _claims(lines: Iterable[LedgerRow], whole: bool) -> Table:
         gain = f"{line.reported:+.{line.decimals}f}"
         text = reproduced(line)
         text = f"+{text}" if text and not text.startswith("-") else text
-        table.add_row(Text(line.row), gain, text, *_seeds_and_verdict(line, whole))
+        table.add_row(Text(row_name(line)), gain, text, *_seeds_and_verdict(line, whole))
     return table
 
 

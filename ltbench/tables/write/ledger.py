@@ -6,7 +6,8 @@ from typing import Any
 from ltbench.runs.files import csv_text
 from ltbench.statistics.verdict import VerdictWord
 from ltbench.tables.cells import MARK
-from ltbench.tables.ledger import Ledger, LedgerRow
+from ltbench.tables.ledger import Ledger
+from ltbench.tables.ledger_row import LedgerRow
 
 WORDS: tuple[VerdictWord, ...] = ("holds", "differs", "undecided", "proxy", "not run")
 CAPTION = (
@@ -17,16 +18,17 @@ CAPTION = (
 
 
 def as_csv(ledger: Ledger) -> str:
-    """Return one line for each cell and claim."""
-    rows = [fields(line) for line in (*ledger.cells, *ledger.claims)]
+    """Return one line for each cell, each claim, and each other reading of a claim."""
+    rows = [fields(line) for line in (*ledger.cells, *ledger.claims, *ledger.readings)]
     return csv_text([*rows[:1], *(row.values() for row in rows)])
 
 
 def as_json(ledger: Ledger) -> str:
-    """Return cells, claims and problems; numbers as in the CSV file."""
+    """Return cells, claims, readings and problems; numbers as in the CSV file."""
     content = {
         "cells": [fields(line) for line in ledger.cells],
         "claims": [fields(line) for line in ledger.claims],
+        "readings": [fields(line) for line in ledger.readings],
         "problems": list(ledger.problems),
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -54,8 +56,13 @@ def fields(line: LedgerRow) -> dict[str, Any]:
         "p_better": _rounded(better), "p_better_low": _rounded(low),
         "p_better_high": _rounded(high), "verdict": line.verdict.word,
         "missing_seeds": line.verdict.missing or None, "enough_seeds": line.verdict.enough,
-        "reason": line.reason,
+        "reason": line.reason, "reading": line.reading or None,
     }  # fmt: skip
+
+
+def row_name(line: LedgerRow) -> str:
+    """Return a row's words, with those of the reading where it is another than our default."""
+    return f"{line.row}, read as: {line.reading}" if line.reading else line.row
 
 
 def reproduced(line: LedgerRow) -> str:

@@ -48,7 +48,7 @@ def test_verdicts_and_names_are_the_ledgers(grid, table, store):
     lines = list(csv.DictReader(io.StringIO(long_csv(grid))))
     (few,) = [line for line in lines if line["column"] == "r=50" and line["row"] == "[CE]"]
     assert few["verdict"] == "undecided"
-    judged = list(csv.DictReader(io.StringIO(as_csv(ledger_of([table], [], store)))))
+    judged = list(csv.DictReader(io.StringIO(as_csv(ledger_of([table], None, store)))))
     own = {"row", "venue", "select", "status"}
     assert set(FIELDS) - own < set(judged[0])
     for line in judged:

@@ -1,0 +1,82 @@
+"""Claimed gains, and other readings of them, with what the records say."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ltbench.statistics.verdict import gain_tolerance, holm, judge
+from ltbench.tables.cells import ResolvedColumn
+from ltbench.tables.claims import Claim, Claims
+from ltbench.tables.columns import read_column
+from ltbench.tables.definition import Table
+from ltbench.tables.ledger_row import LedgerRow, RowSource, decided, elsewhere, gained, row_of
+
+_Judgeable = tuple[LedgerRow, bool]  # a row, and whether runs of this version can judge it
+
+
+def claimed(
+    claims: Claims, tables: Mapping[str, Table], source: RowSource
+) -> tuple[list[LedgerRow], list[LedgerRow]]:
+    """Return the claims by our defaults, and every claim under every reading that changes it.
+
+    What can be judged of the claims is one family, under each reading anew: a reading's verdicts
+    are those that it would have as the default.
+    """
+    ours = [_gain(claim, tables[claim.table], source) for claim in claims.claims]
+    found = []
+    for reading in claims.readings:
+        read = [claim.under(reading) for claim in claims.claims]
+        rows = [
+            own if other is None else _gain(other, tables[other.table], source)
+            for other, own in zip(read, ours, strict=True)
+        ]
+        found += [
+            replace(row, kind="reading", reading=reading.reading)
+            for row, other in zip(_judged(rows), read, strict=True)
+            if other is not None
+        ]
+    return [_beside(row, readings_of(row, found)) for row in _judged(ours)], found
+
+
+def _gain(claim: Claim, table: Table, source: RowSource) -> _Judgeable:
+    resolved = ResolvedColumn.of(table, claim.column_in(table))
+    row = replace(
+        row_of("claim", table, resolved, claim.rows[0], claim.gain),
+        paper=claim.paper, row=claim.claim, over=claim.over,
+    )  # fmt: skip
+    if row.tolerance is not None:
+        row = replace(row, tolerance=gain_tolerance(claim.gain, row.tolerance))
+    able = resolved.exact and row.tolerance is not None and resolved.column.data.available
+    found = read_column(source.reader, table, resolved, [*table.definition.rows, *claim.rows])
+    if found.differences(claim.method, claim.over):
+        return gained(row, found, claim.method, claim.over), able
+    return elsewhere(row, table, resolved, claim.rows, source), able
+
+
+def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
+    """Return gains with their verdicts: all that can be judged are one family."""
+    found = [row for row, _ in rows]
+    family = [index for index, (_, able) in enumerate(rows) if able]
+    judged = judge([found[index].comparison for index in family])
+    tested = [found[index].p_gain if found[index].comparison else None for index in family]
+    raised = holm([1.0 if p is None else p for p in tested])
+    for index, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
+        evidence = found[index].comparison
+        if evidence is not None:
+            row = decided(found[index], evidence, each, len(family))
+            found[index] = replace(row, p_gain_holm=None if p is None else p_holm)
+    return found
+
+
+def _beside(row: LedgerRow, others: Sequence[LedgerRow]) -> LedgerRow:
+    """Return a claim that says, where it is decided, what became of its other readings."""
+    if not others or row.verdict.word not in ("holds", "differs"):
+        return row
+    words = Counter(other.verdict.word for other in others)
+    said = ", ".join(f"{words[word]} {word}" for word in words)
+    return replace(row, reason=f"by our default reading; other readings: {said}")
+
+
+def readings_of(claim: LedgerRow, readings: Iterable[LedgerRow]) -> list[LedgerRow]:
+    """Return the rows of a claim's other readings."""
+    return [row for row in readings if (row.paper, row.row) == (claim.paper, claim.row)]

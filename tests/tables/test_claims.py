@@ -1,0 +1,74 @@
+"""Claims under other readings: what their methods become, and mistakes in the file."""
+
+import json
+
+import pytest
+
+from ltbench.errors import UsageError
+from ltbench.registry.signatures import canonical
+from ltbench.tables.claims import Claim, Reading, load_claims
+from ltbench.tables.definition import load
+from ltbench.tables.shipped import shipped
+
+CLAIM = {
+    "claim": "SAM adds 2", "paper": "P", "source": "S", "table": "mine", "column": "r=50",
+    "method": "ce+sam", "over": "ce", "gain": 2.0,
+}  # fmt: skip
+READING = {"reading": "a wider radius", "terms": ["sam(rho=0.3)"]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "method", "expected"),
+    [
+        (["sam(rho=0.3)"], "ce+sam", "ce+sam(rho=0.3)"),
+        (["sam(rho=0.3)"], "ce+sam(rho=0.1)", None),  # says already what the reading says
+        (["sam(rho=0.3)"], "ce", "ce"),
+        (
+            ["gkp(fisher='printed')"],
+            "ce+gkp(groups=6)+gsa",
+            "ce+gkp(groups=6, fisher='printed')+gsa",
+        ),
+        (["gkp_gsa@release"], "gkp_gsa", "gkp_gsa@release"),
+        (["gkp_gsa@release"], "gkp_gsa(strength=10.0)", None),
+        (["gala(form='code')"], "gala@release+rebalance", None),
+    ],
+)
+def test_a_reading_takes_the_place_of_a_part_that_says_nothing_else(terms, method, expected):
+    read = Reading(reading="R", terms=terms).of(method)
+    assert (read if read is None else canonical(read)) == (expected and canonical(expected))
+
+
+def test_a_reading_is_of_both_methods_of_a_claim():
+    claim = Claim(**CLAIM | {"method": "ce+sam+mixup", "over": "ce+sam"})
+    read = claim.under(Reading(**READING))
+    assert (read.method, read.over) == ("ce+sam(rho=0.3)+mixup", "ce+sam(rho=0.3)")
+    assert (read.rows[0].method, read.gain) == (read.method, claim.gain)
+    assert claim.under(Reading(reading="R", terms=["focal(gamma=1.0)"])) is None
+    mixed = Claim(**CLAIM | {"method": "ce+sam", "over": "ce+sam(rho=0.1)"})
+    assert mixed.under(Reading(**READING)) is None
+
+
+def test_shipped_readings_change_a_claim_and_its_methods_stay_two():
+    claims = load_claims([load(name) for name in shipped()])
+    for reading in claims.readings:
+        read = [claim.under(reading) for claim in claims.claims]
+        assert any(read), reading.reading
+        assert all(one.method != one.over for one in read if one)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "message"),
+    [
+        ("terms", [], "readings, item 1, terms: it is empty; give at least one"),
+        ("terms", ["ce+sam"], "readings, item 1, terms: ce+sam is several parts; give each by"),
+        ("terms", ["sam(rh=1)"], "readings, item 1, terms, item 1:"),
+        ("term", ["sam"], "readings, item 1: unknown key 'term'; did you mean terms?"),
+        ("reading", "", "readings, item 1, reading: it is empty"),
+    ],
+)
+def test_spoilt_readings_are_explained(table, tmp_path, key, wrong, message):
+    path = tmp_path / "claims.yaml"
+    path.write_text(json.dumps({"claims": [CLAIM], "readings": [READING | {key: wrong}]}))
+    with pytest.raises(UsageError) as caught:
+        load_claims([table], path)
+    assert message in str(caught.value)
