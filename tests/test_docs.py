@@ -189,7 +189,7 @@ def test_tables_and_figures_shown_are_read(tmp_path):
     (tmp_path / "mine.yaml").write_text(table)
     assert len(grid_of(load(str(tmp_path / "mine.yaml")), Store(tmp_path)).rows) == 3
     (figures,) = blocks(ROOT / "docs" / "figures.md", "yaml")
-    assert len(Figures.model_validate(yaml.safe_load(figures)).every) == 8
+    assert len(Figures.model_validate(yaml.safe_load(figures)).every) == 9
 
 
 def test_fingerprints_of_the_subsets_are_those_of_the_records():

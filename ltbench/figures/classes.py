@@ -9,20 +9,14 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from ltbench.data.catalog import dataset
 from ltbench.data.profile import SHOTS
-from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
-from ltbench.figures.definition import Classes, Figure
-from ltbench.runs.commands import run_command
+from ltbench.figures.definition import Figure
+from ltbench.figures.recorded import records_of
 from ltbench.runs.files import csv_text, four_decimals
-from ltbench.runs.protocol import check_held_out
-from ltbench.runs.protocol import protocol_of as resolved
-from ltbench.runs.provenance import provenance_of
 from ltbench.runs.record import Record
-from ltbench.runs.store import Cell, Store, slug
+from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
-from ltbench.tables.cells import Reader
 from ltbench.tables.metrics import scores_at
 
 FIELDS = (
@@ -76,56 +70,24 @@ def per_class(
     Raises LtbenchError where there are no records at all, or of different training images, and
     UsageError for a choice on held-out images under a protocol that holds none out.
     """
-    definition = figure.definition
-    assert isinstance(definition, Classes)
-    data = dataset(definition.dataset)
-    used = resolved(protocol or definition.protocol, data.info)
-    if select is Selection.VALIDATION:
-        check_held_out([(used, data.info)])
-    key = (str(data), used.specification, definition.network or data.info.network)
-    reader = Reader(store)
-    found: dict[str, dict[int, Record]] = {}
-    for method in definition.methods:
-        cells = [Cell(*key, method, seed) for seed in definition.seeds]
-        read = ((cell.seed, reader.record(cell)) for cell in cells)
-        records = {s: r for s, r in read if r is not None and scores_at(r, select) is not None}
-        computed = {seed: provenance_of(record) for seed, record in records.items()}
-        if records and reader.joins(cells, computed):
-            found[method] = records
-    if not found and reader.problems:
-        raise LtbenchError(f"figure {figure.name} has nothing to draw: {reader.problems[0]}")
-    if not found:
-        command = run_command(
-            definition.methods, data, key[2], key[1], definition.seeds, results=store.root
-        )
-        raise LtbenchError(
-            f"figure {figure.name} is drawn from records and there are none yet; "
-            f"`{command}` makes them."
-        )
+    read = records_of(figure, store, protocol, select)
+    found = read.records
     drawn = [record for records in found.values() for record in records.values()]
-    if len({each.data.indices_sha256 for each in drawn}) > 1:
-        raise LtbenchError(
-            f"figure {figure.name}: the records are of different training images; run them anew."
-        )
     counts, groups = drawn[0].data.class_counts, drawn[0].shots()
     seen = [s.last.total for records in found.values() for s in records.values()]
     tested = (label for label in range(len(counts)) if all(total[label] for total in seen))
     order = tuple(sorted(tested, key=lambda label: -counts[label]))
-    first = definition.methods[0]
+    first = read.cell.method
     by_seed = {method: _by_seed(records, order, select) for method, records in found.items()}
-    named = "" if select is Selection.LAST else f"_{select}"
-    own = resolved(definition.protocol, data.info).specification == used.specification
     return PerClass(
-        definition.name + named + ("" if own else f"_{slug(used.specification)}"), figure,
-        Cell(*key, first, 0), used.exact, select, order,
+        read.name, figure, read.cell, read.exact, select, order,
         tuple(counts[label] for label in order),
         tuple(groups[label] for label in order),
         tuple(
             _bars(method, own, {} if method == first else by_seed.get(first, {}), order)
             for method, own in by_seed.items()
         ),
-        tuple(method for method in definition.methods if method not in found),
-        tuple(reader.problems), tuple(reader.remarks),
+        read.missing, read.problems, read.remarks,
     )  # fmt: skip
 
 

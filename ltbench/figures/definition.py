@@ -30,6 +30,12 @@ Rows = Annotated[list[Text], Field(min_length=1, max_length=_MOST)]
 Methods = Annotated[list[Specification], Field(min_length=1, max_length=_MOST)]
 
 
+def _once(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("shows", "it shows a quantity twice; keep one")
+    return names
+
+
 class Sweep(Model):
     """The rows of a table as points: their labels end in the number that they differ in."""
 
@@ -47,8 +53,8 @@ class ImbalanceChart(Model):
     rows: Rows
 
 
-class Classes(Model):
-    """The accuracy of every class, one panel a method."""
+class Recorded(Model):
+    """Methods on one data set, drawn from their records alone."""
 
     name: Name
     title: Text
@@ -57,6 +63,16 @@ class Classes(Model):
     protocol: Text | None = None
     seeds: list[Seed] = Field(min_length=1)
     methods: Methods
+
+
+class Classes(Recorded):
+    """The accuracy of every class, one panel a method."""
+
+
+class Curves(Recorded):
+    """What a training logs after every epoch: one panel a quantity, one line a seed."""
+
+    shows: Annotated[list[Text], Field(min_length=1, max_length=_MOST), AfterValidator(_once)]
 
 
 class Gains(Model):
@@ -117,7 +133,9 @@ class Drifts(Analysed):
     """The loss on the plane of three trainings from one start, by tail and all classes."""
 
 
-FigureDefinition = Sweep | ImbalanceChart | Classes | Gains | Inside | Spectra | Planes | Drifts
+FigureDefinition = (
+    Sweep | ImbalanceChart | Classes | Curves | Gains | Inside | Spectra | Planes | Drifts
+)
 
 
 class Figures(Model):
@@ -126,6 +144,7 @@ class Figures(Model):
     sweeps: list[Sweep] = Field(default=[])
     imbalance: list[ImbalanceChart] = Field(default=[])
     classes: list[Classes] = Field(default=[])
+    curves: list[Curves] = Field(default=[])
     gains: list[Gains] = Field(default=[])
     inside: list[Inside] = Field(default=[])
     spectra: list[Spectra] = Field(default=[])
@@ -136,8 +155,8 @@ class Figures(Model):
     def every(self) -> list[FigureDefinition]:
         """Return all figures, of whatever kind."""
         return [
-            *self.sweeps, *self.imbalance, *self.classes, *self.gains, *self.inside, *self.spectra,
-            *self.planes, *self.drifts,
+            *self.sweeps, *self.imbalance, *self.classes, *self.curves, *self.gains, *self.inside,
+            *self.spectra, *self.planes, *self.drifts,
         ]  # fmt: skip
 
     @model_validator(mode="after")
@@ -163,7 +182,7 @@ class Figure:
     @cached_property
     def table(self) -> Table | None:
         """The table, read when asked for; raises UsageError where it is missing or misread."""
-        if isinstance(self.definition, Classes | Analysed):
+        if isinstance(self.definition, Recorded | Analysed):
             return None
         named = self.definition.table
         own = names_file(named)
@@ -177,7 +196,7 @@ class Figure:
     @property
     def title(self) -> str:
         """Return the title: of the figure's own file, or of the table that it draws."""
-        if isinstance(self.definition, Classes | Analysed):
+        if isinstance(self.definition, Recorded | Analysed):
             return self.definition.title
         assert self.table is not None
         return self.table.definition.title
@@ -207,8 +226,9 @@ def _read(path: Path) -> list[Figure]:
         definitions = Figures.model_validate(content)
     except ValidationError as error:
         lists: dict[str, type[BaseModel]] = {
-            "sweeps": Sweep, "imbalance": ImbalanceChart, "classes": Classes, "inside": Inside,
-            "spectra": Spectra, "planes": Planes, "drifts": Drifts, "gains": Gains,
+            "sweeps": Sweep, "imbalance": ImbalanceChart, "classes": Classes, "curves": Curves,
+            "inside": Inside, "spectra": Spectra, "planes": Planes, "drifts": Drifts,
+            "gains": Gains,
         }  # fmt: skip
         raise explain(path, error, lists, Figures) from None
     return [Figure(each, path) for each in definitions.every]

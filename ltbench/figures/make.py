@@ -6,9 +6,10 @@ from pathlib import Path
 import matplotlib.figure
 
 from ltbench.evaluation.selection import Selection
-from ltbench.figures import classes, drifts, gains, inside, line_chart, planes, spectra
-from ltbench.figures.definition import Analysed, Drifts, Figure, Gains, Planes, Spectra
+from ltbench.figures import classes, curves, drifts, gains, inside, line_chart, planes, spectra
+from ltbench.figures.definition import Analysed, Curves, Drifts, Figure, Gains, Planes, Spectra
 from ltbench.figures.draw_classes import draw_classes
+from ltbench.figures.draw_curves import draw_curves
 from ltbench.figures.draw_drifts import draw_drifts
 from ltbench.figures.draw_gains import draw_gains
 from ltbench.figures.draw_inside import draw_inside
@@ -72,6 +73,13 @@ def drawing(
     """
     if isinstance(figure.definition, Analysed):
         return _analysed(figure, store, protocol)
+    if isinstance(figure.definition, Curves):
+        chart = curves.curve_chart(figure, store, protocol, select or Selection.LAST)
+        read = chart.read
+        return Drawing(
+            draw_curves(chart), read.name, curves.as_csv(chart),
+            read.remarks + _left_out(read.missing), read.problems,
+        )  # fmt: skip
     if figure.table is None:
         bars = classes.per_class(figure, store, protocol, select or Selection.LAST)
         remarks = bars.remarks + _left_out(bars.missing)
@@ -101,8 +109,8 @@ def _analysed(figure: Figure, store: Store, protocol: str | None) -> Drawing:
         three = drifts.drifts(figure, store, protocol)
         picture, data, found = draw_drifts(three), drifts.as_csv(three), three.found
     else:
-        curves = inside.inside(figure, store, protocol)
-        picture, data, found = draw_inside(curves), inside.as_csv(curves), curves.found
+        seen = inside.inside(figure, store, protocol)
+        picture, data, found = draw_inside(seen), inside.as_csv(seen), seen.found
     return Drawing(picture, found.name, data, _left_out(found.missing), ())
 
 
