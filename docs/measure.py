@@ -6,7 +6,7 @@ Whole trainings of three epochs, all stages included, as the methods' own recipe
 1,000 made-up images of CIFAR's size and class proportions (imbalance 100) with ResNet-8, in seconds
 of processor time, which other work on the machine changes least; plain training is the least of
 four, before, among and after the others.
-`docs/rebuild.py` puts the result beside the accuracies in docs/findings.md.
+`docs/rebuild.py` puts the result beside the accuracies in docs/short_runs.md.
 """
 
 import time

@@ -21,6 +21,8 @@ from scipy.stats import t
 
 from ltbench.data.catalog import dataset
 from ltbench.data.profile import FEW_BELOW, MANY_ABOVE, shot_groups
+from ltbench.figures.definition import figures
+from ltbench.figures.make import drawing
 from ltbench.figures.style import COLOURS, GREY, SHOT_COLOURS, style
 from ltbench.report.page import render
 from ltbench.runs.store import Store
@@ -181,7 +183,13 @@ def _word(difference: float, n: int) -> str:
     return judge([evidence, *[None] * (METHODS - 1)])[0].verdict.word
 
 
-PICTURES = {"tail": tail, "hooks": hooks, "verdict": verdict}
+def gkp_on_ce() -> Figure:
+    """Draw what trainings of the committed records logged, which explains their verdict."""
+    (figure,) = figures("gkp_on_ce")
+    return drawing(figure, Store(ROOT / "results")).picture
+
+
+PICTURES = {"tail": tail, "hooks": hooks, "verdict": verdict, "gkp_on_ce": gkp_on_ce}
 
 
 def svg(figure: Figure) -> bytes:

@@ -34,7 +34,13 @@ from ltbench.tables.write.files import write
 from ltbench.tables.write.ledger import as_csv, row_name
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/cost.md", "docs/findings.md", "docs/multilabel.md")
+PAGES = (
+    "README.md",
+    "docs/cost.md",
+    "docs/findings.md",
+    "docs/multilabel.md",
+    "docs/short_runs.md",
+)
 BENCHMARKS = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 GAINS = re.compile(r"(<!-- gains: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VERDICTS = re.compile(r"(<!-- verdicts: ([^>]*) -->\n).*?(<!-- end -->)", re.DOTALL)

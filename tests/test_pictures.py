@@ -25,7 +25,7 @@ def words(svg: bytes) -> list[str]:
     return [node.text for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
 
 
-@pytest.mark.parametrize("name", ["tail", "hooks", "verdict"])
+@pytest.mark.parametrize("name", ["tail", "hooks", "verdict", "gkp_on_ce"])
 def test_a_committed_picture_says_what_it_would_say_if_drawn_now(pictures, name):
     with style():
         drawn = words(pictures.svg(pictures.PICTURES[name]()))

@@ -98,8 +98,9 @@ def test_records_without_curves_and_files_that_do_not_read_are_said(figure, stor
 
 def test_a_quantity_shown_twice_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
+    shows = "shows: [loss, loss]"
     path.write_text(
-        "curves: [{name: mine, title: T, dataset: d, seeds: [0], methods: [ce], shows: [loss, loss]}]"
+        f"curves: [{{name: m, title: T, dataset: d, seeds: [0], methods: [ce], {shows}}}]"
     )
     with pytest.raises(UsageError, match="shows: it shows a quantity twice; keep one"):
         figures(str(path))
