@@ -137,7 +137,7 @@ def claims(paper: str, dataset: str, store: Store) -> str:
             compared = f"`{line.specification}` over `{line.over}`"
             reported = f"{line.reported:+.{line.decimals}f}"
             claim = f"{row_name(line)} ({line.table})"
-            verdict = ": ".join(filter(None, (str(line.verdict), line.reason)))
+            verdict = ": ".join(filter(None, (str(line.verdict), line.reason, line.other_readings)))
             rows.append((claim, compared, reported, _ours(line), verdict))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

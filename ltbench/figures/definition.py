@@ -163,7 +163,7 @@ class Figures(Model):
     def _distinct(self) -> "Figures":
         names = [figure.name for figure in self.every]
         if not names:
-            raise PydanticCustomError("empty", "it defines no figure; give sweeps or classes")
+            raise PydanticCustomError("empty", "it defines no figure; give sweeps or another list")
         for name in names:
             if names.count(name) > 1:
                 raise PydanticCustomError(

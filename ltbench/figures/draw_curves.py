@@ -1,42 +1,50 @@
 """Curves of trainings as a matplotlib figure: a panel a quantity, a line a seed."""
 
+from itertools import groupby
+from operator import attrgetter
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ltbench.data.profile import SHOTS
 from ltbench.evaluation.scores import TITLES
-from ltbench.figures.curves import CurveChart
+from ltbench.figures.curves import CurveChart, Line
 from ltbench.figures.style import COLOURS, canvas, caveat, legend_below, tier
 
 _WIDE = 100  # from this ratio of its ends on a positive quantity is drawn on a logarithmic scale
 _TITLES = {
     "loss": "training loss", "learning_rate": "learning rate",
     **{str(metric): f"{title}, %" for metric, title in TITLES.items()},
+    **{group: f"{group}, %" for group in SHOTS},
 }  # fmt: skip
 
 
 def draw_curves(found: CurveChart) -> Figure:
-    """Return the panels, two side by side, over the epochs."""
+    """Return the panels, two side by side, over the epochs; a line is broken between stages."""
     read, count = found.read, len(found.panels)
-    counts = {method: len(records) for method, records in read.records.items()}
-    seeds = ", ".join(f"{method} (n = {n})" for method, n in counts.items())
-    caption = (
-        f"A line is one seed: {seeds}. A method that does not log a quantity is not in its panel."
-    )
+    seeds = {
+        method: {seed for panel in found.panels.values() for seed in panel.get(method, ())}
+        for method in found.methods
+    }
+    colours = {each: COLOURS[place] for place, each in enumerate(found.methods) if seeds[each]}
+    lines = ", ".join(f"{method} (n = {len(seeds[method])})" for method in colours)
+    caption = f"A line is one seed: {lines}."
+    caption += " A method that does not log a quantity is not in its panel."
     under = f"{read.cell.dataset}, {read.cell.network}, {tier(read.cell.protocol, read.exact)}"
     columns = min(count, 2)
     rows = -(-count // columns)
     caption += caveat(read.exact)
     figure = canvas(3.4 * columns, 2.1 * rows, read.figure.title, under, caption)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-    colours = {each: COLOURS[place] for place, each in enumerate(found.methods) if each in counts}
     for (quantity, panel), ax in zip(found.panels.items(), axes, strict=False):
-        ax.set_title(_TITLES.get(quantity, quantity))
-        values = [value for own in panel.values() for line in own.values() for _, value in line]
-        if min(values) > 0 and max(values) >= _WIDE * min(values):
+        ax.set_title(_TITLES.get(quantity, quantity), parse_math=False)
+        every = [point.value for own in panel.values() for line in own.values() for point in line]
+        if min(every) > 0 and max(every) >= _WIDE * min(every):
             ax.set_yscale("log")
         for method, own in panel.items():
             for line in own.values():
-                ax.plot(*zip(*line, strict=True), color=colours[method], linewidth=0.8, alpha=0.85)
+                _draw(ax, line, colours[method])
     for ax in axes[count:]:
         ax.set_visible(False)
     for ax in axes[max(count - columns, 0) : count]:
@@ -45,3 +53,10 @@ def draw_curves(found: CurveChart) -> Figure:
     handles = [Line2D([], [], color=colour, label=method) for method, colour in colours.items()]
     legend_below(figure, handles, 3)
     return figure
+
+
+def _draw(ax: Axes, line: Line, colour: str) -> None:
+    for _, points in groupby(line, attrgetter("stage")):
+        epochs, _, values = zip(*points, strict=True)
+        dot = "o" if len(values) == 1 else None  # which a line would not show
+        ax.plot(epochs, values, color=colour, linewidth=0.8, alpha=0.85, marker=dot, markersize=3)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.figure
 
+from ltbench.errors import UsageError
 from ltbench.evaluation.selection import Selection
 from ltbench.figures import classes, curves, drifts, gains, inside, line_chart, planes, spectra
 from ltbench.figures.definition import Analysed, Curves, Drifts, Figure, Gains, Planes, Spectra
@@ -69,16 +70,19 @@ def drawing(
 ) -> Drawing:
     """Return a figure drawn in the style that is set.
 
-    Raises NothingToDrawError where it is drawn from records or analyses and there are none.
+    Raises LtbenchError where it is drawn from records or analyses and there are none, and
+    UsageError for a choice of epochs that it does not have.
     """
     if isinstance(figure.definition, Analysed):
         return _analysed(figure, store, protocol)
     if isinstance(figure.definition, Curves):
-        chart = curves.curve_chart(figure, store, protocol, select or Selection.LAST)
+        if select is not None:
+            raise UsageError(f"figure {figure.name} draws every epoch; leave --select out.")
+        chart = curves.curve_chart(figure, store, protocol)
         read = chart.read
         return Drawing(
             draw_curves(chart), read.name, curves.as_csv(chart),
-            read.remarks + _left_out(read.missing), read.problems,
+            read.remarks + _left_out(read.missing) + chart.remarks, read.problems,
         )  # fmt: skip
     if figure.table is None:
         bars = classes.per_class(figure, store, protocol, select or Selection.LAST)

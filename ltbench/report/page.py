@@ -87,10 +87,11 @@ def without_paths(sentence: str, root: Path) -> str:
 
 def _first(filled: Ledger) -> list[Plot]:
     """Return the pictures of the head: claims lead where one is decided."""
-    decided = any(line.verdict.word in ("holds", "differs") for line in filled.claims)
+    rows = list(with_readings(filled))
+    decided = any(line.verdict.word in ("holds", "differs") for line in rows)
     with drawing():
         cells = verdict_plots.cells(filled.cells)
-        claims = verdict_plots.claims(filled.claims, filled.readings)
+        claims = verdict_plots.claims(rows)
     ordered = (claims, cells) if decided else (cells, claims)
     return [plot for plot in ordered if plot is not None]
 

@@ -1,13 +1,12 @@
 """Training curves: means over seeds, and few enough points for a page."""
 
-import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
 from ltbench.errors import LtbenchError
+from ltbench.figures.curves import columns_of
 from ltbench.report.settings import MethodRuns
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
@@ -38,20 +37,13 @@ def curves(store: Store, runs: MethodRuns) -> TrainingCurves:
 
 
 def _read(store: Store, record: Record) -> tuple[_Curve, _Curve]:
-    loss: _Curve = {}
-    score: _Curve = {}
+    wanted = ("loss", record.metric)
     try:
         path = file_of(store, record, "curves")
-        if path is None:
-            return loss, score
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                for curve, name in ((loss, "loss"), (score, record.metric)):
-                    text = row.get(name)
-                    if text and math.isfinite(value := float(text)):
-                        curve[int(row["epoch"])] = value
-    except (LtbenchError, OSError, ValueError, KeyError, csv.Error):
-        return {}, {}  # curves are beside a record, not of it: without them it stands
+        found = columns_of(path, wanted)[0] if path else {}
+    except (LtbenchError, ValueError):
+        found = {}  # curves are beside a record, not of it: without them it stands
+    loss, score = ({p.epoch: p.value for p in found.get(name, ())} for name in wanted)
     return loss, score
 
 

@@ -22,7 +22,6 @@ from ltbench.report.svg import (
     short,
 )
 from ltbench.statistics.estimates import LEAST
-from ltbench.tables.ledger_claims import readings_of
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.write.ledger import WORDS, row_name
@@ -67,27 +66,31 @@ def cells(lines: Sequence[LedgerRow]) -> Plot | None:
     )  # fmt: skip
 
 
-def claims(lines: Sequence[LedgerRow], readings: Sequence[LedgerRow] = ()) -> Plot | None:
+def claims(lines: Sequence[LedgerRow]) -> Plot | None:
     """Return a forest of the claimed gains and ours; None where none was run.
 
-    Other readings of a claim stand below it.
+    The lines are claims, each followed by its other readings, and stay together; those of which one
+    is decided come first.
     """
-    judged = _shown(lines)
-    if not judged:
+    groups: list[list[LedgerRow]] = []
+    for line in lines:
+        if not line.reading:
+            groups.append([])
+        if _drawable(line):
+            groups[-1].append(line)
+    groups.sort(key=lambda group: min((_ORDER[each.verdict.word] for each in group), default=0))
+    every = [line for group in groups for line in group]
+    shown = every[:MOST]
+    if not shown:
         return None
-    shown = [
-        each for line in judged for each in (line, *filter(_drawable, readings_of(line, readings)))
-    ]
-    labels = [row_name(line) for line in shown]
     return Plot(
         "Claimed gains and ours",
         "A ring is the gain that a paper claims, the band around it the tolerance; a dot is ours "
         f"on the seeds that both methods have, with its 95 % interval from {LEAST} seeds on."
-        f"{_OTHER * (len(shown) > len(judged))}"
-        f"{_cut(lines, judged)}",
+        f"{_OTHER * any(line.reading for line in shown)}{_cut(every, shown)}",
         inline(
             forest_of(shown), "verdict-claims",
-            f"Claimed gains and ours: {_numbers(shown, labels)}.",
+            f"Claimed gains and ours: {_numbers(shown, [row_name(line) for line in shown])}.",
         ),
         verdicts=_words(shown),
     )  # fmt: skip
@@ -144,7 +147,12 @@ def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
 
 def forest_of(shown: Sequence[LedgerRow]) -> Figure:
     """Return a row for each of at least one claim: the claimed gain, its tolerance, and ours."""
-    names = [short(_below(line) or line.row) for line in shown]
+    parents = {line.row for line in shown if not line.reading}
+    below = [bool(line.reading) and line.row in parents for line in shown]
+    names = [
+        short(f"read as: {line.reading}" if inner else row_name(line))
+        for line, inner in zip(shown, below, strict=True)
+    ]
     figure, axes = canvas(0.75 + 0.27 * len(shown), left=14 + 6.4 * max(map(len, names)))
     axes.set_yticks(range(len(shown)), names)
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -158,10 +166,6 @@ def forest_of(shown: Sequence[LedgerRow]) -> Figure:
             zorder=1.9,
         )  # fmt: skip
     return figure
-
-
-def _below(line: LedgerRow) -> str:
-    return f"read as: {line.reading}" if line.reading else ""
 
 
 def _beside(axes: Axes, points: float, row: int, text: str, x: float = 0, **style: Any) -> None:

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ltbench.errors import UsageError, unknown
@@ -24,29 +24,55 @@ def _not_zero(gain: float) -> float:
 
 
 def _single(terms: list[str]) -> list[str]:
-    if several := [text for text in terms if len(parse(text)) > 1]:
+    read = [parse(text) for text in terms]
+    if several := [text for text, parts in zip(terms, read, strict=True) if len(parts) > 1]:
         raise PydanticCustomError(
             "terms", "{text} is several parts; give each by itself", {"text": several[0]}
         )
+    names = [term.name for (term,) in read]
+    if twins := [name for name in names if names.count(name) > 1]:
+        raise PydanticCustomError(
+            "terms", "{name} stands there twice; keep one", {"name": twins[0]}
+        )
     return terms
+
+
+Terms = Annotated[list[Specification], AfterValidator(_single)]
 
 
 class Reading(Model):
     """Another reading of what a paper leaves open, as the terms that then stand for its parts."""
 
     reading: Text  # in words
-    terms: Annotated[list[Specification], Field(min_length=1), AfterValidator(_single)]
+    terms: Annotated[Terms, Field(min_length=1)]
+    agreeing: Terms = Field(default_factory=list)  # read so too in claims that `terms` are about
 
-    def of(self, specification: str) -> str | None:
-        """Return a specification under this reading.
+    def of(self, *specifications: str) -> list[str] | None:
+        """Return specifications under this reading; None where it does not apply to them all.
 
-        None where a part of it is a variant already or sets what the reading sets.
+        It does not where none has a part that it reads, where one is a variant already or sets
+        what the reading sets, and, since a variant is a whole training, where it is one and a
+        specification has several parts.
         """
-        others = {term.name: term for text in self.terms for term in parse(text)}
-        read = [(term, others.get(term.name)) for term in parse(specification)]
-        if any(other and not _free(term, other) for term, other in read):
+        parsed = [parse(text) for text in specifications]
+        named = {term.name for terms in parsed for term in terms}
+        others = _by_name(self.terms)
+        if named.isdisjoint(others):
             return None
-        return "+".join(str(_joined(term, other) if other else term) for term, other in read)
+        if any(each.variant for each in others.values()) and max(map(len, parsed)) > 1:
+            return None
+        others = _by_name([*self.agreeing, *self.terms])
+        pairs = [[(term, others.get(term.name)) for term in terms] for terms in parsed]
+        if any(other and not _free(term, other) for each in pairs for term, other in each):
+            return None
+        return [
+            "+".join(str(_joined(term, other) if other else term) for term, other in each)
+            for each in pairs
+        ]
+
+
+def _by_name(terms: list[str]) -> dict[str, Term]:
+    return {term.name: term for text in terms for term in parse(text)}
 
 
 def _free(term: Term, other: Term) -> bool:
@@ -78,10 +104,10 @@ class Claim(Model):
 
     def under(self, reading: Reading) -> "Claim | None":
         """Return the claim under another reading; None where that says nothing of its methods."""
-        read = {"method": reading.of(self.method), "over": reading.of(self.over)}
-        if None in read.values() or read == {"method": self.method, "over": self.over}:
+        read = reading.of(self.method, self.over)
+        if read is None or read == [self.method, self.over]:
             return None
-        return Claim(**self.model_dump() | read)
+        return Claim(**self.model_dump() | dict(zip(("method", "over"), read, strict=True)))
 
     def column_in(self, table: Table) -> Column:
         """Return the column it is about; raises UsageError where the table has none of its name."""
@@ -96,6 +122,15 @@ class Claims(Model):
 
     claims: list[Claim] = Field(min_length=1)
     readings: list[Reading] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Claims":
+        for names in ([c.claim for c in self.claims], [r.reading for r in self.readings]):
+            if twins := [name for name in names if names.count(name) > 1]:
+                raise PydanticCustomError(
+                    "twins", "{name!r} stands there twice; reword one", {"name": twins[0]}
+                )
+        return self
 
 
 def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:
@@ -117,4 +152,9 @@ def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:
             claim.column_in(named[claim.table])
         except UsageError as error:
             raise UsageError(f"{path}, {claim.claim!r}: {error}") from None
+    for reading in claims.readings:
+        if not any(claim.under(reading) for claim in claims.claims):
+            raise UsageError(
+                f"{path}, {reading.reading!r}: it changes no claim; remove it, or correct it."
+            )
     return claims

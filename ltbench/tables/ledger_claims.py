@@ -69,12 +69,12 @@ def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
 
 
 def _beside(row: LedgerRow, others: Sequence[LedgerRow]) -> LedgerRow:
-    """Return a claim that says, where it is decided, what became of its other readings."""
-    if not others or row.verdict.word not in ("holds", "differs"):
+    """Return a claim that says what became of its other readings, where anything has run."""
+    if not others or not any(each.reproduced for each in (row, *others)):
         return row
     words = Counter(other.verdict.word for other in others)
     said = ", ".join(f"{words[word]} {word}" for word in words)
-    return replace(row, reason=f"by our default reading; other readings: {said}")
+    return replace(row, other_readings=f"by our default reading; other readings: {said}")
 
 
 def readings_of(claim: LedgerRow, readings: Iterable[LedgerRow]) -> list[LedgerRow]:

@@ -49,18 +49,17 @@ class LedgerRow:
     seeds: tuple[int, ...] = ()
     reproduced: Estimate | None = None
     comparison: Evidence | None = None  # where the protocol is the paper's own
-    family: int = 0  # values that are judged together: of the table's column, or all claims
+    family: int = 0  # values that are judged together: the table's column, all claims, all so read
     p_holm: float | None = None  # over the family
     p_gain: float | None = None  # of a claim: of no gain at all
     p_gain_holm: float | None = None  # over all claims
     p_flip: float | None = None
     superiority: tuple[float, float, float] | None = None  # of a claim: P(it shows), interval
     verdict: Verdict = NOT_RUN
-    # Why there is no verdict, where another run would not give one; beside a claim's verdict, what
-    # its other readings say.
-    reason: str = ""
+    reason: str = ""  # why there is no verdict, where another run would not give one
     transductive: bool = False  # whether a method of it reads all test images at once
     reading: str = ""  # of a claim read otherwise than by our defaults: how, in words
+    other_readings: str = ""  # of a claim: what became of them, where one has records
 
     @property
     def difference(self) -> float | None:

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from ltbench.errors import LtbenchError, UsageError
+from ltbench.evaluation.selection import Selection
 from ltbench.figures.curves import FIELDS, as_csv, curve_chart
 from ltbench.figures.definition import figures
 from ltbench.figures.draw_curves import draw_curves
@@ -49,10 +50,10 @@ def test_lines_are_the_columns_of_the_files_by_method_and_seed(figure, store, lo
     chart = curve_chart(figure, store)
     assert chart.panels == {
         "loss": {
-            "ce": {0: ((1, 4.0), (2, 3.5)), 1: ((1, 4.1),)},
-            "ce+gkp": {0: ((1, 4.2), (2, 3.9))},
+            "ce": {0: ((1, "train", 4.0), (2, "train", 3.5)), 1: ((1, "train", 4.1),)},
+            "ce+gkp": {0: ((1, "train", 4.2), (2, "train", 3.9))},
         },
-        "gkp_gradient": {"ce+gkp": {0: ((2, 0.25),)}},
+        "gkp_gradient": {"ce+gkp": {0: ((2, "train", 0.25),)}},
     }
     lines = list(csv.DictReader(io.StringIO(as_csv(chart))))
     assert tuple(lines[0]) == FIELDS
@@ -77,23 +78,77 @@ def test_a_line_a_seed_in_the_colour_of_the_methods_place(figure, store, log):
     }
 
 
+def test_a_line_is_broken_between_stages_and_a_point_alone_is_seen(figure, store, log):
+    log("ce", 0, HEADER, "1,train,0.1,4.0,5,9", "2,train,0.1,3.0,5,9", "3,crt,0.1,9.0,5,9")
+    log("ce+gkp", 0, LOGGED, "1,train,0.1,4.2,5,9,0.5")
+    with style():
+        loss, gradient = draw_curves(curve_chart(figure, store)).axes
+    assert [list(line.get_xdata()) for line in loss.lines] == [[1, 2], [3], [1]]
+    assert [line.get_marker() for line in loss.lines] == ["None", "o", "o"]
+    assert [line.get_marker() for line in gradient.lines] == ["o"]
+
+
 def test_a_quantity_that_nothing_logged_is_named_with_those_there_are(figure, store, log):
     log("ce", 0, HEADER, "1,train,0.1,4.0,5,9")
+    log("ce+gkp", 0, HEADER, "1,train,0.1,4.0,5,9")
     with pytest.raises(LtbenchError) as caught:
         curve_chart(figure, store)
     expected = "nothing logged 'gkp_gradient'; there are learning_rate, loss, top1."
     assert str(caught.value) == f"figure mine: {expected}"
 
 
-def test_records_without_curves_and_files_that_do_not_read_are_said(figure, store, log):
-    path = log("ce", 0, HEADER, "1,train,0.1,four,5,9")
-    with pytest.raises(
-        LtbenchError, match=r"seed0\.csv does not read as curves: .*run its cell anew"
-    ):
-        curve_chart(figure, store)
+def test_a_panel_of_a_method_without_records_is_left_out_and_said(figure, store, log):
+    log("ce", 0, HEADER, "1,train,0.1,4.0,5,9")
+    made = make(figure, store)
+    assert made.remarks == (
+        "Without records, hence left out: ce+gkp.",
+        "Nothing logged gkp_gradient, hence no panel of it.",
+    )
+
+
+def test_records_without_curves_are_named_and_not_counted(figure, store, log):
+    log("ce", 0, HEADER, "1,train,0.1,4.0,5,9")
+    path = log("ce", 1, HEADER, "1,train,0.1,4.0,5,9")
     path.unlink()
+    chart = curve_chart(figure, store)
+    assert chart.remarks[-1] == "1 record without curves beside: ce, seed 1."
+    with style():
+        (caption,) = (t for t in words(draw_curves(chart)) if t.startswith("A line is"))
+    assert "ce (n\u00a0=\u00a01)" in caption
+    log("ce", 0).unlink()
     with pytest.raises(LtbenchError, match="nothing logged 'loss'; no record has curves beside it"):
         curve_chart(figure, store)
+
+
+def words(picture):
+    return [text.get_text() for text in picture.texts]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ((HEADER, "1,train,0.1,four,5,9"), "could not convert string to float: 'four'"),
+        (("stage,loss", "train,4.0"), "it has no column epoch"),
+        (("loss,epoch", "4.0"), "invalid literal for int() with base 10: ''"),
+        ((HEADER, "1.5,train,0.1,4,5,9"), "invalid literal for int() with base 10: '1.5'"),
+    ],
+)
+def test_a_file_that_does_not_read_is_one_sentence(figure, store, log, lines, reason):
+    log("ce", 0, *lines)
+    with pytest.raises(LtbenchError) as caught:
+        curve_chart(figure, store)
+    assert str(caught.value).endswith(f"seed0.csv does not read as curves: {reason}.")
+
+
+def test_what_is_not_shown_may_hold_anything(figure, store, log):
+    log("ce", 0, f"{HEADER},mine", "1,train,0.1,4.0,5,9,True", "2,train,0.1,1e308,5,9,word,more")
+    assert curve_chart(figure, store).panels == {"loss": {"ce": {0: ((1, "train", 4.0),)}}}
+
+
+def test_a_choice_of_epochs_is_refused_for_all_are_drawn(figure, store, log):
+    log("ce", 0, HEADER, "1,train,0.1,4.0,5,9")
+    with pytest.raises(UsageError, match="figure mine draws every epoch; leave --select out"):
+        make(figure, store, select=Selection.BEST_TEST)
 
 
 def test_a_quantity_shown_twice_is_refused(tmp_path):

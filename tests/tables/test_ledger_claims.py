@@ -6,6 +6,8 @@ from dataclasses import replace
 from consoles import printed
 
 from ltbench.cli.views.ledger import print_ledger
+from ltbench.report import verdict_plots
+from ltbench.report.svg import drawing
 from ltbench.tables.claims import Claim, Claims, Reading
 from ltbench.tables.ledger import ledger_of, with_readings
 from ltbench.tables.write.ledger import as_json
@@ -38,13 +40,13 @@ def test_readings_are_judged_as_if_they_were_the_default(table, store, make_reco
     (read,) = ledger.readings
     first, _ = ledger_of([table], Claims(claims=[Claim(**each) for each in written]), store).claims
     assert (read.kind, read.reading, read.row) == ("reading", "a wider radius", default.row)
-    assert replace(read, kind="claim", reading="") == replace(first, reason=read.reason)
+    assert replace(read, kind="claim", reading="") == first
     assert (read.verdict.word, default.verdict.word) == ("holds", "differs")
-    assert default.reason == "by our default reading; other readings: 1 holds"
-    assert (other.verdict.word, other.reason) == ("differs", "")
+    assert default.other_readings == "by our default reading; other readings: 1 holds"
+    assert (other.verdict.word, other.other_readings) == ("differs", "")
     assert list(with_readings(ledger)) == [default, read, other]
     shown = " ".join(printed(print_ledger, ledger).split())
-    assert "SAM adds 2, read as: a wider radius +2.0 +2.0" in shown
+    assert "read as: a wider radius +2.0 +2.0" in shown
 
 
 def test_readings_without_records_are_counted_and_not_shown(table, store, make_record):
@@ -54,5 +56,51 @@ def test_readings_without_records_are_counted_and_not_shown(table, store, make_r
     ledger = ledger_of([table], claims, store)
     assert [line.verdict.word for line in ledger.readings] == ["not run"]
     assert list(with_readings(ledger)) == list(ledger.claims)
-    assert ledger.claims[0].reason == "by our default reading; other readings: 1 not run"
+    (claim,) = ledger.claims
+    assert claim.other_readings == "by our default reading; other readings: 1 not run"
+    assert "1 other reading of claims without runs" in printed(print_ledger, ledger)
     assert json.loads(as_json(ledger))["readings"][0]["reading"] == "a wider radius"
+
+
+def test_a_claim_whose_default_has_not_run_stands_above_a_reading_that_has(
+    table, store, make_record
+):
+    write(store, make_record, "ce", [70.0, 70.4, 69.6])
+    write(store, make_record, "ce+sam(rho=0.3)", [72.1, 72.4, 71.6])
+    claims = Claims(claims=[Claim(**CLAIM)], readings=[Reading(**READING)])
+    ledger = ledger_of([table], claims, store)
+    (claim,) = ledger.claims
+    assert (claim.verdict.word, claim.reproduced) == ("not run", None)
+    assert claim.other_readings == "by our default reading; other readings: 1 holds"
+    lines = printed(print_ledger, ledger).splitlines()
+    (parent,) = (index for index, line in enumerate(lines) if line.startswith("SAM adds 2"))
+    assert lines[parent + 1].split()[:5] == ["read", "as:", "a", "wider", "radius"]
+    plot = claims_plot(list(with_readings(ledger)))
+    assert "SAM adds 2, read as: a wider radius 2, ours 2.0" in plot.image.unescape()
+
+
+def test_the_forest_has_readings_below_their_claim_and_decided_ones_first(
+    table, store, make_record
+):
+    for method, values in {
+        "ce": [70.0, 70.4, 69.6], "ce+sam": [70.1, 72.0, 70.9],
+        "ce+sam(rho=0.3)": [72.1, 72.4, 71.6],
+        "focal": [69.0, 71.4, 70.6],
+    }.items():  # fmt: skip
+        write(store, make_record, method, values)
+    first = CLAIM | {"claim": "focal adds 2", "method": "focal"}
+    claims = Claims(claims=[Claim(**first), Claim(**CLAIM)], readings=[Reading(**READING)])
+    ledger = ledger_of([table], claims, store)
+    assert [line.verdict.word for line in with_readings(ledger)] == [
+        "undecided", "undecided", "holds",
+    ]  # fmt: skip
+    said = claims_plot(list(with_readings(ledger))).image.unescape()
+    places = [said.index(f"{name} 2, ours") for name in (
+        "SAM adds 2", "SAM adds 2, read as: a wider radius", "focal adds 2",
+    )]  # fmt: skip
+    assert places == sorted(places)
+
+
+def claims_plot(lines):
+    with drawing():
+        return verdict_plots.claims(lines)

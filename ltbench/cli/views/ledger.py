@@ -12,7 +12,7 @@ from ltbench.errors import counted
 from ltbench.tables.ledger import Ledger, with_readings
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
-from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced, row_name
+from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced
 
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
@@ -31,12 +31,16 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
         _print_lines(_cells, run, console)
     console.print("", Text("Claims about gains, paired by seed", style="bold"), sep="\n")
     run = [line for line in ledger.claims if line.reproduced is not None]
-    claimed = [line for line in with_readings(ledger) if line.reproduced]
-    if claimed:
-        _print_lines(_claims, claimed, console)
+    shown = [line for line in with_readings(ledger) if line.reproduced or line.other_readings]
+    if shown:
+        _print_lines(_claims, shown, console)
     if others := claims - len(run):
         console.print(
             f"{counted(others, 'claim')} without runs of both methods: --format csv names them."
+        )
+    if others := sum(line.reproduced is None for line in ledger.readings):
+        console.print(
+            f"{counted(others, 'other reading')} of claims without runs: --format csv names them."
         )
     console.print("", Text(CAPTION, style="dim"), sep="\n")
     console.print("Missing cells and the commands that fill them: ltbench table NAME.")
@@ -86,7 +90,8 @@ def _claims(lines: Iterable[LedgerRow], whole: bool) -> Table:
         gain = f"{line.reported:+.{line.decimals}f}"
         text = reproduced(line)
         text = f"+{text}" if text and not text.startswith("-") else text
-        table.add_row(Text(row_name(line)), gain, text, *_seeds_and_verdict(line, whole))
+        name = f"  read as: {line.reading}" if line.reading else line.row
+        table.add_row(Text(name), gain, text, *_seeds_and_verdict(line, whole))
     return table
 
 

@@ -57,6 +57,7 @@ def fields(line: LedgerRow) -> dict[str, Any]:
         "p_better_high": _rounded(high), "verdict": line.verdict.word,
         "missing_seeds": line.verdict.missing or None, "enough_seeds": line.verdict.enough,
         "reason": line.reason, "reading": line.reading or None,
+        "other_readings": line.other_readings or None,
     }  # fmt: skip
 
 
