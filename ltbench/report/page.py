@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ltbench.registry.signatures import names
-from ltbench.report import inside, line_plots, method_plots, verdict_plots
+from ltbench.report import claim_plots, inside, line_plots, method_plots, verdict_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
 from ltbench.report.training_curves import curves
@@ -91,7 +91,7 @@ def _first(filled: Ledger) -> list[Plot]:
     decided = any(line.verdict.word in ("holds", "differs") for line in rows)
     with drawing():
         cells = verdict_plots.cells(filled.cells)
-        claims = verdict_plots.claims(rows)
+        claims = claim_plots.claims(rows)
     ordered = (claims, cells) if decided else (cells, claims)
     return [plot for plot in ordered if plot is not None]
 

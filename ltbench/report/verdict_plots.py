@@ -1,36 +1,30 @@
-"""The first pictures of the page: reported beside reproduced, and the claimed gains."""
+"""The picture of reported values: each beside ours, below its data set."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from ltbench.evaluation.scores import TITLES
-from ltbench.report.svg import (
-    FONT,
-    INK,
-    LINE,
-    MUTED,
-    PAPER,
-    VERDICTS,
-    Plot,
-    canvas,
-    inline,
-    short,
+from ltbench.report.svg import INK, MUTED, PAPER, Plot, canvas, inline, short
+from ltbench.report.verdict_rows import (
+    MOST,
+    ORDER,
+    draw_pair,
+    drawable,
+    headers,
+    left_out,
+    numbers_told,
+    values_beside,
+    words_of,
+    write_beside,
 )
 from ltbench.statistics.estimates import LEAST
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.metrics import METRICS
-from ltbench.tables.write.ledger import WORDS, row_name
 
-MOST = 40  # rows of a picture
 _TITLES = {**{str(name): str(name) for name in METRICS}, **{str(k): v for k, v in TITLES.items()}}
 _Value = tuple[str | float | None, ...]
-_OTHER = " A row that begins with “read as” is another reading of the claim above it."
-_ORDER = {word: index for index, word in enumerate(WORDS)}
 
 
 def cells(lines: Sequence[LedgerRow]) -> Plot | None:
@@ -57,53 +51,19 @@ def cells(lines: Sequence[LedgerRow]) -> Plot | None:
         "Reproduced minus reported",
         "A row is a value that a paper reports, in percent on the right beside ours. The dot is "
         "our mean minus it: on the line in the middle they are equal, in the grey band within the "
-        f"tolerance. A bar is the 95 % interval, from {LEAST} seeds on.{_cut(distinct, shown)}",
+        f"tolerance. A bar is the 95 % interval, from {LEAST} seeds on.{left_out(distinct, shown)}",
         inline(
             drawing_of(sections), "verdict-cells",
-            f"Reported and reproduced: {_numbers(ordered, labels)}.",
+            f"Reported and reproduced: {numbers_told(ordered, labels)}.",
         ),
-        verdicts=_words(shown),
-    )  # fmt: skip
-
-
-def claims(lines: Sequence[LedgerRow]) -> Plot | None:
-    """Return a forest of the claimed gains and ours; None where none was run.
-
-    The lines are claims, each followed by its other readings, and stay together; those of which one
-    is decided come first.
-    """
-    groups: list[list[LedgerRow]] = []
-    for line in lines:
-        if not line.reading:
-            groups.append([])
-        if _drawable(line):
-            groups[-1].append(line)
-    groups.sort(key=lambda group: min((_ORDER[each.verdict.word] for each in group), default=0))
-    every = [line for group in groups for line in group]
-    shown = every[:MOST]
-    if not shown:
-        return None
-    return Plot(
-        "Claimed gains and ours",
-        "A ring is the gain that a paper claims, the band around it the tolerance; a dot is ours "
-        f"on the seeds that both methods have, with its 95 % interval from {LEAST} seeds on."
-        f"{_OTHER * any(line.reading for line in shown)}{_cut(every, shown)}",
-        inline(
-            forest_of(shown), "verdict-claims",
-            f"Claimed gains and ours: {_numbers(shown, [row_name(line) for line in shown])}.",
-        ),
-        verdicts=_words(shown),
+        verdicts=words_of(shown),
     )  # fmt: skip
 
 
 def _shown(lines: Sequence[LedgerRow]) -> list[LedgerRow]:
     """Return the lines that can be drawn, those that are judged first."""
-    drawn = filter(_drawable, lines)
-    return sorted(drawn, key=lambda line: _ORDER[line.verdict.word])[:MOST]
-
-
-def _drawable(line: LedgerRow) -> bool:
-    return line.difference is not None and line.tolerance is not None
+    drawn = filter(drawable, lines)
+    return sorted(drawn, key=lambda line: ORDER[line.verdict.word])[:MOST]
 
 
 def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
@@ -123,7 +83,7 @@ def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
     for title, (subtitle, members) in sections.items():
         for text, colour, weight in ((title, INK, "bold"), (subtitle, MUTED, "normal")):
             box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}  # over the grid's lines
-            _beside(axes, -left, row, text, ha="left", color=colour, weight=weight, bbox=box)
+            write_beside(axes, -left, row, text, ha="left", color=colour, weight=weight, bbox=box)
             row += 1
         for line in members:
             placed.append((row, line))
@@ -132,66 +92,14 @@ def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
     axes.set_ylim(row - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.axvline(0, color=MUTED, linewidth=1)
-    for right, header in ((40, "reported"), (78, "ours")):
-        _beside(axes, right, -1, header, x=1, ha="right", color=MUTED)
+    headers(axes)
     for row, line in placed:
-        assert line.reproduced is not None
-        _pair(axes, row, line, line.reported)
-        for right, value in ((40, line.reported), (78, line.reproduced.mean)):
-            _beside(axes, right, row, f"{value:.{line.decimals}f}", x=1, ha="right", color=INK)
+        draw_pair(axes, row, line, line.reported)
+        values_beside(axes, row, line, f".{line.decimals}f")
     reach = 1.1 * max(map(abs, axes.get_xlim()))
     axes.set_xlim(-reach, reach)
     axes.set_xlabel("difference in points")
     return figure
-
-
-def forest_of(shown: Sequence[LedgerRow]) -> Figure:
-    """Return a row for each of at least one claim: the claimed gain, its tolerance, and ours."""
-    parents = {line.row for line in shown if not line.reading}
-    below = [bool(line.reading) and line.row in parents for line in shown]
-    names = [
-        short(f"read as: {line.reading}" if inner else row_name(line))
-        for line, inner in zip(shown, below, strict=True)
-    ]
-    figure, axes = canvas(0.75 + 0.27 * len(shown), left=14 + 6.4 * max(map(len, names)))
-    axes.set_yticks(range(len(shown)), names)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.grid(axis="y", visible=False)
-    axes.axvline(0, color=MUTED, linewidth=1)
-    axes.set_xlabel("gain in points")
-    for row, line in enumerate(shown):
-        _pair(axes, row, line, 0)
-        axes.plot(
-            line.reported, row, "o", markersize=5.5, markeredgecolor=MUTED, markerfacecolor=PAPER,
-            zorder=1.9,
-        )  # fmt: skip
-    return figure
-
-
-def _beside(axes: Axes, points: float, row: int, text: str, x: float = 0, **style: Any) -> None:
-    """Write a text beside the axes, so many points right of their edge `x` (0 left, 1 right)."""
-    axes.annotate(
-        text, (x, row), (points, 0), xycoords=axes.get_yaxis_transform(), va="center",
-        textcoords="offset points", fontsize=FONT, annotation_clip=False, **style,
-    )  # fmt: skip
-
-
-def _pair(axes: Axes, row: int, line: LedgerRow, origin: float) -> None:
-    """Draw the tolerance around a reported value, and our mean and interval, from an origin on."""
-    ours, tolerance = line.reproduced, line.tolerance
-    assert ours is not None
-    assert tolerance is not None
-    colour = VERDICTS[line.verdict.word]
-    reported, mean = line.reported - origin, ours.mean - origin
-    corner = (reported - tolerance, row - 0.32)
-    axes.add_patch(Rectangle(corner, 2 * tolerance, 0.64, color=LINE, linewidth=0))
-    if ours.half_width is not None:
-        low, high = ours.ends(0 if line.kind == "cell" else -100, 100)
-        axes.plot(
-            (low - origin, high - origin), [row, row], color=colour, linewidth=2.4,
-            solid_capstyle="round",
-        )  # fmt: skip
-    axes.plot(mean, row, "o", markersize=5.5, color=colour)
 
 
 def _runs(line: LedgerRow) -> tuple[str | None, ...]:
@@ -208,23 +116,6 @@ def _value(line: LedgerRow) -> _Value:
 def _tables_of(lines: Sequence[LedgerRow]) -> dict[_Value, list[LedgerRow]]:
     """Return the lines that can be drawn, those of one value together."""
     found: dict[_Value, list[LedgerRow]] = {}
-    for line in filter(_drawable, lines):
+    for line in filter(drawable, lines):
         found.setdefault(_value(line), []).append(line)
     return found
-
-
-def _words(shown: Sequence[LedgerRow]) -> tuple[str, ...]:
-    present = {line.verdict.word for line in shown}
-    return tuple(word for word in WORDS if word in present)
-
-
-def _numbers(shown: Sequence[LedgerRow], labels: Sequence[str]) -> str:
-    return "; ".join(
-        f"{label} {line.reported:g}, ours {line.reproduced}, {line.verdict.word}"
-        for label, line in zip(labels, shown, strict=True)
-    )
-
-
-def _cut(lines: Sequence[LedgerRow], shown: Sequence[LedgerRow]) -> str:
-    left = sum(map(_drawable, lines)) - len(shown)
-    return f" {left} others are in the ledger." if left > 0 else ""

@@ -66,16 +66,6 @@ def test_the_band_is_the_tolerance_around_the_reported_value(store, keep):
     assert [list(dot.get_xdata()) for dot in dots] == [[pytest.approx(line.difference)]]
 
 
-def test_claims_stand_beside_no_gain(store, keep):
-    assert drawn(verdict_plots.claims, ledger(store).claims) is None
-    for seed in range(3):
-        keep("bcl", seed, 25)
-        keep("gkp_gsa", seed, 30)
-    plot = drawn(verdict_plots.claims, ledger(store).claims)
-    assert "GKP+GSA adds 1.3 points to BCL 1.3, ours" in plot.image
-    assert "gain in points" in plot.image
-
-
 @pytest.mark.parametrize("seeds", [2, 3])
 def test_an_interval_is_drawn_from_three_seeds_on(store, keep, seeds):
     for seed in range(seeds):

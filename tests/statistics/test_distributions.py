@@ -50,3 +50,14 @@ def test_noncentrality_gives_back_the_shift_of_drawn_values(t, shift):
 def test_the_normal_and_chi_square_have_closed_forms():
     assert normal_cdf(-1.1) == pytest.approx(0.5 * math.erfc(1.1 / math.sqrt(2)), rel=1e-12)
     assert chi_square_above(2, 3.0) == pytest.approx(math.exp(-1.5), rel=1e-12)
+
+
+@pytest.mark.parametrize("probability", [0.025, 0.5, 0.975])
+@pytest.mark.parametrize("t", [999.0, 1001.0, 1e6, -1e6, 1e15])
+def test_a_shift_far_out_is_found_at_once(t, probability):
+    """Seeds that gain the same to rounding have such a t; by drawing V, Z does not matter."""
+    freedom = 4
+    drawn = np.random.default_rng(0).chisquare(freedom, 400_000)
+    shift = noncentrality(freedom, probability, t)
+    below = np.mean(t * np.sqrt(drawn / freedom) >= shift)
+    assert below == pytest.approx(probability, abs=3e-3)

@@ -6,8 +6,6 @@ from dataclasses import replace
 from consoles import printed
 
 from ltbench.cli.views.ledger import print_ledger
-from ltbench.report import verdict_plots
-from ltbench.report.svg import drawing
 from ltbench.tables.claims import Claim, Claims, Reading
 from ltbench.tables.ledger import ledger_of, with_readings
 from ltbench.tables.write.ledger import as_json
@@ -75,32 +73,3 @@ def test_a_claim_whose_default_has_not_run_stands_above_a_reading_that_has(
     lines = printed(print_ledger, ledger).splitlines()
     (parent,) = (index for index, line in enumerate(lines) if line.startswith("SAM adds 2"))
     assert lines[parent + 1].split()[:5] == ["read", "as:", "a", "wider", "radius"]
-    plot = claims_plot(list(with_readings(ledger)))
-    assert "SAM adds 2, read as: a wider radius 2, ours 2.0" in plot.image.unescape()
-
-
-def test_the_forest_has_readings_below_their_claim_and_decided_ones_first(
-    table, store, make_record
-):
-    for method, values in {
-        "ce": [70.0, 70.4, 69.6], "ce+sam": [70.1, 72.0, 70.9],
-        "ce+sam(rho=0.3)": [72.1, 72.4, 71.6],
-        "focal": [69.0, 71.4, 70.6],
-    }.items():  # fmt: skip
-        write(store, make_record, method, values)
-    first = CLAIM | {"claim": "focal adds 2", "method": "focal"}
-    claims = Claims(claims=[Claim(**first), Claim(**CLAIM)], readings=[Reading(**READING)])
-    ledger = ledger_of([table], claims, store)
-    assert [line.verdict.word for line in with_readings(ledger)] == [
-        "undecided", "undecided", "holds",
-    ]  # fmt: skip
-    said = claims_plot(list(with_readings(ledger))).image.unescape()
-    places = [said.index(f"{name} 2, ours") for name in (
-        "SAM adds 2", "SAM adds 2, read as: a wider radius", "focal adds 2",
-    )]  # fmt: skip
-    assert places == sorted(places)
-
-
-def claims_plot(lines):
-    with drawing():
-        return verdict_plots.claims(lines)
