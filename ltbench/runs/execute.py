@@ -11,6 +11,7 @@ from ltbench.runs.lock import locked
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record
 from ltbench.runs.recording import Evaluated, record_failure, write_cell
+from ltbench.runs.signals import raise_again
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.training import Callbacks, evaluated, split_of
 from ltbench.runs.under_way import Note
@@ -100,6 +101,7 @@ def ends_the_program(method: str, error: BaseException) -> LtbenchError:
 
 def _noted(observe: Observer, note: Note) -> Observer:
     def note_progress(report: ProgressEvent) -> None:
+        raise_again()
         if report.loss is not None:
             note.update(report.epoch, report.epochs, report.seconds)
         observe(report)

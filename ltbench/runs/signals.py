@@ -12,6 +12,7 @@ from ltbench.errors import LtbenchError
 _NOTICES = ("SIGUSR1", "SIGUSR2", "SIGXCPU")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", *_NOTICES)
 _INSISTENT = 10  # times that it takes to interrupt the saving, too
+_asked: type[KeyboardInterrupt] | None = None  # what a signal has raised
 
 
 class OutOfTimeError(KeyboardInterrupt):
@@ -25,19 +26,29 @@ def interrupt_on_signals(*but: signal.Signals) -> None:
     Those named, and those that whoever started this process had ignored, as `nohup` does, are
     ignored. Signals after the first are ignored until ten have come.
     """
-    received = 0
+    global _asked
+    received, _asked = 0, None
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal received
+        global _asked  # noqa: PLW0603
         received += 1
         if received == 1 or received >= _INSISTENT:
-            raise OutOfTimeError if signal.Signals(number).name in _NOTICES else KeyboardInterrupt
+            notice = signal.Signals(number).name in _NOTICES
+            _asked = OutOfTimeError if notice else KeyboardInterrupt
+            raise _asked
 
     for each in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
         if each in but:
             signal.signal(each, signal.SIG_IGN)
         elif signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, interrupt)
+
+
+def raise_again() -> None:
+    """Raise what a signal raised, where code in between, such as a library's import, caught it."""
+    if _asked is not None:
+        raise _asked
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
 from ltbench.registry.methods import build
-from ltbench.runs import timing
+from ltbench.runs import signals, timing
 from ltbench.runs.cost import estimate
 from ltbench.runs.execute import run_job
 from ltbench.runs.executors.workers import run_here
@@ -507,6 +507,18 @@ def test_a_corrupt_checkpoint_fails_its_job_and_is_left_for_the_user(workspace, 
     assert path.read_bytes() == b"torn"
     path.unlink()
     assert run_here([bad], workspace, listener, debug=False).failures == {}
+
+
+def test_an_interrupt_that_was_swallowed_before_the_training_ends_it(
+    workspace, jobs_of, monkeypatch
+):
+    (job,) = jobs_of(workspace.results)
+    monkeypatch.setattr(signals, "_asked", KeyboardInterrupt)
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, workspace, seen.append)
+    assert seen == []
+    assert Store(workspace.results).read(job.cells[0]) is None
 
 
 def test_a_run_interrupted_while_it_saves_its_end_loses_no_epoch(workspace, jobs_of):

@@ -77,3 +77,32 @@ def test_what_nohup_ignores_stays_ignored():
     process.terminate()
     said, _ = process.communicate(timeout=60)
     assert said == "saved\n"
+
+
+SWALLOWED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from ltbench.runs.signals import interrupt_on_signals, raise_again
+interrupt_on_signals()
+raise_again()
+try:
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+except KeyboardInterrupt:  # as an import may that tries one library and then another
+    print("swallowed")
+try:
+    raise_again()
+except KeyboardInterrupt as interrupt:
+    print(type(interrupt).__name__)
+interrupt_on_signals()
+raise_again()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"), [("SIGINT", "KeyboardInterrupt"), ("SIGUSR1", "OutOfTimeError")]
+)
+def test_what_was_swallowed_on_the_way_is_raised_again(name, raised):
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, name], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["swallowed", raised]
