@@ -31,7 +31,7 @@ from ltbench.tables.reported import printed
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
-from ltbench.tables.write.ledger import as_csv, row_name
+from ltbench.tables.write.ledger import as_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -136,8 +136,10 @@ def claims(paper: str, dataset: str, store: Store) -> str:
         if line.paper == paper and asked:
             compared = f"`{line.specification}` over `{line.over}`"
             reported = f"{line.reported:+.{line.decimals}f}"
-            claim = f"{row_name(line)} ({line.table})"
-            verdict = ": ".join(filter(None, (str(line.verdict), line.reason, line.other_readings)))
+            words = f"… read as: {line.reading}" if line.reading else line.row
+            claim = f"{words} ({line.table})"
+            whole = ": ".join(filter(None, (str(line.verdict), line.reason)))
+            verdict = "; ".join(filter(None, (whole, line.other_readings)))
             rows.append((claim, compared, reported, _ours(line), verdict))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
