@@ -140,7 +140,9 @@ def claims(paper: str, dataset: str, store: Store) -> str:
             claim = f"{words} ({line.table})"
             whole = ": ".join(filter(None, (str(line.verdict), line.reason)))
             verdict = "; ".join(filter(None, (whole, line.other_readings)))
-            rows.append((claim, compared, reported, _ours(line), verdict))
+            ours = _ours(line)
+            ours = ours if ours.startswith("-") else f"+{ours}"
+            rows.append((claim, compared, reported, ours, verdict))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

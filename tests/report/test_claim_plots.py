@@ -51,7 +51,7 @@ def test_readings_stand_below_their_claim_in_its_words(plotted, keep):
     assert names[:2] == ["our default", "Fisher as printed…"]
     told = plot.image.unescape()
     assert "GKP adds 3.7 points to cross-entropy 3.7, ours -4.0" in told
-    assert "cross-entropy, read as: Fisher as printed, over n_j twice 3.7, ours 0.7" in told
+    assert "cross-entropy, read as: Fisher as printed, divided by n_j twice 3.7, ours 0.7" in told
 
 
 def test_decided_claims_come_first_and_lead_the_page(store, plotted, keep):

@@ -18,7 +18,7 @@ from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.metrics import calibration_error
 from ltbench.registry.methods import build
-from ltbench.runs import signals, timing
+from ltbench.runs import execute, timing
 from ltbench.runs.cost import estimate
 from ltbench.runs.execute import run_job
 from ltbench.runs.executors.workers import run_here
@@ -513,7 +513,11 @@ def test_an_interrupt_that_was_swallowed_before_the_training_ends_it(
     workspace, jobs_of, monkeypatch
 ):
     (job,) = jobs_of(workspace.results)
-    monkeypatch.setattr(signals, "_asked", KeyboardInterrupt)
+
+    def raise_again():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execute, "raise_again", raise_again)
     seen = []
     with pytest.raises(KeyboardInterrupt):
         run_job(job, workspace, seen.append)
