@@ -12,10 +12,10 @@ from typing import Any
 from ltbench.data.profile import SHOTS
 from ltbench.evaluation.selection import Selection
 from ltbench.figures.definition import Figure
-from ltbench.figures.recorded import records_of
+from ltbench.figures.recorded import FigureRecords, records_of
 from ltbench.runs.files import csv_text, four_decimals
 from ltbench.runs.record import Record
-from ltbench.runs.store import Cell, Store
+from ltbench.runs.store import Store
 from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
 from ltbench.tables.metrics import scores_at
 
@@ -45,21 +45,13 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class PerClass:
-    """Methods on one data set, the classes in the order of their training images."""
+class PerClass(FigureRecords):
+    """The records of a figure by class, the classes in the order of their training images."""
 
-    name: str
-    figure: Figure
-    cell: Cell  # of the first method; its method and seed say nothing
-    exact: bool
-    select: Selection
     order: tuple[int, ...]  # classes, most images first
     counts: tuple[int, ...]  # training images, in that order
     shots: tuple[str, ...]  # the group of each, in that order
     bars: tuple[Bars, ...]
-    missing: tuple[str, ...]  # methods without a record
-    problems: tuple[str, ...]
-    remarks: tuple[str, ...]  # what to know of the records that are joined
 
 
 def per_class(
@@ -80,15 +72,15 @@ def per_class(
     first = read.cell.method
     by_seed = {method: _by_seed(records, order, select) for method, records in found.items()}
     return PerClass(
-        read.name, figure, read.cell, read.exact, select, order,
-        tuple(counts[label] for label in order),
-        tuple(groups[label] for label in order),
-        tuple(
+        **vars(read),
+        order=order,
+        counts=tuple(counts[label] for label in order),
+        shots=tuple(groups[label] for label in order),
+        bars=tuple(
             _bars(method, own, {} if method == first else by_seed.get(first, {}), order)
             for method, own in by_seed.items()
         ),
-        read.missing, read.problems, read.remarks,
-    )  # fmt: skip
+    )
 
 
 def _by_seed(records: dict[int, Record], order: tuple[int, ...], select: Selection) -> _BySeed:
