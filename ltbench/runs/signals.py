@@ -24,7 +24,8 @@ def interrupt_on_signals(*but: signal.Signals) -> None:
 
     A cluster's notice that a job's time is over raises OutOfTimeError, which is one.
     Those named, and those that whoever started this process had ignored, as `nohup` does, are
-    ignored. Signals after the first are ignored until ten have come.
+    ignored. Signals after the first are ignored until ten have come; where code in between caught
+    the first, `raise_again` raises it at the next step of a training.
     """
     global _asked
     received, _asked = 0, None
