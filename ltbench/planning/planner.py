@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
 from ltbench.runs.workspace import Workspace
 from ltbench.statistics.pooling import Deviation
+from ltbench.tables.cells import Reader, ResolvedColumn
+from ltbench.tables.columns import judge_column, read_column
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
 
@@ -55,6 +57,7 @@ class TablePlan:
     workspace: Workspace
     machine: Machine
     candidates: tuple[Candidate, ...]
+    decided: int  # reported values that hold or differ now
     undecidable: int  # reported values that no run here can decide
     chosen: tuple[PlannedRun, ...]  # in order
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no known cost
@@ -69,11 +72,6 @@ class TablePlan:
     def targets(self) -> int:
         """Return how many reported values the planned runs can decide."""
         return sum(len(each.targets) for each in self.candidates)
-
-    @property
-    def decided(self) -> float:
-        """Return how many are decided now."""
-        return sum(each.chance(0) for each in self.candidates)
 
 
 def plan(
@@ -111,6 +109,7 @@ def plan(
         workspace=workspace,
         machine=Machine.now(timer.machine),
         candidates=tuple(made),
+        decided=_decided(table, Reader(store), seeds, protocol),
         undecidable=undecidable,
         chosen=tuple(chosen),
         beyond=tuple(beyond),
@@ -121,6 +120,16 @@ def plan(
         problems=tuple(store.problems),
         warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),
     )
+
+
+def _decided(table: Table, reader: Reader, seeds: Sequence[int], protocol: str | None) -> int:
+    """Return how many of a table's values hold or differ, were it a table of these seeds."""
+    asked = table.definition.model_copy(update={"seeds": list(seeds)})
+    table = replace(table, definition=asked)
+    columns = [ResolvedColumn.of(table, column, protocol) for column in asked.columns]
+    judged = [judge_column(table, read_column(reader, table, on, asked.rows)) for on in columns]
+    words = [each.verdict.word for column in judged for _, each in column.values()]
+    return sum(word in ("holds", "differs") for word in words)
 
 
 def _spread(

@@ -1,6 +1,7 @@
 """`ltbench plan`: what it times, and what it remembers of earlier commands."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,17 @@ def test_runs_of_unknown_cost_alone_are_a_question_mark_not_a_second(ltbench, ho
     out = ltbench("plan", "table", "mine.yaml", "--seeds", "2").out
     assert "No known cost: " in out
     assert "1 s" not in out
+
+
+@pytest.mark.parametrize("table", ["1", "4"])
+def test_what_is_decided_now_is_what_the_ledger_says(ltbench, no_cache, monkeypatch, table):
+    monkeypatch.setattr(timing, "measure_step_time", lambda *asked: StepTime(1.0, 0.0, 0.0))
+    committed = ("--results", Path(__file__).parents[2] / "results")
+    rows = json.loads(ltbench("ledger", *committed, "--format", "json").out)
+    decided = [
+        row for row in rows["cells"] if row["table"] == table
+        and row["verdict"] in ("holds", "differs")
+    ]  # fmt: skip
+    assert decided
+    planned = json.loads(ltbench("plan", "table", table, *committed, "--json").out)
+    assert planned["values"]["decided_now"] == len(decided)

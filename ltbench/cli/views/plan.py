@@ -42,7 +42,7 @@ def as_data(planned: TablePlan, price_per_hour: float | None = None) -> dict[str
         "budget_seconds": planned.budget,
         "values": {
             "can_be_decided": planned.targets,
-            "decided_now": round(planned.decided, 2),
+            "decided_now": planned.decided,
             "cannot": planned.undecidable,
         },
         "price_per_hour": price_per_hour,
@@ -74,7 +74,7 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     console = Console(highlight=False)
     console.print(Text(planned.table.definition.title, style="bold"))
     console.print(
-        f"{planned.targets} reported values can be decided here, {planned.decided:.0f} are; "
+        f"{planned.targets} reported values can be decided here, {planned.decided} are; "
         f"{planned.undecidable} more cannot be by these runs.\n"
     )
     if not planned.candidates:
