@@ -1,7 +1,7 @@
 """Claims about gains and other readings of them: what `claims.yaml` holds."""
 
 from collections.abc import Collection
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -131,6 +131,13 @@ class Claims(Model):
                     "twins", "{name!r} stands there twice; reword one", {"name": twins[0]}
                 )
         return self
+
+
+@cache
+def shipped_readings() -> tuple[Reading, ...]:
+    """Return the shipped readings, in their order."""
+    content = read_yaml(folder() / "claims.yaml")
+    return tuple(Reading.model_validate(each) for each in content["readings"])
 
 
 def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:

@@ -22,6 +22,7 @@ from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.reported import RECALLED, Remembered, printed
+from ltbench.tables.row_readings import reading_notes
 
 EPOCH = {
     Selection.LAST: "last epoch",
@@ -89,6 +90,12 @@ class Grid:
     problems: tuple[str, ...]  # records that do not read, reported values without a place
     results: Path
     remarks: tuple[str, ...] = ()  # what to know of the records that are joined
+    readings: tuple[str, ...] = ()  # what rows have by other readings of their papers
+
+    @property
+    def notes(self) -> list[str]:
+        """Return the table's own notes, and what other readings of its rows have."""
+        return [*self.table.definition.notes, *self.readings]
 
     @property
     def rows(self) -> list[TableRow]:
@@ -159,15 +166,12 @@ def grid_of(table: Table, store: Store, protocol: str | None = None) -> Grid:
         _filled(table, reader, read_column(reader, table, each, definition.rows))
         for each in columns
     ]
-    problems = [*reader.problems, *_unmatched(table)]
+    readings = reading_notes(table, reader, columns) if _is_of_a_paper(table) else ()
+    problems = (*reader.problems, *_unmatched(table))
     return Grid(
-        table,
-        columns,
-        tuple(zip(*filled, strict=True)),
-        tuple(problems),
-        store.root,
-        tuple(reader.remarks),
-    )
+        table, columns, tuple(zip(*filled, strict=True)), problems, store.root,
+        tuple(reader.remarks), readings,
+    )  # fmt: skip
 
 
 def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell]:

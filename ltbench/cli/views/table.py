@@ -39,7 +39,7 @@ def print_table(grid: Grid, console: Console) -> None:
     console.print(Text(f"{first}{grid.caption}"))
     if any(row.method is None for row in grid.rows):
         console.print(Text(f"{_ABSENT} not implemented, hence reported only."))
-    for note in definition.notes:
+    for note in grid.notes:
         console.print(Text(f"Note: {note}"))
     console.print()
     _show_missing(grid, console)

@@ -63,7 +63,7 @@ def markdown(grid: Grid) -> str:
         cells = [_cell(entry, row.method is not None, grid) for entry in entries]
         lines.append(_row([_plain(row.label), _plain(row.venue or ""), *cells]))
     made = [grid.caption] if definition.caption is not None else []
-    lines += [""] + [f"- {_plain(note)}" for note in (*made, *definition.notes)]
+    lines += [""] + [f"- {_plain(note)}" for note in (*made, *grid.notes)]
     lines += [
         f"- {_plain(row.label)}, not implemented: {_plain(row.reason)}."
         for row in grid.rows

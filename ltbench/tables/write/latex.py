@@ -70,7 +70,7 @@ def latex(grid: Grid, siunitx: bool = False) -> str:
         groups=_groups(grid, len(labels) + 1),
         headers=[each.column.header for each in grid.columns],
         rows=_rows(grid, len(labels), siunitx),
-        notes=[*([grid.caption] if definition.caption else []), *definition.notes, *_absent(grid)],
+        notes=[*([grid.caption] if definition.caption else []), *grid.notes, *_absent(grid)],
     )
 
 
