@@ -39,6 +39,7 @@ class CurveChart:
     methods: tuple[str, ...]  # all of the figure's, in its order
     panels: dict[str, dict[str, dict[int, Line]]]  # none of them without a line
     remarks: tuple[str, ...]  # what is not drawn, and why
+    titles: dict[str, str]  # of panels, where the figure gives one
 
 
 def curve_chart(figure: Figure, store: Store, protocol: str | None = None) -> CurveChart:
@@ -76,7 +77,8 @@ def curve_chart(figure: Figure, store: Store, protocol: str | None = None) -> Cu
     if without:
         records_without = counted(len(without), "record")
         remarks.append(f"{records_without} without curves beside: {'; '.join(without)}.")
-    return CurveChart(read, tuple(definition.methods), drawn, tuple(remarks))
+    methods = tuple(definition.methods)
+    return CurveChart(read, methods, drawn, tuple(remarks), definition.titles)
 
 
 def columns_of(path: Path, wanted: Collection[str]) -> tuple[dict[str, Line], list[str]]:

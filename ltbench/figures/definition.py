@@ -73,6 +73,16 @@ class Curves(Recorded):
     """What a training logs after every epoch: one panel a quantity, one line a seed."""
 
     shows: Annotated[list[Text], Field(min_length=1, max_length=_MOST), AfterValidator(_once)]
+    titles: dict[Text, Text] = Field(default={})  # of panels, where a column's name says too little
+
+    @model_validator(mode="after")
+    def _titled(self) -> "Curves":
+        for quantity in sorted(self.titles.keys() - set(self.shows)):
+            raise PydanticCustomError(
+                "titles", "titles has {quantity}, which it does not show; correct it",
+                {"quantity": quantity},
+            )  # fmt: skip
+        return self
 
 
 class Gains(Model):

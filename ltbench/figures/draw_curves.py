@@ -37,8 +37,9 @@ def draw_curves(found: CurveChart) -> Figure:
     caption += caveat(read.exact)
     figure = canvas(3.4 * columns, 2.1 * rows, read.figure.title, under, caption)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    titles = _TITLES | found.titles
     for (quantity, panel), ax in zip(found.panels.items(), axes, strict=False):
-        ax.set_title(_TITLES.get(quantity, quantity), parse_math=False)
+        ax.set_title(titles.get(quantity, quantity), parse_math=False)
         every = [point.value for own in panel.values() for line in own.values() for point in line]
         if min(every) > 0 and max(every) >= _WIDE * min(every):
             ax.set_yscale("log")

@@ -1,6 +1,7 @@
 """Curves of trainings from made files beside records."""
 
 import csv
+import dataclasses
 import io
 
 import pytest
@@ -158,4 +159,23 @@ def test_a_quantity_shown_twice_is_refused(tmp_path):
         f"curves: [{{name: m, title: T, dataset: d, seeds: [0], methods: [ce], {shows}}}]"
     )
     with pytest.raises(UsageError, match="shows: it shows a quantity twice; keep one"):
+        figures(str(path))
+
+
+def test_a_panel_has_the_title_that_the_figure_gives(figure, store, log):
+    log("ce+gkp", 0, LOGGED, "1,train,0.1,4.2,5,9,0.25")
+    definition = figure.definition.model_copy(update={"titles": {"gkp_gradient": "the share"}})
+    chart = curve_chart(dataclasses.replace(figure, definition=definition), store)
+    with style():
+        titles = [ax.get_title() for ax in draw_curves(chart).axes]
+    assert titles == ["training loss", "the share"]
+
+
+def test_a_title_of_what_is_not_shown_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    shows = "shows: [loss], titles: {quality: Q}"
+    path.write_text(
+        f"curves: [{{name: m, title: T, dataset: d, seeds: [0], methods: [ce], {shows}}}]"
+    )
+    with pytest.raises(UsageError, match="titles has quality, which it does not show; correct it"):
         figures(str(path))
