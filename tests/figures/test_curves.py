@@ -152,13 +152,22 @@ def test_a_choice_of_epochs_is_refused_for_all_are_drawn(figure, store, log):
         make(figure, store, select=Selection.BEST_TEST)
 
 
-def test_a_quantity_shown_twice_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("shows", "refusal"),
+    [
+        ("shows: [loss, loss]", "shows: it shows a quantity twice; keep one"),
+        (
+            "shows: [loss], titles: {quality: Q}",
+            "titles has quality, which it does not show; correct it",
+        ),
+    ],
+)
+def test_panels_that_contradict_each_other_are_refused(tmp_path, shows, refusal):
     path = tmp_path / "mine.yaml"
-    shows = "shows: [loss, loss]"
     path.write_text(
         f"curves: [{{name: m, title: T, dataset: d, seeds: [0], methods: [ce], {shows}}}]"
     )
-    with pytest.raises(UsageError, match="shows: it shows a quantity twice; keep one"):
+    with pytest.raises(UsageError, match=refusal):
         figures(str(path))
 
 
@@ -169,13 +178,3 @@ def test_a_panel_has_the_title_that_the_figure_gives(figure, store, log):
     with style():
         titles = [ax.get_title() for ax in draw_curves(chart).axes]
     assert titles == ["training loss", "the share"]
-
-
-def test_a_title_of_what_is_not_shown_is_refused(tmp_path):
-    path = tmp_path / "mine.yaml"
-    shows = "shows: [loss], titles: {quality: Q}"
-    path.write_text(
-        f"curves: [{{name: m, title: T, dataset: d, seeds: [0], methods: [ce], {shows}}}]"
-    )
-    with pytest.raises(UsageError, match="titles has quality, which it does not show; correct it"):
-        figures(str(path))
