@@ -59,12 +59,13 @@ def render(store: Store) -> Page:
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]
+    notes = {sheet.table.short: grid_of(sheet.table, store).notes for sheet in laid_out}
     records = sum(len(each.records) for each in runs.methods)
     text = environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
         claims=entries(filled.claims, runs, tables),
         claim_rows=entries(list(with_readings(filled)), runs, tables),
-        sheets=laid_out, lacking=lacking,
+        sheets=laid_out, notes=notes, lacking=lacking,
         first_plots=_first(filled), pictures=pictures,
         plots={setting.key: _plots(store, setting) for setting in runs.settings},
         failures=[(where, without_paths(reason, store.root)) for where, reason in runs.failures],

@@ -274,3 +274,10 @@ def test_tables_of_which_nothing_was_run_are_folded_below_the_others(text):
 
 def _short(name):
     return load(name).short
+
+
+def test_a_table_says_what_other_readings_of_its_rows_have(store, keep):
+    keep("ce")
+    read = keep("ce+gkp(fisher='printed')", few=12).last
+    note = "CE + GKP, read otherwise (Fisher as printed, divided by n_j twice): "
+    assert f"{note}many {read.many:.1f} (1), medium" in render(store).text
