@@ -1,7 +1,7 @@
 """What of a table can be run: by method and data set, its cells and the trainings they need."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ltbench.data.catalog import Dataset
 from ltbench.planning.spread import DatasetDeviations
@@ -9,9 +9,9 @@ from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
 from ltbench.statistics.power import chance
-from ltbench.tables.cells import Reader, entries, scores
-from ltbench.tables.columns import judged_rows
-from ltbench.tables.definition import Table
+from ltbench.tables.cells import Reader, ResolvedColumn, entries, scores
+from ltbench.tables.columns import judge_column, judged_rows, read_column
+from ltbench.tables.definition import Column, Table
 from ltbench.tables.metrics import METRICS, Metric
 
 
@@ -26,10 +26,12 @@ class Target:
     deviation: float
     family: int  # values of its column that are judged together
     wanted: int  # seeds that its table names: with fewer nothing is judged
+    decided: bool = False  # whether it holds or differs now
 
     def chance(self, n: int) -> float:
-        """Return the probability that it is decided at n seeds, or at those there are if more."""
-        n = max(n, len(self.scores))
+        """Return the probability that it is decided at n seeds; up to those there are, whether."""
+        if n <= len(self.scores):
+            return float(self.decided)
         if n < self.wanted:
             return 0.0
         return chance(
@@ -74,11 +76,13 @@ def candidates(
     methods: Collection[str],
     deviations: DatasetDeviations,
     wanted: int,
+    decided: Collection[tuple[str, Column]],
 ) -> tuple[list[Candidate], int]:
     """Return what can be run of a table, and how many of its reported values cannot be judged so.
 
     Those need a data set or a method that this version lacks, or are of no judged metric, or of
-    another protocol than the paper's. `wanted` seeds are what a value is judged on.
+    another protocol than the paper's. `wanted` seeds are what a value is judged on, `decided` the
+    values that `decided_values` returns.
     """
     reader, left = Reader(store), 0
     found: dict[tuple[str, Dataset, str, str], tuple[list[str], list[Target]]] = {}
@@ -99,7 +103,10 @@ def candidates(
             have = tuple(scores(reader, table, row, resolved, seeds).values())
             spread = deviations.of(column.data.info.name, column.metric).points
             family = len(judged_rows(table, resolved))
-            targets.append(Target(column.metric, reported, tolerance, have, spread, family, wanted))
+            now = (row.label, column) in decided
+            targets.append(
+                Target(column.metric, reported, tolerance, have, spread, family, wanted, now)
+            )
     made = [
         Candidate(
             *key,
@@ -110,6 +117,24 @@ def candidates(
         for key, (labels, targets) in found.items()
     ]
     return made, left
+
+
+def decided_values(
+    table: Table, reader: Reader, seeds: Sequence[int], protocol: str | None
+) -> list[tuple[str, Column]]:
+    """Return the row's label and the column of what holds or differs, in a table of these seeds."""
+    asked = table.definition.model_copy(update={"seeds": list(seeds)})
+    table = replace(table, definition=asked)
+    found = []
+    for column in asked.columns:
+        read = read_column(reader, table, ResolvedColumn.of(table, column, protocol), asked.rows)
+        judged = judge_column(table, read)
+        found += [
+            (label, column)
+            for label, (_, each) in judged.items()
+            if each.verdict.word in ("holds", "differs")
+        ]
+    return found
 
 
 def _jobs(

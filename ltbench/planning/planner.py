@@ -3,11 +3,11 @@
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ltbench.planning.candidates import Candidate, candidates
+from ltbench.planning.candidates import Candidate, candidates, decided_values
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
 from ltbench.planning.spread import DatasetDeviations
 from ltbench.registry.signatures import names
@@ -18,8 +18,7 @@ from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
 from ltbench.runs.workspace import Workspace
 from ltbench.statistics.pooling import Deviation
-from ltbench.tables.cells import Reader, ResolvedColumn
-from ltbench.tables.columns import judge_column, read_column
+from ltbench.tables.cells import Reader
 from ltbench.tables.definition import Table
 from ltbench.tables.metrics import Metric
 
@@ -57,7 +56,6 @@ class TablePlan:
     workspace: Workspace
     machine: Machine
     candidates: tuple[Candidate, ...]
-    decided: int  # reported values that hold or differ now
     undecidable: int  # reported values that no run here can decide
     chosen: tuple[PlannedRun, ...]  # in order
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no known cost
@@ -72,6 +70,11 @@ class TablePlan:
     def targets(self) -> int:
         """Return how many reported values the planned runs can decide."""
         return sum(len(each.targets) for each in self.candidates)
+
+    @property
+    def decided(self) -> int:
+        """Return how many of them hold or differ now."""
+        return sum(target.decided for each in self.candidates for target in each.targets)
 
 
 def plan(
@@ -93,8 +96,9 @@ def plan(
     records = list(store.records())
     deviations, costs = DatasetDeviations(records), CostModel(records, timer)
     candidates_for = partial(
-        candidates, table, store, protocol=protocol, methods=names(), deviations=deviations
-    )
+        candidates, table, store, protocol=protocol, methods=names(), deviations=deviations,
+        decided=decided_values(table, Reader(store), seeds, protocol),
+    )  # fmt: skip
     made, undecidable = candidates_for(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
@@ -109,7 +113,6 @@ def plan(
         workspace=workspace,
         machine=Machine.now(timer.machine),
         candidates=tuple(made),
-        decided=_decided(table, Reader(store), seeds, protocol),
         undecidable=undecidable,
         chosen=tuple(chosen),
         beyond=tuple(beyond),
@@ -120,16 +123,6 @@ def plan(
         problems=tuple(store.problems),
         warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),
     )
-
-
-def _decided(table: Table, reader: Reader, seeds: Sequence[int], protocol: str | None) -> int:
-    """Return how many of a table's values hold or differ, were it a table of these seeds."""
-    asked = table.definition.model_copy(update={"seeds": list(seeds)})
-    table = replace(table, definition=asked)
-    columns = [ResolvedColumn.of(table, column, protocol) for column in asked.columns]
-    judged = [judge_column(table, read_column(reader, table, on, asked.rows)) for on in columns]
-    words = [each.verdict.word for column in judged for _, each in column.values()]
-    return sum(word in ("holds", "differs") for word in words)
 
 
 def _spread(

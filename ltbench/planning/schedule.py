@@ -109,10 +109,6 @@ def seed_counts(made: Sequence[Candidate], paid: PaidTrainings) -> list[SeedCoun
             cost = paid.cost(jobs).seconds
             spent, more = spent + (cost or 0.0), more or cost is None
             paid.buy(jobs)
-        decided = sum(
-            target.chance(max(n, candidate.finished))
-            for candidate in made
-            for target in candidate.targets
-        )
+        decided = sum(target.chance(n) for candidate in made for target in candidate.targets)
         found.append(SeedCount(n, spent, more, decided))
     return found

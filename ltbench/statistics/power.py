@@ -16,7 +16,7 @@ from scipy.special import chdtri, ndtr, stdtrit
 
 from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST
 from ltbench.statistics.pooling import Deviation
-from ltbench.statistics.verdict import decided, value
+from ltbench.statistics.verdict import value
 
 _GRID = 400  # points at which the deviation's distribution is summed
 
@@ -30,16 +30,14 @@ def chance(
     deviation: float,
     family: int,
 ) -> float:
-    """Return the probability that a reported value is decided at n seeds, given the scores."""
+    """Return the probability that a reported value is decided at n seeds, more than its scores."""
     if n < LEAST:
         return 0.0
     have = len(scores)
     if have < 2:
         return chance_to_hold(deviation, tolerance, n, family)
     now = value(reported, scores, tolerance, have, Deviation(deviation, family * (have - 1)))
-    if n > have:
-        return now.chance(n, ALPHA / family)
-    return float(decided(now, ALPHA / family) is not None)
+    return now.chance(n, ALPHA / family)
 
 
 @cache

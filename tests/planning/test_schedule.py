@@ -23,13 +23,15 @@ def empty(tmp_path):
     return Store(tmp_path / "none")
 
 
-def candidate(store, method, *, values=1, deviation=0.3, scores=(), seeds=SEEDS, imbalance=20.0):
+def candidate(
+    store, method, *, values=1, deviation=0.3, scores=(), decided=False, seeds=SEEDS, imbalance=20.0
+):
     sets = [dataset("digits_lt", imbalance)]
     jobs = tuple(
         runs_plan.make(sets, [method], [seed], store).jobs if index >= len(scores) else ()
         for index, seed in enumerate(seeds)
     )
-    targets = (Target("top1", 50.0, 1.0, tuple(scores), deviation, 1, 0),) * values
+    targets = (Target("top1", 50.0, 1.0, tuple(scores), deviation, 1, 0, decided),) * values
     return Candidate(method, sets[0], "resnet8", "fast", (method,), targets, jobs)
 
 
@@ -134,12 +136,15 @@ def test_with_fewer_seeds_than_the_table_names_nothing_is_decided(empty):
 
 
 def test_worth_counts_what_is_decided_already_and_adds_up(empty):
-    done = candidate(empty, "ce", scores=(50.0, 50.1, 49.9))
+    done = candidate(empty, "ce", scores=(50.0, 50.1, 49.9), decided=True)
     made = [done, candidate(empty, "focal")]
     one, two, three = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=4.0), set()))
     assert (one.seconds, two.seconds, three.seconds) == (4.0, 8.0, 12.0)
     assert (one.decided, two.decided) == (1.0, 1.0)
     assert 1.5 < three.decided < 2.0
+    open_ = dataclasses.replace(done.targets[0], decided=False)
+    assert [open_.chance(n) for n in (1, 2, 3)] == [0.0] * 3  # the ledger's word, at today's seeds
+    assert open_.chance(4) > 0.9
     (*_, without) = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=None), set()))
     assert without.more
     assert without.seconds == 0.0

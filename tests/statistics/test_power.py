@@ -34,11 +34,6 @@ def test_fewer_than_three_seeds_decide_nothing():
     assert chance_at(50, [], 3) > 0.5
 
 
-def test_seeds_that_are_there_are_decided_or_not():
-    assert chance_at(50, [60.0, 60.1, 60.2], 3) == 1
-    assert chance_at(50, [51.0, 51.4, 51.2], 3) == 0
-
-
 def test_new_seeds_fall_where_those_there_lead_to_expect():
     far, near, between = [60.0, 60.1], [50.5, 50.6], [51.0, 51.4]
     assert chance_at(50, far, 3) > 0.999

@@ -203,8 +203,8 @@ def _explain(planned: TablePlan, console: Console) -> None:
         lines += [
             "decides, decided: of values without two seeds yet, how often the rule says `holds` if "
             "what is reported is true; of others, how likely it says anything once new seeds fall "
-            f"where these lead to expect. Fewer than {LEAST} seeds, or than the table names, "
-            "decide nothing",
+            "where these lead to expect; up to the seeds that are there, what it says now. Fewer "
+            f"than {LEAST} seeds, or than the table names, decide nothing",
             "finds: the true difference from what is reported of which so many seeds say `differs` "
             "in four of five tries, with Holm's first step over its column",
         ]
