@@ -24,7 +24,7 @@ from ltbench.specification import split
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
-from ltbench.tables.grid import grid_of
+from ltbench.tables.grid import grid_of, with_reading_notes
 from ltbench.tables.ledger import ledger_of, with_readings
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
@@ -185,7 +185,7 @@ def tables(store: Store, folder: Path) -> list[Path]:
         path
         for table in map(load, sorted(shipped()))
         for protocol in ((None, "fast") if _runs(table) else (None,))
-        for path in write(grid_of(table, store, protocol), folder)
+        for path in write(with_reading_notes(grid_of(table, store, protocol), store), folder)
     ]
 
 

@@ -63,7 +63,7 @@ def table(
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load as table_of
     from ltbench.tables.definition import selecting
-    from ltbench.tables.grid import grid_of
+    from ltbench.tables.grid import grid_of, with_reading_notes
     from ltbench.tables.write.files import write
 
     load_data(data)
@@ -86,7 +86,7 @@ def table(
     if flatness or open_set:
         _analysed(chosen, store, open_set, folder_for(name, results / "tables", output), console)
         return
-    grid = grid_of(chosen, store, protocol)
+    grid = with_reading_notes(grid_of(chosen, store, protocol), store)
     files = write(grid, folder_for(name, results / "tables", output), siunitx)
     if quiet:
         for problem in grid.problems:

@@ -18,11 +18,13 @@ from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
 from ltbench.runs.commands import RESULTS
 from ltbench.runs.files import write_file
 from ltbench.runs.store import Store
+from ltbench.tables.cells import Reader, ResolvedColumn
 from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import Ledger, ledger_of, with_readings
 from ltbench.tables.missing import commands
+from ltbench.tables.row_readings import reading_notes
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import CAPTION
 
@@ -52,14 +54,15 @@ def render(store: Store) -> Page:
     cells = entries(filled.cells, runs, tables)
     laid_out = sheets(tables, cells, runs)
     pictures, unread = inside.pictures(store)
-    sentences = [*runs.problems, *filled.problems, *unread]
+    reader = Reader(store)
+    notes = {sheet.table.short: _notes(sheet.table, reader) for sheet in laid_out}
+    sentences = [*runs.problems, *filled.problems, *reader.problems, *unread]
     problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in sentences))
     lacking = [
         (table, commands(replace(grid_of(table, Store(store.root)), results=RESULTS), methods))
         for table in tables
         if table not in [sheet.table for sheet in laid_out]
     ]
-    notes = {sheet.table.short: grid_of(sheet.table, store).notes for sheet in laid_out}
     records = sum(len(each.records) for each in runs.methods)
     text = environment().get_template("report.html").render(
         records=records, runs=runs, counts=counts(tables, filled), cells=cells,
@@ -73,6 +76,11 @@ def render(store: Store) -> Page:
         first=[method for method in order if method in methods][:2],
     )  # fmt: skip
     return Page(text, records, problems)
+
+
+def _notes(table: Table, reader: Reader) -> list[str]:
+    columns = [ResolvedColumn.of(table, column) for column in table.definition.columns]
+    return [*table.definition.notes, *reading_notes(table, reader, columns)]
 
 
 # An absolute path, of which the last part is kept.

@@ -135,9 +135,8 @@ class Claims(Model):
 
 @cache
 def shipped_readings() -> tuple[Reading, ...]:
-    """Return the shipped readings, in their order."""
-    content = read_yaml(folder() / "claims.yaml")
-    return tuple(Reading.model_validate(each) for each in content["readings"])
+    """Return the shipped readings; raises UsageError for a file that does not read."""
+    return tuple(_read(folder() / "claims.yaml").readings)
 
 
 def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:
@@ -146,11 +145,7 @@ def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:
     Raises UsageError naming the file, the key and the remedy.
     """
     path = path or folder() / "claims.yaml"
-    content = read_yaml(path)
-    try:
-        claims = Claims.model_validate(content)
-    except ValidationError as error:
-        raise explain(path, error, {"claims": Claim, "readings": Reading}, Claims) from None
+    claims = _read(path)
     named = {table.short: table for table in tables}
     for claim in claims.claims:
         try:
@@ -165,3 +160,11 @@ def load_claims(tables: Collection[Table], path: Path | None = None) -> Claims:
                 f"{path}, {reading.reading!r}: it changes no claim; remove it, or correct it."
             )
     return claims
+
+
+def _read(path: Path) -> Claims:
+    content = read_yaml(path)
+    try:
+        return Claims.model_validate(content)
+    except ValidationError as error:
+        raise explain(path, error, {"claims": Claim, "readings": Reading}, Claims) from None

@@ -166,12 +166,24 @@ def grid_of(table: Table, store: Store, protocol: str | None = None) -> Grid:
         _filled(table, reader, read_column(reader, table, each, definition.rows))
         for each in columns
     ]
-    readings = reading_notes(table, reader, columns) if _is_of_a_paper(table) else ()
     problems = (*reader.problems, *_unmatched(table))
     return Grid(
         table, columns, tuple(zip(*filled, strict=True)), problems, store.root,
-        tuple(reader.remarks), readings,
+        tuple(reader.remarks),
     )  # fmt: skip
+
+
+def with_reading_notes(grid: Grid, store: Store) -> Grid:
+    """Return a paper's grid with a note for each row that has records by another reading.
+
+    What is wrong with those records is among the problems.
+    """
+    if not _is_of_a_paper(grid.table):
+        return grid
+    reader = Reader(store)
+    notes = reading_notes(grid.table, reader, grid.columns)
+    problems = dict.fromkeys((*grid.problems, *reader.problems))
+    return replace(grid, readings=notes, problems=tuple(problems))
 
 
 def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell]:

@@ -280,4 +280,4 @@ def test_a_table_says_what_other_readings_of_its_rows_have(store, keep):
     keep("ce")
     read = keep("ce+gkp(fisher='printed')", few=12).last
     note = "CE + GKP, read otherwise (Fisher as printed, divided by n_j twice): "
-    assert f"{note}many {read.many:.1f} (1), medium" in render(store).text
+    assert f"{note}many {read.many:.1f} (n = 1); medium" in render(store).text
