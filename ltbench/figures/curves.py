@@ -29,6 +29,7 @@ class CurvePoint(NamedTuple):
 
 
 Line = tuple[CurvePoint, ...]
+Panel = dict[str, dict[int, Line]]  # by method, then seed
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CurveChart:
 
     read: FigureRecords
     methods: tuple[str, ...]  # all of the figure's, in its order
-    panels: dict[str, dict[str, dict[int, Line]]]  # none of them without a line
+    panels: dict[str, Panel]  # none of them without a line
     remarks: tuple[str, ...]  # what is not drawn, and why
     titles: dict[str, str]  # of panels, where the figure gives one
 
@@ -51,7 +52,7 @@ def curve_chart(figure: Figure, store: Store, protocol: str | None = None) -> Cu
     definition = figure.definition
     assert isinstance(definition, Curves)
     read = records_of(figure, store, protocol)
-    panels: dict[str, dict[str, dict[int, Line]]] = {shown: {} for shown in definition.shows}
+    panels: dict[str, Panel] = {shown: {} for shown in definition.shows}
     known: dict[str, None] = {}
     without = []
     for method, records in read.records.items():

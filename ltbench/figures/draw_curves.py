@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from ltbench.data.profile import SHOTS
 from ltbench.evaluation.scores import TITLES
-from ltbench.figures.curves import CurveChart, Line
+from ltbench.figures.curves import CurveChart, Line, Panel
 from ltbench.figures.style import COLOURS, canvas, caveat, legend_below, tier
 
 _WIDE = 100  # from this ratio of its ends on a positive quantity is drawn on a logarithmic scale
@@ -32,6 +32,8 @@ def draw_curves(found: CurveChart) -> Figure:
     caption = f"A line is one seed: {lines}."
     caption += " A method that does not log a quantity is not in its panel."
     under = f"{read.cell.dataset}, {read.cell.network}, {tier(read.cell.protocol, read.exact)}"
+    if any(_is_wide(panel) and _zeros(panel) for panel in found.panels.values()):
+        caption += " A line that is 0 throughout is not drawn on a logarithmic scale."
     columns = min(count, 2)
     rows = -(-count // columns)
     caption += caveat(read.exact)
@@ -40,9 +42,8 @@ def draw_curves(found: CurveChart) -> Figure:
     titles = _TITLES | found.titles
     for (quantity, panel), ax in zip(found.panels.items(), axes, strict=False):
         ax.set_title(titles.get(quantity, quantity), parse_math=False)
-        every = [point.value for own in panel.values() for line in own.values() for point in line]
-        if min(every) > 0 and max(every) >= _WIDE * min(every):
-            ax.set_yscale("log")
+        if _is_wide(panel):
+            ax.set_yscale("log", nonpositive="mask")
         for method, own in panel.items():
             for line in own.values():
                 _draw(ax, line, colours[method])
@@ -54,6 +55,18 @@ def draw_curves(found: CurveChart) -> Figure:
     handles = [Line2D([], [], color=colour, label=method) for method, colour in colours.items()]
     legend_below(figure, handles, 3)
     return figure
+
+
+def _is_wide(panel: Panel) -> bool:
+    """Return whether a panel's values ask for a logarithmic scale; one of zeros alone does not."""
+    lines = [line for own in panel.values() for line in own.values()]
+    values = [point.value for line in lines if any(p.value for p in line) for point in line]
+    return bool(values) and min(values) > 0 and max(values) >= _WIDE * min(values)
+
+
+def _zeros(panel: Panel) -> bool:
+    """Return whether a line of a panel is 0 throughout."""
+    return any(not any(p.value for p in line) for own in panel.values() for line in own.values())
 
 
 def _draw(ax: Axes, line: Line, colour: str) -> None:

@@ -79,6 +79,19 @@ def test_a_line_a_seed_in_the_colour_of_the_methods_place(figure, store, log):
     }
 
 
+def test_a_control_that_logs_zeros_leaves_the_others_their_logarithmic_scale(figure, store, log):
+    log("ce+gkp", 0, LOGGED, "1,train,0.1,4.0,5,9,0.001", "2,train,0.1,0.5,7,18,0.25")
+    log("ce", 0, LOGGED, "1,train,0.1,4.0,5,9,0.0", "2,train,0.1,0.5,7,18,0.0")
+    with style():
+        picture = draw_curves(curve_chart(figure, store))
+    assert [ax.get_yscale() for ax in picture.axes] == ["linear", "log"]
+    said = " ".join(" ".join(text.get_text() for text in picture.texts).split())
+    assert "A line that is 0 throughout is not drawn on a logarithmic scale." in said
+    log("ce+gkp", 0, LOGGED, "1,train,0.1,4.0,5,9,0.0", "2,train,0.1,0.5,7,18,0.25")
+    with style():
+        assert draw_curves(curve_chart(figure, store)).axes[1].get_yscale() == "linear"
+
+
 def test_a_line_is_broken_between_stages_and_a_point_alone_is_seen(figure, store, log):
     log("ce", 0, HEADER, "1,train,0.1,4.0,5,9", "2,train,0.1,3.0,5,9", "3,crt,0.1,9.0,5,9")
     log("ce+gkp", 0, LOGGED, "1,train,0.1,4.2,5,9,0.5")
