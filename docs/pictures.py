@@ -4,6 +4,7 @@ With `--report` and a Chromium it also takes the picture of the report of the co
 """
 
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from ltbench.statistics.verdict import Evidence, judge
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "pictures"
 
+PLACE = re.compile(rb"(\.\d\d)\d+")
 Item = tuple[str, Any]  # a hook and a few words, or a box: its title and items
 
 ORDER: tuple[Item, ...] = (
@@ -193,11 +195,11 @@ PICTURES = {"tail": tail, "hooks": hooks, "verdict": verdict, "gkp_on_ce": gkp_o
 
 
 def svg(figure: Figure) -> bytes:
-    """Return a figure as SVG whose text is text, so that it is small and can be searched."""
+    """Return a figure as SVG, small: text is text, places are to the hundredth of a point."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "ltbench"})
-    return buffer.getvalue()
+    return re.sub(rb' d="[^"]*"', lambda path: PLACE.sub(rb"\1", path[0]), buffer.getvalue())
 
 
 def report(chromium: str) -> bytes:

@@ -24,8 +24,9 @@ from ltbench.specification import split
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
-from ltbench.tables.grid import grid_of, with_reading_notes
+from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import ledger_of, with_readings
+from ltbench.tables.ledger_claims import with_reading_notes
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
 from ltbench.tables.shipped import shipped

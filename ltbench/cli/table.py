@@ -63,7 +63,8 @@ def table(
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load as table_of
     from ltbench.tables.definition import selecting
-    from ltbench.tables.grid import grid_of, with_reading_notes
+    from ltbench.tables.grid import grid_of
+    from ltbench.tables.ledger_claims import with_reading_notes
     from ltbench.tables.write.files import write
 
     load_data(data)

@@ -23,8 +23,8 @@ from ltbench.tables.claims import load_claims
 from ltbench.tables.definition import Table, load
 from ltbench.tables.grid import grid_of
 from ltbench.tables.ledger import Ledger, ledger_of, with_readings
+from ltbench.tables.ledger_claims import reading_notes
 from ltbench.tables.missing import commands
-from ltbench.tables.row_readings import reading_notes
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.ledger import CAPTION
 

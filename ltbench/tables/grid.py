@@ -22,7 +22,6 @@ from ltbench.tables.columns import ColumnScores, judge_column, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.reported import RECALLED, Remembered, printed
-from ltbench.tables.row_readings import reading_notes
 
 EPOCH = {
     Selection.LAST: "last epoch",
@@ -91,6 +90,11 @@ class Grid:
     results: Path
     remarks: tuple[str, ...] = ()  # what to know of the records that are joined
     readings: tuple[str, ...] = ()  # what rows have by other readings of their papers
+
+    @property
+    def of_a_paper(self) -> bool:
+        """Return whether a paper printed it; of a table of one's own nothing is a proxy."""
+        return _is_of_a_paper(self.table)
 
     @property
     def notes(self) -> list[str]:
@@ -171,19 +175,6 @@ def grid_of(table: Table, store: Store, protocol: str | None = None) -> Grid:
         table, columns, tuple(zip(*filled, strict=True)), problems, store.root,
         tuple(reader.remarks),
     )  # fmt: skip
-
-
-def with_reading_notes(grid: Grid, store: Store) -> Grid:
-    """Return a paper's grid with a note for each row that has records by another reading.
-
-    What is wrong with those records is among the problems.
-    """
-    if not _is_of_a_paper(grid.table):
-        return grid
-    reader = Reader(store)
-    notes = reading_notes(grid.table, reader, grid.columns)
-    problems = dict.fromkeys((*grid.problems, *reader.problems))
-    return replace(grid, readings=notes, problems=tuple(problems))
 
 
 def _filled(table: Table, reader: Reader, found: ColumnScores) -> list[TableCell]:

@@ -1,15 +1,20 @@
-"""Claimed gains, and other readings of them, with what the records say."""
+"""Claimed gains, and other readings of them and of rows, with what the records say."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
+from ltbench.runs.store import Store
+from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.verdict import gain_tolerance, holm, judge
-from ltbench.tables.cells import ResolvedColumn
-from ltbench.tables.claims import Claim, Claims
+from ltbench.tables.cells import Reader, ResolvedColumn, scores
+from ltbench.tables.claims import Claim, Claims, shipped_readings
 from ltbench.tables.columns import read_column
-from ltbench.tables.definition import Table
+from ltbench.tables.definition import Table, TableRow
+from ltbench.tables.grid import Grid
 from ltbench.tables.ledger_row import LedgerRow, RowSource, decided, elsewhere, gained, row_of
+from ltbench.tables.metrics import METRICS
 
 _Judgeable = tuple[LedgerRow, bool]  # a row, and whether runs of this version can judge it
 
@@ -80,3 +85,46 @@ def _beside(row: LedgerRow, others: Sequence[LedgerRow]) -> LedgerRow:
 def readings_of(claim: LedgerRow, readings: Iterable[LedgerRow]) -> list[LedgerRow]:
     """Return the rows of a claim's other readings: no two claims have the same words."""
     return [row for row in readings if row.row == claim.row]
+
+
+def reading_notes(
+    table: Table, reader: Reader, columns: Sequence[ResolvedColumn]
+) -> tuple[str, ...]:
+    """Return a sentence for each row and reading with records of the seeds that the table names.
+
+    Sentences and no rows, so that no verdict on the table's own rows depends on them. A reading
+    that is a row already has none, nor has a metric that is never judged.
+    """
+    rows, seeds = table.definition.rows, table.definition.seeds
+    notes = []
+    for row, reading in product(rows, shipped_readings()):
+        values: list[str] = []
+        for resolved in columns:
+            method, column = resolved.method(row), resolved.column
+            (read,) = (method and reading.of(method)) or (None,)
+            if read is None or METRICS[column.metric].tolerance is None:
+                continue
+            if read in [resolved.method(each) for each in rows]:
+                continue
+            as_read = TableRow(label=row.label, method=read)
+            if found := list(scores(reader, table, as_read, resolved, seeds).values()):
+                where = column.dataset, resolved.protocol, resolved.network
+                said = [f"n = {len(found)}"] + ["transductive"] * reader.reads_all(*where, read)
+                mean = mean_interval(found).text(table.decimals(column))
+                values.append(f"{column.title} {mean} ({', '.join(said)})")
+        if values:
+            notes.append(f"{row.label}, read otherwise ({reading.reading}): {'; '.join(values)}.")
+    return tuple(notes)
+
+
+def with_reading_notes(grid: Grid, store: Store) -> Grid:
+    """Return a paper's grid with a note for each row that has records by another reading.
+
+    What is wrong with those records is among the problems.
+    """
+    if not grid.of_a_paper:
+        return grid
+    reader = Reader(store)
+    notes = reading_notes(grid.table, reader, grid.columns)
+    problems = dict.fromkeys((*grid.problems, *reader.problems))
+    return replace(grid, readings=notes, problems=tuple(problems))
