@@ -32,7 +32,7 @@ from ltbench.statistics.verdict import Evidence, judge
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "pictures"
 
-PLACE = re.compile(rb"(\.\d\d)\d+")
+PLACE = re.compile(rb"(\.\d\d)\d+")  # a coordinate, of which two decimals are kept
 Item = tuple[str, Any]  # a hook and a few words, or a box: its title and items
 
 ORDER: tuple[Item, ...] = (

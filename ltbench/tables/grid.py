@@ -123,7 +123,7 @@ class Grid:
     def caption(self) -> str:
         """Return the caption's sentence on protocol, seeds and epoch of the reproduced values."""
         names = list(dict.fromkeys(each.protocol for each in self.columns if not each.exact))
-        proxies = bool(names) and _is_of_a_paper(self.table)
+        proxies = bool(names) and self.of_a_paper
         warning = f" Proxy: protocol {', '.join(names)} {PROXY}." if proxies else ""
         n = len(self.table.definition.seeds)
         marked = any(entry.best for entries in self.lines for entry in entries)

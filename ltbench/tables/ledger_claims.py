@@ -120,11 +120,12 @@ def reading_notes(
 def with_reading_notes(grid: Grid, store: Store) -> Grid:
     """Return a paper's grid with a note for each row that has records by another reading.
 
-    What is wrong with those records is among the problems.
+    What is wrong with those records, and what to know of them, joins what there is of the others.
     """
     if not grid.of_a_paper:
         return grid
     reader = Reader(store)
     notes = reading_notes(grid.table, reader, grid.columns)
     problems = dict.fromkeys((*grid.problems, *reader.problems))
-    return replace(grid, readings=notes, problems=tuple(problems))
+    remarks = dict.fromkeys((*grid.remarks, *reader.remarks))
+    return replace(grid, readings=notes, problems=tuple(problems), remarks=tuple(remarks))

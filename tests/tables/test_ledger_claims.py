@@ -125,8 +125,10 @@ def test_a_reading_that_reads_all_test_images_says_so(store, make_record):
     for seed in range(3):
         record = make_record(PRINTED, seed, 38.0 + seed)
         store.write(record.model_copy(update={"deviations": said}))
-    (note,) = notes(load("4"), store)
+    grid = with_reading_notes(grid_of(load("4"), store), store)
+    (note,) = grid.readings
     assert "(n = 3, transductive)" in note
+    assert [PRINTED in remark for remark in grid.remarks] == [True]
 
 
 def test_a_reading_changes_no_cell_and_no_verdict(store, make_record):
