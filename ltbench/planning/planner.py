@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ltbench.planning.candidates import Candidate, candidates, decided_values
+from ltbench.planning.candidates import Candidate, candidates, judgements_now
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
 from ltbench.planning.spread import DatasetDeviations
 from ltbench.registry.signatures import names
@@ -74,7 +74,7 @@ class TablePlan:
     @property
     def decided(self) -> int:
         """Return how many of them hold or differ now."""
-        return sum(target.decided for each in self.candidates for target in each.targets)
+        return sum(target.now.decided for each in self.candidates for target in each.targets)
 
 
 def plan(
@@ -97,7 +97,7 @@ def plan(
     deviations, costs = DatasetDeviations(records), CostModel(records, timer)
     candidates_for = partial(
         candidates, table, store, protocol=protocol, methods=names(), deviations=deviations,
-        decided=decided_values(table, Reader(store), seeds, protocol),
+        judgements=judgements_now(table, Reader(store), seeds, protocol),
     )  # fmt: skip
     made, undecidable = candidates_for(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
@@ -132,9 +132,9 @@ def _spread(
     for candidate in made:
         data = candidate.data.info
         for target in candidate.targets:
-            key = (data.title, target.metric)
+            key = (data.title, target.column.metric)
             family = max(target.family, found[key].family if key in found else 0)
-            found[key] = ColumnSpread(deviations.of(data.name, target.metric), family)
+            found[key] = ColumnSpread(deviations.of(data.name, target.column.metric), family)
     return found
 
 

@@ -9,14 +9,15 @@ how far off they must be to be found out.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from scipy.special import chdtri, ndtr, stdtrit
+from scipy.special import chdtri, fdtri, ndtr, stdtrit
 
 from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST
 from ltbench.statistics.pooling import Deviation
-from ltbench.statistics.verdict import value
+from ltbench.statistics.verdict import Evidence, decided, value
 
 _GRID = 400  # points at which the deviation's distribution is summed
 
@@ -38,6 +39,21 @@ def chance(
         return chance_to_hold(deviation, tolerance, n, family)
     now = value(reported, scores, tolerance, have, Deviation(deviation, family * (have - 1)))
     return now.chance(n, ALPHA / family)
+
+
+@cache
+def chance_with_more_rows(now: Evidence, added: int, family: int) -> float:
+    """Return the probability that a value with all its seeds is decided once more rows have theirs.
+
+    Its deviation is shared by its column and measured by `now.freedom` degrees of freedom; the rows
+    bring `added` more. The variance that they measure is, over today's, distributed as F.
+    """
+    middles = (np.arange(_GRID) + 0.5) / _GRID
+    ratios = fdtri(added, now.freedom, middles) if added else np.ones(1)
+    freedom = now.freedom + added
+    points = now.deviation * np.sqrt((now.freedom + added * ratios) / freedom)
+    later = (replace(now, deviation=each, noise=each, freedom=freedom) for each in points.tolist())
+    return float(np.mean([decided(each, ALPHA / family) is not None for each in later]))
 
 
 @cache

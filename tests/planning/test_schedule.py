@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ltbench.data.catalog import dataset
-from ltbench.planning.candidates import Candidate, Target
+from ltbench.planning.candidates import Candidate, Judgement, Target
 from ltbench.planning.planner import commands
 from ltbench.planning.schedule import order, seed_counts
 from ltbench.runs import plan as runs_plan
@@ -14,6 +14,9 @@ from ltbench.runs.cost import PaidTrainings
 from ltbench.runs.recorded_cost import CostEstimate
 from ltbench.runs.store import Store
 from ltbench.runs.workspace import Workspace
+from ltbench.statistics.pooling import Deviation
+from ltbench.statistics.verdict import decided, value
+from ltbench.tables.definition import Column
 
 SEEDS = (0, 1, 2)
 
@@ -24,15 +27,19 @@ def empty(tmp_path):
 
 
 def candidate(
-    store, method, *, values=1, deviation=0.3, scores=(), decided=False, seeds=SEEDS, imbalance=20.0
-):
+    store, method, *, values=1, deviation=0.3, scores=(), decided=False, shared=None, seeds=SEEDS,
+    imbalance=20.0,
+):  # fmt: skip
     sets = [dataset("digits_lt", imbalance)]
     jobs = tuple(
         runs_plan.make(sets, [method], [seed], store).jobs if index >= len(scores) else ()
         for index, seed in enumerate(seeds)
     )
-    targets = (Target("top1", 50.0, 1.0, tuple(scores), deviation, 1, 0, decided),) * values
-    return Candidate(method, sets[0], "resnet8", "fast", (method,), targets, jobs)
+    column = Column(header="all", dataset=str(sets[0]))
+    now = Judgement(decided, shared)
+    targets = (Target(column, 50.0, 1.0, tuple(scores), deviation, 1, 0, now),) * values
+    columns = frozenset([column])
+    return Candidate(method, sets[0], "resnet8", "fast", (method,), columns, targets, jobs)
 
 
 def costed(**by_method):
@@ -142,12 +149,45 @@ def test_worth_counts_what_is_decided_already_and_adds_up(empty):
     assert (one.seconds, two.seconds, three.seconds) == (4.0, 8.0, 12.0)
     assert (one.decided, two.decided) == (1.0, 1.0)
     assert 1.5 < three.decided < 2.0
-    open_ = dataclasses.replace(done.targets[0], decided=False)
+    open_ = dataclasses.replace(done.targets[0], now=Judgement())
     assert [open_.chance(n) for n in (1, 2, 3)] == [0.0] * 3  # the ledger's word, at today's seeds
     assert open_.chance(4) > 0.9
     (*_, without) = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=None), set()))
     assert without.more
     assert without.seconds == 0.0
+
+
+def nearly(store):
+    """A row with all its seeds that three more degrees of freedom decide, the deviation kept."""
+    scores = (50.0, 50.4, 50.8)
+    shared = value(50.0, scores, 1.0, 3, Deviation(0.4, 4))
+    assert decided(shared) is None
+    assert decided(dataclasses.replace(shared, freedom=7)) == "holds"
+    return candidate(store, "ce", scores=scores, shared=shared)
+
+
+def test_a_row_is_worth_what_its_deviation_decides_of_rows_that_have_all_their_seeds(empty):
+    made = [
+        nearly(empty), candidate(empty, "focal", values=0), candidate(empty, "ldam_drw", values=0),
+        candidate(empty, "balanced_softmax", values=0, imbalance=10.0),
+    ]  # fmt: skip
+    costs = costed(focal=10.0, ldam_drw=20.0, balanced_softmax=1.0)
+    chosen, _ = order(made, SEEDS, PaidTrainings(costs, set()), None)
+    worth = {step.candidate.method: step.decided for step in chosen}
+    assert list(worth) == ["focal", "ldam_drw", "balanced_softmax"]  # that of another column last
+    assert 0.2 < worth["focal"] < 0.9
+    assert worth["balanced_softmax"] == 0
+    whole = made[0].targets[0]
+    assert worth["focal"] == pytest.approx(whole.chance(3, 1))
+    assert worth["focal"] + worth["ldam_drw"] == pytest.approx(whole.chance(3, 2))
+    (*_, three) = seed_counts(made, PaidTrainings(costs, set()))
+    assert three.decided == pytest.approx(whole.chance(3, 2))
+
+
+def test_seeds_of_a_row_that_are_not_all_measure_nothing_for_others(empty):
+    made = [nearly(empty), candidate(empty, "focal", values=0)]
+    costs = PaidTrainings(costed(focal=10.0), set())
+    assert [step.seeds for step in order(made, SEEDS, costs, 25.0)[1]] == [SEEDS]
 
 
 def test_neighbours_that_differ_in_method_share_a_command(empty, tmp_path):

@@ -8,8 +8,13 @@ import pytest
 from ltbench.planning.spread import USUAL, USUAL_OF_SHOTS, DatasetDeviations
 from ltbench.statistics.estimates import ALPHA
 from ltbench.statistics.pooling import Deviation
-from ltbench.statistics.power import chance, chance_to_hold, detectable
-from ltbench.statistics.verdict import value
+from ltbench.statistics.power import (
+    chance,
+    chance_to_hold,
+    chance_with_more_rows,
+    detectable,
+)
+from ltbench.statistics.verdict import judge, value
 
 
 def test_the_chance_is_how_often_the_rule_says_holds():
@@ -22,6 +27,32 @@ def test_the_chance_is_how_often_the_rule_says_holds():
             held += value(reported, ours, tolerance, n, spread).holds()
         expected = chance_to_hold(deviation, tolerance, n, family)
         assert held / 4000 == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 4000))
+
+
+@pytest.mark.parametrize(
+    ("middle", "points", "known"), [(50.6, 0.35, 4), (50.3, 0.6, 2), (55.0, 1.0, 4), (53.0, 0.5, 2)]
+)
+def test_more_rows_decide_as_often_as_when_their_seeds_are_drawn(middle, points, known):
+    """The true deviation is drawn as today's measures it; then two rows of three seeds by it."""
+    rng, family, draws = np.random.default_rng(1), 5, 2000
+    scores = [middle - 0.1, middle, middle + 0.1]
+    now = value(50.0, scores, 1.0, 3, Deviation(points, known))
+    found = 0
+    for true in points * np.sqrt(known / rng.chisquare(known, draws)):
+        seeds = rng.normal(0, true, (2, 3))
+        square = (known * points**2 + 2 * seeds.var(axis=1, ddof=1).sum()) / (known + 4)
+        later = value(50.0, scores, 1.0, 3, Deviation(math.sqrt(square), known + 4))
+        found += judge([later, *[None] * (family - 1)])[0].verdict.word != "undecided"
+    expected = chance_with_more_rows(now, 4, family)
+    assert 0.05 < expected < 0.95
+    assert found / draws == pytest.approx(expected, abs=4 * math.sqrt(0.25 / draws))
+
+
+def test_without_more_rows_it_is_what_it_is():
+    for middle, points in ((50.0, 0.3), (51.5, 0.3), (60.0, 0.3)):
+        now = value(50.0, [middle] * 3, 1.0, 3, Deviation(points, 10))
+        word = judge([now])[0].verdict.word
+        assert chance_with_more_rows(now, 0, 1) == (word != "undecided")
 
 
 def chance_at(reported, scores, n, family=15):

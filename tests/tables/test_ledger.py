@@ -408,9 +408,9 @@ def test_a_remembered_value_yields_no_verdict(remembered, store, make_record, va
 def test_what_is_remembered_is_planned_for_by_nothing(remembered, store):
     planned, left = candidates(
         remembered, store, [0, 1, 2], protocol=None, methods={"ce", "sam"},
-        deviations=DatasetDeviations([]), wanted=3, decided=(),
+        deviations=DatasetDeviations([]), wanted=3, judgements={},
     )  # fmt: skip
-    targets = [target.metric for each in planned for target in each.targets]
+    targets = [target.column.metric for each in planned for target in each.targets]
     assert len(targets) == len(remembered.reported) - left
     assert 38.3 not in [target.reported for each in planned for target in each.targets]
 
