@@ -8,12 +8,15 @@ from ltbench.planning.spread import DatasetDeviations
 from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
-from ltbench.statistics.power import chance, chance_with_more_rows
+from ltbench.statistics.estimates import ALPHA
+from ltbench.statistics.power import NO_OTHERS, OtherSeeds, chance, chance_with_others
 from ltbench.statistics.verdict import Evidence
 from ltbench.tables.cells import Reader, ResolvedColumn, entries, scores
 from ltbench.tables.columns import judge_column, judged_rows, read_column
 from ltbench.tables.definition import Column, Table
 from ltbench.tables.metrics import METRICS
+
+SeedValues = tuple[float | None, ...]  # by seed, in their order; None where there is none
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Judgement:
     """What the ledger's rule says of a reported value now."""
 
     decided: bool = False  # whether it holds or differs
-    shared: Evidence | None = None  # with all its seeds, where its column shares one deviation
+    evidence: Evidence | None = None  # where it has all seeds, and its column shares one deviation
+    alpha: float = ALPHA  # the level at which Holm's steps test whether it differs
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,30 @@ class Target:
     column: Column
     reported: float
     tolerance: float
-    scores: tuple[float, ...]
+    by_seed: SeedValues
     deviation: float
     family: int  # values of its column that are judged together
     wanted: int  # seeds that its table names: with fewer nothing is judged
     now: Judgement = Judgement()
 
-    def chance(self, n: int, rows: int = 0) -> float:
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """Return the scores there are."""
+        return _there(self.by_seed)
+
+    def first(self, n: int) -> "Target":
+        """Return it with the scores of the first n seeds."""
+        return replace(self, by_seed=self.by_seed[:n])
+
+    def chance(self, n: int, others: OtherSeeds = NO_OTHERS) -> float:
         """Return the probability that it is decided at n seeds; up to those there are, whether.
 
-        `rows` more of its column have all their seeds by then: they measure the deviation that the
-        column shares, by which a value may be decided that has all its seeds.
+        `others` are seeds of other methods of its column that will have run by then: by the
+        deviation that they measure a value with all its seeds may be decided, or no longer be.
         """
-        if self.now.shared is not None and n == self.now.shared.n and rows:
-            return chance_with_more_rows(self.now.shared, rows * (n - 1), self.family)
+        evidence = self.now.evidence
+        if evidence is not None and n == evidence.n and others != NO_OTHERS:
+            return chance_with_others(evidence, others, self.now.alpha)
         if n <= len(self.scores):
             return float(self.now.decided)
         if n < self.wanted:
@@ -64,7 +78,7 @@ class Candidate:
     network: str
     protocol: str
     rows: tuple[str, ...]
-    columns: frozenset[Column]  # of the table, that pool its deviation, judged there or not
+    columns: Mapping[Column, SeedValues]  # whose deviation it helps to measure, judged or not
     targets: tuple[Target, ...]
     jobs: tuple[tuple[Job, ...], ...]  # by seed, in their order; none where a record is there
     warnings: tuple[str, ...] = ()  # of finished seeds that other code computed
@@ -81,6 +95,12 @@ class Candidate:
     def missing(self) -> list[int]:
         """Return the positions of the seeds that have no record."""
         return [index for index, jobs in enumerate(self.jobs) if jobs]
+
+    def other_seeds(self, column: Column, n: int) -> OtherSeeds:
+        """Return what its first n seeds will do for the deviation of a column."""
+        if column not in self.columns or not any(self.jobs[:n]):
+            return NO_OTHERS
+        return OtherSeeds.of(_there(self.columns[column][:n]), n)
 
 
 def candidates(
@@ -101,7 +121,9 @@ def candidates(
     are those that `judgements_now` returns.
     """
     reader, left = Reader(store), 0
-    found: dict[tuple[str, Dataset, str, str], tuple[list[str], set[Column], list[Target]]] = {}
+    found: dict[
+        tuple[str, Dataset, str, str], tuple[list[str], dict[Column, SeedValues], list[Target]]
+    ] = {}
     for resolved, row in entries(table, protocol):
         column, method = resolved.column, resolved.method(row)
         reported = table.value(row, column)
@@ -113,20 +135,22 @@ def candidates(
         if method is None or not runs:
             continue
         key = (method, column.data, resolved.network, resolved.protocol)
-        labels, columns, targets = found.setdefault(key, ([], set(), []))
+        labels, columns, targets = found.setdefault(key, ([], {}, []))
         labels.append(row.label)
-        columns.add(column)
+        have = scores(reader, table, row, resolved, seeds)
+        columns[column] = tuple(map(have.get, seeds))
         if reported is not None and tolerance is not None:
-            have = tuple(scores(reader, table, row, resolved, seeds).values())
             spread = deviations.of(column.data.info.name, column.metric).points
             family = len(judged_rows(table, resolved))
             now = judgements.get((row.label, column), Judgement())
-            targets.append(Target(column, reported, tolerance, have, spread, family, wanted, now))
+            targets.append(
+                Target(column, reported, tolerance, columns[column], spread, family, wanted, now)
+            )
     made = [
         Candidate(
             *key,
             tuple(dict.fromkeys(labels)),
-            frozenset(columns),
+            columns,
             tuple(targets),
             *_jobs(*key, seeds=seeds, store=store),
         )
@@ -147,12 +171,25 @@ def judgements_now(
     found = {}
     for column in asked.columns:
         read = read_column(reader, table, ResolvedColumn.of(table, column, protocol), asked.rows)
-        for label, (evidence, judged) in judge_column(table, read).items():
-            if evidence is not None and evidence.judged:
-                decided = judged.verdict.word in ("holds", "differs")
-                shared = evidence if read.deviations.shared else None
-                found[label, column] = Judgement(decided, shared)
+        family = judge_column(table, read)
+        rejected = [
+            each.p_holm
+            for _, each in family.values()
+            if each.p_holm is not None and each.p_holm <= ALPHA
+        ]
+        for label, (evidence, judged) in family.items():
+            if evidence is not None and judged.p_holm is not None:
+                smaller = sum(each < judged.p_holm for each in rejected)
+                found[label, column] = Judgement(
+                    judged.verdict.word in ("holds", "differs"),
+                    evidence if read.deviations.shared else None,
+                    ALPHA / (len(family) - smaller),
+                )
     return found
+
+
+def _there(by_seed: SeedValues) -> tuple[float, ...]:
+    return tuple(score for score in by_seed if score is not None)
 
 
 def _jobs(

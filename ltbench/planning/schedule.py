@@ -1,13 +1,14 @@
 """The order in which to run a table: most decided cells for the time first, within a budget."""
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ltbench.planning.candidates import Candidate
 from ltbench.runs.cost import PaidTrainings
 from ltbench.runs.recorded_cost import Basis
+from ltbench.statistics.power import NO_OTHERS, OtherSeeds
 from ltbench.tables.definition import Column
 
 
@@ -29,7 +30,8 @@ def order(
     """Return the steps to take within a budget in seconds, and those beyond it, in order.
 
     First what decides most values a second. A step takes a candidate to the number of seeds that is
-    best value; what decides nothing goes by cost; one without a known cost is beyond every budget.
+    best value; what decides nothing, or undoes more than that, goes by cost; one without a known
+    cost is beyond every budget.
     """
     schedule = _Schedule(made, seeds, paid)
     left = math.inf if budget is None else budget
@@ -52,7 +54,8 @@ class _Schedule:
         self._made, self._seeds, self._paid = made, seeds, paid
         # By candidate how many of its missing seeds it has got; not those that have all.
         self._have = {index: 0 for index, each in enumerate(made) if each.missing()}
-        self._rows: Counter[Column] = Counter()  # that have got all their seeds by now
+        # By column what those that have got all their seeds by now measure of its deviation.
+        self._others: defaultdict[Column, OtherSeeds] = defaultdict(OtherSeeds)
 
     def buy(self, left: float | None) -> PlannedRun | None:
         """Buy the best step that costs at most `left`, or any, and return it; None without one."""
@@ -72,7 +75,8 @@ class _Schedule:
         self._have[index] = bought
         if bought == len(missing):
             del self._have[index]
-            self._rows.update(candidate.columns)
+            for column in candidate.columns:
+                self._others[column] += candidate.other_seeds(column, len(self._seeds))
         return best
 
     def _options(self, index: int) -> Iterator[PlannedRun]:
@@ -83,28 +87,26 @@ class _Schedule:
             cost = self._paid.cost([job for position in at for job in candidate.jobs[position]])
             gain = candidate.chance(upto) - candidate.chance(added)
             if upto == len(missing):
-                gain += self._of_others(candidate)
+                gain += self._gain_of_others(candidate)
             if gain > 0 or upto == len(missing):
                 named = tuple(self._seeds[position] for position in at)
                 yield PlannedRun(candidate, named, cost.seconds, cost.basis, cost.reason, gain)
 
-    def _of_others(self, candidate: Candidate) -> float:
-        """Return how many values more of rows with all seeds are decided when this one has them."""
-        n = len(self._seeds)
-        return sum(
-            target.chance(n, self._rows[target.column] + 1)
-            - target.chance(n, self._rows[target.column])
-            for other in self._made
-            if not other.missing()
-            for target in other.targets
-            if target.column in candidate.columns
-        )
+    def _gain_of_others(self, candidate: Candidate) -> float:
+        """Return how many values more are decided, of rows whole today, once this one is whole."""
+        n, gain = len(self._seeds), 0.0
+        for other in self._made:
+            for target in other.targets if not other.missing() else ():
+                before = self._others[target.column]
+                after = before + candidate.other_seeds(target.column, n)
+                gain += target.chance(n, after) - target.chance(n, before)
+        return gain
 
 
 def _rank(step: PlannedRun) -> tuple[bool, float, float]:
     if step.seconds is None:
         return True, -step.decided, 0.0
-    return False, -step.decided / max(step.seconds, 1e-9), step.seconds
+    return False, min(0.0, -step.decided / max(step.seconds, 1e-9)), step.seconds
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,14 @@ def seed_counts(made: Sequence[Candidate], paid: PaidTrainings) -> list[SeedCoun
             cost = paid.cost(jobs).seconds
             spent, more = spent + (cost or 0.0), more or cost is None
             paid.buy(jobs)
-        rows = Counter(column for each in made if any(each.jobs[:n]) for column in each.columns)
         decided = sum(
-            target.chance(n, rows[target.column]) for each in made for target in each.targets
+            target.first(n).chance(n, _others(made, target.column, n))
+            for candidate in made
+            for target in candidate.targets
         )
         found.append(SeedCount(n, spent, more, decided))
     return found
+
+
+def _others(made: Sequence[Candidate], column: Column, n: int) -> OtherSeeds:
+    return sum((each.other_seeds(column, n) for each in made), NO_OTHERS)

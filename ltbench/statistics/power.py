@@ -4,13 +4,15 @@ The rule is that of `ltbench.statistics.verdict`, with a deviation that all meth
 share and Holm's first step over its `family` of values. Where two seeds or more exist, new ones are
 taken to fall where these lead to expect. Before that only the reported value is known, and what is
 given is how often it would be said to hold were it true; of values that are not, `detectable` tells
-how far off they must be to be found out.
+how far off they must be to be found out. A value with all its seeds may still change its verdict,
+once seeds of other methods measure the deviation better.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from statistics import variance
 
 import numpy as np
 from scipy.special import chdtri, fdtri, ndtr, stdtrit
@@ -41,19 +43,45 @@ def chance(
     return now.chance(n, ALPHA / family)
 
 
-@cache
-def chance_with_more_rows(now: Evidence, added: int, family: int) -> float:
-    """Return the probability that a value with all its seeds is decided once more rows have theirs.
+@dataclass(frozen=True)
+class OtherSeeds:
+    """Seeds of other methods that will help to measure a column's deviation, and do not yet."""
 
-    Its deviation is shared by its column and measured by `now.freedom` degrees of freedom; the rows
-    bring `added` more. The variance that they measure is, over today's, distributed as F.
+    squares: float = 0.0  # of those there are, around their method's mean
+    known: int = 0  # the degrees of freedom of these
+    coming: int = 0  # those of seeds that have not run
+
+    @classmethod
+    def of(cls, scores: Sequence[float], n: int) -> "OtherSeeds":
+        """Return those of a method that will have n seeds and has scores of fewer."""
+        known = max(len(scores) - 1, 0)
+        return cls(variance(scores) * known if known else 0.0, known, n - 1 - known)
+
+    def __add__(self, other: "OtherSeeds") -> "OtherSeeds":
+        """Return both."""
+        return OtherSeeds(
+            self.squares + other.squares, self.known + other.known, self.coming + other.coming
+        )
+
+
+NO_OTHERS = OtherSeeds()
+
+
+@cache
+def chance_with_others(now: Evidence, others: OtherSeeds, alpha: float) -> float:
+    """Return the probability that a value with all its seeds is decided once others have run.
+
+    Its deviation must be one that its column shares. The variance of seeds that have not run, over
+    that of all there are, is distributed as F. `alpha` is the level at which Holm tests the value.
     """
+    there = now.freedom + others.known
+    square = (now.freedom * now.deviation**2 + others.squares) / there
+    freedom = there + others.coming
     middles = (np.arange(_GRID) + 0.5) / _GRID
-    ratios = fdtri(added, now.freedom, middles) if added else np.ones(1)
-    freedom = now.freedom + added
-    points = now.deviation * np.sqrt((now.freedom + added * ratios) / freedom)
+    ratios = fdtri(others.coming, there, middles) if others.coming else np.ones(1)
+    points = np.sqrt(square * (there + others.coming * ratios) / freedom)
     later = (replace(now, deviation=each, noise=each, freedom=freedom) for each in points.tolist())
-    return float(np.mean([decided(each, ALPHA / family) is not None for each in later]))
+    return float(np.mean([decided(each, alpha) is not None for each in later]))
 
 
 @cache

@@ -15,6 +15,7 @@ from ltbench.runs.recorded_cost import CostEstimate
 from ltbench.runs.store import Store
 from ltbench.runs.workspace import Workspace
 from ltbench.statistics.pooling import Deviation
+from ltbench.statistics.power import OtherSeeds
 from ltbench.statistics.verdict import decided, value
 from ltbench.tables.definition import Column
 
@@ -27,7 +28,7 @@ def empty(tmp_path):
 
 
 def candidate(
-    store, method, *, values=1, deviation=0.3, scores=(), decided=False, shared=None, seeds=SEEDS,
+    store, method, *, values=1, deviation=0.3, scores=(), now=None, seeds=SEEDS,
     imbalance=20.0,
 ):  # fmt: skip
     sets = [dataset("digits_lt", imbalance)]
@@ -36,10 +37,11 @@ def candidate(
         for index, seed in enumerate(seeds)
     )
     column = Column(header="all", dataset=str(sets[0]))
-    now = Judgement(decided, shared)
-    targets = (Target(column, 50.0, 1.0, tuple(scores), deviation, 1, 0, now),) * values
-    columns = frozenset([column])
-    return Candidate(method, sets[0], "resnet8", "fast", (method,), columns, targets, jobs)
+    by_seed = (*scores, *[None] * (len(seeds) - len(scores)))
+    target = Target(column, 50.0, 1.0, by_seed, deviation, 1, 0, now or Judgement())
+    return Candidate(
+        method, sets[0], "resnet8", "fast", (method,), {column: by_seed}, (target,) * values, jobs
+    )
 
 
 def costed(**by_method):
@@ -143,7 +145,7 @@ def test_with_fewer_seeds_than_the_table_names_nothing_is_decided(empty):
 
 
 def test_worth_counts_what_is_decided_already_and_adds_up(empty):
-    done = candidate(empty, "ce", scores=(50.0, 50.1, 49.9), decided=True)
+    done = candidate(empty, "ce", scores=(50.0, 50.1, 49.9), now=Judgement(decided=True))
     made = [done, candidate(empty, "focal")]
     one, two, three = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=4.0), set()))
     assert (one.seconds, two.seconds, three.seconds) == (4.0, 8.0, 12.0)
@@ -157,37 +159,78 @@ def test_worth_counts_what_is_decided_already_and_adds_up(empty):
     assert without.seconds == 0.0
 
 
-def nearly(store):
-    """A row with all its seeds that three more degrees of freedom decide, the deviation kept."""
+def whole(store, points):
+    """A row with all its seeds, 0.4 from the reported value, its deviation of 4 degrees shared."""
     scores = (50.0, 50.4, 50.8)
-    shared = value(50.0, scores, 1.0, 3, Deviation(0.4, 4))
-    assert decided(shared) is None
-    assert decided(dataclasses.replace(shared, freedom=7)) == "holds"
-    return candidate(store, "ce", scores=scores, shared=shared)
+    evidence = value(50.0, scores, 1.0, 3, Deviation(points, 4))
+    now = Judgement(decided(evidence) is not None, evidence)
+    return candidate(store, "ce", scores=scores, now=now)
 
 
-def test_a_row_is_worth_what_its_deviation_decides_of_rows_that_have_all_their_seeds(empty):
+def bought(made, **costs):
+    """The steps without a budget, by method."""
+    chosen, _ = order(made, SEEDS, PaidTrainings(costed(**costs), set()), None)
+    return {step.candidate.method: step.decided for step in chosen}
+
+
+def test_a_row_is_worth_what_its_deviation_decides_of_rows_that_are_whole(empty):
     made = [
-        nearly(empty), candidate(empty, "focal", values=0), candidate(empty, "ldam_drw", values=0),
+        whole(empty, 0.4), candidate(empty, "focal", values=0),
+        candidate(empty, "ldam_drw", values=0),
         candidate(empty, "balanced_softmax", values=0, imbalance=10.0),
     ]  # fmt: skip
-    costs = costed(focal=10.0, ldam_drw=20.0, balanced_softmax=1.0)
-    chosen, _ = order(made, SEEDS, PaidTrainings(costs, set()), None)
-    worth = {step.candidate.method: step.decided for step in chosen}
+    costs = {"focal": 10.0, "ldam_drw": 20.0, "balanced_softmax": 1.0}
+    worth = bought(made, **costs)
     assert list(worth) == ["focal", "ldam_drw", "balanced_softmax"]  # that of another column last
-    assert 0.2 < worth["focal"] < 0.9
     assert worth["balanced_softmax"] == 0
-    whole = made[0].targets[0]
-    assert worth["focal"] == pytest.approx(whole.chance(3, 1))
-    assert worth["focal"] + worth["ldam_drw"] == pytest.approx(whole.chance(3, 2))
-    (*_, three) = seed_counts(made, PaidTrainings(costs, set()))
-    assert three.decided == pytest.approx(whole.chance(3, 2))
+    target = made[0].targets[0]
+    assert not target.now.decided
+    assert worth["focal"] == pytest.approx(target.chance(3, OtherSeeds(coming=2)))
+    both = target.chance(3, OtherSeeds(coming=4))
+    assert 0.2 < worth["focal"] < 0.9
+    assert worth["focal"] + worth["ldam_drw"] == pytest.approx(both)
+    (*_, three) = seed_counts(made, PaidTrainings(costed(**costs), set()))
+    assert three.decided == pytest.approx(both)
 
 
-def test_seeds_of_a_row_that_are_not_all_measure_nothing_for_others(empty):
-    made = [nearly(empty), candidate(empty, "focal", values=0)]
+def test_what_may_undo_a_verdict_comes_after_what_does_nothing_the_cheap_first(empty):
+    made = [
+        whole(empty, 0.36), candidate(empty, "ldam_drw", values=0),
+        candidate(empty, "focal", values=0),
+    ]  # fmt: skip
+    assert made[0].targets[0].now.decided
+    worth = bought(made, focal=10.0, ldam_drw=20.0)
+    assert list(worth) == ["focal", "ldam_drw"]
+    assert -0.9 < worth["focal"] < -0.05
+
+
+def test_seeds_that_are_there_already_count_as_what_they_measure(empty):
+    alike, apart, none = (
+        bought([whole(empty, 0.4), candidate(empty, "focal", values=0, scores=scores)], focal=1.0)
+        for scores in ((60.0, 60.1), (60.0, 61.5), (60.0,))
+    )
+    assert apart["focal"] < 0.01 < none["focal"] < alike["focal"]
+
+
+def test_what_is_short_of_all_seeds_measures_nothing(empty):
+    made = [whole(empty, 0.4), candidate(empty, "focal", values=0)]
     costs = PaidTrainings(costed(focal=10.0), set())
-    assert [step.seeds for step in order(made, SEEDS, costs, 25.0)[1]] == [SEEDS]
+    chosen, beyond = order(made, SEEDS, costs, 25.0)
+    assert chosen == []
+    assert [step.seeds for step in beyond] == [SEEDS]
+
+
+def test_a_later_seed_is_not_one_of_the_first_n(empty):
+    seeds = (0, 1, 2, 3)
+    made = candidate(empty, "ce", seeds=seeds, scores=(50.0, 50.1))
+    (target,) = made.targets
+    target = dataclasses.replace(target, by_seed=(50.0, 50.1, None, 50.2))
+    (job,) = candidate(empty, "ce", seeds=(2,)).jobs
+    made = dataclasses.replace(made, targets=(target,), jobs=((), (), job, ()))
+    counts = seed_counts([made], PaidTrainings(costed(ce=10.0), set()))
+    assert [count.seconds for count in counts] == [0, 0, 10, 10]
+    assert counts[1].decided == 0
+    assert counts[2].decided > 0.9
 
 
 def test_neighbours_that_differ_in_method_share_a_command(empty, tmp_path):

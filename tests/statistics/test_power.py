@@ -9,9 +9,11 @@ from ltbench.planning.spread import USUAL, USUAL_OF_SHOTS, DatasetDeviations
 from ltbench.statistics.estimates import ALPHA
 from ltbench.statistics.pooling import Deviation
 from ltbench.statistics.power import (
+    NO_OTHERS,
+    OtherSeeds,
     chance,
     chance_to_hold,
-    chance_with_more_rows,
+    chance_with_others,
     detectable,
 )
 from ltbench.statistics.verdict import judge, value
@@ -30,29 +32,43 @@ def test_the_chance_is_how_often_the_rule_says_holds():
 
 
 @pytest.mark.parametrize(
-    ("middle", "points", "known"), [(50.6, 0.35, 4), (50.3, 0.6, 2), (55.0, 1.0, 4), (53.0, 0.5, 2)]
+    ("middle", "points", "known"),
+    [(50.6, 0.35, 4), (50.3, 0.6, 2), (50.6, 0.25, 4), (55.0, 1.0, 4), (53.0, 0.5, 2)],
 )
-def test_more_rows_decide_as_often_as_when_their_seeds_are_drawn(middle, points, known):
-    """The true deviation is drawn as today's measures it; then two rows of three seeds by it."""
-    rng, family, draws = np.random.default_rng(1), 5, 2000
+@pytest.mark.parametrize("there", [(), (60.0,), (60.0, 60.9)])
+def test_other_seeds_decide_as_often_as_when_they_are_drawn(middle, points, known, there):
+    """The true deviation is drawn as all seeds measure it; then those of two methods that lack."""
+    rng, family, draws, n = np.random.default_rng(1), 5, 1500, 3
     scores = [middle - 0.1, middle, middle + 0.1]
-    now = value(50.0, scores, 1.0, 3, Deviation(points, known))
+    now = value(50.0, scores, 1.0, n, Deviation(points, known))
+    spread = there[1] - there[0] if len(there) == 2 else 0.0
+    freedom = known + (len(there) == 2)
+    measured = math.sqrt((known * points**2 + spread**2 / 2) / freedom)
     found = 0
-    for true in points * np.sqrt(known / rng.chisquare(known, draws)):
-        seeds = rng.normal(0, true, (2, 3))
-        square = (known * points**2 + 2 * seeds.var(axis=1, ddof=1).sum()) / (known + 4)
-        later = value(50.0, scores, 1.0, 3, Deviation(math.sqrt(square), known + 4))
+    for true in measured * np.sqrt(freedom / rng.chisquare(freedom, draws)):
+        # Of the first method what it has and a contrast to come; the second is all to come.
+        contrasts = [spread / math.sqrt(2), *rng.normal(0, true, 2 * (n - 1) - (len(there) == 2))]
+        square = (known * points**2 + sum(each**2 for each in contrasts)) / (known + 2 * (n - 1))
+        later = value(50.0, scores, 1.0, n, Deviation(math.sqrt(square), known + 2 * (n - 1)))
         found += judge([later, *[None] * (family - 1)])[0].verdict.word != "undecided"
-    expected = chance_with_more_rows(now, 4, family)
-    assert 0.05 < expected < 0.95
+    others = OtherSeeds.of(there, n) + OtherSeeds.of([], n)
+    expected = chance_with_others(now, others, ALPHA / family)
     assert found / draws == pytest.approx(expected, abs=4 * math.sqrt(0.25 / draws))
 
 
-def test_without_more_rows_it_is_what_it_is():
+def test_other_seeds_may_decide_or_undo():
+    undecided, holds = (value(50.0, [50.6] * 3, 1.0, 3, Deviation(s, 4)) for s in (0.3, 0.2))
+    assert [judge([each])[0].verdict.word for each in (undecided, holds)] == ["undecided", "holds"]
+    more = OtherSeeds(coming=2)
+    assert 0.05 < chance_with_others(undecided, more, ALPHA) < 0.95
+    assert 0.05 < 1 - chance_with_others(holds, more, ALPHA) < 0.95
+
+
+def test_without_others_it_is_what_it_is():
     for middle, points in ((50.0, 0.3), (51.5, 0.3), (60.0, 0.3)):
         now = value(50.0, [middle] * 3, 1.0, 3, Deviation(points, 10))
         word = judge([now])[0].verdict.word
-        assert chance_with_more_rows(now, 0, 1) == (word != "undecided")
+        assert chance_with_others(now, NO_OTHERS, ALPHA) == (word != "undecided")
 
 
 def chance_at(reported, scores, n, family=15):

@@ -118,7 +118,7 @@ def _steps(
         rows.append([
             step.candidate.method, step.candidate.data.title, _listed(step.seeds), takes,
             *_costs(step.seconds, price_per_hour), *([duration(spent)] if costed else []),
-            step.basis, f"{step.decided:.1f}",
+            step.basis, f"{step.decided:z.1f}",
         ])  # fmt: skip
     widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     if sum(widths) + _GAP * (len(headers) - 1) > width:
@@ -203,7 +203,8 @@ def _explain(planned: TablePlan, console: Console) -> None:
         lines += [
             "decides, decided: of values without two seeds yet, how often the rule says `holds` if "
             "what is reported is true; of others, how likely it says anything once new seeds fall "
-            "where these lead to expect; up to the seeds that are there, what it says now. Fewer "
+            "where these lead to expect; up to the seeds that are there, what it says now, and "
+            "what once more rows measure the deviation that their column shares. Fewer "
             f"than {LEAST} seeds, or than the table names, decide nothing",
             "finds: the true difference from what is reported of which so many seeds say `differs` "
             "in four of five tries, with Holm's first step over its column",
@@ -230,7 +231,7 @@ def _step_data(step: PlannedRun, price_per_hour: float | None) -> dict[str, Any]
         "protocol": candidate.protocol, "rows": list(candidate.rows), "seeds": list(step.seeds),
         "seconds": None if step.seconds is None else round(step.seconds, 1),
         "price": _price(step.seconds, price_per_hour),
-        "from": step.basis, "reason": step.reason, "decided": round(step.decided, 3),
+        "from": step.basis, "reason": step.reason, "decided": round(step.decided, 3) + 0.0,
     }  # fmt: skip
 
 
