@@ -1,5 +1,7 @@
 """What the rule says of a table now, and which rows measure the deviation that a column shares."""
 
+from dataclasses import replace
+
 import pytest
 
 from ltbench.data.catalog import dataset
@@ -90,3 +92,18 @@ def test_a_row_that_is_not_reported_measures_its_columns_deviation_too(five, sto
     assert target.by_seed == pytest.approx((49.6, 50.0, 50.4))
     assert target.now.decided == (target.chance(3) == 1)
     assert 0 < target.chance(3, others["resampling"]) < 1
+
+
+def test_a_method_in_two_rows_measures_once(five, store, make_record):
+    row = five.definition.rows[1]
+    rows = [*five.definition.rows, row.model_copy(update={"label": "again"})]
+    twice = replace(five, definition=five.definition.model_copy(update={"rows": rows}))
+    write(store, make_record, "ce", 50)
+    made, _ = candidates(
+        twice, store, SEEDS, protocol=None, methods=METHODS, deviations=DatasetDeviations([]),
+        wanted=3, judgements={},
+    )  # fmt: skip
+    (focal,) = [each for each in made if each.method == "focal"]
+    assert focal.rows == ("focal", "again")
+    (column,) = five.definition.columns
+    assert focal.other_seeds(column, 3) == OtherSeeds(coming=2)
