@@ -1,6 +1,5 @@
 """How long a training will take: a few real steps, timed."""
 
-import itertools
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,13 +7,16 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from ltbench.api.method import Step
+from ltbench.api.method import Method, Step
+from ltbench.api.recipe import Stage
 from ltbench.api.task import Clock
+from ltbench.data.batch import Batch
 from ltbench.data.feed import CLEAN_BATCH
-from ltbench.data.stream import feed_of
+from ltbench.data.stream import StreamFeed, feed_of
+from ltbench.data.training_images import TrainingImages
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
-from ltbench.engine.train import backward, optimiser_for
+from ltbench.engine.train import backward, optimiser_for, put_in_training, set_rates
 from ltbench.registry.signatures import is_foreign, loaded_files
 from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.plan import Job
@@ -23,6 +25,7 @@ from ltbench.runs.training import training_of
 from ltbench.runs.workspace import Workspace
 
 TIMED_STEPS = 3
+MANNER = "second of two epochs"  # to change with what is timed: times of another are not remembered
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class StepTime:
 
 
 def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
-    """Return the step time of a job's first steps; its own checkpoint and files are not touched.
+    """Return the step time of a few of a job's steps; its own checkpoint and files are not touched.
 
     A method that is not ltbench's own takes them in another process.
     """
@@ -57,26 +60,49 @@ def _measured(ask: Ask | None, job: Job, workspace: Workspace) -> StepTime:
     with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
         training = training_of(job, replace(workspace, results=Path(scratch)))
     stage = training.stages[0]
+    drawn = training.train.draws(stage.sampler)
     recipe, method = stage.recipe, stage.method or training.method
-    steps = training.train.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
-    optimiser = optimiser_for(training.network, stage)
     batches = training.train.epoch(
         method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0
     )
     started = time.perf_counter()
     first = next(batches)  # the views of the whole epoch
     views = time.perf_counter() - started
-    marks = []
-    for number, batch in enumerate(itertools.islice(itertools.cycle([first]), 1 + TIMED_STEPS)):
-        clock = Clock(stage.name, 0, recipe.epochs, number, steps, recipe=recipe)
-        optimiser.zero_grad()
-        backward(Step(method, training.network, batch, clock, training.autocast), recipe)
-        optimiser.step()
-        _synchronise(training)
-        marks.append(time.perf_counter())
-    drawn = training.train.draws(stage.sampler)
+    step = _step_seconds(training, stage, method, first)
     whole = _evaluation_seconds(training) / job.protocol.fraction
-    return StepTime((marks[-1] - marks[0]) / TIMED_STEPS, views / drawn, whole)
+    return StepTime(step, views / drawn, whole)
+
+
+def _step_seconds(training: Training, stage: Stage, method: Method, batch: Batch) -> float:
+    """Return the seconds of a step on a batch, in the second of two epochs.
+
+    What a method begins between epochs is under way there; in the first it would be missing. Of
+    images that are read as they are needed it is the first all the same, for a method may look at
+    all of them between epochs, which takes minutes.
+    """
+    feed, network = training.train, training.network
+    recipe = replace(stage.recipe, epochs=1 if isinstance(feed, StreamFeed) else 2)
+    steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
+    images = TrainingImages(feed, method.views[0], method.predict, training.autocast)
+    optimiser = optimiser_for(network, stage)
+    marks: list[float] = []
+    for epoch in range(recipe.epochs):
+        put_in_training(network, stage)
+        set_rates(optimiser, recipe.learning_rate_at(epoch))
+        last = epoch == recipe.epochs - 1
+        start = Clock(stage.name, epoch, recipe.epochs, 0, steps, recipe=recipe)
+        for number in range(1 + TIMED_STEPS if last else 1):
+            step = Step(method, network, batch, replace(start, step=number), training.autocast)
+            optimiser.zero_grad()
+            backward(step, recipe)
+            optimiser.step()
+            method.after_step(step)
+            _synchronise(training)
+            marks.append(time.perf_counter())
+        if not last:
+            network.eval()
+            method.after_epoch(network, images, start)
+    return (marks[-1] - marks[-1 - TIMED_STEPS]) / TIMED_STEPS
 
 
 def _evaluation_seconds(training: Training) -> float:

@@ -92,6 +92,14 @@ def test_another_machine_is_not_remembered(tmp_path, timer, clock, monkeypatch):
     assert later.timed == 1
 
 
+def test_a_time_taken_in_another_manner_is_not_remembered(tmp_path, timer, clock, monkeypatch):
+    clock["ce"] = 1.0
+    timer().timing(job_of(tmp_path), {})
+    assert timer().recall(job_of(tmp_path), {}) is not None
+    monkeypatch.setattr(timing, "MANNER", "of the first epoch")
+    assert timer().recall(job_of(tmp_path), {}) is None
+
+
 def test_a_timing_keeps_the_reference_timed_beside_it(tmp_path, timer, clock):
     clock.update(ce=1.0, focal=2.0)
     references = {"ce": job_of(tmp_path)}

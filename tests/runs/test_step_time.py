@@ -1,0 +1,67 @@
+"""Step times: of real steps, of the second of two epochs, and of every method there is."""
+
+import pytest
+from ltbench.methods.gkp import GKP
+from made_runs import job_of
+
+from ltbench.data.feed import Feed
+from ltbench.registry.kinds import kinds_of
+from ltbench.registry.methods import build, find, load_file, role
+from ltbench.registry.signatures import names
+from ltbench.runs import step_time
+from ltbench.runs.size import TrainingSize
+from ltbench.runs.step_time import StepTime, measure_step_time
+
+SLOW_LATER = """
+late = 0.0
+
+def backward(self, step):
+    import time
+    time.sleep(self.late)
+    super().backward(step)
+
+def after_step(self, step):
+    step.log("late", self.late)
+
+def after_epoch(self, network, data, clock):
+    assert (clock.epoch, clock.epochs, network.training) == (0, 2, False)
+    self.late = 0.25
+"""
+
+
+def specification_of(name):
+    return name if role(find(name)) == "method" else f"ce+{name}"
+
+
+EVERY = [
+    each for each in map(specification_of, names())
+    if "single" in kinds_of(build(each)) and not build(each).network_library
+]  # fmt: skip
+
+
+def test_a_training_takes_its_steps_views_and_evaluations():
+    assert StepTime(2.0, 0.5, 7.0).seconds(TrainingSize(1, 10, 20, 1.5)) == 20 + 10 + 10.5
+
+
+def test_what_a_method_begins_after_an_epoch_is_in_its_step_time(tmp_path, workspace, method_file):
+    load_file(method_file("mine", SLOW_LATER))
+    assert measure_step_time(job_of(tmp_path, "mine"), workspace).step >= 0.25
+
+
+def test_images_that_are_read_as_they_are_needed_are_not_all_read_for_it(
+    tmp_path, workspace, monkeypatch
+):
+    looked = []
+    monkeypatch.setattr(GKP, "after_epoch", lambda *asked: looked.append(asked))
+    job = job_of(tmp_path, "ce+gkp")
+    measure_step_time(job, workspace)
+    assert len(looked) == 1
+    monkeypatch.setattr(step_time, "StreamFeed", Feed)  # as if those in memory were such
+    measure_step_time(job, workspace)
+    assert len(looked) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("specification", EVERY)
+def test_the_steps_of_every_method_can_be_timed(tmp_path, workspace, specification):
+    assert measure_step_time(job_of(tmp_path, specification), workspace).step > 0
