@@ -165,7 +165,7 @@ def estimate(
 ) -> float:
     """Return the seconds that jobs will take, on this machine unless `costs` are of another.
 
-    A training without a known cost, as one that cannot take its first steps, counts nothing: it
+    A training without a known cost, as one whose first steps fail, counts nothing: it
     fails when its turn comes, and does not stop the rest.
     """
     store = Store(workspace.results)

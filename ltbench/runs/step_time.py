@@ -11,7 +11,7 @@ from ltbench.api.method import Method, Step
 from ltbench.api.recipe import Stage
 from ltbench.api.task import Clock
 from ltbench.data.batch import Batch
-from ltbench.data.feed import CLEAN_BATCH
+from ltbench.data.feed import CLEAN_BATCH, Feed
 from ltbench.data.stream import StreamFeed, feed_of
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.evaluate import finalised, logits_of
@@ -59,39 +59,33 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
 def _measured(ask: Ask | None, job: Job, workspace: Workspace) -> StepTime:
     with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
         training = training_of(job, replace(workspace, results=Path(scratch)))
-    stage = training.stages[0]
-    drawn = training.train.draws(stage.sampler)
-    recipe, method = stage.recipe, stage.method or training.method
-    batches = training.train.epoch(
-        method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0
-    )
-    started = time.perf_counter()
-    first = next(batches)  # the views of the whole epoch
-    views = time.perf_counter() - started
-    step = _step_seconds(training, stage, method, first)
+    step, view = _step_and_view(training)
     whole = _evaluation_seconds(training) / job.protocol.fraction
-    return StepTime(step, views / drawn, whole)
+    return StepTime(step, view, whole)
 
 
-def _step_seconds(training: Training, stage: Stage, method: Method, batch: Batch) -> float:
-    """Return the seconds of a step on a batch, in the second of two epochs.
+def _step_and_view(training: Training) -> tuple[float, float]:
+    """Return the seconds of a step, and of an image's views, in the second of two epochs.
 
     What a method begins between epochs is under way there; in the first it would be missing. Of
     images that are read as they are needed it is the first all the same, for a method may look at
     all of them between epochs, which takes minutes.
     """
-    feed, network = training.train, training.network
-    recipe = replace(stage.recipe, epochs=1 if isinstance(feed, StreamFeed) else 2)
+    feed, network, stage = training.train, training.network, training.stages[0]
+    method, streamed = stage.method or training.method, isinstance(feed, StreamFeed)
+    recipe = stage.recipe if streamed else replace(stage.recipe, epochs=2)
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
-    images = TrainingImages(feed, method.views[0], method.predict, training.autocast)
     optimiser = optimiser_for(network, stage)
     marks: list[float] = []
-    for epoch in range(recipe.epochs):
+    for start in (Clock(stage.name, epoch, recipe.epochs, 0, steps, 0, recipe) for epoch in (0, 1)):
         put_in_training(network, stage)
-        set_rates(optimiser, recipe.learning_rate_at(epoch))
-        last = epoch == recipe.epochs - 1
-        start = Clock(stage.name, epoch, recipe.epochs, 0, steps, recipe=recipe)
-        for number in range(1 + TIMED_STEPS if last else 1):
+        started = time.perf_counter()
+        batch = _first_batch(feed, method, stage, start)
+        views = time.perf_counter() - started
+        timed = streamed or start.epoch == 1
+        for number in range(1 + TIMED_STEPS if timed else 1):
+            done = start.epoch * steps + number
+            set_rates(optimiser, recipe.learning_rate_at(start.epoch, done))
             step = Step(method, network, batch, replace(start, step=number), training.autocast)
             optimiser.zero_grad()
             backward(step, recipe)
@@ -99,10 +93,22 @@ def _step_seconds(training: Training, stage: Stage, method: Method, batch: Batch
             method.after_step(step)
             _synchronise(training)
             marks.append(time.perf_counter())
-        if not last:
-            network.eval()
-            method.after_epoch(network, images, start)
-    return (marks[-1] - marks[-1 - TIMED_STEPS]) / TIMED_STEPS
+        if timed:
+            break
+        network.eval()
+        images = TrainingImages(feed, method.views[0], method.predict, training.autocast)
+        method.after_epoch(network, images, start)
+    return (marks[-1] - marks[-1 - TIMED_STEPS]) / TIMED_STEPS, views / feed.draws(stage.sampler)
+
+
+def _first_batch(feed: Feed, method: Method, stage: Stage, start: Clock) -> Batch:
+    """Return an epoch's first batch, with which the views of the whole epoch are made."""
+    recipe = stage.recipe
+    batches = feed.epoch(
+        method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0,
+        augment=lambda view, targets: method.augment(view, targets, start),
+    )  # fmt: skip
+    return next(batches)
 
 
 def _evaluation_seconds(training: Training) -> float:

@@ -91,7 +91,7 @@ class StepTimer:
     def timing(self, job: Job, references: Mapping[str, Job]) -> StepTiming | str:
         """Return a job's timing beside the first of the references that can be timed.
 
-        Returns why it has none, where it cannot take its first steps.
+        Returns why it has none, where its steps cannot be timed.
         """
         key = CostKey.of(job)
         if key not in self._found:
@@ -138,7 +138,7 @@ class StepTimer:
         return timing
 
     def _steps(self, job: Job) -> StepTime | str:
-        """Return the step time of a job's first steps now, or why it has none."""
+        """Return the step time of a job now, or why it has none."""
         key = CostKey.of(job)
         if key not in self._now:
             try:

@@ -140,11 +140,11 @@ def test_a_run_in_json_prints_json_lines_only(ltbench, home):
     assert not [e for e in events(again.out) if e["event"] in ("started", "epoch", "finished")]
 
 
-def test_lines_say_what_begins_and_what_came_of_it(ltbench, home):
+def test_lines_say_what_begins_and_what_came_of_it(ltbench, home, no_cache):
     call = ("run", "--methods", "ce", *SMOKE, "--seeds", "1", "--results", "elsewhere")
     answer = ltbench(*call)
     assert answer.code == 0
-    assert answer.err == ""
+    assert answer.err == "ltbench: timing 1 of 1: steps of ce on Digits-LT …\n"
     lines = answer.out.splitlines()
     assert lines[0].startswith("1 cell, 0 finished; 1 training to do, about ")
     assert lines[1] == "[1/1] ce on digits_lt(imbalance=20), seed 0"

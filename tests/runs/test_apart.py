@@ -158,7 +158,7 @@ def test_a_foreign_method_is_rehearsed_in_a_process_of_its_own(
     assert os.environ["LTBENCH_TEST_LEAK"] == "1"
 
 
-def test_the_first_steps_of_a_foreign_method_are_timed_in_a_process_of_their_own(
+def test_the_steps_of_a_foreign_method_are_timed_in_a_process_of_their_own(
     workspace, jobs_of, method_file, monkeypatch
 ):
     leak = "    os.environ['LTBENCH_TEST_LEAK'] = '1'\n"

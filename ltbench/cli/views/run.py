@@ -102,14 +102,17 @@ def show_plan(
     The executor's workers may train on a device that is none of this machine's. `missing` has a
     sentence for each data set that cannot be read, whose trainings have no time.
     """
-    from ltbench.runs.cost import estimate
+    from ltbench.runs.cost import CostModel, estimate
     from ltbench.runs.executors.devices import costs_on, trains_on
     from ltbench.runs.recorded_cost import CostsElsewhere
     from ltbench.runs.store import Store
 
     store, device = Store(workspace.results), trains_on(executor, places[0])
     names = sorted({job.dataset.info.name for job in plan.jobs})
-    costs = costs_on(device, workspace, (r for name in names for r in store.records(name)))
+    records = (record for name in names for record in store.records(name))
+    costs = costs_on(device, workspace, records, lambda words: say([f"{words} …"]))
+    if isinstance(costs, CostModel):
+        costs.expect(plan.jobs)
     known = estimate(plan.jobs, workspace, len(places), costs)
     is_partial = isinstance(costs, CostsElsewhere) and any(
         costs.cost(job).seconds is None for job in plan.jobs

@@ -1,6 +1,6 @@
 """The kind of device that an executor's workers train on, which this machine may not have."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from torch.cuda import is_available
@@ -42,13 +42,19 @@ def is_here(device: str | None) -> bool:
     return device is not None and (not device.startswith("cuda") or is_available())
 
 
-def costs_on(device: str | None, workspace: Workspace, records: Iterable[Record]) -> Costs:
+def costs_on(
+    device: str | None,
+    workspace: Workspace,
+    records: Iterable[Record],
+    say: Callable[[str], None] = lambda words: None,
+) -> Costs:
     """Return what estimates trainings on a device: records and timed steps where it is here.
 
-    On a GPU where this machine has none, records of GPUs alone; of an unknown device nothing.
+    On a GPU where this machine has none, records of GPUs alone; of an unknown device nothing. `say`
+    is told which training's steps are being timed, which takes seconds.
     """
     if device is None:
         return CostsElsewhere(())
     if not is_here(device):
         return CostsElsewhere(records)
-    return CostModel(records, StepTimer(replace(workspace, device=device), lambda words: None))
+    return CostModel(records, StepTimer(replace(workspace, device=device), say))
