@@ -220,13 +220,14 @@ def test_evaluate_names_a_command_for_all_records_without_logits(ltbench, home):
 
 
 def test_evaluate_of_many_methods_without_logits_names_no_endless_command(ltbench, home):
-    said = ltbench("evaluate", "--results", str(ROOT / "results"), "--dataset", "digits_lt")
+    here = "--results", str(ROOT / "results"), "--dataset", "digits_lt"
+    said = ltbench("evaluate", *here)
     assert said.code == 1
     (line,) = said.err.splitlines()
     assert len(line) < 400
     wanted = re.search("`ltbench (evaluate --methods [a-z_]+)`, with the names", line)
     assert wanted
-    few = ltbench(*wanted[1].split(), "--results", str(ROOT / "results"))
+    few = ltbench(*wanted[1].split(), *here)
     assert "trains again and keeps them." in few.err
 
 
