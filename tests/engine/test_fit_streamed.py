@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from every_method import specification_of, takes_one_label, trains_any_network
 from made_images import encoded, pixels
 from PIL import Image
 
@@ -15,8 +16,8 @@ from ltbench.data.loading import load
 from ltbench.engine.fit import Training
 from ltbench.engine.settings import Settings
 from ltbench.errors import UsageError
-from ltbench.registry.kinds import check_kind, kinds_of
-from ltbench.registry.methods import build, find, role
+from ltbench.registry.kinds import check_kind
+from ltbench.registry.methods import build
 from ltbench.registry.signatures import names
 from ltbench.runs.protocol import protocol_of
 
@@ -68,18 +69,6 @@ def trained(specification, made):
     training = Training(build(specification), split, settings)
     training.run(lambda event: None)
     return training
-
-
-def specification_of(name):
-    return name if role(find(name)) == "method" else f"ce+{name}"
-
-
-def trains_any_network(name):
-    return not build(specification_of(name)).network_library
-
-
-def takes_one_label(name):
-    return "single" in kinds_of(build(specification_of(name)))
 
 
 @pytest.mark.slow

@@ -1,13 +1,13 @@
 """Step times: of real steps, of the second of two epochs, and of every method of one label."""
 
 import pytest
+from every_method import specification_of, takes_one_label, trains_any_network
 from ltbench.methods.gkp import GKP
 from made_runs import job_of
 
 from ltbench.api.task import Clock
 from ltbench.data.feed import Feed
-from ltbench.registry.kinds import kinds_of
-from ltbench.registry.methods import build, find, load_file, role
+from ltbench.registry.methods import load_file
 from ltbench.registry.signatures import names
 from ltbench.runs import step_time
 from ltbench.runs.size import TrainingSize
@@ -33,16 +33,6 @@ def after_epoch(self, network, data, clock):
     assert (clock.epoch, clock.epochs, network.training) == (0, 2, False)
     self.late = 0.25 * self.stepped
 """
-
-
-def specification_of(name):
-    return name if role(find(name)) == "method" else f"ce+{name}"
-
-
-EVERY = [
-    each for each in map(specification_of, names())
-    if "single" in kinds_of(build(each)) and not build(each).network_library
-]  # fmt: skip
 
 
 def test_a_training_takes_its_steps_views_and_evaluations():
@@ -71,9 +61,9 @@ def test_images_that_are_read_as_they_are_needed_are_not_all_read_for_it(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("specification", EVERY)
-def test_the_steps_of_every_method_of_one_label_can_be_timed(tmp_path, workspace, specification):
-    assert measure_step_time(job_of(tmp_path, specification), workspace).step > 0
+@pytest.mark.parametrize("name", [*filter(trains_any_network, filter(takes_one_label, names()))])
+def test_the_steps_of_every_method_of_one_label_can_be_timed(tmp_path, workspace, name):
+    assert measure_step_time(job_of(tmp_path, specification_of(name)), workspace).step > 0
 
 
 @pytest.mark.parametrize("specification", ["bce", "ml_ldam"])
