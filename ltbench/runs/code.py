@@ -9,6 +9,7 @@ import tokenize
 from collections.abc import Container, Iterable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from ltbench.api.compose import leaves
 from ltbench.api.method import Method
@@ -36,6 +37,12 @@ def code_of(method: Method) -> dict[str, str]:
         ).hexdigest()[:12]
         for group, modules in modules_of(method).items()
     }
+
+
+def hash_of(module: ModuleType) -> str:
+    """Return a hash of a module's own code; comments and docstrings do not count."""
+    assert module.__file__ is not None
+    return hashlib.sha256(_text(Path(module.__file__)).encode()).hexdigest()[:12]
 
 
 def modules_of(method: Method) -> dict[str, dict[str, Path]]:

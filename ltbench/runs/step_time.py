@@ -25,7 +25,6 @@ from ltbench.runs.training import training_of
 from ltbench.runs.workspace import Workspace
 
 TIMED_STEPS = 3
-MANNER = "second of two epochs"  # to change with what is timed: times of another are not remembered
 
 
 @dataclass(frozen=True)
@@ -73,19 +72,20 @@ def _step_and_view(training: Training) -> tuple[float, float]:
     """
     feed, network, stage = training.train, training.network, training.stages[0]
     method, streamed = stage.method or training.method, isinstance(feed, StreamFeed)
-    recipe = stage.recipe if streamed else replace(stage.recipe, epochs=2)
+    epochs = 1 if streamed else 2
+    recipe = stage.recipe if streamed else replace(stage.recipe, epochs=epochs)
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     optimiser = optimiser_for(network, stage)
     marks: list[float] = []
-    for start in (Clock(stage.name, epoch, recipe.epochs, 0, steps, 0, recipe) for epoch in (0, 1)):
+    for epoch in range(epochs):
+        last = epoch == epochs - 1
+        start = Clock(stage.name, epoch, recipe.epochs, 0, steps, recipe=recipe)
         put_in_training(network, stage)
         started = time.perf_counter()
         batch = _first_batch(feed, method, stage, start)
         views = time.perf_counter() - started
-        timed = streamed or start.epoch == 1
-        for number in range(1 + TIMED_STEPS if timed else 1):
-            done = start.epoch * steps + number
-            set_rates(optimiser, recipe.learning_rate_at(start.epoch, done))
+        for number in range(1 + TIMED_STEPS if last else 1):
+            set_rates(optimiser, recipe.learning_rate_at(epoch, epoch * steps + number))
             step = Step(method, network, batch, replace(start, step=number), training.autocast)
             optimiser.zero_grad()
             backward(step, recipe)
@@ -93,11 +93,10 @@ def _step_and_view(training: Training) -> tuple[float, float]:
             method.after_step(step)
             _synchronise(training)
             marks.append(time.perf_counter())
-        if timed:
-            break
-        network.eval()
-        images = TrainingImages(feed, method.views[0], method.predict, training.autocast)
-        method.after_epoch(network, images, start)
+        if not last:
+            network.eval()
+            images = TrainingImages(feed, method.views[0], method.predict, training.autocast)
+            method.after_epoch(network, images, start)
     return (marks[-1] - marks[-1 - TIMED_STEPS]) / TIMED_STEPS, views / feed.draws(stage.sampler)
 
 

@@ -11,11 +11,13 @@ import torch
 
 from ltbench.engine.precision import device_of, threads_for
 from ltbench.errors import LtbenchError
+from ltbench.runs import step_time
 from ltbench.runs.cache import keep, recalled
+from ltbench.runs.code import hash_of
 from ltbench.runs.environment import device_name
 from ltbench.runs.plan import Job
 from ltbench.runs.record import Record, fingerprint_of
-from ltbench.runs.step_time import MANNER, StepTime, measure_step_time
+from ltbench.runs.step_time import StepTime, measure_step_time
 from ltbench.runs.workspace import Workspace
 
 
@@ -152,7 +154,12 @@ class StepTimer:
         """Return all that a job's step time depends on; no host name and no path."""
         own = job.identity
         versions = {"torch": torch.__version__, "code": own.code, "sources": own.sources}
-        return {"machine": self.machine, "manner": MANNER, **asdict(CostKey.of(job)), **versions}
+        return {
+            "machine": self.machine,
+            "taken_by": hash_of(step_time),
+            **asdict(CostKey.of(job)),
+            **versions,
+        }
 
     def _name(self, job: Job) -> str:
         return f"step_times/{fingerprint_of(self._described(job))[:16]}.json"
