@@ -89,6 +89,7 @@ def _devices() -> None:
     import torch
 
     from ltbench.engine.precision import device_of
+    from ltbench.runs.bfloat16 import SLOW, bfloat16_slowdown
     from ltbench.runs.environment import device_name
 
     device = device_of("auto")
@@ -97,5 +98,9 @@ def _devices() -> None:
     for index in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(index)
         print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
-    if device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
-        print("note  no AVX-512 here: bfloat16 may be slow; fast(precision='float32') avoids it")
+    slowdown = bfloat16_slowdown() if device.type == "cpu" else 0.0
+    if slowdown >= SLOW:
+        print(
+            f"note  a convolution in bfloat16 takes {slowdown:.1f} times as long as in float32; "
+            "--protocol \"paper(precision='float32')\" is the papers' own, too"
+        )

@@ -32,7 +32,8 @@ def table(
         str | None, typer.Option(help="Time to spend, such as 8h or 1d12h; without, all it takes.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Another protocol, as a proxy: it decides nothing.")
+        str | None,
+        typer.Option(help="Another protocol; but for `paper` in float32 it decides nothing."),
     ] = None,
     results: Results = Path("results"),
     data_root: DataRoot = None,

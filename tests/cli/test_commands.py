@@ -253,6 +253,16 @@ def test_doctor_says_that_this_machine_is_in_order_and_writes_nothing(ltbench, h
     assert not list(home.iterdir())
 
 
+@pytest.mark.parametrize(("slowdown", "told"), [(3.14, True), (0.4, False)])
+def test_doctor_names_float32_where_bfloat16_is_slow(ltbench, monkeypatch, slowdown, told):
+    from ltbench.runs import bfloat16
+
+    monkeypatch.setattr(bfloat16, "bfloat16_slowdown", lambda: slowdown)
+    out = ltbench("doctor").out
+    assert ("bfloat16 takes 3.1 times as long as in float32" in out) is told
+    assert ("--protocol \"paper(precision='float32')\"" in out) is told
+
+
 def test_data_check_without_names_fails_for_no_set_that_nobody_asked_for(ltbench):
     answer = ltbench("data", "check", "--data-root", "nowhere")
     assert answer.code == 0
