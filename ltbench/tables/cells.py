@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from statistics import fmean
 
+from ltbench.data.profile import SHOTS
 from ltbench.errors import LtbenchError, counted
+from ltbench.evaluation.scores import Scores
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
 from ltbench.runs.record import TRANSDUCTIVE, Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Table, TableRow
-from ltbench.tables.metrics import METRICS, Metric
+from ltbench.tables.metrics import METRICS, Metric, scores_at
 from ltbench.tables.relative_cost import TrainingTime, relative_cost, timing_of
 
 SeedScores = dict[int, float]  # by seed
@@ -160,10 +164,16 @@ def scores(
 ) -> SeedScores:
     """Return a row's scores; none of a run without such an epoch or of data without such classes.
 
-    A relative cost is to the table's first row, of the same seed.
+    A relative cost is to the table's first row, of the same seed. Shot groups are the row's own,
+    where what it reports takes others than the data set's.
     """
     key = resolved.column.metric, table.definition.select
     runs = reader.runs(resolved.cells(row, seeds))
+    if row.thresholds is not None and resolved.column.metric in SHOTS:
+        group = partial(_in_group, row.thresholds, *key)
+        records = (reader.record(cell) for cell in resolved.cells(row, list(runs)))
+        found = ((record.seed, group(record)) for record in records if record is not None)
+        return {seed: score for seed, score in found if score is not None}
     if METRICS[resolved.column.metric].over != "hours":  # of those, a record holds the values
         return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
     first = reader.runs(resolved.cells(table.definition.rows[0], seeds))
@@ -173,3 +183,15 @@ def scores(
         if seed in first
     }
     return {seed: cost for seed, cost in costs.items() if cost is not None}
+
+
+def _in_group(
+    thresholds: tuple[int, int], metric: Metric, select: Selection, record: Record
+) -> float | None:
+    """Return the mean accuracy of a shot group's classes, by thresholds; None if it has none."""
+    scores = scores_at(record, select)
+    if not isinstance(scores, Scores):  # of no epoch, or of average precisions
+        return None
+    classes = zip(record.shots(thresholds), scores.correct, scores.total, strict=True)
+    found = [100 * correct / total for shot, correct, total in classes if shot == metric and total]
+    return fmean(found) if found else None

@@ -1,7 +1,7 @@
 """Claims about gains and other readings of them: what `claims.yaml` holds."""
 
 from collections.abc import Collection
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -96,11 +96,20 @@ class Claim(Model):
     over: Specification
     gain: Annotated[float, AfterValidator(_not_zero)]
 
-    @cached_property
-    def rows(self) -> tuple[TableRow, TableRow]:
-        """Return both methods as rows of a table."""
-        ours = TableRow(label=self.method, method=self.method)
-        return ours, TableRow(label=self.over, method=self.over)
+    def rows_in(self, table: Table, read: "Claim | None" = None) -> tuple[TableRow, TableRow]:
+        """Return both methods as rows of a table: its own, of those that it has.
+
+        Rows of the claim as it is `read` keep what else is said of those of its own methods.
+        """
+        data, named = self.column_in(table).data, read or self
+        own = {row.method_on(data): row for row in reversed(table.definition.rows)}
+        ours, over = (
+            own.get(method, TableRow(label=method, method=method)).model_copy(
+                update={"method": method_read, "by_dataset": {}}
+            )
+            for method, method_read in ((self.method, named.method), (self.over, named.over))
+        )
+        return ours, over
 
     def under(self, reading: Reading) -> "Claim | None":
         """Return the claim under another reading; None where that says nothing of its methods."""

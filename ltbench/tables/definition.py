@@ -12,6 +12,7 @@ from ltbench.data.catalog import Dataset, known
 from ltbench.data.profile import SHOTS
 from ltbench.errors import UsageError
 from ltbench.evaluation.open_set import floor_of
+from ltbench.evaluation.scores import HEADLINES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import Protocol, check_held_out, protocol_of
 from ltbench.runs.record import Model
@@ -58,6 +59,9 @@ class Column(Model):
         return " ".join(filter(None, [self.group, self.header]))
 
 
+Threshold = Annotated[int, Field(ge=1)]
+
+
 class TableRow(Model):
     """One row: a method as the paper calls it and as ltbench does."""
 
@@ -67,6 +71,9 @@ class TableRow(Model):
     # Where a data set needs another, by its name or, of one ratio, its specification.
     by_dataset: dict[str, Specification] = Field(default={})
     reason: Text | None = None  # why there is no method
+    # Training images that many-shot classes exceed and few-shot ones have fewer than, where what is
+    # reported of the row takes others than the data set's.
+    thresholds: tuple[Threshold, Threshold] | None = Field(default=None, strict=False)
 
     @model_validator(mode="after")
     def _explained(self) -> "TableRow":
@@ -76,6 +83,11 @@ class TableRow(Model):
             )
         if self.by_dataset and self.method is None:
             raise PydanticCustomError("by_dataset", "by_dataset changes a method; give one")
+        if self.thresholds is not None and self.thresholds[1] > self.thresholds[0] + 1:
+            raise PydanticCustomError(
+                "thresholds", "by these thresholds a class would be both few and many; lower the "
+                "second, which few-shot classes have fewer images than",
+            )  # fmt: skip
         return self
 
     def method_on(self, data: Dataset) -> str | None:
@@ -105,7 +117,15 @@ class TableDefinition(Model):
         _refuse_twins("rows", [row.label for row in self.rows])
         _refuse_twins("columns", [_described(each) for each in self.columns])
         names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
+        several = [each for each in self.columns if HEADLINES[each.data.info.kind] != "top1"]
         for row in self.rows:
+            if row.thresholds is not None and several:
+                raise PydanticCustomError(
+                    "thresholds",
+                    "thresholds of {row} cannot regroup {name}, whose images have several labels; "
+                    "remove them",
+                    {"row": row.label, "name": several[0].dataset},
+                )
             for name in sorted(row.by_dataset.keys() - names):
                 raise PydanticCustomError(
                     "by_dataset",

@@ -98,8 +98,21 @@ class Grid:
 
     @property
     def notes(self) -> list[str]:
-        """Return the table's own notes, and what other readings of its rows have."""
-        return [*self.table.definition.notes, *self.readings]
+        """Return the table's own notes, whose shot groups differ, and rows by other readings."""
+        return [*self.table.definition.notes, *self._regrouped, *self.readings]
+
+    @property
+    def _regrouped(self) -> list[str]:
+        """Return in words which rows have other shot groups than their data set's."""
+        rows: dict[tuple[int, int], list[str]] = {}
+        for row in self.rows:
+            if row.thresholds is not None and row.method is not None:
+                rows.setdefault(row.thresholds, []).append(row.label)
+        return [
+            f"Shot groups of {', '.join(labels)}: many above {many} training images, few below "
+            f"{few}, as what they report seems to be; reproduced values are regrouped so."
+            for (many, few), labels in rows.items()
+        ]
 
     @property
     def rows(self) -> list[TableRow]:

@@ -11,7 +11,7 @@ from ltbench.statistics.verdict import gain_tolerance, holm, judge
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.claims import Claim, Claims, shipped_readings
 from ltbench.tables.columns import read_column
-from ltbench.tables.definition import Table, TableRow
+from ltbench.tables.definition import Table
 from ltbench.tables.grid import Grid
 from ltbench.tables.ledger_row import LedgerRow, RowSource, decided, elsewhere, gained, row_of
 from ltbench.tables.metrics import METRICS
@@ -27,13 +27,13 @@ def claimed(
     What can be judged of the claims is one family, under each reading anew: a reading's verdicts
     are those that it would have as the default.
     """
-    ours = [_gain(claim, tables[claim.table], source) for claim in claims.claims]
+    ours = [_gain(claim, claim, tables[claim.table], source) for claim in claims.claims]
     found = []
     for reading in claims.readings:
         read = [claim.under(reading) for claim in claims.claims]
         rows = [
-            own if other is None else _gain(other, tables[other.table], source)
-            for other, own in zip(read, ours, strict=True)
+            own if other is None else _gain(claim, other, tables[claim.table], source)
+            for claim, other, own in zip(claims.claims, read, ours, strict=True)
         ]
         found += [
             replace(row, kind="reading", reading=reading.reading)
@@ -43,19 +43,20 @@ def claimed(
     return [_beside(row, readings_of(row, found)) for row in _judged(ours)], found
 
 
-def _gain(claim: Claim, table: Table, source: RowSource) -> _Judgeable:
-    resolved = ResolvedColumn.of(table, claim.column_in(table))
+def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgeable:
+    """Return a claim as it is read, by the shot groups of the rows that the claim is about."""
+    resolved, rows = ResolvedColumn.of(table, claim.column_in(table)), claim.rows_in(table, read)
+    row, base = (row_of("claim", table, resolved, each, claim.gain) for each in rows)
     row = replace(
-        row_of("claim", table, resolved, claim.rows[0], claim.gain),
-        paper=claim.paper, row=claim.claim, over=claim.over,
-    )  # fmt: skip
+        row, paper=claim.paper, row=claim.claim, over=read.over, over_thresholds=base.thresholds
+    )
     if row.tolerance is not None:
         row = replace(row, tolerance=gain_tolerance(claim.gain, row.tolerance))
     able = resolved.exact and row.tolerance is not None and resolved.column.data.available
-    found = read_column(source.reader, table, resolved, [*table.definition.rows, *claim.rows])
-    if found.differences(claim.method, claim.over):
-        return gained(row, found, claim.method, claim.over), able
-    return elsewhere(row, table, resolved, claim.rows, source), able
+    found = read_column(source.reader, table, resolved, [*table.definition.rows, *rows])
+    if found.differences(read.method, read.over):
+        return gained(row, found, read.method, read.over), able
+    return elsewhere(row, table, resolved, rows, source), able
 
 
 def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
@@ -106,7 +107,7 @@ def reading_notes(
                 continue
             if read in [resolved.method(each) for each in rows]:
                 continue
-            as_read = TableRow(label=row.label, method=read)
+            as_read = row.model_copy(update={"method": read, "by_dataset": {}})
             if found := list(scores(reader, table, as_read, resolved, seeds).values()):
                 where = column.dataset, resolved.protocol, resolved.network
                 said = [f"n = {len(found)}"] + ["transductive"] * reader.reads_all(*where, read)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from ltbench.data.profile import SHOTS
 from ltbench.evaluation.selection import Selection
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
 from ltbench.statistics.gains import sign_flip
@@ -58,6 +59,8 @@ class LedgerRow:
     verdict: Verdict = NOT_RUN
     reason: str = ""  # why there is no verdict, where another run would not give one
     transductive: bool = False  # whether a method of it reads all test images at once
+    thresholds: tuple[int, int] | None = None  # of its shot groups, where its row has its own
+    over_thresholds: tuple[int, int] | None = None  # of a claim: those of the method `over`
     reading: str = ""  # of a claim read otherwise than by our defaults: how, in words
     other_readings: str = ""  # of a claim: what became of them, where one has records
 
@@ -95,6 +98,7 @@ def row_of(
         None if judgeable(reported) is None else METRICS[column.metric].tolerance,
         table.decimals(column), table.definition.select,
         reason=FROM_MEMORY if judgeable(reported) is None else "",
+        thresholds=row.thresholds if column.metric in SHOTS else None,
     )  # fmt: skip
 
 

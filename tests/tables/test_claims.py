@@ -41,10 +41,27 @@ def test_a_reading_is_of_both_methods_of_a_claim():
     claim = Claim(**CLAIM | {"method": "ce+sam+mixup", "over": "ce+sam"})
     read = claim.under(Reading(**READING))
     assert (read.method, read.over) == ("ce+sam(rho=0.3)+mixup", "ce+sam(rho=0.3)")
-    assert (read.rows[0].method, read.gain) == (read.method, claim.gain)
+    assert read.gain == claim.gain
     assert claim.under(Reading(reading="R", terms=["focal(gamma=1.0)"])) is None
     mixed = Claim(**CLAIM | {"method": "ce+sam", "over": "ce+sam(rho=0.1)"})
     assert mixed.under(Reading(**READING)) is None
+
+
+def test_rows_of_a_claim_are_the_tables_own_and_keep_their_thresholds_when_read_otherwise():
+    table = load("4")
+    claim = Claim(**CLAIM | {"table": "4", "column": "few", "method": "ce+gkp"})
+    ours, over = claim.rows_in(table)
+    assert [(row.label, row.method, row.thresholds) for row in (ours, over)] == [
+        ("CE + GKP", "ce+gkp", None), ("CE", "ce", (100, 21)),
+    ]  # fmt: skip
+    read = Claim(**claim.model_dump() | {"method": "focal", "over": "ce+sam"})
+    rows = claim.rows_in(table, read)
+    assert [(row.method, row.thresholds) for row in rows] == [
+        ("focal", None),
+        ("ce+sam", (100, 21)),
+    ]
+    (unknown, _) = Claim(**claim.model_dump() | {"method": "sam"}).rows_in(table)
+    assert (unknown.label, unknown.method, unknown.thresholds) == ("sam", "sam", None)
 
 
 def test_what_agrees_with_a_reading_is_read_where_the_reading_is():

@@ -10,6 +10,7 @@ import pytest
 from consoles import printed
 
 from ltbench.cli.views.table import print_table
+from ltbench.data.profile import SHOTS, class_counts, shot_groups
 from ltbench.registry.methods import build as method
 from ltbench.registry.methods import describe
 from ltbench.registry.signatures import lacking, names
@@ -222,3 +223,33 @@ def test_what_the_open_set_f_has_beyond_never_rejecting_is_a_column_of_its_own()
         assert gains[label, places] == pytest.approx(gain, abs=1e-3)
     assert gains["CC-SAM", "ImageNet-LT (ResNet-50)"] == pytest.approx(0.552 - 0.5562, abs=1e-3)
     assert gains["CC-SAM", "ImageNet-LT (ResNet-10)"] is None
+
+
+def _fits(shots: dict[str, float], total: float, groups: list[str]) -> bool:
+    """Return whether shot groups average to a total over the classes in groups, as rounded."""
+    mean = sum(shots[group] for group in groups) / len(groups)
+    return abs(mean - total) < 0.1  # each of both is rounded to 0.1
+
+
+def test_a_rows_thresholds_are_those_by_which_its_printed_groups_give_its_printed_total():
+    """Of those in print: which shot groups a row reports is not stated, but can be computed."""
+    counts = class_counts(500, 100, 100.0)
+    ways = {way: shot_groups(counts, 0, *way) for way in ((100, 20), (100, 21), (97, 19))}
+    unclear = []
+    for name in NAMES:
+        table = load(name)
+        columns = {
+            column.metric: column
+            for column in table.definition.columns
+            if column.dataset == "cifar100_lt(imbalance=100)"
+        }
+        for row in table.definition.rows if {*SHOTS, "top1"} <= columns.keys() else ():
+            values = {metric: table.value(row, column) for metric, column in columns.items()}
+            if row.method is None or None in values.values():
+                continue
+            fitting = [way for way in ways if _fits(values, values["top1"], ways[way])]
+            if len(fitting) != 1:
+                unclear.append((name, row.label))
+            else:
+                assert fitting == [row.thresholds or (100, 20)], (name, row.label)
+    assert unclear == [("1", "cRT"), ("4", "CE")]  # no way; Table 4's CE has Table 1's groups

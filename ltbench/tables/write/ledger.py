@@ -56,6 +56,8 @@ def fields(line: LedgerRow) -> dict[str, Any]:
         "p_better": _rounded(better), "p_better_low": _rounded(low),
         "p_better_high": _rounded(high), "verdict": line.verdict.word,
         "missing_seeds": line.verdict.missing or None, "enough_seeds": line.verdict.enough,
+        "thresholds": _listed(line.thresholds),
+        "over_thresholds": _listed(line.over_thresholds),
         "reason": line.reason, "reading": line.reading or None,
         "other_readings": line.other_readings or None,
     }  # fmt: skip
@@ -72,6 +74,10 @@ def reproduced(line: LedgerRow) -> str:
         return ""
     text = line.reproduced.text(line.decimals)
     return f"{text} {MARK}" if line.transductive else text
+
+
+def _listed(thresholds: tuple[int, int] | None) -> str | None:
+    return None if thresholds is None else ",".join(map(str, thresholds))
 
 
 def _rounded(value: float | None) -> float | None:
