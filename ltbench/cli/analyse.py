@@ -104,7 +104,18 @@ def analyse(
         left = counted(unfinished, "run")
         _say(f"the budget is spent; parts of {left} are left, the same command goes on")
     if problems:
-        raise LtbenchError("; ".join(problem.rstrip(".") for problem in problems) + ".")
+        raise _lacking(problems)
+
+
+def _lacking(problems: list[str]) -> LtbenchError:
+    """Return the error of runs that cannot be looked into; of several, say what each lacks."""
+    if len(problems) == 1:
+        return LtbenchError(problems[0])
+    for problem in problems:
+        _say(f"left out: {problem}")
+    return LtbenchError(
+        f"{len(problems)} runs cannot be looked into; the lines above say what each lacks."
+    )
 
 
 def _chosen(

@@ -122,7 +122,7 @@ def evaluate(
                 predictions.add(record, variant, logits.test[1])
     joined = joined_cells(used)
     problems += filter(None, (each.refusal for each in joined.values()))
-    for problem in [*store.problems, *problems]:
+    for problem in dict.fromkeys([*store.problems, *problems]):
         print(f"ltbench: left out: {problem}", file=sys.stderr)
     for remark in filter(None, (each.remark for each in joined.values())):
         print(f"ltbench: {remark}", file=sys.stderr)

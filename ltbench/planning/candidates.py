@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.data.catalog import Dataset
-from ltbench.planning.spread import DatasetDeviations
+from ltbench.planning.spread import SeedDeviations
 from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
@@ -110,7 +110,7 @@ def candidates(
     *,
     protocol: str | None,
     methods: Collection[str],
-    deviations: DatasetDeviations,
+    deviations: SeedDeviations,
     wanted: int,
     judgements: Mapping[tuple[str, Column], Judgement],
 ) -> tuple[list[Candidate], int]:
@@ -140,7 +140,8 @@ def candidates(
         have = scores(reader, table, row, resolved, seeds)
         columns[column] = tuple(map(have.get, seeds))
         if reported is not None and tolerance is not None:
-            spread = deviations.of(column.data.info.name, column.metric).points
+            where = column.data.info.name, resolved.network, resolved.protocol
+            spread = deviations.of(*where, column.metric).points
             family = len(judged_rows(table, resolved))
             now = judgements.get((row.label, column), Judgement())
             targets.append(

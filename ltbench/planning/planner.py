@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench.planning.candidates import Candidate, candidates, judgements_now
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
-from ltbench.planning.spread import DatasetDeviations
+from ltbench.planning.spread import SeedDeviations
 from ltbench.registry.signatures import names
 from ltbench.runs.commands import run_command
 from ltbench.runs.cost import CostModel, PaidTrainings
@@ -62,7 +62,7 @@ class TablePlan:
     seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
     timed: int  # trainings whose steps were timed now
     remembered: int  # and by earlier commands
-    spread: dict[tuple[str, Metric], ColumnSpread]  # by data set and metric
+    spread: dict[tuple[str, Metric], ColumnSpread]  # by data set, network and metric
     problems: tuple[str, ...]
     warnings: tuple[str, ...]  # of finished seeds that other code computed
 
@@ -94,7 +94,7 @@ def plan(
     workspace = timer.workspace
     store = Store(workspace.results)
     records = list(store.records())
-    deviations, costs = DatasetDeviations(records), CostModel(records, timer)
+    deviations, costs = SeedDeviations(records), CostModel(records, timer)
     candidates_for = partial(
         candidates, table, store, protocol=protocol, methods=names(), deviations=deviations,
         judgements=judgements_now(table, Reader(store), seeds, protocol),
@@ -126,15 +126,19 @@ def plan(
 
 
 def _spread(
-    made: Sequence[Candidate], deviations: DatasetDeviations
+    made: Sequence[Candidate], deviations: SeedDeviations
 ) -> dict[tuple[str, Metric], ColumnSpread]:
     found: dict[tuple[str, Metric], ColumnSpread] = {}
+    several = len({each.network for each in made}) > 1
     for candidate in made:
         data = candidate.data.info
+        title = f"{data.title} ({candidate.network})" if several else data.title
+        where = data.name, candidate.network, candidate.protocol
         for target in candidate.targets:
-            key = (data.title, target.column.metric)
+            metric = target.column.metric
+            key = (title, metric)
             family = max(target.family, found[key].family if key in found else 0)
-            found[key] = ColumnSpread(deviations.of(data.name, target.column.metric), family)
+            found[key] = ColumnSpread(deviations.of(*where, metric), family)
     return found
 
 

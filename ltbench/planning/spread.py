@@ -21,15 +21,15 @@ def usual(metric: Metric) -> Deviation:
     return Deviation(USUAL if metric in TITLES else USUAL_OF_SHOTS, 0)
 
 
-class DatasetDeviations:
-    """Deviations between seeds by data set and metric, pooled over all that was run on it.
+class SeedDeviations:
+    """Deviations between seeds by data set, network, protocol and metric.
 
-    Ratios, methods, networks and protocols of a data set are pooled: a rough figure, of use only
-    before a cell has seeds of its own.
+    Ratios and methods of a data set are pooled: a rough figure, of use only before a cell has seeds
+    of its own. Networks and protocols are not: a few epochs of a small network spread otherwise.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        scores_of: dict[tuple[str, ...], dict[Metric, list[float]]] = {}
+        scores_of: dict[tuple[str, str, str, str], dict[Metric, list[float]]] = {}
         for record in records:
             key = (record.dataset, record.protocol, record.network, record.method)
             for metric, quantity in METRICS.items():
@@ -40,20 +40,20 @@ class DatasetDeviations:
                 )
                 if found is not None:
                     scores_of.setdefault(key, {}).setdefault(metric, []).append(found)
-        squares: dict[tuple[str, Metric], list[tuple[float, int]]] = {}
-        for (dataset, *_), scores in scores_of.items():
+        squares: dict[tuple[str, str, str, Metric], list[tuple[float, int]]] = {}
+        for (dataset, protocol, network, _), scores in scores_of.items():
             for metric, values in scores.items():
                 if len(values) > 1:
-                    name = dataset.partition("(")[0]
+                    key = (dataset.partition("(")[0], network, protocol, metric)
                     part = variance(values), len(values) - 1
-                    squares.setdefault((name, metric), []).append(part)
-        self._found: Mapping[tuple[str, Metric], Deviation] = {
+                    squares.setdefault(key, []).append(part)
+        self._found: Mapping[tuple[str, str, str, Metric], Deviation] = {
             key: _pooled(parts) for key, parts in squares.items()
         }
 
-    def of(self, name: str, metric: Metric) -> Deviation:
-        """Return the deviation for a data set's name, or the usual one."""
-        return self._found.get((name, metric)) or usual(metric)
+    def of(self, name: str, network: str, protocol: str, metric: Metric) -> Deviation:
+        """Return the deviation on a data set of that name, or the usual one."""
+        return self._found.get((name, network, protocol, metric)) or usual(metric)
 
 
 def _pooled(parts: list[tuple[float, int]]) -> Deviation:

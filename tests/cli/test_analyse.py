@@ -21,6 +21,16 @@ def test_files_of_records_are_of_the_store_that_they_lie_in(ltbench, home):
     paths = sorted(home.glob("elsewhere/runs/**/seed?.json"))
     assert ltbench("analyse", "predictions", "--runs", ",".join(map(str, paths))).code == 0
     assert len(list(home.glob("elsewhere/analyses/**/predictions/seed?.csv"))) == 2
+    for path in home.glob("elsewhere/runs/**/seed?.safetensors"):
+        path.rename(path.with_suffix(".moved"))
+    lacking = ltbench("analyse", "hessian", "--results", "elsewhere")
+    assert lacking.code == 1
+    first, second, last = lacking.err.splitlines()
+    assert "left out: the weights of ce on digits_lt" in first
+    assert "put seed1.safetensors beside the record" in second
+    assert last == ("ltbench: 2 runs cannot be looked into; the lines above say what each lacks.")
+    for path in home.glob("elsewhere/runs/**/seed?.moved"):
+        path.rename(path.with_suffix(".safetensors"))
     assert ltbench("weights", "export", paths[0], "--output", "net.pt").code == 0
     mixed = ltbench("analyse", "predictions", "--runs", f"{paths[0]},ce")
     assert mixed.code == 1

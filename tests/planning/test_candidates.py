@@ -6,7 +6,7 @@ import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.planning.candidates import candidates, judgements_now
-from ltbench.planning.spread import DatasetDeviations
+from ltbench.planning.spread import SeedDeviations
 from ltbench.runs.plan import make
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA
@@ -78,7 +78,7 @@ def test_a_row_that_is_not_reported_measures_its_columns_deviation_too(five, sto
     write(store, make_record, "ce", 50)
     write(store, make_record, "focal", 50, seeds=(0, 2))
     made, _ = candidates(
-        five, store, SEEDS, protocol=None, methods=METHODS, deviations=DatasetDeviations([]),
+        five, store, SEEDS, protocol=None, methods=METHODS, deviations=SeedDeviations([]),
         wanted=3, judgements=judgements_now(five, Reader(store), SEEDS, None),
     )  # fmt: skip
     (column,) = five.definition.columns
@@ -100,7 +100,7 @@ def test_a_method_in_two_rows_measures_once(five, store, make_record):
     twice = replace(five, definition=five.definition.model_copy(update={"rows": rows}))
     write(store, make_record, "ce", 50)
     made, _ = candidates(
-        twice, store, SEEDS, protocol=None, methods=METHODS, deviations=DatasetDeviations([]),
+        twice, store, SEEDS, protocol=None, methods=METHODS, deviations=SeedDeviations([]),
         wanted=3, judgements={},
     )  # fmt: skip
     (focal,) = [each for each in made if each.method == "focal"]
