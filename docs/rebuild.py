@@ -129,8 +129,8 @@ def claims(paper: str, dataset: str, store: Store) -> str:
     Those in top-1 on a data set, or all that have run by the paper's protocol.
     """
     every = [load(name) for name in sorted(shipped())]
-    rows = [("claim (table)", "over", "reported", "ours (n, protocol)", "verdict")]
-    rows.append(("---", "---", "--:", "--:", "---"))
+    rows = [("claim (table)", "over", "reported", "ours (n, protocol)", "in it", "verdict")]
+    rows.append(("---", "---", "--:", "--:", "---", "---"))
     for line in with_readings(ledger_of(every, load_claims(every), store)):
         exact = line.tier == "exact"
         asked = (line.dataset, line.metric) == (dataset, "top1") if dataset else exact
@@ -143,8 +143,17 @@ def claims(paper: str, dataset: str, store: Store) -> str:
             verdict = "; ".join(filter(None, (whole, line.other_readings)))
             ours = _ours(line)
             ours = ours if ours.startswith("-") else f"+{ours}"
-            rows.append((claim, compared, reported, ours, verdict))
+            rows.append((claim, compared, reported, ours, _within(line), verdict))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _within(line: LedgerRow) -> str:
+    """Return which of no gain and the claimed one lie in a gain's interval, where it has one."""
+    if line.reproduced is None or line.reproduced.half_width is None:
+        return "--"
+    low, high = line.reproduced.ends(-100, 100)
+    said = {"0": 0.0, f"{line.reported:+.{line.decimals}f}": line.reported}
+    return " and ".join(name for name, value in said.items() if low <= value <= high) or "neither"
 
 
 def _ours(line: LedgerRow) -> str:

@@ -8,7 +8,7 @@ from ltbench.planning.spread import SeedDeviations
 from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
-from ltbench.statistics.estimates import ALPHA
+from ltbench.statistics.estimates import ALPHA, LEAST
 from ltbench.statistics.power import NO_OTHERS, OtherSeeds, chance, chance_with_others
 from ltbench.statistics.verdict import Evidence
 from ltbench.tables.cells import Reader, ResolvedColumn, entries, scores
@@ -38,6 +38,7 @@ class Target:
     by_seed: SeedValues
     deviation: float
     family: int  # values of its column that are judged together
+    methods: int  # of its column that run, and so share its deviation
     wanted: int  # seeds that its table names: with fewer nothing is judged
     now: Judgement = Judgement()
 
@@ -59,13 +60,13 @@ class Target:
         evidence = self.now.evidence
         if evidence is not None and n == evidence.n and others != NO_OTHERS:
             return chance_with_others(evidence, others, self.now.alpha)
+        if n < max(LEAST, self.wanted):
+            return 0.0
         if n <= len(self.scores):
             return float(self.now.decided)
-        if n < self.wanted:
-            return 0.0
         return chance(
             self.reported, self.tolerance, self.scores, n, deviation=self.deviation,
-            family=self.family,
+            family=self.family, methods=self.methods,
         )  # fmt: skip
 
 
@@ -116,9 +117,9 @@ def candidates(
 ) -> tuple[list[Candidate], int]:
     """Return what can be run of a table, and how many of its reported values cannot be judged so.
 
-    Those need a data set or a method that this version lacks, or are of no judged metric, or of
-    another protocol than the paper's. `wanted` seeds are what a value is judged on; `judgements`
-    are those that `judgements_now` returns.
+    Those need a data set or a method that this version lacks, or are of no judged metric, of
+    another protocol than the paper's, or of finished seeds whose records tables refuse. `wanted`
+    seeds are what a value is judged on; `judgements` are those that `judgements_now` returns.
     """
     reader, left = Reader(store), 0
     found: dict[
@@ -142,22 +143,32 @@ def candidates(
         if reported is not None and tolerance is not None:
             where = column.data.info.name, resolved.network, resolved.protocol
             spread = deviations.of(*where, column.metric).points
-            family = len(judged_rows(table, resolved))
-            now = judgements.get((row.label, column), Judgement())
-            targets.append(
-                Target(column, reported, tolerance, columns[column], spread, family, wanted, now)
-            )
-    made = [
-        Candidate(
-            *key,
-            tuple(dict.fromkeys(labels)),
-            columns,
-            tuple(targets),
-            *_jobs(*key, seeds=seeds, store=store),
-        )
-        for key, (labels, columns, targets) in found.items()
-    ]
+            targets.append(Target(
+                column, reported, tolerance, columns[column], spread,
+                len(judged_rows(table, resolved)), _methods(table, resolved, methods), wanted,
+                judgements.get((row.label, column), Judgement()),
+            ))  # fmt: skip
+    made = []
+    for key, (labels, columns, targets) in found.items():
+        jobs, warnings = _jobs(*key, seeds=seeds, store=store)
+        readable = [each for each in targets if _readable(each, jobs)]
+        left += len(targets) - len(readable)
+        rows = tuple(dict.fromkeys(labels))
+        made.append(Candidate(*key, rows, columns, tuple(readable), jobs, warnings))
     return made, left
+
+
+def _readable(target: Target, jobs: Sequence[Sequence[Job]]) -> bool:
+    """Return whether every finished seed has a score: a record that is refused has none."""
+    return all(
+        score is not None or missing for score, missing in zip(target.by_seed, jobs, strict=True)
+    )
+
+
+def _methods(table: Table, resolved: ResolvedColumn, methods: Collection[str]) -> int:
+    """Return how many methods of a column this version can run."""
+    named = {resolved.method(row) for row in table.definition.rows} - {None}
+    return sum(not lacking([each], methods) for each in named if each is not None)
 
 
 def judgements_now(

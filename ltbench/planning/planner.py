@@ -44,6 +44,7 @@ class ColumnSpread:
 
     deviation: Deviation
     family: int  # the most of its columns
+    methods: int  # that run, the fewest of its columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +96,10 @@ def plan(
     store = Store(workspace.results)
     records = list(store.records())
     deviations, costs = SeedDeviations(records), CostModel(records, timer)
+    reader = Reader(store)
     candidates_for = partial(
         candidates, table, store, protocol=protocol, methods=names(), deviations=deviations,
-        judgements=judgements_now(table, Reader(store), seeds, protocol),
+        judgements=judgements_now(table, reader, seeds, protocol),
     )  # fmt: skip
     made, undecidable = candidates_for(seeds, wanted=len(seeds))
     others = (seed for seed in itertools.count() if seed not in seeds)
@@ -120,7 +122,7 @@ def plan(
         timed=timer.timed,
         remembered=timer.remembered,
         spread=_spread(made, deviations),
-        problems=tuple(store.problems),
+        problems=tuple(dict.fromkeys([*store.problems, *reader.problems])),
         warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),
     )
 
@@ -137,8 +139,11 @@ def _spread(
         for target in candidate.targets:
             metric = target.column.metric
             key = (title, metric)
-            family = max(target.family, found[key].family if key in found else 0)
-            found[key] = ColumnSpread(deviations.of(*where, metric), family)
+            deviation = deviations.of(*where, metric)
+            before = found.get(key, ColumnSpread(deviation, target.family, target.methods))
+            found[key] = ColumnSpread(
+                deviation, max(target.family, before.family), min(target.methods, before.methods)
+            )
     return found
 
 

@@ -7,11 +7,12 @@ from statistics import variance
 from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
+from ltbench.statistics.estimates import ROUNDING
 from ltbench.statistics.pooling import Deviation
 from ltbench.tables.metrics import METRICS, Metric
 
-# docs/verdicts.md: accuracies of one recipe differ between seeds by about 0.3 to 0.6 points. A shot
-# group is about a third of the classes, so it spreads by the root of three more.
+# Of users of other codes: 0.3 to 0.6 points between seeds. A shot group is about a third of the
+# classes, so it spreads by the root of three more.
 USUAL = 0.45
 USUAL_OF_SHOTS = USUAL * math.sqrt(3)
 
@@ -52,8 +53,12 @@ class SeedDeviations:
         }
 
     def of(self, name: str, network: str, protocol: str, metric: Metric) -> Deviation:
-        """Return the deviation on a data set of that name, or the usual one."""
-        return self._found.get((name, network, protocol, metric)) or usual(metric)
+        """Return the deviation on a data set of that name, or the usual one.
+
+        Seeds that all score the same, as where no image of a group is recognised, measure nothing.
+        """
+        found = self._found.get((name, network, protocol, metric))
+        return usual(metric) if found is None or found.points <= ROUNDING else found
 
 
 def _pooled(parts: list[tuple[float, int]]) -> Deviation:

@@ -31,7 +31,7 @@ def cells(lines: Sequence[LedgerRow]) -> Plot | None:
     """Return each reproduced value's distance to the reported one; None where there is none.
 
     Rows stand below their data set. What several tables report of the same runs is one row where
-    it agrees to a tenth and has the same verdict.
+    it agrees to a tenth, as does the interval, and has the same verdict.
     """
     tables_of = _tables_of(lines)
     distinct = [members[0] for members in tables_of.values()]
@@ -110,7 +110,8 @@ def _runs(line: LedgerRow) -> tuple[str | None, ...]:
 def _value(line: LedgerRow) -> _Value:
     """Return what two lines have in common that are one row of the picture."""
     runs = line.specification, line.dataset, line.network, line.protocol, str(line.select)
-    return *runs, line.metric, round(line.reported, 1), line.verdict.word
+    said = round(line.reported, 1), str(line.reproduced), line.verdict.word
+    return *runs, line.metric, *said
 
 
 def _tables_of(lines: Sequence[LedgerRow]) -> dict[_Value, list[LedgerRow]]:

@@ -206,7 +206,8 @@ def _unreported(table: Table, row: TableRow, column: Column, runs_of: _RunsOf) -
     values = {
         record.seed: value
         for record in found.records
-        if (value := metric.read(record, table.definition.select)) is not None
+        if record.seed in table.definition.seeds
+        and (value := metric.read(record, table.definition.select)) is not None
     }
     if not values:
         return PageCell()

@@ -9,6 +9,7 @@ from typing import get_args
 from ltbench.data.info import DatasetInfo
 from ltbench.data.loading import check_there
 from ltbench.engine.checkpoint import Checkpoint
+from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import Job, with_method
@@ -24,7 +25,7 @@ class CostModel:
 
     def __init__(self, records: Iterable[Record], timer: StepTimer) -> None:
         self.timer = timer
-        self._recorded = RecordedCosts()
+        self._recorded = RecordedCosts(any_threads=device_of(timer.workspace.device).type != "cpu")
         self._data: dict[str, str] = {}  # why a data set cannot be read
         self._known: dict[str, CostEstimate] = {}  # by the training's fingerprint
         for record in records:
@@ -60,7 +61,7 @@ class CostModel:
         if found.reference is None or found.beside is None:
             return CostEstimate(seconds, "timed steps")
         reference = references[found.reference]
-        recorded_times = self._recorded.step_times[CostKey.of(reference)]
+        recorded_times = self._recorded.step_times[self._recorded.key(CostKey.of(reference))]
         recorded_seconds = fmean(each.seconds(reference.size) for each in recorded_times)
         scale = recorded_seconds / found.beside.seconds(reference.size)
         return CostEstimate(scale * seconds, "scaled steps")
@@ -81,7 +82,7 @@ class CostModel:
         What theirs took over what their steps seem to take is how much too long the job's steps
         seem on a machine that is busy as they are timed.
         """
-        key, found = CostKey.of(job), {}
+        key, found = self._recorded.key(CostKey.of(job)), {}
         for other in self._recorded.step_times:
             if replace(other, trained=job.trained) == key:
                 with suppress(LtbenchError):  # of a file that was not loaded this time

@@ -44,7 +44,7 @@ class RecordedCosts:
         """Take up a record."""
         if record.method != record.trained:
             return  # it took no training of its own
-        cost, settings, key = record.cost, record.settings, self._key(CostKey.of_record(record))
+        cost, settings, key = record.cost, record.settings, self.key(CostKey.of_record(record))
         cell = (record.dataset, record.protocol, record.network, record.trained, str(key.threads))
         self._cells.setdefault(cell, []).append(cost.train_seconds + cost.evaluate_seconds)
         fraction = settings.get("fraction", 1.0)
@@ -54,7 +54,7 @@ class RecordedCosts:
 
     def cost(self, job: Job) -> CostEstimate | None:
         """Return what records say of a job, None if they say nothing."""
-        key = self._key(CostKey.of(job))
+        key = self.key(CostKey.of(job))
         cell = (
             str(job.dataset), job.protocol.specification, job.network, job.trained,
             str(key.threads),
@@ -66,7 +66,8 @@ class RecordedCosts:
             return CostEstimate(fmean(times), "steps of records")
         return None
 
-    def _key(self, key: CostKey) -> CostKey:
+    def key(self, key: CostKey) -> CostKey:
+        """Return a training's key as it is kept here."""
         return replace(key, threads=0) if self.any_threads else key
 
 

@@ -8,6 +8,7 @@ from statistics import fmean, stdev, variance
 from ltbench.statistics.distributions import t_quantile
 
 LEAST = 3  # seeds that an interval or a verdict takes
+ROUNDING = 1e-9  # points: what differs by no more differs as sums of the same numbers do
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE  # how often equal means may be said to differ
 POWER = 0.8  # how often a difference of the detectable size is found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from ltbench.statistics.distributions import noncentrality, normal_cdf, t_cdf, t_quantile
-from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER, Estimate
+from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER, ROUNDING, Estimate
 
 _ALL_SIGNS = 13  # seeds up to which every pattern of signs is tried
 
@@ -24,7 +24,7 @@ class Gain:
     @property
     def statistic(self) -> float | None:
         """Return Student's t of no gain; None where nothing varies."""
-        if self.freedom < 1 or not self.deviation > 0:
+        if self.freedom < 1 or not self.deviation > ROUNDING:
             return None
         return self.mean / self.deviation * math.sqrt(self.n)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from ltbench.statistics.distributions import chi_square_above
-from ltbench.statistics.estimates import ALPHA
+from ltbench.statistics.estimates import ALPHA, ROUNDING
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ def pool(samples: Sequence[Sequence[float]]) -> Deviations:
     """Return the deviation of each sample: the pooled one of all, unless Bartlett's test objects.
 
     Then a sample has its own, with its own freedom, but none smaller than the pooled one: it is the
-    samples that vary least by chance which the test objects to most.
+    samples that vary least by chance which the test objects to most. A sample that does not vary
+    at all, as of a method that recognises nothing, measures no noise and is not pooled.
     """
     own = [Deviation(stdev(each) if len(each) > 1 else 0.0, len(each) - 1) for each in samples]
-    measured = [(each.points**2, each.freedom) for each in own if each.freedom]
+    measured = [(each.points**2, each.freedom) for each in own if each.points > ROUNDING]
     if not measured:
         return Deviations(shared=False, each=tuple(own))
     freedom = sum(degrees for _, degrees in measured)
@@ -44,15 +45,13 @@ def pool(samples: Sequence[Sequence[float]]) -> Deviations:
 
 
 def equal_variances(variances: Sequence[tuple[float, int]]) -> float:
-    """Return the p-value of Bartlett's test, of variances with their degrees of freedom.
+    """Return the p-value of Bartlett's test, of positive variances with their degrees of freedom.
 
     Levene's test on medians rejects nothing at three seeds (docs/verdicts.md). Bartlett's also
     rejects noise with long tails, which errs on the safe side.
     """
-    if len(variances) < 2 or all(square == 0 for square, _ in variances):
+    if len(variances) < 2:
         return 1.0
-    if any(square == 0 for square, _ in variances):
-        return 0.0
     total = sum(degrees for _, degrees in variances)
     pooled = sum(square * degrees for square, degrees in variances) / total
     statistic = total * math.log(pooled) - sum(

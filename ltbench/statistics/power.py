@@ -1,11 +1,11 @@
 """What seeds are worth: how likely a reported value is decided in a table of n of them.
 
-The rule is that of `ltbench.statistics.verdict`, with a deviation that all methods of a column
-share and Holm's first step over its `family` of values. Where two seeds or more exist, new ones are
-taken to fall where these lead to expect. Before that only the reported value is known, and what is
-given is how often it would be said to hold were it true; of values that are not, `detectable` tells
-how far off they must be to be found out. A value with all its seeds may still change its verdict,
-once seeds of other methods measure the deviation better.
+The rule is that of `ltbench.statistics.verdict`, with a deviation that so many `methods` of a
+column share and Holm's first step over its `family` of values. Where there are two seeds or more,
+new ones are taken to fall where these lead to expect. Before that only the reported value is known,
+and what is given is how often it would be said to hold were it true; of values that are not,
+`detectable` tells how far off they must be to be found out. A value with all its seeds may still
+change its verdict, once seeds of other methods measure the deviation better.
 """
 
 import math
@@ -32,14 +32,15 @@ def chance(
     *,
     deviation: float,
     family: int,
+    methods: int,
 ) -> float:
     """Return the probability that a reported value is decided at n seeds, more than its scores."""
     if n < LEAST:
         return 0.0
     have = len(scores)
     if have < 2:
-        return chance_to_hold(deviation, tolerance, n, family)
-    now = value(reported, scores, tolerance, have, Deviation(deviation, family * (have - 1)))
+        return chance_to_hold(deviation, tolerance, n, methods)
+    now = value(reported, scores, tolerance, have, Deviation(deviation, methods * (have - 1)))
     return now.chance(n, ALPHA / family)
 
 
@@ -85,12 +86,12 @@ def chance_with_others(now: Evidence, others: OtherSeeds, alpha: float) -> float
 
 
 @cache
-def chance_to_hold(deviation: float, tolerance: float, n: int, family: int) -> float:
+def chance_to_hold(deviation: float, tolerance: float, n: int, methods: int) -> float:
     """Return the probability of `holds` at n seeds where the paper's mean is ours.
 
     It is one draw, our mean that of n; the deviation that the interval is made of is itself drawn.
     """
-    freedom = family * (n - 1)
+    freedom = methods * (n - 1)
     middles = (np.arange(_GRID) + 0.5) / _GRID
     drawn = deviation * np.sqrt(chdtri(freedom, middles) / freedom)
     half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * drawn / math.sqrt(n)
@@ -99,9 +100,11 @@ def chance_to_hold(deviation: float, tolerance: float, n: int, family: int) -> f
     return float(np.mean(2 * ndtr(room) - 1))
 
 
-def detectable(deviation: float, tolerance: float, n: int, family: int) -> float | None:
+def detectable(
+    deviation: float, tolerance: float, n: int, *, family: int, methods: int
+) -> float | None:
     """Return the least true difference that n seeds find in four of five tries."""
     if n < LEAST:
         return None
-    taken = Deviation(deviation, family * (n - 1))
+    taken = Deviation(deviation, methods * (n - 1))
     return value(0.0, [0.0] * n, tolerance, n, taken).detectable(ALPHA / family)

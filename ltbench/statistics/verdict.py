@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Literal
 
 from ltbench.statistics.distributions import noncentrality, normal_cdf, t_cdf, t_quantile
-from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER
+from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, POWER, ROUNDING
 from ltbench.statistics.gains import Gain
 from ltbench.statistics.pooling import Deviation, pool
 
@@ -61,9 +61,15 @@ class Evidence:
         return self.mean - self.reported
 
     @property
+    def half_width(self) -> float:
+        """Return half the width of the 95 % interval of our mean that the verdict is by."""
+        quantile = t_quantile(self.freedom, (1 + CONFIDENCE) / 2)
+        return quantile * self.deviation / math.sqrt(self.n)
+
+    @property
     def judged(self) -> bool:
         """Return whether all seeds are there, and differ among themselves."""
-        return self.n >= max(LEAST, self.wanted) and self.freedom > 0 and self.deviation > 0
+        return self.n >= max(LEAST, self.wanted) and self.freedom > 0 and self.deviation > ROUNDING
 
     def p_value(self) -> float | None:
         """Return the p-value of so large a difference where only the tolerated shift is true.
@@ -72,13 +78,13 @@ class Evidence:
         likely is T: p = P(t >= (|d| - T) / s) + P(t >= (|d| + T) / s). None where nothing varies.
         """
         spread = self._spread()
-        if self.freedom < 1 or not spread > 0:
+        if self.freedom < 1 or not spread > ROUNDING:
             return None
         return self._tails(abs(self.difference), spread)
 
     def holds(self) -> bool:
         """Return whether the 95 % interval of our mean lies within the tolerance."""
-        half = self._half_width()
+        half = self.half_width
         if self.gain and self.mean * math.copysign(1, self.reported) <= half:
             return False  # its sign is open
         return abs(self.difference) + half <= self.tolerance
@@ -98,12 +104,12 @@ class Evidence:
         freedom = round(self.freedom * (n - 1) / (self.n - 1))
         later = replace(self, n=n, wanted=n, freedom=freedom)
         spread = self.deviation * math.sqrt(1 / self.n - 1 / n)  # of our mean then around it now
-        room = self.tolerance - later._half_width()
+        room = self.tolerance - later.half_width
         low, high = self.reported - room, self.reported + room
         if self.gain and self.reported > 0:
-            low = max(low, later._half_width())
+            low = max(low, later.half_width)
         elif self.gain:
-            high = min(high, -later._half_width())
+            high = min(high, -later.half_width)
         edge = later._edge(alpha)
 
         def below(mean: float) -> float:
@@ -117,10 +123,6 @@ class Evidence:
         sizes = range(self.n + 1, MOST + 1)
         index = bisect_left(sizes, LIKELY, key=lambda n: self.chance(n, alpha))
         return sizes[index] if index < len(sizes) else None
-
-    def _half_width(self) -> float:
-        quantile = t_quantile(self.freedom, (1 + CONFIDENCE) / 2)
-        return quantile * self.deviation / math.sqrt(self.n)
 
     def _spread(self) -> float:
         """Return the standard deviation of the difference between our mean and one such value."""
@@ -169,8 +171,8 @@ def gain(
 ) -> Evidence:
     """Return a reported gain beside ours over at least one seed.
 
-    `noise` is the standard deviation of the reported one: of two methods that share no seed. It is
-    taken to be no smaller than that of ours.
+    `noise` is the standard deviation of the reported one, as of two methods that share no seed. It
+    is taken to be no smaller than that of ours.
     """
     return Evidence(
         reported, tolerance, gained.mean, gained.n, wanted, gained.deviation, gained.freedom,

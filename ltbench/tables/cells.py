@@ -68,6 +68,7 @@ class RunSummary:
     """What tables need of a record, for thousands of whole ones would fill the memory."""
 
     values: dict[tuple[Metric, Selection], float]
+    trained: str  # whose training it is read off
     timing: TrainingTime
     provenance: Provenance
 
@@ -80,7 +81,7 @@ class RunSummary:
             for select in Selection
             if (value := quantity.read(record, select)) is not None
         }
-        return cls(values, timing_of(record), provenance_of(record))
+        return cls(values, record.trained, timing_of(record), provenance_of(record))
 
 
 MARK = "T"  # behind the value of a method that reads all test images at once

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ltbench.statistics.gains import Gain, paired
@@ -35,11 +35,14 @@ def read_column(
     """Return the scores of rows by method and seed, of the seeds that the table names."""
     wanted = table.definition.seeds
     found: dict[str, SeedScores] = {}
+    trained: dict[str, str] = {}
     for row in rows:
         method = row.method_on(resolved.column.data)
         if method is not None and (values := scores(reader, table, row, resolved, wanted)):
             found[method] = values
-    return ColumnScores(resolved, len(wanted), found)
+            first, *_ = reader.runs(resolved.cells(row, list(values))).values()
+            trained[method] = first.trained
+    return ColumnScores(resolved, len(wanted), found, trained)
 
 
 def judge_column(table: Table, found: "ColumnScores") -> dict[str, tuple[Evidence | None, Judged]]:
@@ -62,6 +65,7 @@ class ColumnScores:
     resolved: ResolvedColumn
     wanted: int  # seeds that the table names
     scores: Mapping[str, SeedScores]  # by method, each with at least one seed
+    trained: Mapping[str, str] = field(default_factory=dict)  # whose training a method is read off
 
     @cached_property
     def whole(self) -> list[str]:
@@ -70,18 +74,32 @@ class ColumnScores:
 
     @cached_property
     def deviations(self) -> Deviations:
-        """Return the deviations of one seed of the methods that have all seeds."""
-        return pool([list(self.scores[each].values()) for each in self.whole])
+        """Return the deviations of one seed of the trainings that have all seeds."""
+        return self._deviations()
 
     def deviation(self, method: str) -> Deviation:
         """Return the deviation of one seed of a method that has scores.
 
-        Beside the methods that have all seeds: one that has some does not change theirs.
+        Beside the trainings that have all seeds: a method that has some does not change theirs.
         """
-        if method in self.whole:
-            return self.deviations.each[self.whole.index(method)]
-        members = [*self.whole, method]
-        return pool([list(self.scores[each].values()) for each in members]).each[-1]
+        return self._deviations(method).each[-1]
+
+    def _training(self, method: str) -> str:
+        return self.trained.get(method, method)
+
+    def _beside(self, *methods: str) -> list[str]:
+        """Return the first method of each other training that has all seeds, then these methods.
+
+        Methods that are read off one training err together: they are not several measurements.
+        """
+        taken = set(map(self._training, methods))
+        first: dict[str, str] = {}
+        for each in self.whole:
+            first.setdefault(self._training(each), each)
+        return [*(each for training, each in first.items() if training not in taken), *methods]
+
+    def _deviations(self, *methods: str) -> Deviations:
+        return pool([list(self.scores[each].values()) for each in self._beside(*methods)])
 
     @property
     def tolerance(self) -> float | None:
@@ -104,19 +122,22 @@ class ColumnScores:
         """Return the paired difference of two methods over the seeds that both have.
 
         Where the methods share one deviation and both have all seeds, it is analysed by blocks:
-        what is left of a score beyond its method and its seed is measured on all methods that have
-        all seeds, not on this pair alone. Where they do not, this pair's own deviation counts, but
-        none smaller than that.
+        what is left of a score beyond its method and its seed is measured on all trainings that
+        have all seeds, not on this pair alone. Where they do not, this pair's own deviation counts,
+        but none smaller than that. Two methods read off one training are only a pair.
         """
         gains = paired(list(self.differences(method, base).values()))
-        whole = [self.scores[each] for each in self.whole]
-        if gains is None or gains.n < max(self.wanted, 2) or len(whole) < 2:
+        if gains is None or gains.n < max(self.wanted, 2) or self._one_training(method, base):
             return gains
+        whole = [self.scores[each] for each in self._beside(base, method)]
         residual = block([[each[seed] for seed in sorted(whole[0])] for each in whole])
         points = math.sqrt(2) * residual.points
-        if self.deviations.shared:
+        if self._deviations(base, method).shared:
             return replace(gains, deviation=points, freedom=residual.freedom)
         return replace(gains, deviation=max(gains.deviation, points))
+
+    def _one_training(self, method: str, base: str) -> bool:
+        return self._training(method) == self._training(base)
 
     def gain_evidence(
         self, method: str, base: str, reported: float, tolerance: float
@@ -125,5 +146,6 @@ class ColumnScores:
         gained = self.gain(method, base)
         if gained is None or not self.resolved.exact:
             return None
-        noise = math.hypot(*(self.deviation(each).points for each in (method, base)))
+        apart = (self.deviation(each).points for each in (method, base))
+        noise = 0.0 if self._one_training(method, base) else math.hypot(*apart)
         return gain(reported, gained, noise, tolerance, self.wanted)

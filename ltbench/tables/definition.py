@@ -32,6 +32,7 @@ from ltbench.tables.validation import (
     Seed,
     Specification,
     Text,
+    Thresholds,
     canonical_text,
     distinct,
     explain,
@@ -59,9 +60,6 @@ class Column(Model):
         return " ".join(filter(None, [self.group, self.header]))
 
 
-Threshold = Annotated[int, Field(ge=1)]
-
-
 class TableRow(Model):
     """One row: a method as the paper calls it and as ltbench does."""
 
@@ -71,9 +69,8 @@ class TableRow(Model):
     # Where a data set needs another, by its name or, of one ratio, its specification.
     by_dataset: dict[str, Specification] = Field(default={})
     reason: Text | None = None  # why there is no method
-    # Training images that many-shot classes exceed and few-shot ones have fewer than, where what is
-    # reported of the row takes others than the data set's.
-    thresholds: tuple[Threshold, Threshold] | None = Field(default=None, strict=False)
+    # Images that many-shot classes exceed, and that few-shot ones lack, where not the data set's.
+    thresholds: Thresholds | None = None
 
     @model_validator(mode="after")
     def _explained(self) -> "TableRow":
@@ -83,11 +80,6 @@ class TableRow(Model):
             )
         if self.by_dataset and self.method is None:
             raise PydanticCustomError("by_dataset", "by_dataset changes a method; give one")
-        if self.thresholds is not None and self.thresholds[1] > self.thresholds[0] + 1:
-            raise PydanticCustomError(
-                "thresholds", "by these thresholds a class would be both few and many; lower the "
-                "second, which few-shot classes have fewer images than",
-            )  # fmt: skip
         return self
 
     def method_on(self, data: Dataset) -> str | None:
@@ -117,15 +109,13 @@ class TableDefinition(Model):
         _refuse_twins("rows", [row.label for row in self.rows])
         _refuse_twins("columns", [_described(each) for each in self.columns])
         names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
-        several = [each for each in self.columns if HEADLINES[each.data.info.kind] != "top1"]
+        several = any(HEADLINES[each.data.info.kind] != "top1" for each in self.columns)
         for row in self.rows:
             if row.thresholds is not None and several:
                 raise PydanticCustomError(
-                    "thresholds",
-                    "thresholds of {row} cannot regroup {name}, whose images have several labels; "
-                    "remove them",
-                    {"row": row.label, "name": several[0].dataset},
-                )
+                    "thresholds", "thresholds of {row} are for one label an image; remove them",
+                    {"row": row.label},
+                )  # fmt: skip
             for name in sorted(row.by_dataset.keys() - names):
                 raise PydanticCustomError(
                     "by_dataset",

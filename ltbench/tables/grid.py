@@ -104,14 +104,11 @@ class Grid:
     @property
     def _regrouped(self) -> list[str]:
         """Return in words which rows have other shot groups than their data set's."""
-        rows: dict[tuple[int, int], list[str]] = {}
-        for row in self.rows:
-            if row.thresholds is not None and row.method is not None:
-                rows.setdefault(row.thresholds, []).append(row.label)
         return [
-            f"Shot groups of {', '.join(labels)}: many above {many} training images, few below "
-            f"{few}, as what they report seems to be; reproduced values are regrouped so."
-            for (many, few), labels in rows.items()
+            f"Shot groups of {', '.join(row.label for row in self.rows if row.thresholds == way)} "
+            f"as they seem to be reported: many above {way[0]} training images, few below {way[1]}."
+            for way in dict.fromkeys(row.thresholds for row in self.rows if row.method)
+            if way
         ]
 
     @property

@@ -9,7 +9,15 @@ from ltbench.tables.claims import Claims
 from ltbench.tables.columns import judge_column, read_column
 from ltbench.tables.definition import Table
 from ltbench.tables.ledger_claims import claimed, readings_of
-from ltbench.tables.ledger_row import LedgerRow, RowSource, decided, elsewhere, measured, row_of
+from ltbench.tables.ledger_row import (
+    LedgerRow,
+    RowSource,
+    decided,
+    elsewhere,
+    judged_in,
+    measured,
+    row_of,
+)
 from ltbench.tables.metrics import METRICS
 
 
@@ -40,7 +48,7 @@ def ledger_of(
         row
         for table in tables
         for column in table.definition.columns
-        for row in _column(table, ResolvedColumn.of(table, column), source)
+        for row in _column(table, judged_in(table, column, table.definition.rows, store), source)
     ]
     named = {table.short: table for table in tables}
     gains, readings = claimed(claims, named, source) if claims else ([], [])

@@ -13,7 +13,15 @@ from ltbench.tables.claims import Claim, Claims, shipped_readings
 from ltbench.tables.columns import read_column
 from ltbench.tables.definition import Table
 from ltbench.tables.grid import Grid
-from ltbench.tables.ledger_row import LedgerRow, RowSource, decided, elsewhere, gained, row_of
+from ltbench.tables.ledger_row import (
+    LedgerRow,
+    RowSource,
+    decided,
+    elsewhere,
+    gained,
+    judged_in,
+    row_of,
+)
 from ltbench.tables.metrics import METRICS
 
 _Judgeable = tuple[LedgerRow, bool]  # a row, and whether runs of this version can judge it
@@ -45,7 +53,9 @@ def claimed(
 
 def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgeable:
     """Return a claim as it is read, by the shot groups of the rows that the claim is about."""
-    resolved, rows = ResolvedColumn.of(table, claim.column_in(table)), claim.rows_in(table, read)
+    column, rows = claim.column_in(table), claim.rows_in(table, read)
+    every = [*table.definition.rows, *rows]
+    resolved = judged_in(table, column, every, source.reader.store)
     row, base = (row_of("claim", table, resolved, each, claim.gain) for each in rows)
     row = replace(
         row, paper=claim.paper, row=claim.claim, over=read.over, over_thresholds=base.thresholds
@@ -53,7 +63,7 @@ def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgea
     if row.tolerance is not None:
         row = replace(row, tolerance=gain_tolerance(claim.gain, row.tolerance))
     able = resolved.exact and row.tolerance is not None and resolved.column.data.available
-    found = read_column(source.reader, table, resolved, [*table.definition.rows, *rows])
+    found = read_column(source.reader, table, resolved, every)
     if found.differences(read.method, read.over):
         return gained(row, found, read.method, read.over), able
     return elsewhere(row, table, resolved, rows, source), able
@@ -64,6 +74,10 @@ def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
     found = [row for row, _ in rows]
     family = [index for index, (_, able) in enumerate(rows) if able]
     judged = judge([found[index].comparison for index in family])
+    for index in family:
+        evidence = found[index].comparison
+        if evidence is not None and not evidence.judged:  # it is tested once, on all seeds
+            found[index] = replace(found[index], p_gain=None, p_flip=None, superiority=None)
     tested = [found[index].p_gain if found[index].comparison else None for index in family]
     raised = holm([1.0 if p is None else p for p in tested])
     for index, each, p, p_holm in zip(family, judged, tested, raised, strict=True):

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 from ltbench.data.profile import SHOTS
 from ltbench.evaluation.selection import Selection
+from ltbench.runs.protocol import EXACT, is_exact
+from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
 from ltbench.statistics.gains import sign_flip
 from ltbench.statistics.verdict import Evidence, Judged, Verdict
 from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores
 from ltbench.tables.columns import ColumnScores
-from ltbench.tables.definition import Table, TableRow
+from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
 from ltbench.tables.missing import why_not_run
 from ltbench.tables.reported import FROM_MEMORY, judgeable
@@ -87,6 +89,21 @@ class LedgerRow:
         return self.comparison.detectable(ALPHA / self.family)
 
 
+def judged_in(
+    table: Table, column: Column, rows: Sequence[TableRow], store: Store
+) -> ResolvedColumn:
+    """Return a table's column under its protocol, or in the precision that rows have run in.
+
+    A paper's protocol judges in either precision; the table's own comes first.
+    """
+    own = ResolvedColumn.of(table, column)
+    either = [own, *(replace(own, protocol=name) for name in sorted(EXACT - {own.protocol}))]
+    for resolved in either if own.exact else ():
+        if any(store.seeds(cell) for row in rows for cell in resolved.cells(row, [0])):
+            return resolved
+    return own
+
+
 def row_of(
     kind: str, table: Table, resolved: ResolvedColumn, row: TableRow, reported: float
 ) -> LedgerRow:
@@ -137,18 +154,30 @@ def elsewhere(
     store, cells = source.reader.store, [own.cells(row, [0]) for row in rows]
     ran = [{name for cell in each for name in store.protocols(cell)} for each in cells]
     others = set.intersection(*ran) - {own.protocol}
-    for name in sorted(others, key=lambda name: (name != FAST, name)):
+    for name in sorted(others, key=lambda name: (not is_exact(name), name != FAST, name)):
         resolved = replace(own, protocol=name)
         found = [_every(source.reader, table, row, resolved) for row in rows]
         common = set.intersection(*map(set, found))
-        if common and len(rows) == 1:
-            return measured(line, resolved, found[0])
-        if common:
+        if not common:
+            continue
+        if len(rows) == 1:
+            shown = measured(line, resolved, found[0])
+        else:
             ours, base = (str(row.method) for row in rows)
             both = ColumnScores(resolved, len(common), {ours: found[0], base: found[1]})
-            return gained(line, both, ours, base)
+            shown = replace(gained(line, both, ours, base), comparison=None)
+        return _unjudged(shown) if resolved.exact and own.exact else shown
     reason = why_not_run(rows, own.column.data, source.methods)
     return replace(line, reason="; ".join(filter(None, (reason, line.reason))))
+
+
+def _unjudged(line: LedgerRow) -> LedgerRow:
+    """Return a line of a paper's protocol in the precision that its column is not judged in."""
+    judging = f'`ltbench table {line.table} --protocol "{line.protocol}"`'
+    return replace(
+        line, verdict=Verdict("undecided"), p_gain=None, p_flip=None, superiority=None,
+        reason=f"its column is judged in another precision; {judging} judges it in this one",
+    )  # fmt: skip
 
 
 def _every(reader: Reader, table: Table, row: TableRow, resolved: ResolvedColumn) -> SeedScores:
@@ -157,7 +186,14 @@ def _every(reader: Reader, table: Table, row: TableRow, resolved: ResolvedColumn
 
 
 def decided(line: LedgerRow, evidence: Evidence, judged: Judged, family: int) -> LedgerRow:
-    """Return a row with its verdict, among so many that are judged together."""
+    """Return a row with its verdict, among so many that are judged together.
+
+    Its interval is then the verdict's, of the deviation that its column shares.
+    """
+    ours = line.reproduced
+    if evidence.judged:
+        ours = Estimate(evidence.mean, evidence.half_width, evidence.n)
     return replace(
-        line, comparison=evidence, family=family, p_holm=judged.p_holm, verdict=judged.verdict
-    )
+        line, comparison=evidence, family=family, p_holm=judged.p_holm, verdict=judged.verdict,
+        reproduced=ours,
+    )  # fmt: skip

@@ -37,10 +37,21 @@ def distinct(seeds: list[int]) -> list[int]:
     return seeds
 
 
+def _apart(thresholds: tuple[int, int]) -> tuple[int, int]:
+    if thresholds[1] > thresholds[0] + 1:
+        raise PydanticCustomError(
+            "thresholds", "by them a class would be both few and many; lower the second"
+        )
+    return thresholds
+
+
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 NetworkSpecification = Annotated[str, canonical_text(network_name)]
 Specification = Annotated[str, canonical_text(canonical)]  # as its records are filed
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+_Images = Annotated[int, Field(ge=1)]
+# Of shot groups: many-shot classes have more training images, few-shot ones fewer
+Thresholds = Annotated[tuple[_Images, _Images], Field(strict=False), AfterValidator(_apart)]
 
 
 _REMEDIES = {

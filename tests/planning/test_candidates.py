@@ -94,6 +94,25 @@ def test_a_row_that_is_not_reported_measures_its_columns_deviation_too(five, sto
     assert 0 < target.chance(3, others["resampling"]) < 1
 
 
+def test_values_whose_records_tables_refuse_cannot_be_decided(five, store, make_record):
+    write(store, make_record, "ce", 50)
+    write(store, make_record, "focal", 50)
+    for record in list(store.records()):
+        if record.method == "ce":
+            data = record.data.model_copy(update={"skipped": (7,)})
+            store.write(record.model_copy(update={"data": data}))
+    made, left = candidates(
+        five, store, SEEDS, protocol=None, methods=METHODS, deviations=SeedDeviations([]),
+        wanted=3, judgements={},
+    )  # fmt: skip
+    assert left == 1
+    assert {each.method: len(each.targets) for each in made} == {
+        **dict.fromkeys(METHODS[1:5], 1), "ce": 0, "resampling": 0,
+    }  # fmt: skip
+    assert {target.methods for each in made for target in each.targets} == {len(METHODS)}
+    assert {target.family for each in made for target in each.targets} == {5}
+
+
 def test_a_method_in_two_rows_measures_once(five, store, make_record):
     row = five.definition.rows[1]
     rows = [*five.definition.rows, row.model_copy(update={"label": "again"})]

@@ -38,7 +38,7 @@ def candidate(
     )
     column = Column(header="all", dataset=str(sets[0]))
     by_seed = (*scores, *[None] * (len(seeds) - len(scores)))
-    target = Target(column, 50.0, 1.0, by_seed, deviation, 1, 0, now or Judgement())
+    target = Target(column, 50.0, 1.0, by_seed, deviation, 1, 1, 0, now or Judgement())
     return Candidate(
         method, sets[0], "resnet8", "fast", (method,), {column: by_seed}, (target,) * values, jobs
     )
@@ -149,7 +149,7 @@ def test_worth_counts_what_is_decided_already_and_adds_up(empty):
     made = [done, candidate(empty, "focal")]
     one, two, three = seed_counts(made, PaidTrainings(costed(ce=10.0, focal=4.0), set()))
     assert (one.seconds, two.seconds, three.seconds) == (4.0, 8.0, 12.0)
-    assert (one.decided, two.decided) == (1.0, 1.0)
+    assert (one.decided, two.decided) == (0.0, 0.0)
     assert 1.5 < three.decided < 2.0
     open_ = dataclasses.replace(done.targets[0], now=Judgement())
     assert [open_.chance(n) for n in (1, 2, 3)] == [0.0] * 3  # the ledger's word, at today's seeds

@@ -35,6 +35,13 @@ def test_other_protocols_networks_and_data_sets_say_nothing(make_record, changes
     assert (found.of(*PAPER, "top1").points, found.of(*PAPER, "top1").freedom) == (USUAL, 0)
 
 
+def test_seeds_that_all_score_the_same_measure_nothing(make_record):
+    same = [make_record("ce", seed, 30.0, shots=(60.0, 20.0 + seed, 0.0)) for seed in range(2)]
+    found = SeedDeviations(same)
+    assert found.of(*PAPER, "few") == SeedDeviations([]).of(*PAPER, "few")
+    assert found.of(*PAPER, "medium").points == pytest.approx(math.sqrt(0.5))
+
+
 def test_a_shot_group_without_records_spreads_like_the_mean_of_a_third_of_the_classes():
     none = SeedDeviations([])
     assert none.of(*PAPER, "few").points == pytest.approx(USUAL * math.sqrt(3))

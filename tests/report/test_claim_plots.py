@@ -63,7 +63,7 @@ def test_decided_claims_come_first_and_lead_the_page(store, plotted, keep):
         for method, few in (("ce", 14), ("ce+gkp", 2), ("bcl", 14), ("gkp_gsa", 20)):
             keep(method, seed, few)
     assert heads() == ["Reproduced minus reported", "Claimed gains and ours"]
-    for method, few in (("ce", 14), ("bcl", 14), ("gkp_gsa", 20)):
+    for method, few in (("ce", 14), ("bcl", 15), ("gkp_gsa", 20)):  # gains that vary
         keep(method, 2, few)
     first = plotted()
     assert {"differs", "holds"} & set(first.verdicts)

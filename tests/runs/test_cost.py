@@ -1,12 +1,13 @@
 """Costs: records of this machine, else their steps, else steps timed now, else unknown."""
 
 import pytest
+import torch
 from made_runs import job_of
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.precision import device_of
 from ltbench.errors import LtbenchError
-from ltbench.runs import plan, timing
+from ltbench.runs import cost, plan, timing
 from ltbench.runs.cost import CostModel
 from ltbench.runs.environment import device_name
 from ltbench.runs.step_time import StepTime
@@ -24,12 +25,12 @@ def made_here(make_record):
     def make(**changes):
         record = make_record(protocol="fast", settings=SETTINGS, **changes)
         here = {"device": device_name(device_of("cpu")), "threads": 1}
-        cost = {"steps": 780, "train_seconds": 7.8, "evaluate_seconds": 1.3}
+        spent = {"steps": 780, "train_seconds": 7.8, "evaluate_seconds": 1.3}
         last = record.last.model_copy(update={"epoch": 60})
         return record.model_copy(
             update={
                 "environment": record.environment.model_copy(update=here),
-                "cost": record.cost.model_copy(update=cost),
+                "cost": record.cost.model_copy(update=spent),
                 "last": last,
             }
         )
@@ -114,6 +115,20 @@ def test_records_of_several_processes_tell_nothing_of_one(tmp_path, workspace, m
     )
     costs = CostModel([shared, made_here(seed=1)], StepTimer(workspace, never))
     assert costs.cost(job_of(tmp_path)).seconds == pytest.approx(7.8 + 1.3)
+
+
+def test_records_of_other_threads_tell_of_a_gpu_alone(tmp_path, workspace, made_here, monkeypatch):
+    record = made_here()
+    environment = record.environment.model_copy(update={"threads": 4})
+    record = record.model_copy(update={"environment": environment})
+    monkeypatch.setattr(timing, "measure_step_time", lambda *asked: StepTime(1.0, 0.0, 0.0))
+    job = job_of(tmp_path)
+    assert CostModel([record], StepTimer(workspace, str)).cost(job).basis == "timed steps"
+    monkeypatch.setattr(cost, "device_of", lambda name: torch.device("cuda"))
+    on_gpu = CostModel([record], StepTimer(workspace, never))
+    assert on_gpu.cost(job).basis == "records"
+    monkeypatch.setattr(on_gpu, "timer", StepTimer(workspace, str))
+    assert on_gpu.cost(job_of(tmp_path, "sam")).basis == "scaled steps"
 
 
 def test_then_steps_of_another_ratio_or_length(tmp_path, workspace, made_here):

@@ -42,9 +42,14 @@ def test_methods_that_differ_in_deviation_have_their_own_but_none_below_the_shar
     assert [each.points for each in found.each] == pytest.approx([pooled] * 5 + [own[-1]])
 
 
-def test_a_method_that_does_not_vary_is_not_like_one_that_does():
-    assert not pool([[50.0] * 3, [50.0, 50.4, 50.8]]).shared
+def test_a_method_that_does_not_vary_measures_no_noise_and_is_taken_to_have_the_others():
+    varying = drawn(0, [0.5] * 6, [3] * 6)
+    with_floor = pool([[0.0] * 3, *varying, [7.0] * 3])
+    assert with_floor.shared
+    assert with_floor.each == pool(varying).each[:1] * 8
     assert pool([[50.0] * 3, [51.0] * 3]).each[0].points == 0
+    thirds = [0.1 + 0.2, 0.3, 0.6 - 0.3]  # equal but for rounding
+    assert pool([thirds, *varying]).each == pool(varying).each[:1] * 7
 
 
 def test_blocks_leave_what_neither_method_nor_seed_explains():

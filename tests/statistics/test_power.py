@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 
-from ltbench.planning.spread import USUAL, USUAL_OF_SHOTS, DatasetDeviations
 from ltbench.statistics.estimates import ALPHA
 from ltbench.statistics.pooling import Deviation
 from ltbench.statistics.power import (
@@ -72,12 +72,12 @@ def test_without_others_it_is_what_it_is():
 
 
 def chance_at(reported, scores, n, family=15):
-    return chance(reported, 1, scores, n, deviation=0.3, family=family)
+    return chance(reported, 1, scores, n, deviation=0.3, family=family, methods=family)
 
 
 def test_fewer_than_three_seeds_decide_nothing():
     assert [chance_at(50, [], n) for n in (0, 1, 2)] == [0, 0, 0]
-    assert detectable(0.3, 1.0, 2, 15) is None
+    assert detectable(0.3, 1.0, 2, family=15, methods=15) is None
     assert chance_at(50, [], 3) > 0.5
 
 
@@ -88,30 +88,26 @@ def test_new_seeds_fall_where_those_there_lead_to_expect():
     assert chance_at(50, between, 10) < 0.3
 
 
-def test_what_is_found_takes_more_among_more_values():
-    least = [detectable(0.5, 1.0, 3, family) for family in (1, 15)]
+def test_what_is_found_takes_more_among_more_values_and_less_among_more_methods():
+    def least(family, methods):
+        return detectable(0.5, 1.0, 3, family=family, methods=methods)
+
     evidence = value(0.0, [0.0] * 3, 1.0, 3, Deviation(0.5, 30))
-    assert least[1] == pytest.approx(evidence.detectable(ALPHA / 15))
-    assert (
-        least[1] < detectable(0.5, 1.0, 3, 2) < least[0]
-    )  # but a shared deviation is known better
+    assert least(15, 15) == pytest.approx(evidence.detectable(ALPHA / 15))
+    assert least(1, 15) < least(15, 15) < least(15, 2)
+
+
+def test_a_value_that_alone_is_reported_is_known_by_all_methods_of_its_column():
+    """Simulated apart from the rule's code: one value judged, twelve methods pooled."""
+    rng, methods, n = np.random.default_rng(2), 12, 3
+    reported = rng.normal(50, 0.45, 20_000)
+    scores = rng.normal(50, 0.45, (20_000, methods, n))
+    pooled = np.sqrt(scores.var(axis=2, ddof=1).mean(axis=1))
+    half = scipy.stats.t.ppf(0.975, methods * (n - 1)) * pooled / math.sqrt(n)
+    holds = np.abs(scores[:, 0].mean(axis=1) - reported) + half <= 1
+    found = chance(50.0, 1.0, [], n, deviation=0.45, family=1, methods=methods)
+    assert found == pytest.approx(holds.mean(), abs=4 * math.sqrt(0.25 / 20_000))
 
 
 def test_seeds_that_are_all_alike_hold():
     assert chance_to_hold(0.0, 1.0, 3, 1) == pytest.approx(1.0)
-
-
-def test_deviations_are_pooled_within_methods_over_a_data_set(make_record):
-    records = [make_record("ce", seed, top1) for seed, top1 in enumerate((40.0, 41.0, 42.0))] + [
-        make_record("focal", seed, top1) for seed, top1 in enumerate((60.0, 63.0))
-    ]
-    found = DatasetDeviations(records).of("cifar100_lt", "top1")
-    assert found.freedom == 3
-    assert found.points == pytest.approx(math.sqrt((2 * 1.0 + 1 * 4.5) / 3))
-
-
-def test_where_no_record_tells_the_usual_is_taken_and_said_to_be(make_record):
-    deviations = DatasetDeviations([make_record("ce", 0, 40.0)])
-    assert deviations.of("cifar100_lt", "top1").points == USUAL
-    assert deviations.of("cifar10_lt", "few").points == USUAL_OF_SHOTS
-    assert deviations.of("cifar100_lt", "top1").freedom == 0

@@ -78,5 +78,5 @@ def test_thresholds_of_images_with_several_labels_are_refused(tmp_path):
         "title: T\nseeds: [0]\ncolumns:\n  - {header: mAP, dataset: digits_mosaic, metric: mAP}\n"
         "rows:\n  - {label: BCE, method: bce, thresholds: [100, 21]}\n"
     )
-    with pytest.raises(UsageError, match=r"thresholds of BCE cannot regroup digits_m"):
+    with pytest.raises(UsageError, match=r"thresholds of BCE are for one label an image; remove"):
         load(str(path))

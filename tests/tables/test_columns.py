@@ -30,6 +30,18 @@ def test_it_has_the_deviation_that_it_would_have_among_them():
     assert column(crt={0: 42.0, 1: 42.1}).deviation("crt").freedom == 7  # pooled: 3 times 2, and 1
 
 
+def test_methods_read_off_one_training_are_one_measurement():
+    post_hoc = {seed: score + 5 for seed, score in WHOLE["ce"].items()}
+    both = ColumnScores(None, 3, {**WHOLE, "ce+tau": post_hoc}, {"ce": "ce", "ce+tau": "ce"})
+    assert both.deviation("focal") == column().deviation("focal")
+    assert both.deviation("ce+tau").freedom == 6
+    assert both.deviation("ce+tau").points == pytest.approx(both.deviation("ce").points)
+    assert both.gain("ldam_drw", "ce+tau").freedom == column().gain("ldam_drw", "ce").freedom == 4
+    pair = both.gain("ce+tau", "ce")
+    assert (pair.mean, pair.freedom) == (pytest.approx(5), 2)  # a pair alone, whose gain is exact
+    assert pair.deviation == pytest.approx(0, abs=1e-9)
+
+
 def test_rows_that_are_all_partial_have_their_own():
     alone = ColumnScores(None, 3, {"ce": {0: 1.0, 1: 3.0}})
     assert alone.deviation("ce").points == pytest.approx(2**0.5)

@@ -84,7 +84,7 @@ def test_reported_may_be_absent(mine):
          "item 4: by_dataset changes a method; give one."),
         ("method: ce}", "method: ce, by_dataset: {cifar10_lt: ce+}}", "cannot read 'ce+'"),
         ("method: ce}", "method: ce, thresholds: [20, 100]}",
-         ", rows, item 1: by these thresholds a class would be both few and many; lower"),
+         ", rows, item 1, thresholds: by them a class would be both few and many; lower"),
         ("method: ce}", "method: ce, thresholds: [100]}", ", rows, item 1, thresholds"),
         ("method: ce}", "method: ce, thresholds: [100, x]}", ", rows, item 1, thresholds, item 2"),
         ("metric: few", "metric: few, network: a+b", "item 2, network: cannot read 'a+b'"),

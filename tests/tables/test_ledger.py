@@ -3,17 +3,20 @@
 import csv
 import io
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import scipy
 from consoles import printed
 
 from ltbench.cli.views.ledger import print_ledger
 from ltbench.errors import UsageError
 from ltbench.planning.candidates import candidates
-from ltbench.planning.spread import DatasetDeviations
+from ltbench.planning.spread import SeedDeviations
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.gains import paired, sign_flip
@@ -233,6 +236,65 @@ def test_claims_need_both_methods_under_one_protocol(table, store, make_record):
     assert (line.verdict.word, line.protocol, line.reproduced.mean) == ("proxy", "fast", 2.0)
 
 
+SINGLE = "paper(precision='float32')"
+
+
+def test_a_papers_protocol_judges_in_the_precision_that_has_run(table, store, make_record):
+    """Cells and claims alike, on the seeds that the table names and no others."""
+    ours = "ce+sam(rho=0.1)"
+    for method, base in (("ce", 70.0), (ours, 72.1)):
+        for seed, more in ((0, 0.0), (1, 0.3), (7, 0.1), (8, 0.2)):
+            top1 = base + more * (1.1 if method == "ce" else 1)
+            store.write(make_record(method, seed, top1, dataset=CIFAR10, protocol=SINGLE))
+    write(store, make_record, ours, [60.0] * 3, dataset=CIFAR10, protocol="fast")
+    (claim,) = ledger_of([table], ONE, store).claims
+    assert (claim.protocol, claim.seeds) == (SINGLE, (0, 1))
+    assert str(claim.verdict) == "undecided: 1 more seed to run"
+    for method, top1 in (("ce", 70.6), (ours, 72.8)):
+        store.write(make_record(method, 2, top1, dataset=CIFAR10, protocol=SINGLE))
+    ledger = ledger_of([table], ONE, store)
+    assert (ledger.claims[0].verdict.word, ledger.claims[0].seeds) == ("holds", (0, 1, 2))
+    (cell,) = (row for row in ledger.cells if row.dataset == CIFAR10)
+    assert (cell.tier, cell.protocol, cell.seeds, cell.comparison.judged) == (
+        "exact", SINGLE, (0, 1, 2), True,
+    )  # fmt: skip
+
+
+def test_records_in_the_precision_that_a_column_is_not_judged_in_are_not_judged(
+    table, store, make_record
+):
+    write(store, make_record, "ce+sam(rho=0.1)", [72.0], dataset=CIFAR10)
+    for method, base in (("ce", 70.0), ("ce+sam(rho=0.1)", 72.0)):
+        values = [base, base + 0.1, base + 0.3]
+        write(store, make_record, method, values, dataset=CIFAR10, protocol=SINGLE)
+    ledger = ledger_of([table], ONE, store)
+    (claim,) = ledger.claims
+    (cell,) = (row for row in ledger.cells if row.dataset == CIFAR10)
+    for line in (claim, cell):
+        assert (line.protocol, str(line.verdict)) == (SINGLE, "undecided")
+        assert (line.p_gain, line.p_holm, line.comparison) == (None, None, None)
+        assert f'`ltbench table mine --protocol "{SINGLE}"` judges it' in line.reason
+
+
+def test_a_gain_is_tested_once_all_seeds_have_run(table, store, make_record):
+    write(store, make_record, "ce", [70.0, 72.0], dataset=CIFAR10)
+    write(store, make_record, "ce+sam(rho=0.1)", [72.1, 73.9], dataset=CIFAR10)
+    (line,) = ledger_of([table], ONE, store).claims
+    assert line.reproduced.mean == pytest.approx(2.0)
+    assert (line.p_gain, line.p_gain_holm, line.p_flip, line.superiority) == (None,) * 4
+
+
+def test_a_judged_value_has_the_interval_that_judges_it(three, store, make_record):
+    scores = {"ce": [38.0, 38.2, 38.4], "ce+sam(rho=0.1)": [42.0, 42.5, 42.6]}
+    for method, values in scores.items():
+        write(store, make_record, method, values)
+    line = next(row for row in cells(three, store).values() if row.specification == "ce")
+    pooled = math.sqrt(np.mean([np.var(values, ddof=1) for values in scores.values()]))
+    half = scipy.stats.t.ppf(0.975, 4) * pooled / math.sqrt(3)
+    assert line.reproduced.mean == pytest.approx(38.2)
+    assert line.reproduced.half_width == pytest.approx(half)
+
+
 def test_shipped_claims_are_differences_of_reported_values(tables):
     named = {table.short: table for table in tables}
     for claim in load_claims(tables).claims:
@@ -408,7 +470,7 @@ def test_a_remembered_value_yields_no_verdict(remembered, store, make_record, va
 def test_what_is_remembered_is_planned_for_by_nothing(remembered, store):
     planned, left = candidates(
         remembered, store, [0, 1, 2], protocol=None, methods={"ce", "sam"},
-        deviations=DatasetDeviations([]), wanted=3, judgements={},
+        deviations=SeedDeviations([]), wanted=3, judgements={},
     )  # fmt: skip
     targets = [target.column.metric for each in planned for target in each.targets]
     assert len(targets) == len(remembered.reported) - left

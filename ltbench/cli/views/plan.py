@@ -145,11 +145,11 @@ def _costs(seconds: float | None, price_per_hour: float | None) -> list[str]:
 
 def _seed_counts(planned: TablePlan, price_per_hour: float | None) -> Table:
     """Return a line for each n; data sets and metrics that are taken alike share a column."""
-    alike: dict[tuple[float, float, int], list[str]] = {}
+    alike: dict[tuple[float, float, int, int], list[str]] = {}
     for (title, metric), found in planned.spread.items():
         tolerance = METRICS[metric].tolerance
         assert tolerance is not None
-        taken = found.deviation.points, tolerance, found.family
+        taken = found.deviation.points, tolerance, found.family, found.methods
         alike.setdefault(taken, []).append(f"{metric} on {title}")
     table = _table(
         "seeds", "takes", *(["costs"] if price_per_hour is not None else []), "decided",
@@ -157,7 +157,10 @@ def _seed_counts(planned: TablePlan, price_per_hour: float | None) -> Table:
         right=("seeds", "takes", "costs", "decided"),
     )  # fmt: skip
     for each in planned.seed_counts:
-        least = [detectable(points, within, each.n, many) for points, within, many in alike]
+        least = [
+            detectable(points, within, each.n, family=family, methods=methods)
+            for points, within, family, methods in alike
+        ]
         table.add_row(
             str(each.n), _lasting(each),
             *(cost + " + ?" * each.more for cost in _costs(each.seconds, price_per_hour)),

@@ -11,9 +11,10 @@ from ltbench.tables.ledger_row import LedgerRow
 
 WORDS: tuple[VerdictWord, ...] = ("holds", "differs", "undecided", "proxy", "not run")
 CAPTION = (
-    "95 % t-intervals over seeds, last epoch unless another was asked for. Only the unchanged "
-    "protocol `paper` confirms or contradicts, on the seeds that a table names, all of them; the "
-    "rule and its error rates are in docs/verdicts.md."
+    "95 % t-intervals over seeds, of judged values by the deviation that their column shares; last "
+    "epoch unless another was asked for. Only the protocol `paper`, in either precision, confirms "
+    "or contradicts, on the seeds that a table names, all of them; the rule and its error rates "
+    "are in docs/verdicts.md."
 )
 
 
