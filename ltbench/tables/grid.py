@@ -104,11 +104,11 @@ class Grid:
     @property
     def _regrouped(self) -> list[str]:
         """Return in words which rows have other shot groups than their data set's."""
+        ways = dict.fromkeys(row.thresholds for row in self.rows if row.method)
         return [
             f"Shot groups of {', '.join(row.label for row in self.rows if row.thresholds == way)} "
             f"as they seem to be reported: many above {way[0]} training images, few below {way[1]}."
-            for way in dict.fromkeys(row.thresholds for row in self.rows if row.method)
-            if way
+            for way in filter(None, ways)
         ]
 
     @property
@@ -158,9 +158,8 @@ class Grid:
             datasets.setdefault(each.protocol, {})[each.column.dataset] = None
         if len(datasets) == 1:
             return f"protocol {next(iter(datasets))}"
-        return "protocols " + ", ".join(
-            f"{name} ({', '.join(datasets[name])})" for name in datasets
-        )
+        each_of = (f"{name} ({', '.join(members)})" for name, members in datasets.items())
+        return f"protocols {', '.join(each_of)}"
 
 
 def _is_of_a_paper(table: Table) -> bool:
