@@ -8,18 +8,21 @@ from functools import partial
 from typing import Any
 
 from ltbench.planning.candidates import Candidate, candidates, judgements_now
+from ltbench.planning.claims import PlannedClaim, planned_claims
 from ltbench.planning.schedule import PlannedRun, SeedCount, order, seed_counts
 from ltbench.planning.spread import SeedDeviations
 from ltbench.registry.signatures import names
 from ltbench.runs.commands import run_command
 from ltbench.runs.cost import CostModel, PaidTrainings
 from ltbench.runs.plan import Job
+from ltbench.runs.recorded_cost import CostEstimate
 from ltbench.runs.store import Store
 from ltbench.runs.timing import StepTimer
 from ltbench.runs.workspace import Workspace
 from ltbench.statistics.pooling import Deviation
 from ltbench.tables.cells import Reader
 from ltbench.tables.definition import Table
+from ltbench.tables.ledger_row import RowSource
 from ltbench.tables.metrics import Metric
 
 
@@ -61,6 +64,7 @@ class TablePlan:
     chosen: tuple[PlannedRun, ...]  # in order
     beyond: tuple[PlannedRun, ...]  # that do not fit the budget, or have no known cost
     seed_counts: tuple[SeedCount, ...]  # what n seeds take and decide, for n = 1, 2 …
+    claims: tuple[tuple[PlannedClaim, CostEstimate], ...]  # and what deciding each costs by itself
     timed: int  # trainings whose steps were timed now
     remembered: int  # and by earlier commands
     spread: dict[tuple[str, Metric], ColumnSpread]  # by data set, network and metric
@@ -105,7 +109,8 @@ def plan(
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
     wide, _ = candidates_for(more, wanted=0)
-    costs.expect([*_jobs(made), *_jobs(wide)])
+    claims = planned_claims(table, seeds, RowSource(reader, names()), deviations)
+    costs.expect([*_jobs(made), *_jobs(wide), *(job for each in claims for job in each.jobs)])
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), costs, store), budget)
     counts = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
     return TablePlan(
@@ -121,6 +126,9 @@ def plan(
         seed_counts=tuple(counts),
         timed=timer.timed,
         remembered=timer.remembered,
+        claims=tuple(
+            (each, each.cost(PaidTrainings.of(each.jobs, costs, store))) for each in claims
+        ),
         spread=_spread(made, deviations),
         problems=tuple(dict.fromkeys([*store.problems, *reader.problems])),
         warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),

@@ -17,7 +17,7 @@ from statistics import variance
 import numpy as np
 from scipy.special import chdtri, fdtri, ndtr, stdtrit
 
-from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST
+from ltbench.statistics.estimates import ALPHA, CONFIDENCE, LEAST, ROUNDING
 from ltbench.statistics.pooling import Deviation
 from ltbench.statistics.verdict import Evidence, decided, value
 
@@ -85,19 +85,34 @@ def chance_with_others(now: Evidence, others: OtherSeeds, alpha: float) -> float
     return float(np.mean([decided(each, alpha) is not None for each in later]))
 
 
-@cache
-def chance_to_hold(deviation: float, tolerance: float, n: int, methods: int) -> float:
+def chance_to_hold(
+    deviation: float, tolerance: float, n: int, methods: int, gain: float | None = None
+) -> float:
     """Return the probability of `holds` at n seeds where the paper's mean is ours.
 
     It is one draw, our mean that of n; the deviation that the interval is made of is itself drawn.
+    Of a reported gain, whose sign our interval must leave no doubt of, the deviation is that of one
+    seed's difference, measured by blocks. Of methods that deviate alike Bartlett's test says in 5
+    cases of 100 that they do not, and each is left with its own seeds.
     """
-    freedom = methods * (n - 1)
+    alone = _to_hold(deviation, tolerance, n, n - 1, gain)
+    if methods < 2 or (gain is not None and methods < 3):  # a pair is one difference a seed
+        return alone
+    blocks = methods if gain is None else methods - 1
+    shared = _to_hold(deviation, tolerance, n, blocks * (n - 1), gain)
+    return (1 - ALPHA) * shared + ALPHA * alone
+
+
+@cache
+def _to_hold(deviation: float, tolerance: float, n: int, freedom: int, gain: float | None) -> float:
     middles = (np.arange(_GRID) + 0.5) / _GRID
     drawn = deviation * np.sqrt(chdtri(freedom, middles) / freedom)
     half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * drawn / math.sqrt(n)
-    spread = max(deviation, 1e-9) * math.sqrt(1 + 1 / n)
-    room = np.maximum(tolerance - half, 0) / spread
-    return float(np.mean(2 * ndtr(room) - 1))
+    spread = max(deviation, ROUNDING) * math.sqrt(1 + 1 / n)
+    room = np.maximum(tolerance - half, 0)
+    low = -room if gain is None else np.maximum(-room, half - abs(gain))
+    within = ndtr(room / spread) - ndtr(low / spread)
+    return float(np.mean(np.maximum(within, 0)))
 
 
 def detectable(

@@ -75,6 +75,7 @@ def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
     family = [index for index, (_, able) in enumerate(rows) if able]
     judged = judge([found[index].comparison for index in family])
     for index in family:
+        found[index] = replace(found[index], family=len(family))
         evidence = found[index].comparison
         if evidence is not None and not evidence.judged:  # it is tested once, on all seeds
             found[index] = replace(found[index], p_gain=None, p_flip=None, superiority=None)

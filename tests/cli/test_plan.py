@@ -91,6 +91,22 @@ def test_a_narrow_terminal_breaks_no_line_and_loses_what_is_said_below(
     assert max(len(line) for line in out.splitlines() if "ltbench run" not in line) <= int(columns)
 
 
+def test_claims_of_a_papers_table_are_priced_and_valued(ltbench, home, no_cache):
+    call = ("plan", "table", "5", "--seeds", "3", "--price-per-hour", "36")
+    claims = json.loads(ltbench(*call, "--json").out)["claims"]
+    assert {each["over"] for each in claims} >= {"bcl"}
+    first = claims[0]
+    assert (first["verdict"], first["seconds"], first["from"]) == ("not run", None, "unknown")
+    assert first["decided_at"].keys() == {"3", "5", "10", "20"}
+    text = ltbench(*call).out
+    heading = "What deciding its claims takes, each by itself"
+    assert text.count(heading) == 1
+    table = text.partition(heading)[2]
+    assert [word in table for word in ("at 3", "at 5", "decided by", "a gain by")] == [True] * 4
+    assert all(each["claim"].split()[0] in table for each in claims)
+    assert "claims" not in ltbench("plan", "table", "2", "--seeds", "3").out
+
+
 def test_runs_of_unknown_cost_alone_are_a_question_mark_not_a_second(ltbench, home, no_cache):
     text = TABLE.replace("protocol: fast\n", "").replace("digits_lt", "cifar10_lt")
     (home / "mine.yaml").write_text(text.replace("resnet8", "resnet32"))

@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ltbench.cli.views.duration import duration
+from ltbench.cli.views.plan_worth import (
+    claims_table,
+    costs_cells,
+    plan_table,
+    seed_counts_table,
+)
+from ltbench.planning.claims import PlannedClaim
 from ltbench.planning.planner import TablePlan, commands
-from ltbench.planning.schedule import PlannedRun, SeedCount
+from ltbench.planning.schedule import PlannedRun
+from ltbench.runs.recorded_cost import CostEstimate
 from ltbench.statistics.estimates import LEAST
-from ltbench.statistics.power import detectable
-from ltbench.tables.metrics import METRICS
 
 BASES = {
     "records": "records of the same cell, other seeds",
@@ -57,6 +62,7 @@ def as_data(planned: TablePlan, price_per_hour: float | None = None) -> dict[str
             }
             for each in planned.seed_counts
         ],
+        "claims": [_claim_data(*each, price_per_hour) for each in planned.claims],
         "deviations": [
             {
                 "dataset": title, "metric": metric, "points": round(found.deviation.points, 3),
@@ -101,7 +107,11 @@ def print_plan(planned: TablePlan, price_per_hour: float | None = None) -> None:
     if planned.targets:
         console.print()
         console.print(Text("What each number of seeds detects, all of these run", style="bold"))
-        console.print(_seed_counts(planned, price_per_hour))
+        console.print(seed_counts_table(planned, price_per_hour))
+    if planned.claims:
+        console.print()
+        console.print(Text("What deciding its claims takes, each by itself", style="bold"))
+        console.print(claims_table(planned, price_per_hour))
     _explain(planned, console)
 
 
@@ -117,14 +127,14 @@ def _steps(
         takes = "?" if step.seconds is None else duration(step.seconds) if step.seconds else "--"
         rows.append([
             step.candidate.method, step.candidate.data.title, _listed(step.seeds), takes,
-            *_costs(step.seconds, price_per_hour), *([duration(spent)] if costed else []),
+            *costs_cells(step.seconds, price_per_hour), *([duration(spent)] if costed else []),
             step.basis, f"{step.decided:z.1f}",
         ])  # fmt: skip
     widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
     if sum(widths) + _GAP * (len(headers) - 1) > width:
         for line in (headers, *rows):
             del line[-2]
-    table = _table(*headers, right=("takes", "costs", "in all", "decides"), folds="method")
+    table = plan_table(*headers, right=("takes", "costs", "in all", "decides"), folds="method")
     for row in rows:
         table.add_row(*map(Text, row))
     return table
@@ -136,51 +146,18 @@ def _price(seconds: float | None, price_per_hour: float | None) -> float | None:
     return round(seconds / 3600 * price_per_hour, 2)
 
 
-def _costs(seconds: float | None, price_per_hour: float | None) -> list[str]:
-    """Return the cell of a column of prices, or none where there is no such column."""
-    if price_per_hour is None:
-        return []
-    return ["?" if seconds is None else f"{seconds / 3600 * price_per_hour:.2f}"]
-
-
-def _seed_counts(planned: TablePlan, price_per_hour: float | None) -> Table:
-    """Return a line for each n; data sets and metrics that are taken alike share a column."""
-    alike: dict[tuple[float, float, int, int], list[str]] = {}
-    for (title, metric), found in planned.spread.items():
-        tolerance = METRICS[metric].tolerance
-        assert tolerance is not None
-        taken = found.deviation.points, tolerance, found.family, found.methods
-        alike.setdefault(taken, []).append(f"{metric} on {title}")
-    table = _table(
-        "seeds", "takes", *(["costs"] if price_per_hour is not None else []), "decided",
-        *(f"finds in {', '.join(names)}" for names in alike.values()),
-        right=("seeds", "takes", "costs", "decided"),
-    )  # fmt: skip
-    for each in planned.seed_counts:
-        least = [
-            detectable(points, within, each.n, family=family, methods=methods)
-            for points, within, family, methods in alike
-        ]
-        table.add_row(
-            str(each.n), _lasting(each),
-            *(cost + " + ?" * each.more for cost in _costs(each.seconds, price_per_hour)),
-            f"{each.decided:.1f} of {planned.targets}",
-            *("--" if points is None else f"{points:.1f} points" for points in least),
-        )  # fmt: skip
-    return table
-
-
-def _lasting(each: SeedCount) -> str:
-    """Return what runs of so many seeds take; those without a known cost are a question mark."""
-    known = [duration(each.seconds)] if each.seconds or not each.more else []
-    return " + ".join([*known, *["?"] * each.more])
-
-
 def _explain(planned: TablePlan, console: Console) -> None:
     """Say what is an estimate and from what."""
     steps = (*planned.chosen, *planned.beyond)
     bases = dict.fromkeys(step.basis for step in steps if step.basis in BASES)
     lines = [f"from {basis}: {BASES[basis]}" for basis in bases]
+    if planned.claims:
+        lines.append(
+            f"of a claim: at {len(planned.seeds)}, how often so many seeds of both methods decide "
+            "it, before both have two how often they say `holds` were it true; decided by: the "
+            "seeds that do so as likely as not; a gain by: those that find so large a gain to be "
+            "one at all, four times of five, with Holm's first step over all claims"
+        )
     if planned.remembered:
         lines.append(
             f"{planned.remembered} of {planned.remembered + planned.timed} timings are of earlier "
@@ -238,16 +215,19 @@ def _step_data(step: PlannedRun, price_per_hour: float | None) -> dict[str, Any]
     }  # fmt: skip
 
 
+def _claim_data(
+    planned: PlannedClaim, cost: CostEstimate, price_per_hour: float | None
+) -> dict[str, Any]:
+    row = planned.row
+    return {
+        "claim": row.row, "column": row.column, "method": row.specification, "over": row.over,
+        "reported": row.reported, "verdict": row.verdict.word,
+        "seconds": None if cost.seconds is None else round(cost.seconds, 1),
+        "price": _price(cost.seconds, price_per_hour), "from": cost.basis, "reason": cost.reason,
+        "decided_at": {n: round(planned.chance(n), 3) for n in (3, 5, 10, 20)},
+        "decided_by": planned.enough, "a_gain_by": planned.shows,
+    }  # fmt: skip
+
+
 def _listed(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds))
-
-
-def _table(*headers: str, right: tuple[str, ...], folds: str | None = None) -> Table:
-    """Return an empty table of which one column is broken where it must be, or else any."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
-    for header in headers:
-        table.add_column(
-            header, justify="right" if header in right else "left", overflow="fold",
-            no_wrap=folds is not None and header != folds,
-        )  # fmt: skip
-    return table
