@@ -67,7 +67,7 @@ ORDER: tuple[Item, ...] = (
         ("adjust_logits", "change those of the whole test set"),
     )),
 )  # fmt: skip
-SCREEN, COLOURS_OF_REPORT = (1280, 900), 64
+SCREEN, COLOURS_OF_REPORT = (1280, 900), 256
 TOLERANCE, DEVIATION, METHODS, SEEDS = 1.0, 0.5, 15, (3, 5, 10)
 EXAMPLES = (-3.4, -1.6, 0.2)  # differences, in points
 VERDICT_COLOURS = {"holds": COLOURS[2], "undecided": GREY, "differs": COLOURS[1]}
@@ -213,7 +213,9 @@ def report(chromium: str) -> bytes:
             check=True, stderr=subprocess.DEVNULL, timeout=300,
         )  # fmt: skip
         with Image.open(picture) as taken:
-            few = taken.convert("RGB").quantize(COLOURS_OF_REPORT, dither=Image.Dither.NONE)
+            few = taken.convert("RGB").quantize(
+                COLOURS_OF_REPORT, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+            )
         buffer = io.BytesIO()
         few.save(buffer, "png", optimize=True)
         return buffer.getvalue()

@@ -1,12 +1,13 @@
 """The picture of reported values: each beside ours, below its data set."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from ltbench.evaluation.scores import TITLES
-from ltbench.report.svg import INK, MUTED, PAPER, Plot, canvas, inline, short
+from ltbench.report.svg import INK, MUTED, PAPER, VERDICTS, Plot, canvas, inline, short
 from ltbench.report.verdict_rows import (
     MOST,
     ORDER,
@@ -24,6 +25,7 @@ from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.metrics import METRICS
 
 _TITLES = {**{str(name): str(name) for name in METRICS}, **{str(k): v for k, v in TITLES.items()}}
+_TOLERANCES = 3  # the largest of them, on either side
 _Value = tuple[str | float | None, ...]
 
 
@@ -51,7 +53,9 @@ def cells(lines: Sequence[LedgerRow]) -> Plot | None:
         "Reproduced minus reported",
         "A row is a value that a paper reports, in percent on the right beside ours. The dot is "
         "our mean minus it: on the line in the middle they are equal, in the grey band within the "
-        f"tolerance. A bar is the 95 % interval, from {LEAST} seeds on.{left_out(distinct, shown)}",
+        f"tolerance; a triangle is farther off. A bar is the 95 % interval, from {LEAST} seeds on. "
+        "Where tables judge the same runs apart, a name has the table's in brackets."
+        f"{left_out(distinct, shown)}",
         inline(
             drawing_of(sections), "verdict-cells",
             f"Reported and reproduced: {numbers_told(ordered, labels)}.",
@@ -72,7 +76,7 @@ def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
     twice = Counter(map(_runs, lines))
     names = {
         id(line): short(f"{line.row}, {_TITLES[line.metric]}")
-        + f", table {line.table}" * (twice[_runs(line)] > 1)
+        + f" ({line.table})" * (twice[_runs(line)] > 1)
         for line in lines
     }
     rows = len(lines) + 2 * len(sections)
@@ -96,10 +100,20 @@ def drawing_of(sections: dict[str, tuple[str, list[LedgerRow]]]) -> Figure:
     for row, line in placed:
         draw_pair(axes, row, line, line.reported)
         values_beside(axes, row, line, f".{line.decimals}f")
-    reach = 1.1 * max(map(abs, axes.get_xlim()))
+    reach = min(1.1 * max(map(abs, axes.get_xlim())), _reach(lines))
+    for row, line in placed:
+        assert line.difference is not None
+        if abs(line.difference) > reach:
+            edge, marker = math.copysign(0.93 * reach, line.difference), "<>"[line.difference > 0]
+            axes.plot(edge, row, marker, markersize=6, color=VERDICTS[line.verdict.word])
     axes.set_xlim(-reach, reach)
     axes.set_xlabel("difference in points")
     return figure
+
+
+def _reach(lines: Sequence[LedgerRow]) -> float:
+    """Return how far from what is reported is drawn: a few tolerances, so that these are seen."""
+    return _TOLERANCES * max(line.tolerance or 0.0 for line in lines)
 
 
 def _runs(line: LedgerRow) -> tuple[str | None, ...]:

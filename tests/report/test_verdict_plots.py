@@ -1,6 +1,7 @@
 """The first pictures of the page."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_rows_stand_below_their_data_set_and_tables_and_none_is_there_twice(fill
     assert "CE (Baseline), many" in rows
     assert len(rows) == len(set(rows))
     assert "CE, many" not in rows  # table 4 reports what table 1 does
-    assert {"CE (Baseline), top-1, table 1", "CE, top-1, table 4"} <= set(texts)  # 38.3 and 38.4
+    assert {"CE (Baseline), top-1 (1)", "CE, top-1 (4)"} <= set(texts)  # 38.3 and 38.4
 
 
 def test_the_band_is_the_tolerance_around_the_reported_value(store, keep):
@@ -64,6 +65,17 @@ def test_the_band_is_the_tolerance_around_the_reported_value(store, keep):
     assert (left, right) == pytest.approx((-1, 1))
     dots = [each for each in figure.axes[0].lines if each.get_marker() == "o"]
     assert [list(dot.get_xdata()) for dot in dots] == [[pytest.approx(line.difference)]]
+
+
+def test_a_value_that_is_far_off_is_a_triangle_at_the_edge_and_hides_no_tolerance(store, keep):
+    keep("ce", 0, 3, dataset="cifar100_lt(imbalance=50)")
+    (line, *_) = (line for line in ledger(store).cells if line.reproduced is not None)
+    far = replace(line, reported=line.reported - 30)
+    figure = verdict_plots.drawing_of({line.dataset: ("table 1", [far])})
+    axes = figure.axes[0]
+    assert axes.get_xlim() == pytest.approx((-3 * line.tolerance, 3 * line.tolerance))
+    (edge,) = [each for each in axes.lines if each.get_marker() in ("<", ">")]
+    assert (edge.get_marker(), edge.get_xdata()[0]) == (">", pytest.approx(2.79 * line.tolerance))
 
 
 @pytest.mark.parametrize("seeds", [2, 3])
