@@ -95,7 +95,7 @@ def test_without_others_it_is_what_it_is():
 
 
 def chance_at(reported, scores, n, family=15):
-    return chance(reported, 1, scores, n, deviation=0.3, family=family, methods=family)
+    return chance(reported, 1, scores, n, deviation=0.3, family=family, methods=15)
 
 
 def test_fewer_than_three_seeds_decide_nothing():
@@ -109,6 +109,11 @@ def test_new_seeds_fall_where_those_there_lead_to_expect():
     assert chance_at(50, far, 3) > 0.999
     assert 0.1 < chance_at(50, near, 3) < chance_at(50, near, 10)
     assert chance_at(50, between, 10) < 0.3
+
+
+def test_what_differs_takes_more_among_more_values():
+    scores = [51.9, 52.1]
+    assert chance_at(50, scores, 3, family=1) > chance_at(50, scores, 3, family=15) + 0.05
 
 
 def test_what_is_found_takes_more_among_more_values_and_less_among_more_methods():
