@@ -7,6 +7,7 @@ A column has 15 methods. Accuracies are normal with deviation s around 50, the p
 like ours; each rule is the product's own code (`ltbench/statistics`, `ltbench/tables/columns.py`).
 """
 
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -227,11 +228,11 @@ def show_enough() -> None:
 def show_gains() -> None:
     """Print what blocks find of a true gain of 1.3, and how often gains are judged wrongly."""
 
-    def line(n: int, shared: float) -> Iterable[object]:
+    def line(s: float, n: int, shared: float) -> Iterable[object]:
         random, found = np.random.default_rng(n), np.zeros(6)
         for _ in range(COLUMNS):
-            noise = math.sqrt(1 - shared) * random.normal(0, 0.5, (METHODS, n))
-            noise += math.sqrt(shared) * random.normal(0, 0.5, (1, n))
+            noise = math.sqrt(1 - shared) * random.normal(0, s, (METHODS, n))
+            noise += math.sqrt(shared) * random.normal(0, s, (1, n))
             noise[0] += 1.3
             scores = {str(i): dict(enumerate(row)) for i, row in enumerate(noise.tolist())}
             found_in = ColumnScores(HEAD, n, scores)
@@ -240,22 +241,23 @@ def show_gains() -> None:
             assert one is not None
             assert none is not None
             assert alone is not None
-            reported = round(1.3 + math.sqrt(2) * random.normal(0, 0.5), 1)
+            reported = round(1.3 + math.sqrt(2) * random.normal(0, s), 1)
             evidence = found_in.gain_evidence("0", "1", reported, 0.65)
             assert evidence is not None
             interval = one.superiority()
             assert interval is not None
-            truth = 0.5 * math.erfc(-1.3 / math.sqrt(2 * (1 - shared)) / 0.5 / math.sqrt(2))
+            truth = 0.5 * math.erfc(-1.3 / math.sqrt(2 * (1 - shared)) / s / math.sqrt(2))
             found += (
                 (alone.p_value() or 1) <= ALPHA, (one.p_value() or 1) <= ALPHA,
                 (none.p_value() or 1) <= ALPHA, decided(evidence) == "differs",
                 decided(evidence) == "holds", interval[1] <= truth <= interval[2],
             )  # fmt: skip
-        return n, shared, *(100 * found / COLUMNS).tolist()
+        return s, n, shared, *(100 * found / COLUMNS).tolist()
 
-    columns = ("n", "correlation", "paired t finds 1.3", "blocks find 1.3", "blocks find 0",
+    columns = ("s", "n", "correlation", "paired t finds 1.3", "blocks find 1.3", "blocks find 0",
                "1.3 falsely `differs`", "1.3 `holds`", "P(better) covered")  # fmt: skip
-    table("gains", columns, (line(n, shared) for n in (3, 5, 10) for shared in (0.0, 0.5)))
+    settings = itertools.product((0.5, 0.8), (3, 5, 10), (0.0, 0.5))
+    table("gains", columns, (line(*each) for each in settings))
 
 
 if __name__ == "__main__":
