@@ -148,12 +148,18 @@ def claims(paper: str, dataset: str, store: Store) -> str:
 
 
 def _within(line: LedgerRow) -> str:
-    """Return which of no gain and the claimed one lie in a gain's interval, where it has one."""
+    """Return which of no gain and the claimed one lie in a gain's interval, where it has one.
+
+    Between methods whose classes are grouped otherwise a difference of 0 is not no gain.
+    """
     if line.reproduced is None or line.reproduced.half_width is None:
         return "--"
     low, high = line.reproduced.ends(-100, 100)
-    said = {"0": 0.0, f"{line.reported:+.{line.decimals}f}": line.reported}
-    return " and ".join(name for name, value in said.items() if low <= value <= high) or "neither"
+    claimed = f"{line.reported:+.{line.decimals}f}"
+    is_in = low <= line.reported <= high
+    if line.p_gain is None:
+        return claimed if is_in else f"not {claimed}"
+    return " and ".join(["0"] * (low <= 0 <= high) + [claimed] * is_in) or "neither"
 
 
 def _ours(line: LedgerRow) -> str:

@@ -102,5 +102,5 @@ def _devices() -> None:
     if slowdown >= SLOW:
         print(
             f"note  a convolution in bfloat16 takes {slowdown:.1f} times as long as in float32; "
-            "--protocol \"paper(precision='float32')\" is the papers' own, too"
+            "--protocol \"paper(precision='float32')\" judges papers, too"
         )

@@ -1,10 +1,11 @@
 """What of a table can be run: by method and data set, its cells and the trainings they need."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.data.catalog import Dataset
 from ltbench.planning.spread import SeedDeviations
+from ltbench.registry.methods import build, describe, trained_part
 from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
@@ -14,6 +15,7 @@ from ltbench.statistics.verdict import Evidence
 from ltbench.tables.cells import Reader, ResolvedColumn, entries, scores
 from ltbench.tables.columns import judge_column, judged_rows, read_column
 from ltbench.tables.definition import Column, Table
+from ltbench.tables.ledger_row import judged_in
 from ltbench.tables.metrics import METRICS
 
 SeedValues = tuple[float | None, ...]  # by seed, in their order; None where there is none
@@ -38,7 +40,7 @@ class Target:
     by_seed: SeedValues
     deviation: float
     family: int  # values of its column that are judged together
-    methods: int  # of its column that run, and so share its deviation
+    methods: int  # trainings of its column that run, and so share its deviation
     wanted: int  # seeds that its table names: with fewer nothing is judged
     now: Judgement = Judgement()
 
@@ -125,7 +127,13 @@ def candidates(
     found: dict[
         tuple[str, Dataset, str, str], tuple[list[str], dict[Column, SeedValues], list[Target]]
     ] = {}
-    for resolved, row in entries(table, protocol):
+    precision = _judged_in(table, store, protocol)
+    measured = {
+        each: trainings((row.method_on(each.data) for row in table.definition.rows), methods)
+        for each in table.definition.columns
+    }
+    for asked, row in entries(table, protocol):
+        resolved = precision.get(asked.column, asked)
         column, method = resolved.column, resolved.method(row)
         reported = table.value(row, column)
         runs = method is not None and not lacking([method], methods)
@@ -145,7 +153,7 @@ def candidates(
             spread = deviations.of(*where, column.metric).points
             targets.append(Target(
                 column, reported, tolerance, columns[column], spread,
-                len(judged_rows(table, resolved)), _methods(table, resolved, methods), wanted,
+                len(judged_rows(table, resolved)), measured[column], wanted,
                 judgements.get((row.label, column), Judgement()),
             ))  # fmt: skip
     made = []
@@ -165,10 +173,16 @@ def _readable(target: Target, jobs: Sequence[Sequence[Job]]) -> bool:
     )
 
 
-def _methods(table: Table, resolved: ResolvedColumn, methods: Collection[str]) -> int:
-    """Return how many methods of a column this version can run."""
-    named = {resolved.method(row) for row in table.definition.rows} - {None}
-    return sum(not lacking([each], methods) for each in named if each is not None)
+def _judged_in(table: Table, store: Store, protocol: str | None) -> dict[Column, ResolvedColumn]:
+    """Return a table's columns in the precision that judges them; none under another protocol."""
+    rows, columns = table.definition.rows, table.definition.columns
+    return {} if protocol else {each: judged_in(table, each, rows, store) for each in columns}
+
+
+def trainings(named: Iterable[str | None], methods: Collection[str]) -> int:
+    """Return how many trainings those methods take that this version has; post-hoc parts none."""
+    able = {each for each in named if each is not None and not lacking([each], methods)}
+    return len({describe(trained_part(build(each))) for each in able})
 
 
 def judgements_now(
@@ -181,8 +195,10 @@ def judgements_now(
     asked = table.definition.model_copy(update={"seeds": list(seeds)})
     table = replace(table, definition=asked)
     found = {}
+    precision = _judged_in(table, reader.store, protocol)
     for column in asked.columns:
-        read = read_column(reader, table, ResolvedColumn.of(table, column, protocol), asked.rows)
+        own = ResolvedColumn.of(table, column, protocol)
+        read = read_column(reader, table, precision.get(column, own), asked.rows)
         family = judge_column(table, read)
         rejected = [
             each.p_holm

@@ -4,19 +4,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ltbench.planning.candidates import trainings
 from ltbench.planning.spread import SeedDeviations
 from ltbench.registry.signatures import lacking
-from ltbench.runs.cost import PaidTrainings
 from ltbench.runs.plan import Job, make
-from ltbench.runs.recorded_cost import CostEstimate
-from ltbench.statistics.estimates import ALPHA, LEAST
+from ltbench.statistics.estimates import ALPHA, LEAST, ROUNDING
 from ltbench.statistics.gains import Gain
 from ltbench.statistics.power import chance_to_hold
 from ltbench.statistics.verdict import LIKELY, MOST
 from ltbench.tables.claims import Claim, load_claims
 from ltbench.tables.definition import Table, load
 from ltbench.tables.ledger_claims import claimed
-from ltbench.tables.ledger_row import LedgerRow, RowSource
+from ltbench.tables.ledger_row import LedgerRow, RowSource, judged_in
 from ltbench.tables.shipped import shipped
 
 
@@ -27,7 +26,7 @@ class PlannedClaim:
     row: LedgerRow
     jobs: tuple[Job, ...]  # that the seeds asked for still take
     family: int  # claims that are judged together
-    methods: int  # of its column that run, and so share its deviation
+    methods: int  # trainings of its column that run, and so share its deviation
     deviation: float  # of one seed of a method
 
     def chance(self, n: int) -> float:
@@ -38,9 +37,9 @@ class PlannedClaim:
         evidence = self.row.comparison
         if n < LEAST:
             return 0.0
-        if evidence is not None and evidence.n >= 2 and evidence.freedom > 0:
-            if n <= evidence.n:
-                return float(self.row.verdict.word in ("holds", "differs"))
+        if evidence is not None and evidence.n >= 2 and evidence.deviation > ROUNDING:
+            if n <= evidence.n:  # it is judged on all of them, not on the first
+                return float(n == evidence.n and self.row.verdict.word in ("holds", "differs"))
             return evidence.chance(n, ALPHA / self.family)
         assert self.row.tolerance is not None
         apart = math.sqrt(2) * self.deviation
@@ -65,10 +64,6 @@ class PlannedClaim:
             if least is not None and least <= abs(self.row.reported):
                 return n
         return None
-
-    def cost(self, paid: PaidTrainings) -> CostEstimate:
-        """Return what the seeds that are asked for cost beyond what is paid for."""
-        return paid.cost(self.jobs)
 
 
 def planned_claims(
@@ -98,18 +93,20 @@ def planned_claims(
 def _planned(
     claim: Claim, row: LedgerRow, table: Table, source: RowSource, deviations: SeedDeviations
 ) -> PlannedClaim:
-    column = claim.column_in(table)
-    data, own = column.data, table.protocol_name(column)
-    protocol = row.protocol if row.tier == "exact" and row.protocol else own
-    every = {each.method_on(data) for each in (*table.definition.rows, *claim.rows_in(table))}
+    column, own = claim.column_in(table), claim.rows_in(table)
+    every, store = [*table.definition.rows, *own], source.reader.store
+    resolved = judged_in(table, column, every, store)
     made = make(
-        [data], [claim.over, claim.method], table.definition.seeds, source.reader.store,
-        protocol_name=protocol, network=row.network,
+        [column.data], [claim.over, claim.method], table.definition.seeds, store,
+        protocol_name=resolved.protocol, network=row.network,
     )  # fmt: skip
+    methods = source.methods or ()
+    pair = trainings([claim.over, claim.method], methods)  # 1: a post-hoc part on one training
+    where = column.data.info.name, row.network, resolved.protocol
     return PlannedClaim(
         row, made.jobs, row.family,
-        sum(each is not None and not _lacking(source, each) for each in every),
-        deviations.of(data.info.name, row.network, protocol, row.metric).points,
+        1 if pair == 1 else trainings(map(resolved.method, every), methods),
+        deviations.of(*where, row.metric).points,
     )  # fmt: skip
 
 

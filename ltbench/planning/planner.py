@@ -67,7 +67,9 @@ class TablePlan:
     claims: tuple[tuple[PlannedClaim, CostEstimate], ...]  # and what deciding each costs by itself
     timed: int  # trainings whose steps were timed now
     remembered: int  # and by earlier commands
-    spread: dict[tuple[str, Metric], ColumnSpread]  # by data set, network and metric
+    spread: dict[
+        tuple[str, Metric], ColumnSpread
+    ]  # by data set, with its network where there are several, and metric
     problems: tuple[str, ...]
     warnings: tuple[str, ...]  # of finished seeds that other code computed
 
@@ -109,7 +111,8 @@ def plan(
     others = (seed for seed in itertools.count() if seed not in seeds)
     more = [*seeds, *itertools.islice(others, max(at_least - len(seeds), 0))]
     wide, _ = candidates_for(more, wanted=0)
-    claims = planned_claims(table, seeds, RowSource(reader, names()), deviations)
+    source = RowSource(reader, names())
+    claims = planned_claims(table, seeds, source, deviations) if protocol is None else []
     costs.expect([*_jobs(made), *_jobs(wide), *(job for each in claims for job in each.jobs)])
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), costs, store), budget)
     counts = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
@@ -127,7 +130,7 @@ def plan(
         timed=timer.timed,
         remembered=timer.remembered,
         claims=tuple(
-            (each, each.cost(PaidTrainings.of(each.jobs, costs, store))) for each in claims
+            (each, PaidTrainings.of(each.jobs, costs, store).cost(each.jobs)) for each in claims
         ),
         spread=_spread(made, deviations),
         problems=tuple(dict.fromkeys([*store.problems, *reader.problems])),

@@ -7,12 +7,11 @@ from statistics import variance
 from ltbench.evaluation.scores import TITLES
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.record import Record
-from ltbench.statistics.estimates import ROUNDING
-from ltbench.statistics.pooling import Deviation
+from ltbench.statistics.pooling import Deviation, varies
 from ltbench.tables.metrics import METRICS, Metric
 
-# Of users of other codes: 0.3 to 0.6 points between seeds. A shot group is about a third of the
-# classes, so it spreads by the root of three more.
+# Until records tell: users of published codes saw 0.3 to 0.6 points between seeds. A shot group is
+# about a third of the classes, so it spreads by the root of three more.
 USUAL = 0.45
 USUAL_OF_SHOTS = USUAL * math.sqrt(3)
 
@@ -44,7 +43,7 @@ class SeedDeviations:
         squares: dict[tuple[str, str, str, Metric], list[tuple[float, int]]] = {}
         for (dataset, protocol, network, _), scores in scores_of.items():
             for metric, values in scores.items():
-                if len(values) > 1:
+                if len(values) > 1 and varies(values):
                     key = (dataset.partition("(")[0], network, protocol, metric)
                     part = variance(values), len(values) - 1
                     squares.setdefault(key, []).append(part)
@@ -57,8 +56,7 @@ class SeedDeviations:
 
         Seeds that all score the same, as where no image of a group is recognised, measure nothing.
         """
-        found = self._found.get((name, network, protocol, metric))
-        return usual(metric) if found is None or found.points <= ROUNDING else found
+        return self._found.get((name, network, protocol, metric)) or usual(metric)
 
 
 def _pooled(parts: list[tuple[float, int]]) -> Deviation:

@@ -1,7 +1,7 @@
 """One deviation between seeds for all methods of a column, unless the seeds say otherwise."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -42,6 +42,12 @@ def pool(samples: Sequence[Sequence[float]]) -> Deviations:
         return Deviations(shared=True, each=(Deviation(pooled, freedom),) * len(own))
     raised = (Deviation(max(each.points, pooled), each.freedom) for each in own)
     return Deviations(shared=False, each=tuple(raised))
+
+
+def varies(scores: Iterable[float]) -> bool:
+    """Return whether scores differ by more than rounding: those that do not measure no noise."""
+    ordered = sorted(scores)
+    return ordered[-1] - ordered[0] > ROUNDING
 
 
 def equal_variances(variances: Sequence[tuple[float, int]]) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ltbench.statistics.gains import Gain, paired
-from ltbench.statistics.pooling import Deviation, Deviations, block, pool
+from ltbench.statistics.pooling import Deviation, Deviations, block, pool, varies
 from ltbench.statistics.verdict import Evidence, Judged, gain, judge, value
 from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores
 from ltbench.tables.definition import Table, TableRow
@@ -129,8 +129,9 @@ class ColumnScores:
         gains = paired(list(self.differences(method, base).values()))
         if gains is None or gains.n < max(self.wanted, 2) or self._one_training(method, base):
             return gains
-        whole = [self.scores[each] for each in self._beside(base, method)]
-        residual = block([[each[seed] for seed in sorted(whole[0])] for each in whole])
+        *others, first, second = (self.scores[each] for each in self._beside(base, method))
+        whole = [*(each for each in others if varies(each.values())), first, second]
+        residual = block([[each[seed] for seed in sorted(first)] for each in whole])
         points = math.sqrt(2) * residual.points
         if self._deviations(base, method).shared:
             return replace(gains, deviation=points, freedom=residual.freedom)

@@ -107,6 +107,8 @@ class TableDefinition(Model):
     @model_validator(mode="after")
     def _unambiguous(self) -> "TableDefinition":
         _refuse_twins("rows", [row.label for row in self.rows])
+        ways = {(row.method, row.thresholds) for row in self.rows if row.method is not None}
+        _refuse_twins("thresholds", [method for method, _ in ways])
         _refuse_twins("columns", [_described(each) for each in self.columns])
         names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
         several = any(HEADLINES[each.data.info.kind] != "top1" for each in self.columns)

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
+from ltbench.data.profile import SHOTS
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.verdict import gain_tolerance, holm, judge
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
 from ltbench.tables.claims import Claim, Claims, shipped_readings
 from ltbench.tables.columns import read_column
-from ltbench.tables.definition import Table
+from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.grid import Grid
 from ltbench.tables.ledger_row import (
     LedgerRow,
@@ -21,6 +22,7 @@ from ltbench.tables.ledger_row import (
     gained,
     judged_in,
     row_of,
+    untested,
 )
 from ltbench.tables.metrics import METRICS
 
@@ -54,8 +56,8 @@ def claimed(
 def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgeable:
     """Return a claim as it is read, by the shot groups of the rows that the claim is about."""
     column, rows = claim.column_in(table), claim.rows_in(table, read)
-    every = [*table.definition.rows, *rows]
-    resolved = judged_in(table, column, every, source.reader.store)
+    every, own = [*table.definition.rows, *rows], claim.rows_in(table)
+    resolved = judged_in(table, column, [*table.definition.rows, *own], source.reader.store)
     row, base = (row_of("claim", table, resolved, each, claim.gain) for each in rows)
     row = replace(
         row, paper=claim.paper, row=claim.claim, over=read.over, over_thresholds=base.thresholds
@@ -65,8 +67,20 @@ def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgea
     able = resolved.exact and row.tolerance is not None and resolved.column.data.available
     found = read_column(source.reader, table, resolved, every)
     if found.differences(read.method, read.over):
-        return gained(row, found, read.method, read.over), able
+        row = gained(row, found, read.method, read.over)
+        return (row if _of_the_same_classes(column, rows) else untested(row)), able
     return elsewhere(row, table, resolved, rows, source), able
+
+
+def _of_the_same_classes(column: Column, rows: Sequence[TableRow]) -> bool:
+    """Return whether rows group the classes of a column alike: else a difference is no gain."""
+    info = column.data.info
+    own = info.many_above, info.few_below
+    bounds = {"many": slice(1), "few": slice(1, 2)}.get(column.metric, slice(2))
+    if column.metric not in SHOTS:
+        return True
+    ours, over = ((row.thresholds or own)[bounds] for row in rows)
+    return ours == over
 
 
 def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
@@ -78,7 +92,7 @@ def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
         found[index] = replace(found[index], family=len(family))
         evidence = found[index].comparison
         if evidence is not None and not evidence.judged:  # it is tested once, on all seeds
-            found[index] = replace(found[index], p_gain=None, p_flip=None, superiority=None)
+            found[index] = untested(found[index])
     tested = [found[index].p_gain if found[index].comparison else None for index in family]
     raised = holm([1.0 if p is None else p for p in tested])
     for index, each, p, p_holm in zip(family, judged, tested, raised, strict=True):

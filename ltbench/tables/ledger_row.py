@@ -149,7 +149,8 @@ def elsewhere(
 ) -> LedgerRow:
     """Return a line with what another protocol says that all its rows ran with, or why none does.
 
-    Where there are several the protocol `fast` comes first; every seed that was run counts.
+    A paper's own protocol in another precision comes first, then `fast`; every seed that was run
+    counts.
     """
     store, cells = source.reader.store, [own.cells(row, [0]) for row in rows]
     ran = [{name for cell in each for name in store.protocols(cell)} for each in cells]
@@ -164,19 +165,26 @@ def elsewhere(
             shown = measured(line, resolved, found[0])
         else:
             ours, base = (str(row.method) for row in rows)
-            both = ColumnScores(resolved, len(common), {ours: found[0], base: found[1]})
+            of = ({seed: each[seed] for seed in sorted(common)} for each in found)
+            both = ColumnScores(resolved, len(common), dict(zip((ours, base), of, strict=True)))
             shown = replace(gained(line, both, ours, base), comparison=None)
-        return _unjudged(shown) if resolved.exact and own.exact else shown
+        judged = line.tolerance is not None and own.exact
+        return _unjudged(shown) if judged and resolved.exact else shown
     reason = why_not_run(rows, own.column.data, source.methods)
     return replace(line, reason="; ".join(filter(None, (reason, line.reason))))
 
 
+def untested(line: LedgerRow) -> LedgerRow:
+    """Return a claim's line without the tests of no gain at all."""
+    return replace(line, p_gain=None, p_flip=None, superiority=None)
+
+
 def _unjudged(line: LedgerRow) -> LedgerRow:
     """Return a line of a paper's protocol in the precision that its column is not judged in."""
-    judging = f'`ltbench table {line.table} --protocol "{line.protocol}"`'
     return replace(
-        line, verdict=Verdict("undecided"), p_gain=None, p_flip=None, superiority=None,
-        reason=f"its column is judged in another precision; {judging} judges it in this one",
+        untested(line), verdict=Verdict("undecided"),
+        reason="its column is judged in another precision; in a results folder without that one's "
+        "runs `ltbench ledger --results FOLDER` judges it",
     )  # fmt: skip
 
 

@@ -67,8 +67,9 @@ def test_chances_and_seeds_follow_from_the_deviation(store):
     assert large.chance(large.enough) >= 0.5 > large.chance(large.enough - 1)
     assert small.shows > large.shows == 3
     least = Gain(0.0, 2**0.5 * 0.45, small.shows, 6 * (small.shows - 1)).detectable(ALPHA / 54)
+    fewer = Gain(0.0, 2**0.5 * 0.45, small.shows - 1, 6 * (small.shows - 2))
     assert small.family == 54
-    assert least <= 0.8
+    assert least <= 0.8 < fewer.detectable(ALPHA / 54)
     vague = replace(small, deviation=5.0)
     assert (vague.enough, vague.shows) == (None, None)
 
@@ -83,6 +84,25 @@ def test_with_two_seeds_new_ones_fall_where_these_lead_to_expect(store, make_rec
     evidence = claim.row.comparison
     assert evidence.n == 2
     assert claim.chance(5) == evidence.chance(5, ALPHA / claim.family) > 0.9
+
+
+def test_claims_of_a_column_that_ran_in_float32_are_planned_so(store, make_record):
+    single = "paper(precision='float32')"
+    (job,) = make([dataset("cifar100_lt")], ["ce"], [0], store, protocol_name=single).jobs
+    made = make_record("ce", 0, 38.0, protocol=single)
+    store.write(made.model_copy(update={"fingerprint": job.fingerprints[0]}))
+    claim = planned("4", store)["GKP adds 3.7 points to cross-entropy"]
+    assert {(each.trained, each.seed) for each in claim.jobs} == {
+        ("ce", 1), ("ce", 2), *(("ce+gkp", seed) for seed in SEEDS),
+    }  # fmt: skip
+    assert {each.protocol.specification for each in claim.jobs} == {single}
+
+
+def test_a_post_hoc_part_over_its_own_training_is_a_pair(store):
+    found = planned("gala/1", store)
+    pairs = [each for each in found.values() if len({job.trained for job in each.jobs}) == 1]
+    assert pairs
+    assert {each.methods for each in pairs} == {1}
 
 
 def test_a_table_of_ones_own_has_no_claims_nor_one_whose_methods_are_lacking(store, mine):

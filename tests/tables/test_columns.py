@@ -49,6 +49,11 @@ def test_a_gain_is_known_by_blocks_where_methods_deviate_alike_and_by_its_pairs_
     assert found.deviation > 10 * own  # none below what all rows leave
 
 
+def test_a_row_that_does_not_vary_is_no_part_of_the_blocks():
+    floor = column(ce_floor={0: 0.0, 1: 0.0, 2: 0.0})
+    assert floor.gain("focal", "ce") == column().gain("focal", "ce")
+
+
 def test_a_reported_gain_has_the_noise_of_a_seed_of_either_method():
     found = ColumnScores(EXACT, 3, WHOLE)
     evidence = found.gain_evidence("focal", "ce", -3.0, 1.0)

@@ -83,6 +83,8 @@ def test_reported_may_be_absent(mine):
         ("reason: needs a secret", "reason: X, by_dataset: {cifar10_lt: ce}",
          "item 4: by_dataset changes a method; give one."),
         ("method: ce}", "method: ce, by_dataset: {cifar10_lt: ce+}}", "cannot read 'ce+'"),
+        ("method: ce}", "method: ce, thresholds: [100, 21]}\n  - {label: B, method: ce}",
+         ": thresholds gives ce twice; keep one."),
         ("method: ce}", "method: ce, thresholds: [20, 100]}",
          ", rows, item 1, thresholds: by them a class would be both few and many; lower"),
         ("method: ce}", "method: ce, thresholds: [100]}", ", rows, item 1, thresholds"),

@@ -273,7 +273,31 @@ def test_records_in_the_precision_that_a_column_is_not_judged_in_are_not_judged(
     for line in (claim, cell):
         assert (line.protocol, str(line.verdict)) == (SINGLE, "undecided")
         assert (line.p_gain, line.p_holm, line.comparison) == (None, None, None)
-        assert f'`ltbench table mine --protocol "{SINGLE}"` judges it' in line.reason
+        assert line.reason.startswith("its column is judged in another precision; ")
+
+
+def test_a_proxy_of_a_claim_is_over_the_seeds_that_both_methods_have(table, store, make_record):
+    where = {"dataset": CIFAR10, "protocol": "fast"}
+    write(store, make_record, "ce", [70.0, 70.3, 70.1, 70.6, 71.0], **where)
+    write(store, make_record, "ce+sam(rho=0.1)", [72.0, 72.5, 72.1], **where)
+    (line,) = ledger_of([table], ONE, store).claims
+    assert (line.verdict.word, line.seeds) == ("proxy", (0, 1, 2))
+    assert line.reproduced.mean == pytest.approx((2.0 + 2.2 + 2.0) / 3)
+
+
+def test_a_gain_over_other_classes_is_tested_as_none(store, make_record):
+    table = load("4")
+    for method, top1 in (("ce", 38.0), ("ce+gkp", 20.0)):
+        for seed in range(3):
+            more = seed / (10 if method == "ce" else 4)
+            shots = (60 + more, 30 + more, 9 + more)
+            store.write(make_record(method, seed, top1 + more, shots=shots))
+    lines = {row.column: row for row in ledger_of([table, *map(load, shipped())][1:], load_claims(
+        [load(name) for name in shipped()]), store).claims if row.row.startswith("GKP adds")
+        and row.over == "ce"}  # fmt: skip
+    assert {column: row.p_gain is None for column, row in lines.items()} == {
+        "all": False, "many": False, "medium": True, "few": True,
+    }  # fmt: skip
 
 
 def test_a_gain_is_tested_once_all_seeds_have_run(table, store, make_record):

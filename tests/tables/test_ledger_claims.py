@@ -110,7 +110,7 @@ def test_a_reading_with_records_is_a_note_in_every_form(store, make_record):
     assert f"many {mean.mean + 20:.1f} ± {mean.half_width:.1f} (n = 3); medium" in note
     own, regrouped = grid.notes[:-2], grid.notes[-2]
     assert (own, grid.notes[-1]) == (table.definition.notes, note)
-    assert regrouped.startswith("Shot groups of CE: ")
+    assert regrouped.startswith("Shot groups of CE as they seem to be reported: ")
     assert "- CE + GKP, read otherwise" in markdown(grid)
     assert "CE + GKP, read otherwise" in latex(grid)
 
