@@ -224,12 +224,15 @@ def smoke(session: nox.Session) -> None:
 def smoke_of(
     session: nox.Session, programs: Path, methods: str, dataset: str, folder: str, *options: str
 ) -> None:
-    """Run methods for one seed of the smoke protocol, from nothing."""
+    """Run methods for one seed of the smoke protocol, from nothing.
+
+    Quietly: an estimate beforehand would time every method's steps, for longer than they train.
+    """
     results = Path(session.create_tmp()).resolve() / f"results-{folder}-{dataset}"
     shutil.rmtree(results, ignore_errors=True)
     ltbench(
         session, programs, "run", "--methods", methods, "--dataset", dataset, "--seeds", "1",
-        "--protocol", "smoke", "--results", str(results), *options,
+        "--protocol", "smoke", "--results", str(results), "--quiet", *options,
     )  # fmt: skip
 
 
