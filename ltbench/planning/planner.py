@@ -67,9 +67,7 @@ class TablePlan:
     claims: tuple[tuple[PlannedClaim, CostEstimate], ...]  # and what deciding each costs by itself
     timed: int  # trainings whose steps were timed now
     remembered: int  # and by earlier commands
-    spread: dict[
-        tuple[str, Metric], ColumnSpread
-    ]  # by data set, with its network where there are several, and metric
+    spread: dict[tuple[str, Metric], ColumnSpread]  # by data set, network of several, and metric
     problems: tuple[str, ...]
     warnings: tuple[str, ...]  # of finished seeds that other code computed
 

@@ -38,10 +38,10 @@ def seed_counts_table(planned: TablePlan, price_per_hour: float | None) -> Table
     return table
 
 
-def claims_table(planned: TablePlan, price_per_hour: float | None = None) -> Table:
+def claims_table(planned: TablePlan, price_per_hour: float | None) -> Table:
     """Return a line for each claim: what it takes to decide it."""
-    most = max(len(planned.seeds), *(each.n for each in planned.seed_counts), 0)
     asked = len(planned.seeds)
+    most = max([asked, *(each.n for each in planned.seed_counts)])
     table = plan_table(
         "claim", "now", "takes", *(["costs"] if price_per_hour is not None else []),
         *(f"at {n}" for n in dict.fromkeys((asked, most))), "decided by", "a gain by",
