@@ -71,6 +71,8 @@ def _path(name: Path, suffix: str) -> Path:
 
 
 def _refuse_bad_method_name(path: Path) -> None:
+    from importlib.util import find_spec
+
     from ltbench.registry.signatures import installed, own
 
     name = path.stem
@@ -80,6 +82,8 @@ def _refuse_bad_method_name(path: Path) -> None:
         raise UsageError(
             f"a method {name} exists already (`ltbench show {name}`); choose another name."
         )
+    if find_spec(name) is not None:
+        raise UsageError(f"{name} is a Python module that others import; choose another name.")
 
 
 def _refuse_bad_table_name(path: Path) -> None:

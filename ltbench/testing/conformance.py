@@ -22,8 +22,8 @@ from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
 from ltbench.engine.isolation import seeded
 from ltbench.errors import LtbenchError, located
-from ltbench.registry.methods import build, describe, find
-from ltbench.specification import parse
+from ltbench.registry.methods import build
+from ltbench.testing.declaration import described
 from ltbench.testing.rules import BrokenRuleError, Rule, equal, expect
 from ltbench.testing.synthetic import (
     CLASSES,
@@ -210,28 +210,12 @@ def _learns(specification: str) -> None:
     expect(beaten, "it does not beat chance by half")
 
 
-def _described(specification: str) -> None:
-    method = build(specification)
-    canonical = describe(method)
-    expect(describe(build(canonical)) == canonical, f"{canonical} does not describe itself")
-    for term in parse(specification):
-        cls = find(term.name)
-        cls()  # every parameter has a default
-        module = __import__(cls.__module__, fromlist=["__doc__"])
-        expect(bool(module.__doc__), f"{term.name} has no module docstring naming its paper")
-        generated = (cls.__doc__ or "").startswith(f"{cls.__name__}(")  # by @dataclass
-        expect(
-            bool(cls.__doc__) and not generated,
-            f"{term.name} has no class docstring giving its equation",
-        )
-
-
 def _batch_norms(network: nn.Module) -> Iterator[Any]:
     return (m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
 
 
 RULES = (
-    Rule("specification", _described),
+    Rule("specification", described),
     Rule("losses", _losses),
     Rule("purity", _pure),
     Rule("gradient rule", _gradient_rule),

@@ -534,6 +534,40 @@ def test_a_file_without_docstring_is_caught(load):
         VERIFY["specification"](load(text=text))
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"{FILE}    def loss(self, outputs, batch, clock):\n        return 0.0\n",
+         "nothing calls loss of Mine; the hook is losses"),
+        (f"{FILE}    views = ()\n\n\nclass Better(Mine):\n    views = ()\n",
+         "mine is Mine, and the file has another method, Better, which nothing reads"),
+        (f"{FILE.replace('@dataclass', '')}    rate: float = 0.1\n",
+         "Mine declares rate and is no @dataclass"),
+    ],
+    ids=["a misspelt hook", "a second method", "no dataclass"],
+)  # fmt: skip
+def test_what_a_file_declares_in_vain_is_caught(load, text, sentence):
+    with pytest.raises(BrokenRuleError, match=sentence):
+        VERIFY["specification"](load(text=text))
+
+
+def test_a_file_may_have_functions_and_methods_that_it_uses(load):
+    text = f"""{FILE}    def loss(self, outputs):
+        return F.cross_entropy(outputs, outputs.argmax(1))
+
+    def penalty(self, network, clock):
+        return self.loss(torch.zeros(1, 2))
+
+    def stages(self, recipe):
+        return (Stage(name="train", recipe=recipe, method=First()),)
+
+
+class First(Method):
+    views = ()
+"""
+    VERIFY["specification"](load(text=text))
+
+
 @pytest.mark.parametrize("decorator", ["", "@dataclass\n"], ids=["plain class", "dataclass"])
 def test_a_class_without_docstring_is_caught(load, decorator):
     """A dataclass without one gets its signature for a docstring, which is no equation."""
