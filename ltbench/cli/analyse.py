@@ -10,7 +10,7 @@ import typer
 from ltbench.cli import complete
 from ltbench.cli.loading import load_data, load_files
 from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
-from ltbench.errors import LtbenchError, UsageError, counted
+from ltbench.errors import LtbenchError, UsageError, counted, printable
 from ltbench.specification import split
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _chosen(
 ) -> list[tuple["Record", "Store"]]:  # fmt: skip
     """Return the records that are meant, and whose they are; raises LtbenchError for none."""
     from ltbench.analysis.finished import record_at
+    from ltbench.runs.commands import of_results
 
     named = split(runs or "")
     files = [each.strip() for each in (runs or "").split(",") if each.strip()]
@@ -141,7 +142,11 @@ def _chosen(
         for _, own in found:
             own.check_writable()
         return found
-    records = chosen(store.records(), ",".join(named) or None, dataset, protocol)
+    try:
+        records = chosen(store, ",".join(named) or None, dataset, protocol)
+    finally:
+        for problem in store.problems:
+            _say(f"left out: {printable(problem)}")
     records = [r for r in records if network is None or r.network == network]
     kept = [record for record in records if "weights" in record.files]
     if records and not named and not kept:
@@ -150,8 +155,9 @@ def _chosen(
             "fit; a run's own `ltbench run` command with `--keep weights --force` trains it again."
         )
     if not records:
+        listing = of_results("ltbench status", store.root)
         raise LtbenchError(
-            f"no run in {store.root} fits; `ltbench status` lists what there is, and "
+            f"no run in {store.root} fits; `{listing}` lists what there is, and "
             "`ltbench run --keep weights` trains runs to look into."
         )
     records = records if named else kept

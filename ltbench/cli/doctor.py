@@ -11,6 +11,8 @@ from ltbench.cli.options import DataRoot, Results
 from ltbench.cli.views.rows import size
 from ltbench.errors import counted, first_line
 
+ENOUGH = 100e6  # bytes free on the disk of results
+
 
 def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> None:
     """Say whether this machine can run ltbench, and how to mend what cannot."""
@@ -19,7 +21,7 @@ def doctor(results: Results = Path("results"), data_root: DataRoot = None) -> No
         from ltbench.data.root import data_root as root_of
 
         _devices()
-        _room(results)
+        problems = _room(results)
         root = root_of(data_root)
         state = "exists" if root.is_dir() else "does not exist yet; `ltbench data prepare` fills it"
         print(f"  ok  data folder {root} {state}")
@@ -73,16 +75,22 @@ def _writable(results: Path) -> list[str]:
     return []
 
 
-def _room(results: Path) -> None:
+def _room(results: Path) -> list[str]:
     """Say how much memory there is, and how much of the results' disk is free."""
     there = next(
         each for each in (results.absolute(), *results.absolute().parents) if each.exists()
     )
-    free = size(shutil.disk_usage(there).free)
-    print(f"  ok  disk {free} free for results; a CIFAR run keeps 5 MB, and 10 MB while it runs")
+    free = shutil.disk_usage(there).free
+    usual = "a CIFAR run keeps 5 MB, and 10 MB while it runs"
+    if free >= ENOUGH:
+        print(f"  ok  disk {size(free)} free for results; {usual}")
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         bytes_ = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         print(f"  ok  memory {size(bytes_)}, {os.cpu_count()} cores")
+    if free >= ENOUGH:
+        return []
+    remedy = "free some space, or name a folder on another disk with --results"
+    return [f"the disk of {there} has {size(free)} free, and {usual}; {remedy}."]
 
 
 def _devices() -> None:

@@ -90,6 +90,7 @@ def evaluate(
 
         return print_scores(weights, data_root(None))
     from ltbench.analysis.posthoc import logits_of, scored, variants
+    from ltbench.runs.commands import of_results
     from ltbench.runs.provenance import joined_cells
     from ltbench.runs.store import Store
 
@@ -98,7 +99,7 @@ def evaluate(
     grid = _grid(thresholds, priors, posthoc, temperature, bins)
     predictions = None if confusion is None else _predictions(confusion, grid)
     store = Store(results)
-    records = chosen(store.records(), methods, dataset, protocol)
+    records = chosen(store, methods, dataset, protocol)
     rows: list[dict[str, Any]] = []
     used: list[Record] = []
     lacking: list[Record] = []
@@ -130,7 +131,8 @@ def evaluate(
         _name_lacking(lacking, len(records), results, alone=not rows)
     if not rows:
         raise LtbenchError(
-            f"no record in {results} could be evaluated; `ltbench status` lists them."
+            f"no record in {results} could be evaluated; "
+            f"`{of_results('ltbench status', results)}` lists them."
         )
     refused = {cell for cell, each in joined.items() if each.refusal}
     if predictions is not None:

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 import re
-from collections.abc import Iterable
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +14,7 @@ from ltbench.specification import names_file, split
 
 if TYPE_CHECKING:
     from ltbench.runs.record import Record
+    from ltbench.runs.store import Store
 
 _UNITS = {"d": 86_400, "h": 3600, "m": 60, "min": 60, "s": 1}
 
@@ -141,6 +142,14 @@ HeldOut = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def note_if_absent(results: Path) -> None:
+    """Say that a folder of results that the user named is not there: it may be misspelt."""
+    from ltbench.runs.commands import RESULTS
+
+    if results != RESULTS and not results.exists():
+        print(f"ltbench: there was no folder {results}: it has no record.", file=sys.stderr)
+
+
 def folder_for(name: str, usual: Path, output: Path | None) -> Path:
     """Return where the files of a table or figure go.
 
@@ -174,11 +183,12 @@ def times_of(limit: str | None, before: str) -> tuple[float | None, float]:
 
 
 def chosen(
-    records: Iterable["Record"], methods: str | None, dataset: str | None, protocol: str | None
+    store: "Store", methods: str | None, dataset: str | None, protocol: str | None
 ) -> list["Record"]:
     """Return the records that the filters let through; raises LtbenchError where none is left."""
     from ltbench.data.catalog import dataset as dataset_of
     from ltbench.registry.methods import build, describe
+    from ltbench.runs.commands import of_results
     from ltbench.runs.protocol_file import named_in
 
     wanted = named_in(protocol)
@@ -188,11 +198,12 @@ def chosen(
     exact = {each if "(" not in each else str(dataset_of(each)) for each in sets or []}
     found = [
         record
-        for record in records
+        for record in store.records()
         if (named is None or record.method in named)
         and (sets is None or exact & {record.dataset, re.split(r"[@(]", record.dataset)[0]})
         and (wanted is None or record.protocol == wanted)
     ]
     if not found:
-        raise LtbenchError("no record fits; `ltbench status` lists those that there are.")
+        listing = of_results("ltbench status", store.root)
+        raise LtbenchError(f"no record fits; `{listing}` lists those that there are.")
     return found

@@ -53,12 +53,14 @@ def status(
 
 
 def _show_status(store: "Store", long: bool) -> None:
+    from ltbench.runs.commands import of_results
     from ltbench.runs.status import status as status_of
 
     lines = status_of(store)
     _name_problems(store)
     if not lines:
-        what = "that read here" if store.problems else "yet; `ltbench run` makes them"
+        makes = of_results("ltbench run", store.root)
+        what = "that read here" if store.problems else f"yet; `{makes}` makes them"
         print(f"{store.root} holds no runs {what}.")
         return
     whole = long or len(lines) <= SHOWN
@@ -76,7 +78,8 @@ def _show_status(store: "Store", long: bool) -> None:
         methods = counted(len(mixed), "method")
         print(f"Different code computed the seeds of {methods}: --long says which.")
     if scratch := store.scratch_bytes():
-        print(f"{size(scratch)} of scratch; `ltbench clean` removes what no unfinished run needs.")
+        clean = of_results("ltbench clean", store.root)
+        print(f"{size(scratch)} of scratch; `{clean}` removes what no unfinished run needs.")
 
 
 def _settings(lines: "list[StatusRow]") -> dict[str, list[Row]]:
@@ -119,8 +122,13 @@ def _progress(one: "Unfinished") -> str:
     """Return in words how far a training is that is not over."""
     from ltbench.cli.views.duration import duration
 
-    if not one.running:
+    if not one.running and one.saved:
         return f"seed {one.seed} was interrupted, and goes on from epoch {one.epoch + 1}"
+    if not one.running:
+        return (
+            f"seed {one.seed} ended without notice after epoch {one.epoch}, and goes on from its "
+            "last checkpoint, where it has one"
+        )
     left = "" if one.left is None else f", about {duration(one.left)} left"
     where = "" if one.node in ("", platform.node()) else f" on {one.node}"
     return f"seed {one.seed} is running{where}, {one.epoch} of {one.epochs} epochs done{left}"

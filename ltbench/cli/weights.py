@@ -35,6 +35,7 @@ def export(
 
     from ltbench.analysis.finished import finished, record_at
     from ltbench.data.root import data_root as root_of
+    from ltbench.runs.commands import of_results
     from ltbench.runs.portable import check_suffix, needs_unit_features, plain, save
     from ltbench.runs.store import Store
 
@@ -43,7 +44,8 @@ def export(
     try:
         found, store = record_at(record, Store(results))
     except FileNotFoundError:
-        raise LtbenchError(f"there is no record {record}; `ltbench status` lists them.") from None
+        listing = of_results("ltbench status", results)
+        raise LtbenchError(f"there is no record {record}; `{listing}` lists them.") from None
     run, _ = finished(found, store, root_of(data_root), torch.device("cpu"))
     network = run.network(found.last.epoch if epoch is None else epoch)
     save(plain(network), output)

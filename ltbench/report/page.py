@@ -13,7 +13,7 @@ from ltbench.registry.signatures import names
 from ltbench.report import claim_plots, inside, line_plots, method_plots, verdict_plots
 from ltbench.report.settings import Setting, gather
 from ltbench.report.svg import PALETTE, Plot, drawing
-from ltbench.report.training_curves import curves
+from ltbench.report.training_curves import TrainingCurves, curves
 from ltbench.report.verdicts import MEANINGS, counts, entries, sheets
 from ltbench.runs.commands import RESULTS
 from ltbench.runs.files import write_file
@@ -56,7 +56,12 @@ def render(store: Store) -> Page:
     pictures, unread = inside.pictures(store)
     reader = Reader(store)
     notes = {sheet.table.short: _notes(sheet.table, reader) for sheet in laid_out}
-    sentences = [*runs.problems, *filled.problems, *reader.problems, *unread]
+    trained = {
+        setting.key: [curves(store, each) for each in line_plots.overlaid(setting)]
+        for setting in runs.settings
+    }
+    torn = (words for found in trained.values() for each in found for words in each.problems)
+    sentences = [*runs.problems, *filled.problems, *reader.problems, *unread, *torn]
     problems = tuple(dict.fromkeys(without_paths(each, store.root) for each in sentences))
     lacking = [
         (table, commands(replace(grid_of(table, Store(store.root)), results=RESULTS), methods))
@@ -70,7 +75,7 @@ def render(store: Store) -> Page:
         claim_rows=entries(list(with_readings(filled)), runs, tables),
         sheets=laid_out, notes=notes, lacking=lacking,
         first_plots=_first(filled), pictures=pictures,
-        plots={setting.key: _plots(store, setting) for setting in runs.settings},
+        plots={each.key: _plots(each, trained[each.key]) for each in runs.settings},
         failures=[(where, without_paths(reason, store.root)) for where, reason in runs.failures],
         problems=problems, meanings=MEANINGS, palette=PALETTE, caption=CAPTION,
         first=[method for method in order if method in methods][:2],
@@ -105,8 +110,7 @@ def _first(filled: Ledger) -> list[Plot]:
     return [plot for plot in ordered if plot is not None]
 
 
-def _plots(store: Store, setting: Setting) -> list[Plot]:
-    found = [curves(store, each) for each in line_plots.overlaid(setting)]
+def _plots(setting: Setting, found: list[TrainingCurves]) -> list[Plot]:
     with drawing():
         made = [
             method_plots.seeds(setting),

@@ -1,12 +1,12 @@
 """Training curves: means over seeds, and few enough points for a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
 from ltbench.errors import LtbenchError
-from ltbench.figures.curves import columns_of
+from ltbench.figures.curves import Line, columns_of
 from ltbench.report.settings import MethodRuns
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
@@ -23,6 +23,7 @@ class TrainingCurves:
     method: str
     loss: list[tuple[int, float]]  # epoch, mean loss of the training steps
     score: list[tuple[int, float]]  # epoch, headline metric on the test set in percent
+    problems: tuple[str, ...]  # why a file of theirs is left out
 
     def __bool__(self) -> bool:
         return bool(self.loss or self.score)
@@ -30,19 +31,22 @@ class TrainingCurves:
 
 def curves(store: Store, runs: MethodRuns) -> TrainingCurves:
     """Return a method's curves; empty where no file beside the records reads."""
-    read = [_read(store, record) for record in runs.records]
-    return TrainingCurves(
-        runs.method, _mean([loss for loss, _ in read]), _mean([score for _, score in read])
-    )
+    problems: list[str] = []
+    read = [_read(store, record, problems) for record in runs.records]
+    loss, score = (_mean(found) for found in zip(*read, strict=True))
+    return TrainingCurves(runs.method, loss, score, tuple(problems))
 
 
-def _read(store: Store, record: Record) -> tuple[_Curve, _Curve]:
+def _read(store: Store, record: Record, problems: list[str]) -> tuple[_Curve, _Curve]:
     wanted = ("loss", record.metric)
+    found: Mapping[str, Line] = {}
     try:
         path = file_of(store, record, "curves")
         found = columns_of(path, wanted)[0] if path else {}
-    except (LtbenchError, ValueError):
-        found = {}  # curves are beside a record, not of it: without them it stands
+    except LtbenchError as error:
+        problems.append(str(error))  # curves are beside a record: without them it stands
+    except ValueError as error:
+        problems.append(f"{path} does not read: {error}")
     loss, score = ({p.epoch: p.value for p in found.get(name, ())} for name in wanted)
     return loss, score
 

@@ -39,6 +39,11 @@ def run_command(
     return f"ltbench run --methods {named} {shlex.join(words)}"
 
 
+def of_results(command: str, results: Path) -> str:
+    """Return a command with the folder of results, where that is not the usual one."""
+    return command if results == RESULTS else f"{command} --results {shlex.quote(str(results))}"
+
+
 def seeds_of(text: str) -> list[int]:
     """Return `3` as [0, 1, 2] and `0,4` as [0, 4]; raises UsageError for anything else."""
     parts = [part.strip() for part in text.split(",")]

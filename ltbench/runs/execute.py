@@ -60,7 +60,10 @@ def run_job(
                         done[cell] = write_cell(each, split, store, before[cell])
                     except TakenError as error:  # the other cells are not less finished
                         taken.append(error)
-            except (BrokenPipeError, KeyboardInterrupt):
+            except KeyboardInterrupt:
+                note.saved()
+                raise
+            except BrokenPipeError:
                 note.write()
                 raise  # whoever watched has gone; the run itself did not fail
             except BusyError:

@@ -70,13 +70,27 @@ def _now(store: Store) -> float:
 
 
 def remove(paths: list[Path]) -> int:
-    """Remove files and what folders they leave empty; return how many bytes that freed."""
+    """Remove files and what folders they leave empty; return how many bytes that freed.
+
+    Raises LtbenchError where one cannot be removed.
+    """
     freed = 0
-    for path in paths:
-        freed += path.stat().st_size
-        path.unlink()
-        if {each.name for each in path.parent.iterdir()} <= {"lock"}:
-            for rest in path.parent.iterdir():
-                rest.unlink()
-            path.parent.rmdir()
+    try:
+        for freed_by in map(_remove, paths):
+            freed += freed_by
+    except OSError as error:
+        raise LtbenchError(
+            f"cannot remove {error.filename} ({error.strerror}), {freed} bytes of others are; "
+            "let its folder be written to, and give the same command again."
+        ) from None
+    return freed
+
+
+def _remove(path: Path) -> int:
+    freed = path.stat().st_size
+    path.unlink()
+    if {each.name for each in path.parent.iterdir()} <= {"lock"}:
+        for rest in path.parent.iterdir():
+            rest.unlink()
+        path.parent.rmdir()
     return freed

@@ -20,6 +20,7 @@ class Unfinished:
     epochs: int
     left: float | None  # seconds
     node: str  # name of the machine that it is, or was, on
+    saved: bool  # where it does not run: whether its checkpoint has this epoch
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def status(store: Store) -> list[StatusRow]:
         for cell in found.cells:
             if running or not (cell in records or cell in failures):
                 unfinished[cell] = Unfinished(
-                    cell.seed, running, found.epoch, found.epochs, found.left, found.node
-                )
+                    cell.seed, running, found.epoch, found.epochs, found.left, found.node,
+                    found.saved,
+                )  # fmt: skip
     for cell in sorted({*records, *failures, *unfinished}):
         key = (cell.dataset, cell.protocol, cell.network, cell.method)
         cells_of.setdefault(key, []).append(cell)

@@ -27,6 +27,7 @@ class UnderWay(BaseModel):
     epoch: int = Field(ge=0)  # finished, over all stages
     epochs: int = Field(ge=0)
     seconds: float = Field(ge=0)  # of training and evaluation so far
+    saved: bool = False  # the checkpoint has this epoch: the training was told to end, not killed
     first_stage: str = ""  # fingerprint of the training that is its first stage
     node: str = ""  # name of the machine that it is, or was, on
 
@@ -57,7 +58,7 @@ class Note:
 
     def update(self, epoch: int, epochs: int, seconds: float) -> None:
         """Set how far the training is; written every few seconds."""
-        changed = {"epoch": epoch, "epochs": epochs, "seconds": seconds}
+        changed = {"epoch": epoch, "epochs": epochs, "seconds": seconds, "saved": False}
         self.progress = self.progress.model_copy(update=changed)
         if time.monotonic() - self.written >= SECONDS_BETWEEN:
             self.write()
@@ -67,6 +68,11 @@ class Note:
         self.written = time.monotonic()
         with suppress(LtbenchError):
             write_text(self.path, self.progress.model_dump_json() + "\n")
+
+    def saved(self) -> None:
+        """Write that the checkpoint has all whole epochs."""
+        self.progress = self.progress.model_copy(update={"saved": True})
+        self.write()
 
     def remove(self) -> None:
         """Remove the file: the training is over."""

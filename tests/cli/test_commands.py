@@ -253,6 +253,16 @@ def test_doctor_says_that_this_machine_is_in_order_and_writes_nothing(ltbench, h
     assert not list(home.iterdir())
 
 
+def test_doctor_fails_where_the_disk_is_full(ltbench, monkeypatch):
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
+    answer = ltbench("doctor")
+    assert answer.code == 1
+    assert "has 2.0 MB free" in answer.err
+    assert "free for results" not in answer.out
+
+
 @pytest.mark.parametrize(("slowdown", "told"), [(3.14, True), (0.4, False)])
 def test_doctor_names_float32_where_bfloat16_is_slow(ltbench, monkeypatch, slowdown, told):
     from ltbench.runs import bfloat16

@@ -16,13 +16,29 @@ def test_curves_are_means_over_the_seeds_at_epochs_that_all_have(store, keep, se
     assert found.score == [(2, 60.0)]
 
 
-@pytest.mark.parametrize("text", ["", "epoch,loss\n1,much\n", "loss\n1.0\n", "\0"])
-def test_without_curves_that_read_a_record_stands(store, keep, text, setting):
+@pytest.mark.parametrize(
+    ("text", "unread"), [("", 0), ("epoch,loss\n1,much\n", 1), ("loss\n1.0\n", 1), ("\0", 0)]
+)
+def test_without_curves_that_read_a_record_stands(store, keep, text, unread, setting):
     made = keep("ce")
     store.curves_path(Cell.of(made)).write_text(text)
-    assert not curves(store, setting(store).base)
+    found = curves(store, setting(store).base)
+    assert not found
+    assert len(found.problems) == unread
+    assert all(str(store.curves_path(Cell.of(made))) in each for each in found.problems)
     store.curves_path(Cell.of(made)).unlink()
-    assert not curves(store, setting(store).base)
+    found = curves(store, setting(store).base)
+    assert (bool(found), found.problems) == (False, ())
+
+
+def test_curves_that_are_not_a_records_own_are_named(store, keep, setting):
+    made = keep("ce")
+    own = made.model_copy(update={"files": {"curves": "0" * 64}})
+    store.path(Cell.of(made)).write_text(own.model_dump_json())
+    store.curves_path(Cell.of(made)).write_text("epoch,loss\n1,2.0\n")
+    found = curves(store, setting(store).base)
+    assert not found
+    assert "its SHA-256 is another" in found.problems[0]
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(store, keep, setting):

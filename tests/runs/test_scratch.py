@@ -73,9 +73,9 @@ def test_clean_and_status_say_how_much(jobs_of, workspace, store, capsys):
     (job,) = jobs_of(workspace.results, "ce", protocol_name=PROTOCOL)
     run_job(job, workspace, quiet)
     status(workspace.results)
-    assert "of scratch; `ltbench clean` removes what no unfinished run needs" in (
-        capsys.readouterr().out
-    )
+    clean_it = f"`ltbench clean --results {workspace.results}`"
+    said = capsys.readouterr().out
+    assert f"of scratch; {clean_it} removes what no unfinished run needs" in said
     clean(results=workspace.results, dry_run=True)
     assert "checkpoint.pt" in capsys.readouterr().out
     assert store.checkpoint_path(job.fingerprint).exists()

@@ -26,6 +26,7 @@ def test_an_interrupted_training_says_its_last_whole_epoch_until_it_is_finished(
     interrupted(job, workspace, epoch=2)
     ((said, running),) = under_way(store)
     assert (said.cells, said.epoch, said.epochs, running) == (job.cells, 2, 6, False)
+    assert said.saved
     assert said.left == pytest.approx(said.seconds * 2)
     heard = []
     run_job(job, workspace, heard.append)
@@ -61,18 +62,25 @@ def test_status_tells_running_interrupted_and_finished_apart(store, make_record,
 
     store.write(make_record())
     own = Cell.of(make_record())
-    cells = {seed: type(own)(*setting_of(own), seed) for seed in (1, 2)}
+    cells = {seed: type(own)(*setting_of(own), seed) for seed in (1, 2, 3)}
     for seed, cell in cells.items():
         note = Note.of(store, f"{seed:016}", (cell,))
         note.update(**HALF)
+        if seed == 2:
+            note.saved()
     with FileLock(store.work(f"{1:016}") / "lock"):
         (row,) = status(store)
         show_status(store.root)
     assert row.finished == (0,)
-    assert [(one.seed, one.running) for one in row.unfinished] == [(1, True), (2, False)]
+    assert [(one.seed, one.running) for one in row.unfinished] == [
+        (1, True),
+        (2, False),
+        (3, False),
+    ]
     said = capsys.readouterr().out
     assert "seed 1 is running, 2 of 6 epochs done, about 8 s left" in said
     assert "seed 2 was interrupted, and goes on from epoch 3" in said
+    assert "seed 3 ended without notice after epoch 2" in said  # killed: who knows what it saved
     assert "holds no runs" not in said
 
 
