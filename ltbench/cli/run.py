@@ -35,7 +35,7 @@ from ltbench.cli.options import (
     seed_of,
     times_of,
 )
-from ltbench.cli.run_options import forced, packed_plan, table_of
+from ltbench.cli.run_options import forced, packed_plan, seeds_asked, table_of
 from ltbench.cli.views.progress import listening
 from ltbench.cli.views.run import say, show_plan
 from ltbench.errors import LtbenchError, counted
@@ -79,7 +79,7 @@ def run(
     table: Annotated[
         str | None,
         typer.Option(
-            help="Instead of methods and data sets: all that this table lacks, over its seeds.",
+            help="Instead of methods and data sets: all that this table lacks, over its own seeds.",
             autocompletion=complete.tables,
         ),
     ] = None,
@@ -153,9 +153,9 @@ def run(
     own = load_data(data, data_root)
     sets = [dataset_of(name, imbalance) for name in (split(dataset) if dataset else own)]
     lacking = table_of(
-        table, any((names, sets, imbalance, network, validation, force)), bool(names and sets)
+        table, any((names, dataset, imbalance, network, validation, force)), bool(names and sets)
     )
-    wanted = list(dict.fromkeys(seed)) if seed else seeds_of(seeds or SEEDS)
+    asked = seeds_asked(seed, seeds)
     check_methods(names)
     check_protocols(sets, protocol, validation)
     named = forced(force, names)
@@ -174,10 +174,10 @@ def run(
     with interruptible(results) as cells:
         load_files(load)
         plan = (
-            missing_plan(lacking, store, protocol=protocol, seeds=wanted if seed else ())
+            missing_plan(lacking, store, protocol=protocol, seeds=asked)
             if lacking is not None
             else make(
-                sets, names, wanted, store,
+                sets, names, asked or seeds_of(SEEDS), store,
                 protocol_name=protocol, network=network, validation=validation, force=named,
             )
         )  # fmt: skip
@@ -208,16 +208,19 @@ def run(
             executor=runner, trackers=track or (),
         )  # fmt: skip
         _compare(records, plan.cells[0].method, as_json=as_json)
-    _check(outcome, len(plan.jobs))
+    _check(outcome, len(plan.jobs), results)
 
 
-def _check(outcome: "Outcome", trainings: int) -> None:
+def _check(outcome: "Outcome", trainings: int, results: Path) -> None:
     """Raise LtbenchError if a training failed."""
+    from ltbench.runs.commands import of_results
+
     if outcome.failures:
         failed = ", ".join(outcome.failures)
         raise LtbenchError(
             f"{len(outcome.failures)} of {counted(trainings, 'training')} failed ({failed}); "
-            "`ltbench status` says why, and the same command tries them again."
+            f"`{of_results('ltbench status', results)}` says why, and the same command tries them "
+            "again."
         )
 
 

@@ -22,7 +22,7 @@ def table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
 
     if table is not None and beside:
         raise UsageError(
-            "--table says what to run; beside it give --protocol, --seed, and where and how."
+            "--table says what to run; beside it give --protocol, --seeds, and where and how."
         )
     if table is None and not whole:
         raise UsageError(
@@ -31,10 +31,25 @@ def table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
     return None if table is None else load(table)
 
 
+def seeds_asked(seed: list[int] | None, seeds: str | None) -> list[int]:
+    """Return the seeds that `--seed` or `--seeds` names, none where neither is given.
+
+    Raises UsageError where both are, or the text names none.
+    """
+    from ltbench.runs.commands import seeds_of
+
+    if seed and seeds is not None:
+        raise UsageError("--seed and --seeds both say which seeds; give one of them.")
+    return list(dict.fromkeys(seed or ())) if seeds is None else seeds_of(seeds)
+
+
 def packed_plan(path: Path, beside: bool) -> "PackedPlan":
     """Return the plan in an archive; raises UsageError where options say, too, what to run."""
     from ltbench.runs.job_archive import PackedPlan
 
+    if path.suffix in (".yaml", ".yml", ".py"):
+        option = "--load" if path.suffix == ".py" else "--table, --data or --protocol"
+        raise UsageError(f"{path} is no archive; give it with {option}, as what it describes.")
     if not path.exists() and not path.suffix:
         raise UsageError(f"there is no file {path}; in a list write commas, such as ce,{path}.")
     if beside:

@@ -24,6 +24,7 @@ from ltbench.tables.cells import Reader
 from ltbench.tables.definition import Table
 from ltbench.tables.ledger_row import RowSource
 from ltbench.tables.metrics import Metric
+from ltbench.tables.missing import rows_left_out
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class TablePlan:
     remembered: int  # and by earlier commands
     spread: dict[tuple[str, Metric], ColumnSpread]  # by data set, network of several, and metric
     problems: tuple[str, ...]
-    warnings: tuple[str, ...]  # of finished seeds that other code computed
+    warnings: tuple[str, ...]  # of rows left out, and finished seeds that other code computed
 
     @property
     def targets(self) -> int:
@@ -113,6 +114,7 @@ def plan(
     claims = planned_claims(table, seeds, source, deviations) if protocol is None else []
     costs.expect([*_jobs(made), *_jobs(wide), *(job for each in claims for job in each.jobs)])
     chosen, beyond = order(made, seeds, PaidTrainings.of(_jobs(made), costs, store), budget)
+    warnings = [words for each in made for words in each.warnings]
     counts = seed_counts(wide, PaidTrainings.of(_jobs(wide), costs, store))
     return TablePlan(
         table=table,
@@ -132,7 +134,7 @@ def plan(
         ),
         spread=_spread(made, deviations),
         problems=tuple(dict.fromkeys([*store.problems, *reader.problems])),
-        warnings=tuple(dict.fromkeys(words for each in made for words in each.warnings)),
+        warnings=tuple(dict.fromkeys([*rows_left_out(table, names()), *warnings])),
     )
 
 

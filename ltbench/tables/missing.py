@@ -90,6 +90,21 @@ def coverage(table: Table, methods: Collection[str]) -> list[Coverage]:
     return [_row(row, table, methods) for row in table.definition.rows]
 
 
+def rows_left_out(table: Table, methods: Collection[str]) -> list[str]:
+    """Return one sentence that names the methods of the table's rows that are not among `methods`.
+
+    Nothing where all of them are.
+    """
+    wanted = (each for row in coverage(table, methods) for each in row.specifications)
+    absent = lacking(wanted, methods)
+    if not absent:
+        return []
+    return [
+        f"table {table.short}: rows of {', '.join(absent)} are left out, for no such method is "
+        "known here; --load its file."
+    ]
+
+
 def unavailable_data(table: Table) -> list[str]:
     """Return the titles of the table's data sets that this version cannot read."""
     data = (column.data for column in table.definition.columns)

@@ -426,12 +426,16 @@ rows:
 
 def test_a_table_is_filled_by_one_command(ltbench, home):
     (home / "mine.yaml").write_text(DIGITS)
-    plan = json.loads(ltbench("run", "--table", "mine.yaml", "--dry-run", "--json").out)
+    planned = ltbench("run", "--table", "mine.yaml", "--dry-run", "--json")
+    assert "rows of of_tomorrow are left out" in planned.err
+    plan = json.loads(planned.out)
     cells = {(row["dataset"], row["method"], row["seed"]) for row in plan["to_train"]}
     assert cells == {
         (f"digits_lt(imbalance={ratio})", method, seed)
         for ratio in (20, 10) for method in ("ce", "focal") for seed in (0, 1)
     }  # fmt: skip
+    other = ltbench("run", "--table", "mine.yaml", "--seeds", "5,7", "--dry-run", "--json")
+    assert {row["seed"] for row in json.loads(other.out)["to_train"]} == {5, 7}
     assert ltbench("run", "--table", "mine.yaml", "--seed", "1", "--quiet").code == 0
     assert len(records(home / "results")) == 4
     again = json.loads(ltbench("run", "--table", "mine.yaml", "--dry-run", "--json").out)

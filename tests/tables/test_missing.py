@@ -12,7 +12,7 @@ from ltbench.registry.signatures import names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import load
 from ltbench.tables.grid import grid_of
-from ltbench.tables.missing import commands, coverage, unavailable
+from ltbench.tables.missing import commands, coverage, rows_left_out, unavailable
 from ltbench.tables.shipped import shipped
 
 METHODS = {"ce", "sam"}
@@ -44,6 +44,14 @@ def test_what_cannot_run_has_no_command(table):
     assert unavailable(grid, METHODS) == ["not_written"]
     assert [shlex.split(line)[3] for line in commands(grid, {"ce"})] == ["ce", "ce"]
     assert commands(grid, {"sam"}) == []
+
+
+def test_rows_that_no_method_here_fills_are_named_once(table):
+    (sentence,) = rows_left_out(table, METHODS)
+    assert "rows of not_written are left out" in sentence
+    (sentence,) = rows_left_out(table, {"sam"})
+    assert "rows of ce, not_written are left out" in sentence
+    assert rows_left_out(table, {*METHODS, "not_written"}) == []
 
 
 def test_only_what_lacks_is_run(table, make_record):
