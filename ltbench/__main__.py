@@ -1,6 +1,17 @@
-"""`python -m ltbench` and `torchrun -m ltbench`: what `ltbench` is."""
+"""`ltbench`, `python -m ltbench` and `torchrun -m ltbench`: the command line, loaded."""
 
-from ltbench.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it loads ends it with a sentence, too."""
+    try:
+        from ltbench.cli import main as command
+    except KeyboardInterrupt:
+        print("ltbench: interrupted; give the same command again.", file=sys.stderr)
+        sys.exit(130)
+    command()
+
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 """Training from Python, for scripts and notebooks: what `ltbench run` does, as a function."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ from ltbench.data.root import data_root as root_of
 from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
 from ltbench.registry.methods import load_file
+from ltbench.runs.commands import seeds_of
 from ltbench.runs.executors.interface import RETRIES, Options, executor_of
 from ltbench.runs.executors.places import places_of
 from ltbench.runs.executors.whole_plan import run_plan
@@ -31,7 +33,7 @@ def run(
     dataset: Names = (),
     *,
     imbalance: float | None = None,
-    seeds: int | Sequence[int] = 3,
+    seeds: int | str | Sequence[int] = 3,
     protocol: str | None = None,
     network: str | None = None,
     validation: int | None = None,
@@ -114,8 +116,17 @@ def _listed(names: Names) -> list[str]:
     return split(names) if isinstance(names, str) else [n for text in names for n in split(text)]
 
 
-def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    found = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+def _seeds(seeds: int | str | Sequence[int]) -> list[int]:
+    """Return the seeds; raises UsageError for anything but a count, a list, or their text."""
+    if isinstance(seeds, str):
+        return seeds_of(seeds)
+    try:
+        given = list(seeds) if isinstance(seeds, Iterable) else list(range(index(seeds)))
+        if any(isinstance(each, bool) for each in (seeds, *given)):
+            raise TypeError
+        found = list(dict.fromkeys(map(index, given)))
+    except TypeError:
+        found = []
     if not found or min(found) < 0:
         raise UsageError(f"seeds = {seeds!r}: give a count from 1, or a list such as [0, 4].")
     return found

@@ -51,8 +51,23 @@ def parse(text: str, like: str = "ce, sam(rho=0.1) or ldam_drw+sam") -> tuple[Te
         if re.fullmatch(r"[\w+()=., ]+(;[\w+()=., ]+)+", text):
             written = ",".join(text.replace(";", " ").split())
             raise UsageError(f"cannot read {text!r}: a list has commas; write {written}.") from None
+        if remedy := _file_remedy(text.strip()):
+            raise UsageError(f"cannot read {text!r}: {remedy}.") from None
         reason = error.args[0] if isinstance(error, _MalformedError) else "it does not parse"
         raise UsageError(f"cannot read {text!r}: {reason}; write it like {like}.") from None
+
+
+def _file_remedy(text: str) -> str:
+    """Return what to give instead where a text is a file's; nothing where it is none."""
+    stem = re.split(r"[/\\]", text)[-1].rpartition(".")[0]
+    if text.endswith(".py"):
+        return f"a method's file is given by --load {text}, and then it is named {stem}"
+    if names_file(text):
+        return (
+            f"a file has its own option: --data {text} for images, --table {text} for a table, "
+            f"--protocol {text} for a protocol"
+        )
+    return ""
 
 
 _LIKE = {

@@ -1,5 +1,6 @@
 """`ltbench.run`: what the command does, as a function that returns a table."""
 
+import numpy as np
 import pytest
 
 import ltbench
@@ -30,6 +31,20 @@ def test_records_come_in_the_order_asked_for_and_are_not_made_twice(train):
 def test_a_list_of_one_seed_is_that_seed_and_a_number_is_a_count(train):
     assert list(train(seeds=[2])["seed"]) == [2]
     assert list(train(seeds=2)["seed"]) == [0, 1]
+
+
+@pytest.mark.parametrize("seeds", [None, 1.0, [1.5], ["a"], [True], True, [], 0, [-1]])
+def test_what_are_no_seeds_is_refused_in_words(train, seeds):
+    with pytest.raises(UsageError, match=r"seeds = .*: give a count from 1, or a list"):
+        train(seeds=seeds)
+
+
+def test_seeds_may_be_an_array_or_what_the_command_takes(train):
+    assert list(train(seeds=np.arange(1, 3))["seed"]) == [1, 2]
+    assert list(train(seeds=np.int64(2))["seed"]) == [0, 1]
+    assert list(train(seeds="0,2")["seed"]) == [0, 2]
+    with pytest.raises(UsageError, match="--seeds a"):
+        train(seeds="a")
 
 
 def test_it_gives_what_the_command_gives(train, tmp_path, monkeypatch, capsys):

@@ -310,6 +310,7 @@ SPANNING = {
     "cli/test_commands.py": "every command, as started",
     "cli/test_exchange.py": "export, merge, evaluate and plan as typed",
     "cli/test_large.py": "a listed data set, from its archives to a table",
+    "cli/test_main.py": "what ends a command from outside",
     "cli/test_names_first.py": "names checked before torch is imported, by every command",
     "cli/test_own_labels.py": "images of one's own with several labels, to a record",
     "cli/test_outputs.py": "where commands write",

@@ -1,10 +1,12 @@
 """The command line: Typer commands, thin over the Python API. Heavy imports wait for their use."""
 
+import io
 import itertools
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
@@ -68,6 +70,8 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
+_INTERRUPTED = 130  # the shell's code for Ctrl-C
+
 
 @app.command("version")
 def version_() -> None:
@@ -89,19 +93,31 @@ def main() -> None:
     debug = "--debug" in sys.argv
     run.debug = debug
     arguments = _with_force([word for word in sys.argv[1:] if word != "--debug"])
-    interrupt_on_signals()
     try:
+        interrupt_on_signals()
         _check_commas(arguments)
         command = partial(app, arguments, standalone_mode=True)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
             _together(command)
         else:
-            command()
+            _say_all(command)
     except LtbenchError as error:
         _complain(str(error), debug)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain("interrupted; give the same command again.", debug)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(1)  # the reader, such as `head`, has gone
+        _forget_output()  # the reader, such as `head`, has gone
+        sys.exit(1)
+    except OSError as error:  # of a disk or folder; what is foreseen is an LtbenchError
+        _complain(
+            f"{error.filename or 'the output'}: {error.strerror or first_line(error)}; mend that "
+            "and give the same command again; --debug shows what met it.",
+            debug,
+        )
+        _forget_output()
+        sys.exit(1)
     except ImportError as error:  # a method's own is reported where it is loaded
         _complain(
             f"{first_line(error)}; a package that ltbench needs does not load, and `ltbench "
@@ -116,6 +132,29 @@ def main() -> None:
             debug,
         )
         sys.exit(1)
+
+
+def _say_all(command: Callable[[], object]) -> None:
+    """Run a command; raises KeyboardInterrupt where Typer ended it for that without a word.
+
+    What it printed is on its way by then, and OSError comes of what takes no more.
+    """
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if encoding != "utf8" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a ± that such a terminal lacks is a ?
+    try:
+        command()
+    except SystemExit as ended:
+        sys.stdout.flush()
+        if ended.code == _INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _forget_output() -> None:
+    """Let nothing more be written to a standard output that takes none: Python would complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _together(command: Callable[[], object]) -> None:

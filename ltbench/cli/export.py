@@ -8,7 +8,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from ltbench.cli.options import Results, path_of
+from ltbench.cli.options import Results, note_if_absent, path_of
 from ltbench.errors import UsageError, counted, printable
 
 
@@ -39,6 +39,7 @@ def export(
     from ltbench.runs.files import write_file
     from ltbench.runs.store import Store
 
+    note_if_absent(results)
     if format_ is ExportFormat.PARQUET:
         check_parquet()
     store = Store(results)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.loading import load_data, read_files
-from ltbench.cli.options import Data, Load, Output, Results, folder_for
+from ltbench.cli.options import Data, Load, Output, Results, folder_for, note_if_absent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 
@@ -38,6 +38,7 @@ def figure(
     from ltbench.figures.make import make
     from ltbench.runs.store import Store
 
+    note_if_absent(results)
     load_data(data)
     read_files(load)
     console = Console(highlight=False)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.loading import read_files
-from ltbench.cli.options import Load, Results
+from ltbench.cli.options import Load, Results, note_if_absent
 from ltbench.cli.views.rows import Format
 from ltbench.errors import UsageError
 from ltbench.evaluation.selection import Selection
@@ -36,6 +36,7 @@ def ledger(
             "--select validation: papers' protocols hold no training images out to select on; "
             "give last or best_test."
         )
+    note_if_absent(results)
     read_files(load)
     if ranks is not None:
         _rank(ranks, results)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.loading import load_data, load_files
-from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, seconds_of
+from ltbench.cli.options import AsJson, Data, DataRoot, Load, Results, note_if_absent, seconds_of
 
 if TYPE_CHECKING:
     from ltbench.planning.planner import TablePlan
@@ -59,6 +59,7 @@ def table(
     from ltbench.runs.workspace import Workspace
     from ltbench.tables.definition import load as table_of
 
+    note_if_absent(results)
     load_data(data, data_root)
     load_files(load)
     timer = StepTimer(

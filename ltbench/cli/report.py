@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ltbench.cli.loading import read_files
-from ltbench.cli.options import Load, Results, path_of
+from ltbench.cli.options import Load, Results, note_if_absent, path_of
 
 
 def report(
@@ -29,6 +29,7 @@ def report(
     from ltbench.report import leaderboard, page
     from ltbench.runs.store import Store
 
+    note_if_absent(results)
     read_files(load)
     usual = results / ("leaderboard.html" if public else "report.html")
     path = output or usual

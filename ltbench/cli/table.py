@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.loading import load_data, read_files
-from ltbench.cli.options import Data, Load, Output, Results, folder_for
+from ltbench.cli.options import Data, Load, Output, Results, folder_for, note_if_absent
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 
@@ -67,6 +67,7 @@ def table(
     from ltbench.tables.ledger_claims import with_reading_notes
     from ltbench.tables.write.files import write
 
+    note_if_absent(results)
     load_data(data)
     read_files(load)
     console = Console(highlight=False)

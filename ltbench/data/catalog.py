@@ -189,7 +189,9 @@ def _at(info: DatasetInfo, term: Term, imbalance: float | None) -> Dataset:
     usual = info.imbalance if imbalance is None else imbalance
     ratio = _parameters(info, term).get("imbalance", usual)
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 1 <= ratio < 1e6:
-        raise UsageError(f"imbalance {ratio!r} must be a ratio n_max / n_min of at least 1.")
+        raise UsageError(
+            f"imbalance {ratio!r} must be a ratio n_max / n_min from 1 to below a million."
+        )
     profile = _parameters(info, term).get("profile", PROFILES[0])
     if profile not in PROFILES:
         raise unknown(f"profile of {info.name}", str(profile), PROFILES)

@@ -156,7 +156,8 @@ def protocol_of(
     Raises UsageError for a protocol the data set does not have, or a field that is not one.
     """
     known = PROTOCOLS[info.family]
-    term = parse_one(named_in(specification) or info.protocol, "protocol")
+    named = info.protocol if specification is None else named_in(specification)
+    term = parse_one(named or "", "protocol")
     name = term.variant or term.name  # of the protocol that is changed
     if name not in known:
         raise unknown(f"protocol for {info.name}", str(Term(term.name, term.variant)), known)

@@ -85,7 +85,7 @@ def test_an_impossible_specification_is_refused_in_one_sentence(specification, m
 
 @pytest.mark.parametrize("ratio", ["0.5", "-3", "0", "'many'", "True", "1e999", "1e6"])
 def test_a_ratio_below_one_without_bound_or_not_a_number_is_refused(ratio):
-    with pytest.raises(UsageError, match="must be a ratio n_max / n_min of at least 1"):
+    with pytest.raises(UsageError, match="must be a ratio n_max / n_min from 1"):
         dataset(f"digits_lt(imbalance={ratio})")
 
 
