@@ -4,7 +4,7 @@
 
 A study's rows replace those it had. SNAPSHOTS is where docs/quality.py left the weights of the BCL
 run, which groups, fisher, balance, held, averages, drift and precision look at. Data lie where
-LTBENCH_DATA says. Everything is seed 0, on the CPU; cost is processor time.
+LTBENCH_DATA says. All on the CPU, seed 0 where no seed is said; cost is processor time.
 """
 
 import copy
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,14 @@ DIGITS = ("digits_lt", "resnet8", "fast(epochs=30)")
 Row = tuple[str, int, str, float]  # setting, epoch from one, quantity, value
 
 
-def training(specification: str, data_name: str, network: str, protocol: str) -> Training:
-    """Return a training of seed 0, not begun."""
+def training(
+    specification: str, data_name: str, network: str, protocol: str, *, seed: int = 0
+) -> Training:
+    """Return a training of one seed, not begun."""
     data = dataset(data_name)
     rules = protocol_of(protocol, data.info)
     recipe, device = rules.recipe(), torch.device("cpu")
-    settings = Settings(data.info, network, recipe, rules.precision, recipe.epochs, 0, device)
+    settings = Settings(data.info, network, recipe, rules.precision, recipe.epochs, seed, device)
     return Training(build(specification), images(data_name), settings)
 
 
@@ -61,9 +63,9 @@ def images(data_name: str) -> Split:
     return load(dataset(data_name), data_root(None))
 
 
-def curves(specification: str, *place: str) -> list[dict[str, float]]:
+def curves(specification: str, *place: str, seed: int = 0) -> list[dict[str, float]]:
     """Return the curves of a whole training."""
-    work = training(specification, *place)
+    work = training(specification, *place, seed=seed)
     work.run(lambda event: None)
     return work.progress.curves
 
@@ -164,14 +166,19 @@ def penalty() -> Iterator[Row]:
 
 
 def amplitude() -> Iterator[Row]:
-    """Yield the discrepancies of MORE by shot group, by its amplitude."""
+    """Yield the discrepancies of MORE by shot group, by its amplitude and seed."""
     hundred = ("cifar100_lt", "resnet8", "fast(epochs=4, warmup_epochs=1)")
-    places = {"digits, 30 epochs": DIGITS, "digits, 12 epochs": (*DIGITS[:2], "fast(epochs=12)")}
-    for where, place in {**places, "cifar100_lt, 4 epochs": hundred}.items():
-        for value in (0.0, 0.001, 0.005, 0.02, 0.2, 2.0) if place == DIGITS else (0.0, 0.001):
-            for row in curves(f"more(amplitude={value})", *place):
+    for where, place, values, seeds, epochs in (
+        ("digits, 30 epochs", DIGITS, (0.0, 0.001, 0.005, 0.02, 0.2, 2.0), 8, (18, 24, 30)),
+        ("digits, 12 epochs", (*DIGITS[:2], "fast(epochs=12)"), (0.0, 0.001), 8, (12,)),
+        ("cifar100_lt, 4 epochs", hundred, (0.0, 0.001), 3, (4,)),
+    ):
+        for value, seed in product(values, range(seeds)):
+            rows = curves(f"more(amplitude={value})", *place, seed=seed)
+            for epoch in epochs:
                 for name in ("discrepancy_many", "discrepancy_few"):
-                    yield f"{where}, amplitude {value}", int(row["epoch"]), name, row[name]
+                    setting = f"{where}, amplitude {value}, seed {seed}"
+                    yield setting, epoch, name, rows[epoch - 1][name]
 
 
 # At weights of the BCL run

@@ -7,10 +7,11 @@ def main() -> None:
     """Run the command line; Ctrl-C while it loads ends it with a sentence, too."""
     try:
         from ltbench.cli import main as command
+
+        command()
     except KeyboardInterrupt:
         print("ltbench: interrupted; give the same command again.", file=sys.stderr)
         sys.exit(130)
-    command()
 
 
 if __name__ == "__main__":

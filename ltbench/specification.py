@@ -59,8 +59,9 @@ def parse(text: str, like: str = "ce, sam(rho=0.1) or ldam_drw+sam") -> tuple[Te
 
 def _file_remedy(text: str) -> str:
     """Return what to give instead where a text is a file's; nothing where it is none."""
+    text = text.rpartition("+")[2].strip()
     stem = re.split(r"[/\\]", text)[-1].rpartition(".")[0]
-    if text.endswith(".py"):
+    if text.endswith(".py") and stem.isidentifier():
         return f"a method's file is given by --load {text}, and then it is named {stem}"
     if names_file(text):
         return (

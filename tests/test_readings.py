@@ -1,8 +1,10 @@
 """docs/readings.md names every reading, and its numbers are those of the committed studies."""
 
 import csv
+import math
 import re
 import runpy
+import statistics
 from dataclasses import fields
 from pathlib import Path
 
@@ -117,20 +119,50 @@ def test_tables_of_cost_owned_gradients_and_averages_are_those_of_the_studies(st
         assert [float(cell) for cell in line.split(" | ")] == pytest.approx(expected, abs=0.0051)
 
 
+def shares(studies, where, amplitude, seeds, epoch):
+    """Return the logarithms of many's and few's shares of the control with the same seed."""
+    return [
+        [
+            math.log(of(studies, where, amplitude, seed, epoch, name))
+            - math.log(of(studies, where, 0.0, seed, epoch, name))
+            for seed in range(seeds)
+        ]
+        for name in ("many", "few")
+    ]
+
+
+def of(studies, where, amplitude, seed, epoch, name):
+    setting = f"{where}, amplitude {amplitude}, seed {seed}"
+    return studies["amplitude"][setting, epoch, f"discrepancy_{name}"]
+
+
 def test_the_amplitudes_table_is_in_shares_of_the_control(studies):
-    line = r"^\| ([\d.]+)(?:, as quoted)? \| (\S+ / .*) \|$"
+    line = r"^\| ([\d.]+)(?:, as quoted)? \| (\S+ / .*) \| (\S+) \[(\S+), (\S+)\] \|$"
     shown = re.findall(line, section("MORE"), re.MULTILINE)
     assert len(shown) == 5
-    for amplitude, cells in shown:
+    for amplitude, cells, *interval in shown:
         for epoch, cell in zip((18, 24, 30), cells.split(" | "), strict=True):
-            for name, share in zip(("many", "few"), cell.split(" / "), strict=True):
-                settings = [f"digits, 30 epochs, amplitude {a}" for a in (float(amplitude), 0.0)]
-                own, control = (
-                    studies["amplitude"][setting, epoch, f"discrepancy_{name}"]
-                    for setting in settings
-                )
+            own = shares(studies, "digits, 30 epochs", float(amplitude), 8, epoch)
+            for share, logarithms in zip(cell.split(" / "), own, strict=True):
                 digits = len(share.partition(".")[2])
-                assert float(share) == pytest.approx(own / control, abs=0.51 * 10**-digits)
+                mean = math.exp(statistics.fmean(logarithms))
+                assert float(share) == pytest.approx(mean, abs=0.51 * 10**-digits)
+        ratios = [few - many for many, few in zip(*own, strict=True)]
+        mean, deviation = statistics.fmean(ratios), statistics.stdev(ratios)
+        half = 2.3646 * deviation / math.sqrt(8)  # Student's t of seven degrees of freedom
+        expected = [math.exp(each) for each in (mean, mean - half, mean + half)]
+        assert [*map(float, interval)] == pytest.approx(expected, abs=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("where", "seeds", "epoch"), [("digits, 12 epochs", 8, 12), ("cifar100_lt, 4 epochs", 3, 4)]
+)
+def test_short_runs_shares_are_those_of_the_study(studies, where, seeds, epoch):
+    many, few = (
+        f"{math.exp(statistics.fmean(each)):.2f}"
+        for each in shares(studies, where, 0.001, seeds, epoch)
+    )
+    assert f"{many} / {few}" in section("MORE")
 
 
 READ = ("gkp", "gsa", "gkp_gsa", "cc_sam", "gala", "more")  # the methods with readings of weight

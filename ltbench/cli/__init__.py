@@ -1,5 +1,7 @@
 """The command line: Typer commands, thin over the Python API. Heavy imports wait for their use."""
 
+import codecs
+import errno
 import io
 import itertools
 import os
@@ -71,6 +73,11 @@ app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
 _INTERRUPTED = 130  # the shell's code for Ctrl-C
+_AGAIN = "interrupted; give the same command again."
+# Errors of a disk, a folder or an output; what else an OSError may be is nobody's to mend.
+_OF_THE_MACHINE = {
+    errno.EACCES, errno.EBADF, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS,
+}  # fmt: skip
 
 
 @app.command("version")
@@ -98,25 +105,17 @@ def main() -> None:
         _check_commas(arguments)
         command = partial(app, arguments, standalone_mode=True)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
-            _together(command)
+            _together(partial(_say_all, command))
         else:
             _say_all(command)
     except LtbenchError as error:
         _complain(str(error), debug)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _complain("interrupted; give the same command again.", debug)
+        _complain(_AGAIN, debug)
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        _forget_output()  # the reader, such as `head`, has gone
-        sys.exit(1)
-    except OSError as error:  # of a disk or folder; what is foreseen is an LtbenchError
-        _complain(
-            f"{error.filename or 'the output'}: {error.strerror or first_line(error)}; mend that "
-            "and give the same command again; --debug shows what met it.",
-            debug,
-        )
-        _forget_output()
+        _end_output()  # the reader, such as `head`, has gone
         sys.exit(1)
     except ImportError as error:  # a method's own is reported where it is loaded
         _complain(
@@ -126,35 +125,44 @@ def main() -> None:
         )
         sys.exit(1)
     except Exception as error:
-        _complain(
-            f"{type(error).__name__}: {error}; this is a fault of ltbench or of a method, "
-            "--debug shows where.",
-            debug,
-        )
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            sentence = f"{error.filename or 'the output'}: {error.strerror}; mend that and give "
+            sentence += "the same command again."
+        else:
+            sentence = f"{type(error).__name__}: {error}; this is a fault of ltbench or of a "
+            sentence += "method, --debug shows where."
+        _complain(sentence, debug)
+        _end_output()
         sys.exit(1)
 
 
 def _say_all(command: Callable[[], object]) -> None:
     """Run a command; raises KeyboardInterrupt where Typer ended it for that without a word.
 
-    What it printed is on its way by then, and OSError comes of what takes no more.
+    What it printed is on its way by then, and OSError comes of an output that takes no more.
     """
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    if encoding != "utf8" and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a ± that such a terminal lacks is a ?
+    output = sys.stdout  # None where it is closed
+    if isinstance(output, io.TextIOWrapper) and codecs.lookup(output.encoding).name != "utf-8":
+        output.reconfigure(errors="replace")  # a ± that such a terminal lacks is a ?
     try:
         command()
     except SystemExit as ended:
-        sys.stdout.flush()
+        if output is not None:
+            output.flush()
         if ended.code == _INTERRUPTED:
             raise KeyboardInterrupt from None
         raise
 
 
-def _forget_output() -> None:
-    """Let nothing more be written to a standard output that takes none: Python would complain."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _end_output() -> None:
+    """Write what is left, or forget it where standard output takes none: Python would complain."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _together(command: Callable[[], object]) -> None:
@@ -168,9 +176,12 @@ def _together(command: Callable[[], object]) -> None:
     except LtbenchError as error:
         _complain(str(error), run.debug)
         code = error.exit_code
+    except KeyboardInterrupt:
+        _complain(_AGAIN, run.debug)
+        code = _INTERRUPTED
     except SystemExit as ended:
         code = ended.code or 0
-    sys.stdout.flush()
+    _end_output()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)  # torch's threads abort where a peer is gone
 

@@ -9,7 +9,7 @@ import typer
 
 from ltbench.cli import complete
 from ltbench.cli.loading import load_data, load_files
-from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, seconds_of
+from ltbench.cli.options import Data, DataRoot, Load, Results, chosen, note_if_absent, seconds_of
 from ltbench.errors import LtbenchError, UsageError, counted, printable
 from ltbench.specification import split
 
@@ -126,6 +126,7 @@ def _chosen(
     from ltbench.analysis.finished import record_at
     from ltbench.runs.commands import of_results
 
+    note_if_absent(store.root)
     named = split(runs or "")
     files = [each.strip() for each in (runs or "").split(",") if each.strip()]
     if any(each.endswith(".json") for each in files):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ltbench.cli.options import Results
+from ltbench.cli.options import Results, note_if_absent
 from ltbench.errors import counted
 
 
@@ -26,6 +26,7 @@ def clean(
     from ltbench.runs.scratch import removable, remove
     from ltbench.runs.store import Store
 
+    note_if_absent(results)
     paths = list(removable(Store(results), logits=logits))
     files = counted(len(paths), "file")
     if dry_run:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltbench.cli.loading import load_data, load_files
-from ltbench.cli.options import Data, Load, Results, chosen, path_of
+from ltbench.cli.options import Data, Load, Results, chosen, note_if_absent, path_of
 from ltbench.cli.views.evaluation import write_rows
 from ltbench.cli.views.rows import Format
 from ltbench.errors import LtbenchError, UsageError, counted
@@ -98,6 +98,7 @@ def evaluate(
     load_files(load)
     grid = _grid(thresholds, priors, posthoc, temperature, bins)
     predictions = None if confusion is None else _predictions(confusion, grid)
+    note_if_absent(results)
     store = Store(results)
     records = chosen(store, methods, dataset, protocol)
     rows: list[dict[str, Any]] = []

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +72,7 @@ def _path(name: Path, suffix: str) -> Path:
 
 
 def _refuse_bad_method_name(path: Path) -> None:
-    from importlib.util import find_spec
+    from importlib.metadata import packages_distributions
 
     from ltbench.registry.signatures import installed, own
 
@@ -82,7 +83,7 @@ def _refuse_bad_method_name(path: Path) -> None:
         raise UsageError(
             f"a method {name} exists already (`ltbench show {name}`); choose another name."
         )
-    if find_spec(name) is not None:
+    if name in sys.stdlib_module_names or name in packages_distributions():
         raise UsageError(f"{name} is a Python module that others import; choose another name.")
 
 

@@ -147,7 +147,10 @@ def note_if_absent(results: Path) -> None:
     from ltbench.runs.commands import RESULTS
 
     if results != RESULTS and not results.exists():
-        print(f"ltbench: there was no folder {results}: it has no record.", file=sys.stderr)
+        print(
+            f"ltbench: there is no folder {results}, so no record is read; is --results misspelt?",
+            file=sys.stderr,
+        )
 
 
 def folder_for(name: str, usual: Path, output: Path | None) -> Path:

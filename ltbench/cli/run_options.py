@@ -22,7 +22,8 @@ def table_of(table: str | None, beside: bool, whole: bool) -> "Table | None":
 
     if table is not None and beside:
         raise UsageError(
-            "--table says what to run; beside it give --protocol, --seeds, and where and how."
+            "--table says what to run; beside it give --seeds, --protocol, --data, and where "
+            "and how."
         )
     if table is None and not whole:
         raise UsageError(

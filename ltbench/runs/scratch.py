@@ -75,14 +75,16 @@ def remove(paths: list[Path]) -> int:
     Raises LtbenchError where one cannot be removed.
     """
     freed = 0
-    try:
-        for freed_by in map(_remove, paths):
-            freed += freed_by
-    except OSError as error:
-        raise LtbenchError(
-            f"cannot remove {error.filename} ({error.strerror}), {freed} bytes of others are; "
-            "let its folder be written to, and give the same command again."
-        ) from None
+    for path in paths:
+        try:
+            freed += _remove(path)
+        except FileNotFoundError:  # its training has ended meanwhile, and removed it
+            continue
+        except OSError as error:
+            raise LtbenchError(
+                f"cannot remove {error.filename} ({error.strerror}); "
+                "let its folder be written to, and give the same command again."
+            ) from None
     return freed
 
 

@@ -70,7 +70,9 @@ class Note:
             write_text(self.path, self.progress.model_dump_json() + "\n")
 
     def saved(self) -> None:
-        """Write that the checkpoint has all whole epochs."""
+        """Write that the checkpoint has all whole epochs; before the first step it is as it was."""
+        if not self.progress.epochs:
+            return
         self.progress = self.progress.model_copy(update={"saved": True})
         self.write()
 

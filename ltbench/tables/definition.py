@@ -188,7 +188,8 @@ class Table:
 
         Nothing is known of protocols for a data set that this version cannot read.
         """
-        return protocol_of(other or self.definition.protocol, column.data.info)
+        named = self.definition.protocol if other is None else other
+        return protocol_of(named, column.data.info)
 
     def protocol_name(self, column: Column, other: str | None = None) -> str:
         """Return the canonical name of a column's protocol."""

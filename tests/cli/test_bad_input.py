@@ -84,6 +84,8 @@ USAGE = [
     (words(protocol=""), "cannot read ''"),
     (words(dataset="x.yaml"), "--data x.yaml for images"),
     (words(methods="my/m.py"), "given by --load my/m.py, and then it is named m"),
+    (words(methods="ce+my.py"), "given by --load my.py, and then it is named my"),
+    (["run", "--table", "1", "--protocol", ""], "cannot read ''"),
     (["run", "mine.yaml"], "mine.yaml is no archive; give it with --table, --data or --protocol"),
     (["run", "m.py"], "m.py is no archive; give it with --load"),
     (["new", "method", "torch"], "torch is a Python module that others import"),

@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
+BUFFERED = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 CALL = "import sys; from ltbench.__main__ import main; main()"
 
 
 def given(words, **options):
     """Return a finished command in a process of its own."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": BUFFERED, **options}
     call = [sys.executable, "-c", CALL, *words]
     return subprocess.run(call, check=False, text=True, **pipes)
 
@@ -51,9 +52,41 @@ def test_a_full_output_is_no_fault_of_ltbench():
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell's closed output")
+def test_a_closed_output_is_nothing_to_complain_of():
+    call = ["sh", "-c", 'exec "$0" -c "$1" list methods >&-', sys.executable, CALL]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_was_said_before_a_disk_was_full_is_still_said():
+    program = (
+        "import errno\nimport ltbench.cli as cli\n"
+        "def full(*words, **options):\n    print('said before')\n"
+        "    raise OSError(errno.ENOSPC, 'No space left on device', 'a/file')\n"
+        "cli.app = full\ncli.main()\n"
+    )
+    call = [sys.executable, "-c", program]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, env=BUFFERED)
+    assert (done.returncode, done.stdout) == (1, "said before\n")
+    assert done.stderr.startswith("ltbench: a/file: No space left on device; mend that")
+
+
+@pytest.mark.slow
+def test_a_check_that_a_method_would_end_fails(ltbench, home):
+    (home / "ends.py").write_text(
+        '"""Nobody."""\nimport os\nfrom dataclasses import dataclass\nfrom ltbench import Method\n'
+        "@dataclass\nclass Ends(Method):\n"
+        '    """It ends."""\n    def losses(self, *given):\n        os._exit(0)\n'
+    )
+    answer = ltbench("check", "ends.py")
+    assert answer.code == 1
+    assert "FAIL  losses: SystemExit: os._exit(0) (ends.py, line 9)" in answer.out
+
+
 def test_a_terminal_of_another_encoding_shows_what_it_can(tmp_path):
     words = ["table", "1", "--results", "here"]
-    here = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "COLUMNS": "200"}
+    here = {**BUFFERED, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "COLUMNS": "200"}
     (tmp_path / "here").mkdir()
     done = given(words, cwd=tmp_path, env=here)
     assert (done.returncode, done.stderr) == (0, "")
@@ -65,6 +98,9 @@ def test_a_folder_that_is_not_there_is_named_and_read_as_empty(ltbench):
     for words in (("table", "1"), ("ledger",), ("export",), ("report",)):
         answer = ltbench(*words, "--results", f"reslts/{words[0]}")
         assert answer.code == 0
-        sentence = f"ltbench: there was no folder reslts/{words[0]}: it has no record.\n"
+        sentence = (
+            f"ltbench: there is no folder reslts/{words[0]}, so no record is read; "
+            "is --results misspelt?\n"
+        )
         assert answer.err == sentence
     assert ltbench("table", "1").err == ""  # the usual one comes with the first run

@@ -1,5 +1,6 @@
 """The conformance checks: our methods pass them, and every clause of every rule can fail."""
 
+from importlib.metadata import EntryPoint
 from textwrap import dedent, indent
 
 import pytest
@@ -9,7 +10,7 @@ from devices import DEVICES
 from ltbench.errors import LtbenchError
 from ltbench.registry import methods
 from ltbench.registry.methods import find, load_file, role
-from ltbench.registry.signatures import names
+from ltbench.registry.signatures import GROUP, names
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training
 
@@ -551,8 +552,15 @@ def test_what_a_file_declares_in_vain_is_caught(load, text, sentence):
         VERIFY["specification"](load(text=text))
 
 
-def test_a_file_may_have_functions_and_methods_that_it_uses(load):
-    text = f"""{FILE}    def loss(self, outputs):
+def test_a_file_may_have_what_it_uses_itself(load):
+    """A function that resembles a hook, a second method, and what a dataclass keeps for itself."""
+    text = (
+        FILE.replace("import dataclass,", "import KW_ONLY, dataclass,")
+        + """
+    _: KW_ONLY
+    tau: float = 1.0
+
+    def loss(self, outputs):
         return F.cross_entropy(outputs, outputs.argmax(1))
 
     def penalty(self, network, clock):
@@ -564,8 +572,45 @@ def test_a_file_may_have_functions_and_methods_that_it_uses(load):
 
 class First(Method):
     views = ()
+    weights: torch.Tensor
 """
+    )
     VERIFY["specification"](load(text=text))
+
+
+ON_FOCAL = FILE.replace("Mine(Method)", "Mine(Focal)").replace(
+    "from ltbench import", "from ltbench.methods.focal import Focal\nfrom ltbench import"
+)
+
+
+def test_a_parameter_that_only_changes_a_bases_default_is_caught_without_dataclass(load):
+    text = FILE.replace("@dataclass\n", "").replace("Mine(Method)", "Mine(Focal)")
+    text = text.replace(
+        "from ltbench import", "from ltbench.methods.focal import Focal\nfrom ltbench import"
+    )
+    with pytest.raises(BrokenRuleError, match="Mine declares gamma and is no @dataclass"):
+        VERIFY["specification"](load(text=f"{text}    gamma: float = 7.0\n"))
+
+
+def test_a_bases_helper_may_be_replaced(load, monkeypatch):
+    text = FILE.replace("Mine(Method)", "Mine(Focal)")
+    text = text.replace(
+        "from ltbench import", "from ltbench.methods.focal import Focal\nfrom ltbench import"
+    )
+    monkeypatch.setattr(find("focal"), "stage", lambda self: None, raising=False)
+    text = f"{ON_FOCAL}    def stage(self):\n        return None\n"
+    VERIFY["specification"](load(text=text))
+    monkeypatch.undo()
+    with pytest.raises(BrokenRuleError, match="nothing calls stage of Mine; the hook is stages"):
+        VERIFY["specification"](load(text=text))
+
+
+def test_methods_that_entry_points_name_may_share_a_file(load, monkeypatch):
+    text = f"{FILE}    views = ()\n\n\nclass Better(Mine):\n    views = ()\n"
+    name = load(text=text)
+    own = EntryPoint("better", f"{find(name).__module__}:Better", GROUP)
+    monkeypatch.setattr("ltbench.testing.declaration.entry_points", lambda group: [own])
+    VERIFY["specification"](name)
 
 
 @pytest.mark.parametrize("decorator", ["", "@dataclass\n"], ids=["plain class", "dataclass"])
