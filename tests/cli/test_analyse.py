@@ -14,6 +14,18 @@ SMALL = {
 }  # fmt: skip
 
 
+def test_a_record_that_does_not_read_is_named(ltbench, home):
+    path = home / "results/runs/digits_lt-imbalance=20/smoke/resnet8/ce/seed0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    answer = ltbench("analyse", "hessian")
+    assert answer.code == 1
+    left_out, last = answer.err.splitlines()
+    assert left_out.startswith("ltbench: left out: ")
+    assert "seed0.json" in left_out
+    assert last == "ltbench: no record fits; `ltbench status` lists those that there are."
+
+
 @pytest.mark.slow
 def test_files_of_records_are_of_the_store_that_they_lie_in(ltbench, home):
     run = [{"smoke(epochs=3)": "smoke(epochs=1, warmup_epochs=0)", "1": "2"}.get(x, x) for x in RUN]

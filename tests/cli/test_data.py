@@ -63,6 +63,16 @@ def test_check_takes_a_description(ltbench, made):
     assert "16 training images in 3 classes (10 to 2; 1 many, 1 medium, 1 few)" in answer.out
 
 
+def test_a_table_may_name_images_of_ones_own(ltbench, made, home):
+    (home / "mine.yaml").write_text(
+        "title: T\nseeds: [0]\nprotocol: smoke\ncolumns: [{header: all, dataset: made}]\n"
+        "rows: [{label: CE, method: ce}]\n"
+    )
+    words = ("run", "--table", "mine.yaml", "--data", "made.yaml", "--dry-run", "--json")
+    (row,) = json.loads(ltbench(*words).out)["to_train"]
+    assert (row["dataset"].split("@")[0], row["method"], row["seed"]) == ("made", "ce", 0)
+
+
 def test_a_run_fills_a_cell_of_its_images_and_of_no_others(ltbench, made, home):
     assert ltbench(*RUN, "--data", "made.yaml").code == 0
     (first,) = (home / "results" / "runs").iterdir()

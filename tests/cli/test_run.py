@@ -10,6 +10,7 @@ import pytest
 
 from ltbench.data.catalog import dataset
 from ltbench.engine.checkpoint import Checkpoint
+from ltbench.errors import LtbenchError
 from ltbench.runs.execute import run_job
 from ltbench.runs.files import write_file
 from ltbench.runs.plan import make
@@ -151,6 +152,18 @@ def test_a_run_in_json_prints_json_lines_only(ltbench, home):
     again = ltbench(*call)
     assert again.code == 0
     assert not [e for e in events(again.out) if e["event"] in ("started", "epoch", "finished")]
+
+
+def test_what_is_finished_is_compared_where_nothing_can_be_written(ltbench, home, monkeypatch):
+    call = ("run", "--methods", "ce", *SMOKE, "--seeds", "1", "--quiet")
+    assert ltbench(*call).code == 0
+
+    def refuse(store):
+        raise LtbenchError(f"cannot write in {store.root}; choose another folder with --results.")
+
+    monkeypatch.setattr(Store, "check_writable", refuse)
+    assert ltbench(*call).code == 0
+    assert "cannot write" in ltbench(*call, "--force").err
 
 
 def test_lines_say_what_begins_and_what_came_of_it(ltbench, home, no_cache):

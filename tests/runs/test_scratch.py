@@ -1,12 +1,15 @@
 """Scratch: what no unfinished run needs goes, and nothing else."""
 
+import errno
 import time
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from made_runs import interrupted
 from made_trainings import quiet
 
+from ltbench.errors import LtbenchError
 from ltbench.runs import scratch
 from ltbench.runs.execute import run_job
 from ltbench.runs.scratch import removable, remove
@@ -33,6 +36,22 @@ def test_checkpoints_of_finished_trainings_go_and_logits_only_when_asked(
     assert list((workspace.results / "work").iterdir()) == []
     assert len(list(store.records())) == 1
     run_job(job, workspace, quiet)  # finished still
+
+
+def test_a_file_that_cannot_be_removed_is_named_and_one_that_has_gone_is_not(tmp_path, monkeypatch):
+    there, gone = tmp_path / "work" / "checkpoint.pt", tmp_path / "work" / "gone.pt"
+    there.parent.mkdir()
+    there.write_bytes(bytes(5))
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(LtbenchError, match=r"cannot remove .*checkpoint\.pt \(Permission"):
+            remove([there])
+    assert remove([gone, there]) == 5
+    assert not there.exists()
 
 
 def test_what_an_interrupted_run_needs_stays_and_it_goes_on(jobs_of, workspace, store):
