@@ -154,6 +154,14 @@ def test_the_amplitudes_table_is_in_shares_of_the_control(studies):
         assert [*map(float, interval)] == pytest.approx(expected, abs=0.0051)
 
 
+def test_the_controls_discrepancies_lie_where_the_page_says(studies):
+    ends = []
+    for name in ("many", "few"):
+        found = [of(studies, "digits, 30 epochs", 0.0, seed, 30, name) for seed in range(8)]
+        ends.append(f"{min(found):.2f} and {max(found):.2f}")
+    assert f"between {' / '.join(ends)} at the end" in section("MORE")
+
+
 @pytest.mark.parametrize(
     ("where", "seeds", "epoch"), [("digits, 12 epochs", 8, 12), ("cifar100_lt, 4 epochs", 3, 4)]
 )
