@@ -10,8 +10,11 @@ def main() -> None:
 
         command()
     except KeyboardInterrupt:
-        print("ltbench: interrupted; give the same command again.", file=sys.stderr)
-        sys.exit(130)
+        from ltbench.errors import InterruptedCommandError
+
+        error = InterruptedCommandError()
+        print(f"ltbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

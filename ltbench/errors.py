@@ -22,6 +22,15 @@ class UsageError(LtbenchError):
     exit_code = 2
 
 
+class InterruptedCommandError(LtbenchError):
+    """A command was interrupted, as by Ctrl-C, and has nothing to go on with."""
+
+    exit_code = 130  # the shell's code for it
+
+    def __init__(self, sentence: str = "interrupted; give the same command again.") -> None:
+        super().__init__(sentence)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, without its full stop; its type if nothing."""
     text = str(error).strip()

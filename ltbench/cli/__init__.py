@@ -39,7 +39,7 @@ from ltbench.cli import (
     table,
     weights,
 )
-from ltbench.errors import LtbenchError, UsageError, first_line, printable
+from ltbench.errors import InterruptedCommandError, LtbenchError, UsageError, first_line, printable
 from ltbench.runs.signals import interrupt_on_signals
 
 app = typer.Typer(
@@ -72,11 +72,10 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(new.app, name="new")
 app.command("check")(check.check)
 
-_INTERRUPTED = 130  # the shell's code for Ctrl-C
-_AGAIN = "interrupted; give the same command again."
 # Errors of a disk, a folder or an output; what else an OSError may be is nobody's to mend.
 _OF_THE_MACHINE = {
-    errno.EACCES, errno.EBADF, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS,
+    errno.EACCES, errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM,
+    errno.EROFS,
 }  # fmt: skip
 
 
@@ -100,8 +99,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     run.debug = debug
     arguments = _with_force([word for word in sys.argv[1:] if word != "--debug"])
+    interrupt_on_signals()
     try:
-        interrupt_on_signals()
         _check_commas(arguments)
         command = partial(app, arguments, standalone_mode=True)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
@@ -111,9 +110,6 @@ def main() -> None:
     except LtbenchError as error:
         _complain(str(error), debug)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain(_AGAIN, debug)
-        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         _end_output()  # the reader, such as `head`, has gone
         sys.exit(1)
@@ -125,21 +121,26 @@ def main() -> None:
         )
         sys.exit(1)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-            sentence = f"{error.filename or 'the output'}: {error.strerror}; mend that and give "
-            sentence += "the same command again."
-        else:
-            sentence = f"{type(error).__name__}: {error}; this is a fault of ltbench or of a "
-            sentence += "method, --debug shows where."
-        _complain(sentence, debug)
+        _complain(_unforeseen(error), debug)
         _end_output()
         sys.exit(1)
 
 
-def _say_all(command: Callable[[], object]) -> None:
-    """Run a command; raises KeyboardInterrupt where Typer ended it for that without a word.
+def _unforeseen(error: Exception) -> str:
+    """Return in a sentence what ended a command, and whose it is to mend."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        where = error.filename or "the output"
+        return f"{where}: {error.strerror}; mend that and give the same command again."
+    return (
+        f"{type(error).__name__}: {error}; this is a fault of ltbench or of a method, "
+        "--debug shows where."
+    )
 
-    What it printed is on its way by then, and OSError comes of an output that takes no more.
+
+def _say_all(command: Callable[[], object]) -> None:
+    """Run a command; raises InterruptedCommandError where Typer ended it without a word.
+
+    What it printed is written out by then: OSError comes of an output that takes no more.
     """
     output = sys.stdout  # None where it is closed
     if isinstance(output, io.TextIOWrapper) and codecs.lookup(output.encoding).name != "utf-8":
@@ -149,8 +150,8 @@ def _say_all(command: Callable[[], object]) -> None:
     except SystemExit as ended:
         if output is not None:
             output.flush()
-        if ended.code == _INTERRUPTED:
-            raise KeyboardInterrupt from None
+        if ended.code == InterruptedCommandError.exit_code:
+            raise InterruptedCommandError from None
         raise
 
 
@@ -176,9 +177,6 @@ def _together(command: Callable[[], object]) -> None:
     except LtbenchError as error:
         _complain(str(error), run.debug)
         code = error.exit_code
-    except KeyboardInterrupt:
-        _complain(_AGAIN, run.debug)
-        code = _INTERRUPTED
     except SystemExit as ended:
         code = ended.code or 0
     _end_output()

@@ -4,16 +4,14 @@ from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import InterruptedCommandError, LtbenchError
 from ltbench.runs.signals import OutOfTimeError
 from ltbench.runs.store import Cell, Store
 from ltbench.runs.under_way import under_way
 
 
-class InterruptedRunError(LtbenchError):
-    """Ctrl-C, or a notice to end."""
-
-    exit_code = 130  # the shell's code for it
+class InterruptedRunError(InterruptedCommandError):
+    """Ctrl-C, or a notice to end, where trainings go on from what they saved."""
 
     def __init__(self, interrupted: Sequence[str] = ()) -> None:
         super().__init__(

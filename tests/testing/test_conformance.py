@@ -584,19 +584,12 @@ ON_FOCAL = FILE.replace("Mine(Method)", "Mine(Focal)").replace(
 
 
 def test_a_parameter_that_only_changes_a_bases_default_is_caught_without_dataclass(load):
-    text = FILE.replace("@dataclass\n", "").replace("Mine(Method)", "Mine(Focal)")
-    text = text.replace(
-        "from ltbench import", "from ltbench.methods.focal import Focal\nfrom ltbench import"
-    )
+    text = ON_FOCAL.replace("@dataclass\n", "")
     with pytest.raises(BrokenRuleError, match="Mine declares gamma and is no @dataclass"):
         VERIFY["specification"](load(text=f"{text}    gamma: float = 7.0\n"))
 
 
 def test_a_bases_helper_may_be_replaced(load, monkeypatch):
-    text = FILE.replace("Mine(Method)", "Mine(Focal)")
-    text = text.replace(
-        "from ltbench import", "from ltbench.methods.focal import Focal\nfrom ltbench import"
-    )
     monkeypatch.setattr(find("focal"), "stage", lambda self: None, raising=False)
     text = f"{ON_FOCAL}    def stage(self):\n        return None\n"
     VERIFY["specification"](load(text=text))
