@@ -5,71 +5,18 @@ from dataclasses import dataclass, replace
 
 from ltbench.data.catalog import Dataset
 from ltbench.planning.spread import SeedDeviations
+from ltbench.planning.targets import Judgement, SeedValues, Target, there
 from ltbench.registry.methods import build, describe, trained_part
 from ltbench.registry.signatures import lacking
 from ltbench.runs.plan import Job, make
 from ltbench.runs.store import Store
-from ltbench.statistics.estimates import ALPHA, LEAST
-from ltbench.statistics.power import NO_OTHERS, OtherSeeds, chance, chance_with_others
-from ltbench.statistics.verdict import Evidence
+from ltbench.statistics.estimates import ALPHA
+from ltbench.statistics.power import NO_OTHERS, OtherSeeds
 from ltbench.tables.cells import Reader, ResolvedColumn, entries, scores
 from ltbench.tables.columns import judge_column, judged_rows, read_column
 from ltbench.tables.definition import Column, Table
 from ltbench.tables.ledger_row import judged_in
 from ltbench.tables.metrics import METRICS
-
-SeedValues = tuple[float | None, ...]  # by seed, in their order; None where there is none
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the ledger's rule says of a reported value now."""
-
-    decided: bool = False  # whether it holds or differs
-    evidence: Evidence | None = None  # where it has all seeds, and its column shares one deviation
-    alpha: float = ALPHA  # the level at which Holm's steps test whether it differs
-
-
-@dataclass(frozen=True)
-class Target:
-    """A reported value that the rule can judge, and the scores there are by now."""
-
-    column: Column
-    reported: float
-    tolerance: float
-    by_seed: SeedValues
-    deviation: float
-    family: int  # values of its column that are judged together
-    methods: int  # trainings of its column that run, and so share its deviation
-    wanted: int  # seeds that its table names: with fewer nothing is judged
-    now: Judgement = Judgement()
-
-    @property
-    def scores(self) -> tuple[float, ...]:
-        """Return the scores there are."""
-        return _there(self.by_seed)
-
-    def first(self, n: int) -> "Target":
-        """Return it with the scores of the first n seeds."""
-        return replace(self, by_seed=self.by_seed[:n])
-
-    def chance(self, n: int, others: OtherSeeds = NO_OTHERS) -> float:
-        """Return the probability that it is decided at n seeds; up to those there are, whether.
-
-        `others` are seeds of other methods of its column that will have run by then: by the
-        deviation that they measure a value with all its seeds may be decided, or no longer be.
-        """
-        evidence = self.now.evidence
-        if evidence is not None and n == evidence.n and others != NO_OTHERS:
-            return chance_with_others(evidence, others, self.now.alpha)
-        if n < max(LEAST, self.wanted):
-            return 0.0
-        if n <= len(self.scores):
-            return float(self.now.decided)
-        return chance(
-            self.reported, self.tolerance, self.scores, n, deviation=self.deviation,
-            family=self.family, methods=self.methods,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,7 +50,7 @@ class Candidate:
         """Return what its first n seeds will do for the deviation of a column."""
         if column not in self.columns or not any(self.jobs[:n]):
             return NO_OTHERS
-        return OtherSeeds.of(_there(self.columns[column][:n]), n)
+        return OtherSeeds.of(there(self.columns[column][:n]), n)
 
 
 def candidates(
@@ -163,7 +110,29 @@ def candidates(
         left += len(targets) - len(readable)
         rows = tuple(dict.fromkeys(labels))
         made.append(Candidate(*key, rows, columns, tuple(readable), jobs, warnings))
-    return made, left
+    return _measuring_once(made), left
+
+
+def _measuring_once(made: Sequence[Candidate]) -> list[Candidate]:
+    """Return candidates of which one of each training measures a column, a whole one if there is.
+
+    Methods read off one training err together: they are not several measurements.
+    """
+    first: dict[tuple[str, Column], Candidate] = {}
+    for each in sorted(made, key=lambda each: bool(each.missing())):
+        for column in each.columns:
+            first.setdefault((_trained(each.method), column), each)
+    return [
+        replace(each, columns={
+            column: found for column, found in each.columns.items()
+            if first[_trained(each.method), column] is each
+        })
+        for each in made
+    ]  # fmt: skip
+
+
+def _trained(method: str) -> str:
+    return describe(trained_part(build(method)))
 
 
 def _readable(target: Target, jobs: Sequence[Sequence[Job]]) -> bool:
@@ -182,7 +151,7 @@ def _judged_in(table: Table, store: Store, protocol: str | None) -> dict[Column,
 def trainings(named: Iterable[str | None], methods: Collection[str]) -> int:
     """Return how many trainings those methods take that this version has; post-hoc parts none."""
     able = {each for each in named if each is not None and not lacking([each], methods)}
-    return len({describe(trained_part(build(each))) for each in able})
+    return len(set(map(_trained, able)))
 
 
 def judgements_now(
@@ -214,10 +183,6 @@ def judgements_now(
                     ALPHA / (len(family) - smaller),
                 )
     return found
-
-
-def _there(by_seed: SeedValues) -> tuple[float, ...]:
-    return tuple(score for score in by_seed if score is not None)
 
 
 def _jobs(

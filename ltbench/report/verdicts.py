@@ -8,7 +8,7 @@ from itertools import groupby
 from ltbench.report.settings import MethodRuns, ReportRuns
 from ltbench.statistics.estimates import mean_interval
 from ltbench.statistics.verdict import VerdictWord
-from ltbench.tables.cells import MARK
+from ltbench.tables.cells import MARK, score_of
 from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger_row import LedgerRow
@@ -207,7 +207,7 @@ def _unreported(table: Table, row: TableRow, column: Column, runs_of: _RunsOf) -
         record.seed: value
         for record in found.records
         if record.seed in table.definition.seeds
-        and (value := metric.read(record, table.definition.select)) is not None
+        and (value := score_of(record, row, column.metric, table.definition.select)) is not None
     }
     if not values:
         return PageCell()

@@ -201,21 +201,20 @@ def judge(family: Sequence[Evidence | None]) -> list[Judged]:
     they were, makes no other p-value larger.
     """
     tested = [each.p_value() if each and each.judged else None for each in family]
-    raised = holm([1.0 if p is None else p for p in tested])
     return [
-        Judged(_verdict(each, p_holm, len(family)), None if p is None else p_holm)
-        for each, p, p_holm in zip(family, tested, raised, strict=True)
+        Judged(_verdict(each, p_holm, len(family)), p_holm)
+        for each, p_holm in zip(family, holm(tested), strict=True)
     ]
 
 
-def _verdict(evidence: Evidence | None, p_holm: float, family: int) -> Verdict:
+def _verdict(evidence: Evidence | None, p_holm: float | None, family: int) -> Verdict:
     if evidence is None:
         return Verdict("not run")
     if not evidence.judged:
         return Verdict("undecided", max(LEAST, evidence.wanted) - evidence.n)
     if evidence.holds():
         return Verdict("holds")
-    if p_holm <= ALPHA:
+    if p_holm is not None and p_holm <= ALPHA:
         return Verdict("differs")
     return Verdict("undecided", enough=evidence.enough(ALPHA / family))
 
@@ -228,8 +227,16 @@ def decided(evidence: Evidence, alpha: float = ALPHA) -> VerdictWord | None:
     return "holds" if evidence.holds() else "differs" if p_value <= alpha else None
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p-values: those below alpha make an error with that rate together."""
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return Holm's adjusted p-values: those below alpha make an error with that rate together.
+
+    None is a test that has not run: it counts in the family as one that finds nothing, and is None.
+    """
+    raised = _holm([1.0 if p is None else p for p in p_values])
+    return [None if p is None else each for p, each in zip(p_values, raised, strict=True)]
+
+
+def _holm(p_values: Sequence[float]) -> list[float]:
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):

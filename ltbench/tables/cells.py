@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from statistics import fmean
 
 from ltbench.data.profile import SHOTS
@@ -171,9 +170,8 @@ def scores(
     key = resolved.column.metric, table.definition.select
     runs = reader.runs(resolved.cells(row, seeds))
     if row.thresholds is not None and resolved.column.metric in SHOTS:
-        group = partial(_in_group, row.thresholds, *key)
         records = (reader.record(cell) for cell in resolved.cells(row, list(runs)))
-        found = ((record.seed, group(record)) for record in records if record is not None)
+        found = ((record.seed, score_of(record, row, *key)) for record in records if record)
         return {seed: score for seed, score in found if score is not None}
     if METRICS[resolved.column.metric].over != "hours":  # of those, a record holds the values
         return {seed: run.values[key] for seed, run in runs.items() if key in run.values}
@@ -184,6 +182,13 @@ def scores(
         if seed in first
     }
     return {seed: cost for seed, cost in costs.items() if cost is not None}
+
+
+def score_of(record: Record, row: TableRow, metric: Metric, select: Selection) -> float | None:
+    """Return a record's score, None where it has none; shot groups are the row's own, if any."""
+    if row.thresholds is not None and metric in SHOTS:
+        return _in_group(row.thresholds, metric, select, record)
+    return METRICS[metric].read(record, select)
 
 
 def _in_group(

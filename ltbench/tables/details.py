@@ -110,14 +110,13 @@ def _gains(grid: Grid, found: ColumnScores) -> dict[str, RowGain]:
         return {}
     gained = {label: found.gain(method, origin) for label, method in able.items()}
     tested = [None if each is None else each.p_value() for each in gained.values()]
-    raised = holm([1.0 if p is None else p for p in tested])
     return {
         label: RowGain(
-            gain.estimate, p, None if p is None else p_holm,
+            gain.estimate, p, p_holm,
             sign_flip(list(found.differences(able[label], origin).values())), gain.superiority(),
             gain.detectable(ALPHA / len(tested)),
         )
-        for (label, gain), p, p_holm in zip(gained.items(), tested, raised, strict=True)
+        for (label, gain), p, p_holm in zip(gained.items(), tested, holm(tested), strict=True)
         if gain is not None
     }  # fmt: skip
 

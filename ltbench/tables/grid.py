@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from ltbench.data.profile import SHOTS
 from ltbench.errors import counted
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import PROXY
@@ -104,7 +105,8 @@ class Grid:
     @property
     def _regrouped(self) -> list[str]:
         """Return in words which rows have other shot groups than their data set's."""
-        ways = dict.fromkeys(row.thresholds for row in self.rows if row.method)
+        shots = any(each.metric in SHOTS for each in self.table.definition.columns)
+        ways = dict.fromkeys(row.thresholds for row in self.rows if row.method and shots)
         return [
             f"Shot groups of {', '.join(row.label for row in self.rows if row.thresholds == way)} "
             f"as they seem to be reported: many above {way[0]} training images, few below {way[1]}."
@@ -175,10 +177,8 @@ def grid_of(table: Table, store: Store, protocol: str | None = None) -> Grid:
     definition = table.definition
     columns = tuple(ResolvedColumn.of(table, column, protocol) for column in definition.columns)
     reader = Reader(store)
-    filled = [
-        _filled(table, reader, read_column(reader, table, each, definition.rows))
-        for each in columns
-    ]
+    rows = definition.rows
+    filled = [_filled(table, reader, read_column(reader, table, each, rows)) for each in columns]
     problems = (*reader.problems, *_unmatched(table))
     return Grid(
         table, columns, tuple(zip(*filled, strict=True)), problems, store.root,

@@ -94,12 +94,11 @@ def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
         if evidence is not None and not evidence.judged:  # it is tested once, on all seeds
             found[index] = untested(found[index])
     tested = [found[index].p_gain if found[index].comparison else None for index in family]
-    raised = holm([1.0 if p is None else p for p in tested])
-    for index, each, p, p_holm in zip(family, judged, tested, raised, strict=True):
+    for index, each, p_holm in zip(family, judged, holm(tested), strict=True):
         evidence = found[index].comparison
         if evidence is not None:
             row = decided(found[index], evidence, each, len(family))
-            found[index] = replace(row, p_gain_holm=None if p is None else p_holm)
+            found[index] = replace(row, p_gain_holm=p_holm)
     return found
 
 

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from ltbench.data.catalog import dataset
-from ltbench.planning.candidates import Candidate, Judgement, Target
+from ltbench.planning.candidates import Candidate
 from ltbench.planning.planner import commands
 from ltbench.planning.schedule import order, seed_counts
+from ltbench.planning.targets import Judgement, Target
 from ltbench.runs import plan as runs_plan
 from ltbench.runs.cost import PaidTrainings
 from ltbench.runs.recorded_cost import CostEstimate

@@ -127,6 +127,10 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
+def test_what_has_not_run_counts_in_the_family_and_finds_nothing():
+    assert holm([None, 0.02, None, 0.01]) == [None, pytest.approx(0.06), None, pytest.approx(0.04)]
+
+
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_rejects_what_its_steps_reject(p_values):
     rejected = set()

@@ -72,6 +72,14 @@ def test_table_and_ledger_say_whose_groups_are_other_ones(store, regrouped):
     }  # fmt: skip
 
 
+def test_a_table_without_shot_groups_says_nothing_of_whose_they_are(store, regrouped):
+    table = regrouped((97, 19))
+    table.definition.columns[:] = [
+        each for each in table.definition.columns if each.metric == "top1"
+    ]
+    assert not any("Shot groups of" in note for note in grid_of(table, store).notes)
+
+
 def test_thresholds_of_images_with_several_labels_are_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
