@@ -32,9 +32,9 @@ class InterruptedCommandError(LtbenchError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, without its full stop; its type if nothing."""
+    """Return the first line of what an error says, without its stop or colon; its type if none."""
     text = str(error).strip()
-    return text.splitlines()[0].rstrip(". ") if text else type(error).__name__
+    return text.splitlines()[0].rstrip(".: ") if text else type(error).__name__
 
 
 def counted(count: int, noun: str) -> str:

@@ -26,8 +26,9 @@ def test_a_number_goes_with_the_form_of_its_noun(count, noun, words):
     assert counted(count, noun) == words
 
 
-def test_the_first_line_is_without_full_stop_and_the_type_where_nothing_is_said():
+def test_the_first_line_is_without_stop_or_colon_and_the_type_where_nothing_is_said():
     assert first_line(ValueError("one.\ntwo")) == "one"
+    assert first_line(ValueError("one of these:\ntwo")) == "one of these"
     assert first_line(ValueError()) == "ValueError"
     assert first_line(ValueError(" \n")) == "ValueError"
 

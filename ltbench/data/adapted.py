@@ -149,7 +149,10 @@ def _miml(images: Path, labels: Path) -> list[ListedImage]:
         if rows.ndim != 2 or rows.shape[1] != len(MIML):
             raise ValueError(f"its targets are of the shape {targets.shape}")
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise LtbenchError(f"{labels} does not read ({first_line(error)}).") from None
+        raise LtbenchError(
+            f"{labels} does not read ({first_line(error)}); give the original's, whose `targets` "
+            f"have {len(MIML)} labels an image, or a CSV of path and label."
+        ) from None
     entries = []
     for number, row in enumerate(rows, 1):
         own = SEPARATOR.join(label for label, value in zip(MIML, row, strict=True) if value > 0)

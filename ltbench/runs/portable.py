@@ -100,6 +100,8 @@ def published(path: Path) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except LtbenchError:
         raise
+    except FileNotFoundError:
+        raise LtbenchError(f"there is no {path}; give the file of a state dict.") from None
     except OSError as error:
         raise LtbenchError(f"{path} does not read ({error.strerror}).") from None
     except Exception:  # of a damaged file, or one with other things; torch advises to execute it

@@ -55,7 +55,7 @@ def test_labels_that_are_not_the_sets_are_refused(miml):
     with pytest.raises(UsageError, match=r"MIML has labels of \(409, 458, 580, 465, 560\)"):
         made(miml / "images", "miml", miml / "miml data.mat", miml / "data", verify=True)
     savemat(miml / "other.mat", {"bags": np.zeros(3)})
-    with pytest.raises(LtbenchError, match="does not read"):
+    with pytest.raises(LtbenchError, match=r"does not read \('targets'\); give the original's, wh"):
         made(miml / "images", "miml", miml / "other.mat", miml / "data")
 
 

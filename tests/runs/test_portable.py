@@ -138,6 +138,8 @@ def test_what_does_not_fit_is_named():
 
 def test_files_that_are_no_state_dicts_are_said(tmp_path):
     path = tmp_path / "net.pth"
+    with pytest.raises(LtbenchError, match=r"^there is no .*net\.pth; give the file of a state"):
+        published(path)
     path.write_bytes(b"no weights")
     with pytest.raises(LtbenchError, match="does not read as weights"):
         published(path)

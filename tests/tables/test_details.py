@@ -147,3 +147,16 @@ def test_view_shows_every_cell_with_records(table, filled, width):
 
 def test_an_empty_store_says_so(store):
     assert "No cell has a record yet" in screen(details_of(load("1"), store))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_where_there_is_no_room_columns_go_and_no_word_is_broken(table, filled, width):
+    lines = screen(details_of(table, filled), width=width).splitlines()
+    ours = [line for line in lines if line.startswith("Ours|new*")]
+    assert max(map(len, lines)) <= width
+    assert any("+1.1 ± " in line for line in ours)  # the gain
+    gone = " ".join(lines).partition("No room for ")[2].partition("; a wider terminal has it.")[0]
+    assert gone.startswith("detectable") == (width < 200)
+    heads = " ".join(lines).partition("No room")[0].split()
+    assert ("detectable" in heads) == (width == 200)
+    assert {"verdict", "reported", "Holm"} <= set(heads)

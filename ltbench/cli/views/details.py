@@ -1,8 +1,10 @@
 """The statistics behind a table's cells, in the terminal."""
 
+from collections.abc import Iterable
 from itertools import groupby
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +31,20 @@ _SPREAD = (
     "of a mean covers the latter only."
 )
 
+_FIRST_COLUMNS = ("", "reproduced", "n", "gain", "pairs", "p", "p Holm", "p sign flip", "P(better)",
+                  "detectable")  # fmt: skip
+_LEAVE_OUT = (
+    "detectable",
+    "p sign flip",
+    "pairs",
+    "p",
+    "reproduced",
+    "P(better)",
+)  # first goes first
+_GAP = 2  # columns between two columns
+
+_Rows = list[dict[str, str]]
+
 
 def print_details(found: Details, console: Console) -> None:
     """Print one table a column, and what its headings mean."""
@@ -39,11 +55,14 @@ def print_details(found: Details, console: Console) -> None:
         resolved = lines[0].resolved
         title = f"{resolved.column.title}: {resolved.column.metric} on {resolved.column.dataset}"
         console.print("", Text(title, style="bold"), sep="\n")
+        left: list[str] = []
         if any(line.p_differs is not None for line in lines):
-            console.print(_paper(lines))
-        console.print(_first(lines))
+            left += _print(_paper(lines), console)
+        left += _print(_first(lines), console)
         if any(line.spread for line in lines):
-            console.print(_spread(lines))
+            left += _print(_spread(lines), console)
+        if left:
+            console.print(f"No room for {', '.join(dict.fromkeys(left))}; a wider terminal has it.")
     for problem in (*grid.problems, *grid.remarks):
         console.print(Text(problem, style="yellow"), soft_wrap=True)
     if not found.lines:
@@ -57,59 +76,71 @@ def print_details(found: Details, console: Console) -> None:
         console.print(Text(_SPREAD, style="dim"))
 
 
-def _paper(lines: list[Detail]) -> Table:
-    table = _table(
-        "", "reported", "reproduced", "difference", "p", "p Holm", "detectable", "verdict"
-    )
+def _paper(lines: list[Detail]) -> _Rows:
+    found = []
     for line in lines:
         entry = line.entry
-        table.add_row(
-            Text(line.row.label), entry.printed, str(entry),
-            entry.number(entry.difference, "+"), _p(line.p_differs), _p(line.p_holm),
-            entry.number(line.detectable), Text(entry.verdict.word if entry.verdict else ""),
-        )  # fmt: skip
-    return table
+        found.append({
+            "": line.row.label, "reported": entry.printed, "reproduced": str(entry),
+            "difference": entry.number(entry.difference, "+"), "p": _p(line.p_differs),
+            "p Holm": _p(line.p_holm), "detectable": entry.number(line.detectable),
+            "verdict": entry.verdict.word if entry.verdict else "",
+        })  # fmt: skip
+    return found
 
 
-def _first(lines: list[Detail]) -> Table:
-    table = _table("", "reproduced", "n", "gain", "pairs", "p", "p Holm", "p sign flip",
-                   "P(better)", "detectable")  # fmt: skip
+def _first(lines: list[Detail]) -> _Rows:
+    found = []
     for line in lines:
-        entry, gain = line.entry, line.gain
-        estimate = _text(entry.reproduced, entry.decimals)
-        cells: list[str | Text] = [Text(line.row.label), estimate, str(len(entry.seeds))]
+        entry, gain, cells = line.entry, line.gain, dict.fromkeys(_FIRST_COLUMNS, "")
+        cells[""], cells["n"] = line.row.label, str(len(entry.seeds))
+        cells["reproduced"] = _text(entry.reproduced, entry.decimals)
         if gain is not None:
             sign = "+" if gain.estimate.mean >= 0 else ""
-            cells += [
-                f"{sign}{_text(gain.estimate, entry.decimals)}", str(gain.estimate.n),
-                _p(gain.p_value), _p(gain.p_holm), _p(gain.p_flip), _percent(gain.superiority),
-                entry.number(gain.detectable),
-            ]  # fmt: skip
-        table.add_row(*cells)
-    return table
+            cells |= {
+                "gain": f"{sign}{_text(gain.estimate, entry.decimals)}",
+                "pairs": str(gain.estimate.n), "p": _p(gain.p_value), "p Holm": _p(gain.p_holm),
+                "p sign flip": _p(gain.p_flip), "P(better)": _percent(gain.superiority),
+                "detectable": entry.number(gain.detectable),
+            }  # fmt: skip
+        found.append(cells)
+    return found
 
 
-def _spread(lines: list[Detail]) -> Table:
-    table = _table("", "spread of subsets", "of runs", "subsets", "runs on each")
+def _spread(lines: list[Detail]) -> _Rows:
+    found = []
     for line in lines:
         if line.spread is not None:
             parts, number = line.spread.components, line.entry.number
-            table.add_row(
-                Text(line.row.label), number(parts.subset), number(parts.run),
-                str(len(line.spread.subsets)), str(len(line.spread.runs)),
-            )  # fmt: skip
-    return table
+            found.append({
+                "": line.row.label, "spread of subsets": number(parts.subset),
+                "of runs": number(parts.run), "subsets": str(len(line.spread.subsets)),
+                "runs on each": str(len(line.spread.runs)),
+            })  # fmt: skip
+    return found
 
 
-def _table(*headers: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for header in headers:
-        left = header in ("", "verdict")
-        table.add_column(
-            header, justify="left" if left else "right", overflow="fold",
-            no_wrap=header == "verdict",
-        )  # fmt: skip
-    return table
+def _print(rows: _Rows, console: Console) -> list[str]:
+    """Print rows, no word of them broken; return the columns for which there is no room."""
+    least = {header: _width([header, *(row[header] for row in rows)]) for header in rows[0]}
+    least[""] = max(_width(row[""].split()) for row in rows)  # labels break between words
+    left = []
+    for header in _LEAVE_OUT:
+        if header in least and sum(least.values()) + _GAP * (len(least) - 1) > console.width:
+            left.append(header)
+            del least[header]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for header in least:
+        side = "left" if header in ("", "verdict") else "right"
+        table.add_column(header, justify=side, no_wrap=header != "")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(Text(row[header]) for header in least))
+    console.print(table)
+    return left
+
+
+def _width(texts: Iterable[str]) -> int:
+    return max(map(cell_len, texts), default=0)
 
 
 def _text(estimate: Estimate | None, decimals: int) -> str:
