@@ -17,7 +17,7 @@ def test_curves_are_means_over_the_seeds_at_epochs_that_all_have(store, keep, se
 
 
 @pytest.mark.parametrize(
-    ("text", "unread"), [("", 0), ("epoch,loss\n1,much\n", 1), ("loss\n1.0\n", 1), ("\0", 0)]
+    ("text", "unread"), [("", 1), ("epoch,loss\n1,much\n", 1), ("loss\n1.0\n", 1), ("\0", 1)]
 )
 def test_without_curves_that_read_a_record_stands(store, keep, text, unread, setting):
     made = keep("ce")
