@@ -114,25 +114,22 @@ def candidates(
 
 
 def _measuring_once(made: Sequence[Candidate]) -> list[Candidate]:
-    """Return candidates of which one of each training measures a column, a whole one if there is.
+    """Return candidates of which one of each training measures a column: that with most seeds.
 
     Methods read off one training err together: they are not several measurements.
     """
-    first: dict[tuple[str, Column], Candidate] = {}
-    for each in sorted(made, key=lambda each: bool(each.missing())):
+    trained = {each.method: describe(trained_part(build(each.method))) for each in made}
+    first: dict[tuple[str, Column], str] = {}
+    for each in sorted(made, key=lambda each: len(each.missing())):
         for column in each.columns:
-            first.setdefault((_trained(each.method), column), each)
+            first.setdefault((trained[each.method], column), each.method)
     return [
         replace(each, columns={
             column: found for column, found in each.columns.items()
-            if first[_trained(each.method), column] is each
+            if first[trained[each.method], column] == each.method
         })
         for each in made
     ]  # fmt: skip
-
-
-def _trained(method: str) -> str:
-    return describe(trained_part(build(method)))
 
 
 def _readable(target: Target, jobs: Sequence[Sequence[Job]]) -> bool:
@@ -151,7 +148,7 @@ def _judged_in(table: Table, store: Store, protocol: str | None) -> dict[Column,
 def trainings(named: Iterable[str | None], methods: Collection[str]) -> int:
     """Return how many trainings those methods take that this version has; post-hoc parts none."""
     able = {each for each in named if each is not None and not lacking([each], methods)}
-    return len(set(map(_trained, able)))
+    return len({describe(trained_part(build(each))) for each in able})
 
 
 def judgements_now(

@@ -128,22 +128,22 @@ def test_a_method_in_two_rows_measures_once(five, store, make_record):
     assert focal.other_seeds(column, 3) == OtherSeeds(coming=2)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_methods_read_off_one_training_measure_once(five, store, make_record, whole):
-    """The method that is first, or the one that has all its seeds, which then measures already."""
+@pytest.mark.parametrize("have", [(), (0, 2), SEEDS])
+def test_methods_read_off_one_training_measure_once(five, store, make_record, have):
+    """The method that is first, or the one with most seeds; with all it measures already."""
     row = five.definition.rows[1]
     posthoc = row.model_copy(update={"label": "posthoc", "method": "focal+rebalance"})
     rows = [five.definition.rows[0], posthoc, *five.definition.rows[1:]]
     table = replace(five, definition=five.definition.model_copy(update={"rows": rows}))
     write(store, make_record, "ce", 50)
-    if whole:
-        write(store, make_record, "focal", 50)
+    write(store, make_record, "focal", 50, seeds=have)
     made, _ = candidates(
         table, store, SEEDS, protocol=None, methods=[*METHODS, "rebalance"],
         deviations=SeedDeviations([]), wanted=3, judgements={},
     )  # fmt: skip
     (column,) = five.definition.columns
     found = {each.method: each.other_seeds(column, 3) for each in made}
-    assert found["focal+rebalance"] == (NO_OTHERS if whole else OtherSeeds(coming=2))
-    assert found["focal"] == NO_OTHERS
+    assert found["focal+rebalance"] == (NO_OTHERS if have else OtherSeeds(coming=2))
+    one_to_come = OtherSeeds(pytest.approx(0.8**2 / 2), known=1, coming=1)
+    assert found["focal"] == (one_to_come if have == (0, 2) else NO_OTHERS)
     assert found["ldam_drw"] == OtherSeeds(coming=2)

@@ -1,5 +1,6 @@
 """The conformance checks: our methods pass them, and every clause of every rule can fail."""
 
+from contextlib import suppress
 from importlib.metadata import EntryPoint
 from textwrap import dedent, indent
 
@@ -11,6 +12,7 @@ from ltbench.errors import LtbenchError
 from ltbench.registry import methods
 from ltbench.registry.methods import find, load_file, role
 from ltbench.registry.signatures import GROUP, names
+from ltbench.testing import conformance
 from ltbench.testing.conformance import RULES, BrokenRuleError, check, equal, expect
 from ltbench.testing.synthetic import CLASSES, COUNTS, DEVICE, EPOCHS, split, training
 
@@ -625,6 +627,25 @@ def test_a_parameter_without_default_is_caught(tmp_path):
 
 
 # the checks themselves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "epochs"), [("", [12]), ("-", [12, 24])])
+def test_half_the_epochs_are_enough_where_they_show_that_it_learns(load, monkeypatch, sign, epochs):
+    asked = []
+
+    def heard(specification, epochs, **settings):
+        asked.append(epochs)
+        return training(specification, epochs, **settings)
+
+    monkeypatch.setattr(conformance, "training", heard)
+    body = f"""
+    def losses(self, outputs, batch, clock):
+        return {sign}super().losses(outputs, batch, clock)
+    """
+    with suppress(BrokenRuleError):
+        VERIFY["learning"](load(body))
+    assert asked == epochs
 
 
 @pytest.mark.slow

@@ -55,14 +55,11 @@ def print_details(found: Details, console: Console) -> None:
         resolved = lines[0].resolved
         title = f"{resolved.column.title}: {resolved.column.metric} on {resolved.column.dataset}"
         console.print("", Text(title, style="bold"), sep="\n")
-        left: list[str] = []
         if any(line.p_differs is not None for line in lines):
-            left += _print(_paper(lines), console)
-        left += _print(_first(lines), console)
+            _print(_paper(lines), console)
+        _print(_first(lines), console)
         if any(line.spread for line in lines):
-            left += _print(_spread(lines), console)
-        if left:
-            console.print(f"No room for {', '.join(dict.fromkeys(left))}; a wider terminal has it.")
+            _print(_spread(lines), console)
     for problem in (*grid.problems, *grid.remarks):
         console.print(Text(problem, style="yellow"), soft_wrap=True)
     if not found.lines:
@@ -120,23 +117,27 @@ def _spread(lines: list[Detail]) -> _Rows:
     return found
 
 
-def _print(rows: _Rows, console: Console) -> list[str]:
-    """Print rows, no word of them broken; return the columns for which there is no room."""
+def _print(rows: _Rows, console: Console) -> None:
+    """Print rows; name the columns for which a terminal has no room. Other outputs have all."""
     least = {header: _width([header, *(row[header] for row in rows)]) for header in rows[0]}
     least[""] = max(_width(row[""].split()) for row in rows)  # labels break between words
-    left = []
-    for header in _LEAVE_OUT:
+    gone = []
+    for header in _LEAVE_OUT if console.is_terminal else ():
         if header in least and sum(least.values()) + _GAP * (len(least) - 1) > console.width:
-            left.append(header)
+            gone.append(header)
             del least[header]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for header in least:
+    if not console.is_terminal:
+        least[""] = _width(row[""] for row in rows)
+        table.width = max(console.width, sum(least.values()) + _GAP * len(least))
+    for header, width in least.items():
         side = "left" if header in ("", "verdict") else "right"
-        table.add_column(header, justify=side, no_wrap=header != "")  # type: ignore[arg-type]
+        table.add_column(header, justify=side, min_width=width, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*(Text(row[header]) for header in least))
-    console.print(table)
-    return left
+    console.print(table, crop=False)
+    if gone:
+        console.print(f"No room for {', '.join(gone)}; a wider terminal or a file has it.")
 
 
 def _width(texts: Iterable[str]) -> int:
