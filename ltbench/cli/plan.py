@@ -73,6 +73,6 @@ def table(
     )  # fmt: skip
     if as_json:
         content: dict[str, Any] = as_data(planned, price_per_hour)
-        print(json.dumps(content, indent=1, ensure_ascii=False))
+        print(json.dumps(content, indent=1))
     else:
         print_plan(planned, price_per_hour)

@@ -182,3 +182,10 @@ def test_a_table_of_ones_own_has_none(store, make_record):
 
 def test_shipped_readings_are_those_of_the_claims():
     assert list(shipped_readings()) == load_claims([load(name) for name in shipped()]).readings
+
+
+def test_json_is_ascii_for_terminals_of_any_encoding(table, store):
+    claims = Claims(claims=[Claim(**CLAIM)], readings=[Reading(**READING | {"reading": "± 2"})])
+    text = as_json(ledger_of([table], claims, store))
+    assert text.isascii()
+    assert json.loads(text)["readings"][0]["reading"] == "± 2"

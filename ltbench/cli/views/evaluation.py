@@ -18,7 +18,7 @@ def write_rows(
 ) -> None:
     """Write every row as CSV or JSON, or print means over seeds, of no refused cell."""
     if format_ is Format.JSON:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(json.dumps(rows, indent=1))
     elif format_ is Format.CSV:
         from ltbench.runs.files import csv_text
 

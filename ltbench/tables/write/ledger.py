@@ -32,7 +32,7 @@ def as_json(ledger: Ledger) -> str:
         "readings": [fields(line) for line in ledger.readings],
         "problems": list(ledger.problems),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def fields(line: LedgerRow) -> dict[str, Any]:
