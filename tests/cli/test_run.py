@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -284,7 +285,7 @@ def test_a_corrupt_checkpoint_is_named_and_the_rest_goes_on(ltbench, home):
 def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     start, ltbench, home, tmp_path
 ):
-    protocol = "fast(epochs=60, evaluate_every=1)"  # none ends before the interrupt arrives
+    protocol = "fast(epochs=24, evaluate_every=1)"  # none ends before the interrupt arrives
     call = [
         "run", "--methods", "ldam_drw+sam", "--dataset", "digits_lt", "--protocol", protocol,
         "--seeds", "1", "--json",
@@ -314,10 +315,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
         assert records(home / "results") == []
         assert not list(home.rglob("*.tmp"))
         assert not list(home.rglob("*.failed.json"))
-    answer = ltbench(*call)
+    moved = home / "moved"  # as to another machine
+    shutil.copytree(home / "results" / "work", moved / "work")
+    answer = ltbench(*call, "--results", str(moved))
     assert answer.err == ""
     assert next(e["epoch"] for e in events(answer.out) if e["event"] == "epoch") >= whole_epochs
-    (record,) = Store(home / "results").records()
+    (record,) = Store(moved).records()
 
     whole = tmp_path / "whole"
     (job,) = make(
@@ -329,7 +332,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_bit_identical(
     assert record.cost.steps == undisturbed.cost.steps
     one, two = (
         Checkpoint(folder / "work" / job.fingerprint / "checkpoint.pt", write_file).load()
-        for folder in (home / "results", whole)
+        for folder in (moved, whole)
     )
     for name, weights in one["network"].items():
         assert weights.equal(two["network"][name])
