@@ -10,7 +10,6 @@ from ltbench import Batch, Clock, Step, build, describe
 from ltbench.errors import UsageError
 from ltbench.networks import create
 from ltbench.registry.contents import parameters
-from ltbench.testing.conformance import check
 
 
 def losses_and_gradient(method, epoch, seed=0):
@@ -54,8 +53,3 @@ def test_its_parameters_are_the_margin_and_the_scale():
     assert describe(build("ldam(scale=30)+drw(defer=0.8)")) == "ldam+drw"
     with pytest.raises(UsageError, match=r"ldam\(scale=0\) is not allowed: scale must be above 0"):
         build("ldam(scale=0)")
-
-
-@pytest.mark.slow
-def test_it_holds_to_the_protocol():
-    assert check("ldam") == []

@@ -345,8 +345,7 @@ def test_what_it_does_not_go_with_is_refused():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "specification",
-    ["more", "more(amplitude=0.0)", "more(per_logit=True)", "logit_adjustment+more",
-     "more+posthoc_logit_adjustment"],
+    ["more(amplitude=0.0)", "more(per_logit=True)", "more+posthoc_logit_adjustment"],
 )  # fmt: skip
 def test_conformance(specification):
     assert conformance.check(specification) == []

@@ -73,6 +73,5 @@ def test_it_is_post_hoc_and_says_that_it_is_transductive():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("specification", ["ce+rebalance", "gala+rebalance"])
-def test_conformance(specification):
-    assert conformance.check(specification) == []
+def test_conformance():
+    assert conformance.check("gala+rebalance") == []
