@@ -191,7 +191,7 @@ def _firewall(specification: str) -> None:
 
 
 def _learns(specification: str) -> None:
-    # Most show in half the epochs, beyond doubt, that they learn; what displaces weights or
+    # Most show in half the epochs, by a higher bar, that they learn; what displaces weights or
     # contrasts views starts slowly. Small steps and many are for the latter.
     for epochs, bar in ((12, 2.5), (24, 1.5)):
         work = training(
