@@ -56,7 +56,7 @@ def test_seeds_from_other_weights_have_no_mean(ltbench, home, weights):
     ("words", "sentence"),
     [
         ((), "none are ever downloaded; name their file with --pretrained"),
-        (("--pretrained", "none.pth"), "none.pth does not read"),
+        (("--pretrained", "none.pth"), "there is no none.pth; give the file of a state dict"),
         (("--pretrained", "weights0.pth", "--network", "resnet20"), "pretrained weights lack"),
         (("--pretrained", "weights0.pth", "--protocol", "smoke"), "begins from random weights"),
     ],

@@ -25,7 +25,9 @@ def test_exported_weights_come_in_again_with_the_records_accuracy(ltbench, home)
     assert row[1:5] == [f"{scores[name]:.1f}" for name in ("top1", "many", "medium", "few")]
 
 
-@pytest.mark.parametrize(("name", "words"), [("none.pt", "No such file"), ("text.pt", "damaged")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("none.pt", "there is no none.pt; give"), ("text.pt", "damaged")]
+)
 def test_what_does_not_read_is_one_sentence_without_advice_to_execute_it(
     ltbench, home, name, words
 ):
