@@ -104,7 +104,8 @@ def test_a_lost_worker_costs_its_job_only_and_the_job_goes_on_from_its_checkpoin
     assert kinds(Store(workspace.results)) == ({"mine", "ce"}, set())
     assert [job for event, job in listener.events if event == "lost"] == [str(jobs[0])] * 2
     epochs = [int(line) for line in (folder / "epochs").read_text().split()]
-    assert epochs == [0, 1, 2, 2, 2, 3, 4, 5]  # epoch 2 dies before it is saved
+    assert epochs[-8:] == [0, 1, 2, 2, 2, 3, 4, 5]  # epoch 2 dies before it is saved
+    assert epochs[:-8] in ([], [0])  # of steps timed, where an executor asks how long it takes
 
 
 @pytest.mark.slow
