@@ -1,4 +1,4 @@
-"""What trainings may decide: reported values that the rule can judge, and how likely it does."""
+"""What trainings may decide: reported values that the rule can judge, and how likely that is."""
 
 from dataclasses import dataclass, replace
 

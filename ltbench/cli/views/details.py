@@ -33,15 +33,9 @@ _SPREAD = (
 
 _FIRST_COLUMNS = ("", "reproduced", "n", "gain", "pairs", "p", "p Holm", "p sign flip", "P(better)",
                   "detectable")  # fmt: skip
-_LEAVE_OUT = (
-    "detectable",
-    "p sign flip",
-    "pairs",
-    "p",
-    "reproduced",
-    "P(better)",
-)  # first goes first
-_GAP = 2  # columns between two columns
+# Where there is no room these go, the first first.
+_LEAVE_OUT = ("detectable", "p sign flip", "pairs", "p", "reproduced", "P(better)")
+_GAP = 2  # characters between two columns: a padding and what the box has there
 
 _Rows = list[dict[str, str]]
 
