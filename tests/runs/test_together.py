@@ -65,7 +65,7 @@ def test_a_plan_fills_its_cells_as_one_process_does_and_a_failure_costs_its_cell
 
 @pytest.mark.slow
 def test_one_that_is_ended_saves_and_the_same_command_goes_on(tmp_path):
-    protocol, results = "smoke(epochs=24)", tmp_path / "two"
+    protocol, results = "smoke(epochs=80)", tmp_path / "two"
     with subprocess.Popen(
         command(results, "ldam_drw+sam", protocol), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
@@ -79,7 +79,7 @@ def test_one_that_is_ended_saves_and_the_same_command_goes_on(tmp_path):
         process.send_signal(signal.SIGTERM)
         process.communicate()
     ((note, held),) = under_way(Store(results))
-    assert 0 < note.epoch < 24
+    assert 0 < note.epoch < 80
     assert not held
     (saved,) = (results / "work").glob("*/checkpoint.pt")
     assert saved.stat().st_size > 0
@@ -89,8 +89,8 @@ def test_one_that_is_ended_saves_and_the_same_command_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     (record,) = Store(results).records()
     assert record.environment.processes == 2
-    assert record.last.epoch == 24
-    assert len(Store(results).curves_path(Cell.of(record)).read_text().splitlines()) == 25
+    assert record.last.epoch == 80
+    assert len(Store(results).curves_path(Cell.of(record)).read_text().splitlines()) == 81
     assert not any(under_way(Store(results)))
 
 
