@@ -44,7 +44,8 @@ def _read(store: Store, record: Record, problems: list[str]) -> tuple[_Curve, _C
         path = file_of(store, record, "curves")
         found = columns_of(path, wanted)[0] if path else {}
         if path and not any(found.values()):
-            problems.append(f"{path} has no epoch in it; the record stands without its curves.")
+            lacking = " and no ".join(wanted)
+            problems.append(f"{path} has no {lacking} of any epoch; the record stands without it.")
     except LtbenchError as error:
         problems.append(str(error))  # curves are beside a record: without them it stands
     except ValueError as error:

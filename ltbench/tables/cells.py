@@ -169,7 +169,7 @@ def scores(
     """
     key = resolved.column.metric, table.definition.select
     runs = reader.runs(resolved.cells(row, seeds))
-    if row.thresholds is not None and resolved.column.metric in SHOTS:
+    if thresholds_of(row, resolved.column.metric) is not None:
         records = (reader.record(cell) for cell in resolved.cells(row, list(runs)))
         found = ((record.seed, score_of(record, row, *key)) for record in records if record)
         return {seed: score for seed, score in found if score is not None}
@@ -186,9 +186,15 @@ def scores(
 
 def score_of(record: Record, row: TableRow, metric: Metric, select: Selection) -> float | None:
     """Return a record's score, None where it has none; shot groups are the row's own, if any."""
-    if row.thresholds is not None and metric in SHOTS:
-        return _in_group(row.thresholds, metric, select, record)
+    thresholds = thresholds_of(row, metric)
+    if thresholds is not None:
+        return _in_group(thresholds, metric, select, record)
     return METRICS[metric].read(record, select)
+
+
+def thresholds_of(row: TableRow, metric: Metric) -> tuple[int, int] | None:
+    """Return a row's own thresholds of the shot groups, None where a metric is of no group."""
+    return row.thresholds if metric in SHOTS else None
 
 
 def _in_group(

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from ltbench.data.profile import SHOTS
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import EXACT, is_exact
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA, Estimate, mean_interval
 from ltbench.statistics.gains import sign_flip
 from ltbench.statistics.verdict import Evidence, Judged, Verdict
-from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores
+from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores, thresholds_of
 from ltbench.tables.columns import ColumnScores
 from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric
@@ -115,7 +114,7 @@ def row_of(
         None if judgeable(reported) is None else METRICS[column.metric].tolerance,
         table.decimals(column), table.definition.select,
         reason=FROM_MEMORY if judgeable(reported) is None else "",
-        thresholds=row.thresholds if column.metric in SHOTS else None,
+        thresholds=thresholds_of(row, column.metric),
     )  # fmt: skip
 
 

@@ -206,10 +206,8 @@ def _learns(specification: str) -> None:
         losses, last = [row["loss"] for row in work.progress.curves], work.scores()
         # By chance average precision is the share of positives, here of two labels an image.
         chance = 100 * (2 if work.task.kind == "multi" else 1) / CLASSES
-        falls, beaten = (
-            min(losses[1:]) < losses[0],
-            last is not None and last.headline > bar * chance,
-        )
+        falls = min(losses[1:]) < losses[0]
+        beaten = last is not None and last.headline > bar * chance
         if falls and beaten:
             return
     expect(falls, f"the loss never falls: {losses[0]:.3f} to {losses[-1]:.3f}")
