@@ -97,7 +97,6 @@ def _devices() -> None:
     import torch
 
     from ltbench.engine.precision import device_of
-    from ltbench.runs.bfloat16 import SLOW, bfloat16_slowdown
     from ltbench.runs.environment import device_name
 
     device = device_of("auto")
@@ -106,9 +105,3 @@ def _devices() -> None:
     for index in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(index)
         print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
-    slowdown = bfloat16_slowdown() if device.type == "cpu" else 0.0
-    if slowdown >= SLOW:
-        print(
-            f"note  a convolution in bfloat16 takes {slowdown:.1f} times as long as in float32; "
-            "--protocol \"paper(precision='float32')\" judges papers, too"
-        )

@@ -5,6 +5,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from ltbench.errors import UsageError, first_line
 
@@ -48,5 +51,47 @@ def autocast_of(precision: str, device: torch.device) -> Autocast:
     """Return a factory of contexts in which forward passes run."""
     if precision == "float32":
         return nullcontext
+    if device.type == "cpu" and not has_bfloat16():
+        return _in_float32
+    return lambda: _autocast(device)
+
+
+def has_bfloat16() -> bool:
+    """Return whether PyTorch multiplies in bfloat16 by instructions of this processor."""
+    known = torch.cpu.get_capabilities()
+    has = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last is ARM's
+    return has and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+def _autocast(device: torch.device) -> AbstractContextManager[Any]:
     # Weights change every step, and a displaced pass brings others: a cache of casts cannot help.
-    return lambda: torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+@contextmanager
+def _in_float32() -> Iterator[None]:
+    with _autocast(torch.device("cpu")), _InFloat32():
+        yield
+
+
+class _InFloat32(TorchFunctionMode):
+    """Lets autocast's convolutions and linear layers multiply their rounded numbers in float32.
+
+    A processor without bfloat16 does so, too, but one number at a time. Products and sums are those
+    of instructions for bfloat16, and results and gradients are rounded where they round them.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in (F.conv2d, F.linear) or not torch.is_autocast_enabled("cpu"):
+            return func(*args, **kwargs)
+        with torch.autocast("cpu", enabled=False):
+            result = func(*map(_rounded, args), **{n: _rounded(v) for n, v in kwargs.items()})
+            return result.bfloat16()
+
+
+def _rounded(value: Any) -> Any:
+    """Return a tensor's values as bfloat16 has them, in float32; anything else as it is."""
+    return value.bfloat16().float() if isinstance(value, Tensor) else value

@@ -1,5 +1,7 @@
 """Segmented parameters against one full pass a segment, and against images one at a time."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +10,7 @@ from torch import nn
 from ltbench import Batch, Clock, Method, Step, Task
 from ltbench.api.perturb import Segments, combined, evaluate_at
 from ltbench.api.segments import evaluate_segmented
+from ltbench.engine import precision
 from ltbench.networks import create
 
 CLOCK = Clock("train", 0, 1)
@@ -278,6 +281,31 @@ def test_bfloat16_autocast_keeps_the_affine_part_in_full_precision():
         logits = step.forward(Segments(perturbations, TARGETS))["logits"]
         assert logits.dtype == torch.float32
         torch.testing.assert_close(logits, plain, rtol=0.1, atol=0.05)
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_bfloat16_on_a_processor_without_it_knows_the_segments(monkeypatch, outside):
+    step = step_of(dtype=torch.float32)
+    images = step.batch.views[0]
+
+    def logits(perturbations, has_bfloat16):
+        monkeypatch.setattr(precision, "has_bfloat16", lambda: has_bfloat16)
+        autocast = precision.autocast_of("bfloat16", torch.device("cpu"))
+
+        def of(network, order):
+            with nullcontext() if outside else autocast():
+                return {"logits": network(images[order])["logits"]}
+
+        with autocast() if outside else nullcontext():
+            segments = Segments(perturbations, TARGETS)
+            return evaluate_segmented(step.network, segments, of)["logits"]
+
+    step.network.eval()
+    perturbations = random_perturbations(step.network, 4)
+    with_it, without = (logits(perturbations, has) for has in (True, False))
+    torch.testing.assert_close(without, with_it, rtol=0.01, atol=0.01)
+    plain = logits([{}] * 4, False)
+    assert ((with_it - plain).norm(dim=1) > 10 * (with_it - without).norm(dim=1)).all()
 
 
 def test_penalties_are_undisplaced():

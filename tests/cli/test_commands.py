@@ -263,16 +263,6 @@ def test_doctor_fails_where_the_disk_is_full(ltbench, monkeypatch):
     assert "free for results" not in answer.out
 
 
-@pytest.mark.parametrize(("slowdown", "told"), [(3.14, True), (0.4, False)])
-def test_doctor_names_float32_where_bfloat16_is_slow(ltbench, monkeypatch, slowdown, told):
-    from ltbench.runs import bfloat16
-
-    monkeypatch.setattr(bfloat16, "bfloat16_slowdown", lambda: slowdown)
-    out = ltbench("doctor").out
-    assert ("bfloat16 takes 3.1 times as long as in float32" in out) is told
-    assert ("--protocol \"paper(precision='float32')\"" in out) is told
-
-
 def test_data_check_without_names_fails_for_no_set_that_nobody_asked_for(ltbench):
     answer = ltbench("data", "check", "--data-root", "nowhere")
     assert answer.code == 0

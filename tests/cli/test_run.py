@@ -58,19 +58,6 @@ def test_a_dry_run_prints_cells_and_time_and_writes_nothing(ltbench, home):
     assert not list(home.iterdir())
 
 
-def test_a_long_plan_in_slow_bfloat16_names_float32_and_a_short_one_does_not(ltbench, monkeypatch):
-    from ltbench.cli.views import run
-    from ltbench.runs import bfloat16
-
-    monkeypatch.setattr(bfloat16, "bfloat16_slowdown", lambda: 3.0)
-    half = ("--protocol", "smoke(precision='bfloat16')")
-    call = ("run", "--methods", "ce", "--dataset", "digits_lt", *half, "--dry-run")
-    assert ltbench(*call).err.count("float32") == 0
-    monkeypatch.setattr(run, "LONG", 0)
-    assert "--protocol \"smoke(precision='float32')\"" in ltbench(*call).err
-    assert ltbench(*call[:5], *SMOKE[2:], "--dry-run").err.count("float32") == 0
-
-
 def test_a_dry_run_says_where_first_stages_come_from(ltbench, home):
     def planned(methods):
         call = ("run", "--methods", methods, *SMOKE, "--seeds", "1", "--dry-run")

@@ -6,9 +6,11 @@ from pathlib import Path
 import ltbench.methods
 import pytest
 import torch
+import torch.nn.functional as F
 
 import ltbench
-from ltbench.engine.precision import autocast_of, device_of, threads_for
+from ltbench.engine import precision
+from ltbench.engine.precision import autocast_of, device_of, has_bfloat16, threads_for
 from ltbench.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -31,6 +33,81 @@ def test_bfloat16_reaches_products_and_ends_with_its_block():
             assert not torch.is_autocast_cache_enabled()
         assert product() == torch.float32
         assert torch.is_autocast_cache_enabled()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "mkldnn", "has"),
+    [
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, True, False),  # Skylake
+        ({"avx2": True}, True, False),  # such names may be missing
+        ({"avx512_bf16": True}, True, True),  # Zen 4
+        ({"avx512_bf16": True, "amx_bf16": True}, True, True),  # Sapphire Rapids
+        ({"neon": True, "bf16": True}, True, True),  # Graviton 3
+        ({"neon": True, "bf16": True}, False, False),  # a Mac's PyTorch has no oneDNN
+    ],
+)
+def test_a_processor_multiplies_in_bfloat16_if_it_and_pytorch_can(
+    monkeypatch, capabilities, mkldnn, has
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: mkldnn)
+    assert has_bfloat16() is has
+
+
+@pytest.fixture(params=[True, False], ids=["with bfloat16", "without"])
+def bfloat16(request, monkeypatch):
+    """Return the context of bfloat16 on a processor that seems to have it, or to lack it."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: request.param)
+    return autocast_of("bfloat16", CPU)
+
+
+def rounded(tensor):
+    return tensor.bfloat16().double()
+
+
+def assert_rounded(found, exact):
+    """Assert that values are exact ones, rounded to bfloat16; a tie may fall to either side."""
+    nearest = rounded(exact)
+    assert torch.equal(rounded(found), found.double())
+    wrong = found.double() != nearest
+    assert float(wrong.double().mean()) < 0.01
+    assert torch.allclose(found.double(), exact, rtol=2**-8, atol=1e-5)
+
+
+LAYERS = {
+    "convolution": (F.conv2d, (8, 16, 9, 9), (12, 16, 3, 3), {"stride": 2, "padding": 1}),
+    "groups": (F.conv2d, (8, 16, 9, 9), (12, 4, 3, 3), {"groups": 4}),
+    "linear": (F.linear, (40, 64), (12, 64), {}),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_sums_are_exact_to_the_rounding_of_results_with_bfloat16_and_without(bfloat16, layer):
+    function, of_images, of_weight, options = LAYERS[layer]
+    torch.manual_seed(0)
+    leaves = [torch.randn(*size).requires_grad_() for size in (of_images, of_weight, (12,))]
+    with bfloat16():
+        result = function(*leaves, **options)
+    gradient = torch.randn(result.shape).bfloat16()
+    result.backward(gradient)
+    exact_leaves = [rounded(leaf.detach()).requires_grad_() for leaf in leaves]
+    exact = function(*exact_leaves, **options)
+    exact.backward(gradient.double())
+    assert result.dtype == torch.bfloat16
+    assert_rounded(result.detach(), exact.detach())
+    for leaf, exact_leaf in zip(leaves, exact_leaves, strict=True):
+        assert leaf.grad.dtype == torch.float32
+        assert_rounded(leaf.grad, exact_leaf.grad)
+
+
+def test_a_part_out_of_autocast_stays_in_float32(bfloat16):
+    torch.manual_seed(0)
+    images, weight = torch.randn(40, 64), torch.randn(12, 64)
+    with bfloat16():
+        with torch.autocast("cpu", enabled=False):
+            inner = F.linear(images, weight)
+        assert F.linear(images, weight=weight).dtype == torch.bfloat16
+    assert torch.equal(inner, F.linear(images, weight))
 
 
 def test_devices_are_found_by_name():

@@ -23,9 +23,6 @@ FIRST_STAGE = {
 }
 
 
-LONG = 600  # seconds of trainings that are worth advice on how they would take less
-
-
 def say(sentences: Iterable[str]) -> None:
     """Tell the user something beside the results, a line each."""
     for sentence in sentences:
@@ -125,20 +122,9 @@ def show_plan(
         print(json.dumps(plan_row(plan, store, seconds)))
     else:
         print_plan(plan, store, seconds, _where(costs, places, device), in_full=in_full)
-    if not isinstance(costs, CostsElsewhere) and seconds is not None and seconds >= LONG:
-        _advise(plan, device or places[0])
     if in_full:
         without = "missing" if seconds is None else "not in that time"
         say(f"{without}: {reason}" for reason in missing)
-
-
-def _advise(plan: "Plan", device: str) -> None:
-    """Say where the precision is what makes a plan's trainings long."""
-    from ltbench.engine.precision import device_of
-    from ltbench.runs.bfloat16 import slow_bfloat16
-
-    if device_of(device).type == "cpu" and (words := slow_bfloat16(j.protocol for j in plan.jobs)):
-        say([words])
 
 
 def _where(costs: "Costs", places: list[str], device: str | None) -> str:
