@@ -85,9 +85,8 @@ def call_apart(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     given = {"threads": torch.get_num_threads(), "files": tuple(files), "method": method}
-    process = context.Process(
-        target=_serve, args=(theirs, function, arguments), kwargs=given, daemon=True
-    )
+    # No daemon, which might not start the processes that decode a streamed set's images.
+    process = context.Process(target=_serve, args=(theirs, function, arguments), kwargs=given)
     start_alone(process)
     theirs.close()
     try:

@@ -10,11 +10,13 @@ import time
 from dataclasses import replace
 
 import pytest
+from torch.utils.data import DataLoader
 
 import ltbench
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.registry.methods import load_file
 from ltbench.runs import preflight
+from ltbench.runs.apart import call_apart
 from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.files import write_file
 from ltbench.runs.step_time import measure_step_time
@@ -106,6 +108,14 @@ def test_what_a_foreign_method_patches_changes_no_other_record_and_no_score(
         (plain,) = run_here(jobs, here, listener, debug=False).records
         assert (mine.last, mine.best) == (plain.last, plain.best)
         assert mine.last.top1 < 100
+
+
+def decoded(ask, count):
+    return [int(value) for value in DataLoader(range(count), batch_size=None, num_workers=1)]
+
+
+def test_a_foreign_training_has_its_images_decoded_by_processes_too():
+    assert call_apart(decoded, (3,), [], "mine", {}) == [0, 1, 2]
 
 
 def test_a_method_that_halves_every_label_it_finds_fails_alone(beside, alone, lasting):
