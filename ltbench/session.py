@@ -1,11 +1,13 @@
 """Training from Python, for scripts and notebooks: what `ltbench run` does, as a function."""
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ltbench.cli.views.progress import listening
+from ltbench.cli.views.run import say
 from ltbench.data.catalog import dataset as dataset_of
 from ltbench.data.described import register_own
 from ltbench.data.root import data_root as root_of
@@ -13,9 +15,10 @@ from ltbench.errors import LtbenchError, UsageError, counted
 from ltbench.exchange.frame import frame
 from ltbench.registry.methods import load_file
 from ltbench.runs.commands import seeds_of
-from ltbench.runs.executors.interface import RETRIES, Options, executor_of
-from ltbench.runs.executors.places import places_of
+from ltbench.runs.executors.interface import RETRIES, SIGNAL_BEFORE, Options, executor_of
+from ltbench.runs.executors.places import places_of, sharing_notes
 from ltbench.runs.executors.whole_plan import run_plan
+from ltbench.runs.kept import Keep
 from ltbench.runs.plan import make
 from ltbench.runs.preflight import prepare
 from ltbench.runs.store import Store
@@ -37,6 +40,7 @@ def run(
     protocol: str | None = None,
     network: str | None = None,
     validation: int | None = None,
+    keep: str | None = None,
     results: str | Path = "results",
     data_root: str | Path | None = None,
     pretrained: str | Path | None = None,
@@ -48,6 +52,7 @@ def run(
     executor: str = "local",
     retries: int = RETRIES,
     time_limit: float | None = None,
+    signal_before: float = SIGNAL_BEFORE,
     data: str | Path | Sequence[str | Path] = (),
     load: str | Path | Sequence[str | Path] = (),
     force: bool | Collection[str] = False,
@@ -61,14 +66,14 @@ def run(
     one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
     that describes images of your own, or several, which are the data sets if none is named; `load`
     is the file of a method of your own, or several; `track` names what else shows the curves;
-    `time_limit` is in seconds. Finished cells are not trained again, and their records are among
+    `time_limit` and `signal_before` are in seconds. Finished cells are not trained again, and their records are among
     those returned, in the order asked for; an interrupted training goes on when called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with
     `debug` the first unforeseen error in a training comes through as it is.
     """
-    files = _paths(load)
+    begun, files = time.monotonic(), _paths(load)
     for file in files:
         load_file(file)
     root = root_of(None if data_root is None else Path(data_root))
@@ -83,7 +88,7 @@ def run(
     if on_bad_image not in ("stop", "skip"):
         raise UsageError(f"on_bad_image = {on_bad_image!r} is not allowed; give stop or skip.")
     places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs, executor)
-    given = tuple(places), tuple(files), retries, debug, time_limit
+    given = tuple(places), tuple(files), retries, debug, time_limit, signal_before, begun
     options = Options(*given, per_gpu=per_gpu or 1)
     runner, store = executor_of(executor, options), Store(results)
     plan = make(
@@ -92,9 +97,13 @@ def run(
     )  # fmt: skip
     weights = None if pretrained is None else Path(pretrained).expanduser()
     workspace = Workspace(
-        store.root, root, places[0], pretrained=weights, skip_unreadable=on_bad_image == "skip"
-    )
-    prepare(plan.jobs, workspace, files=None if debug else files)
+        store.root, root, places[0], keep=Keep.parse(keep), pretrained=weights,
+        skip_unreadable=on_bad_image == "skip",
+    )  # fmt: skip
+    prepared = prepare(plan.jobs, workspace, files=None if debug else files)
+    if not quiet:
+        say([*plan.warnings, *(plan.without_weights() if keep else ()), *sharing_notes(places)])
+        say([*prepared.notes, *prepared.broken])
     records, outcome = run_plan(
         plan, workspace, listening(len(plan.jobs), quiet=quiet, as_json=False),
         executor=runner, trackers=_listed(track),

@@ -98,6 +98,8 @@ def test_workers_give_the_same(train):
         (("ce",), {"seeds": 0}, "seeds = 0: give a count from 1"),
         (("ce",), {"seeds": [1, -1]}, "seeds = [1, -1]: give a count from 1"),
         (("ce",), {"load": "nowhere.py"}, "give an existing Python file"),
+        (("ce",), {"keep": "all"}, "give weights, or snapshots:10 for every tenth epoch too"),
+        (("ce",), {"time_limit": 30}, "leaves nothing before the 60 s in which trainings save"),
     ],
 )
 def test_what_does_not_exist_or_fit_is_refused(train, results, arguments, options, sentence):
@@ -105,6 +107,15 @@ def test_what_does_not_exist_or_fit_is_refused(train, results, arguments, option
         train(*arguments, **options)
     assert sentence in str(caught.value)
     assert not results.exists()
+
+
+def test_weights_are_kept_and_cells_finished_without_them_are_named(train, results, capsys):
+    train()
+    assert not list(results.rglob("*.safetensors"))
+    train(keep="weights", quiet=False)
+    assert "--force" in capsys.readouterr().err
+    train(keep="weights", force=True, time_limit=600, signal_before=1)
+    assert len(list(results.rglob("*.safetensors"))) == 1
 
 
 def test_progress_is_told_unless_quiet(train, capsys):
