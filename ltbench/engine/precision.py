@@ -13,6 +13,7 @@ from ltbench.errors import UsageError, first_line
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 TINY_PIXELS = 16 * 16
+_ROUNDED = (torch.float32, torch.bfloat16, torch.float16)  # not float64, as autocast has it
 
 
 def device_of(name: str) -> torch.device:
@@ -51,13 +52,15 @@ def autocast_of(precision: str, device: torch.device) -> Autocast:
     """Return a factory of contexts in which forward passes run."""
     if precision == "float32":
         return nullcontext
-    if device.type == "cpu" and not has_bfloat16():
+    if not has_bfloat16(device):
         return _in_float32
     return lambda: _autocast(device)
 
 
-def has_bfloat16() -> bool:
-    """Return whether PyTorch multiplies in bfloat16 by instructions of this processor."""
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies in bfloat16: of GPUs PyTorch asks no such question."""
+    if device.type != "cpu":
+        return True
     known = torch.cpu.get_capabilities()
     has = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last is ARM's
     return has and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -85,11 +88,19 @@ class _InFloat32(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in (F.conv2d, F.linear) or not torch.is_autocast_enabled("cpu"):
+        if func not in (F.conv2d, F.linear) or not _is_rounded((*args, *kwargs.values())):
             return func(*args, **kwargs)
         with torch.autocast("cpu", enabled=False):
             result = func(*map(_rounded, args), **{n: _rounded(v) for n, v in kwargs.items()})
             return result.bfloat16()
+
+
+def _is_rounded(arguments: tuple[Any, ...]) -> bool:
+    """Return whether autocast, as it is set here, rounds a function's tensors to bfloat16."""
+    if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return False
+    tensors = [value for value in arguments if isinstance(value, Tensor)]
+    return all(each.dtype in _ROUNDED and each.device.type == "cpu" for each in tensors)
 
 
 def _rounded(value: Any) -> Any:

@@ -12,9 +12,9 @@ from ltbench.api.compose import leaves, name_of, overrides
 from ltbench.api.method import Method
 from ltbench.data.category_names import names_sha256
 from ltbench.data.readers import Split, pixels_sha256
-from ltbench.engine.checkpoint import Progress
 from ltbench.engine.evaluate import finalised, is_transductive, logits_of
 from ltbench.engine.fit import Training
+from ltbench.engine.precision import has_bfloat16
 from ltbench.engine.train import DivergedError
 from ltbench.errors import LtbenchError, UsageError, counted, located
 from ltbench.evaluation.scores import TITLES
@@ -89,7 +89,7 @@ def evaluate_cell(
         cost=_cost(training, network),
         environment=Environment(**sessions[-1]),
         deviations=[
-            *_deviations(method, job, training.progress),
+            *_deviations(method, job, training),
             *_unstated(method, network, training, logits["test"]),
         ],
         finished=_now(),
@@ -199,11 +199,13 @@ def _first_stage(job: Job, training: Training) -> FirstStage | None:
     return FirstStage(of=job.first_stage.trained, fingerprint=job.first_stage.fingerprint)
 
 
-def _deviations(method: Method, job: Job, progress: Progress) -> list[str]:
+def _deviations(method: Method, job: Job, training: Training) -> list[str]:
     """Return where this run departs from the papers: harness, images and method."""
-    ours, environments = [], len(progress.environments)
+    ours, progress = [], training.progress
+    environments = len(progress.environments)
     if job.protocol.precision == "bfloat16":
-        ours.append("forward passes in bfloat16 autocast over float32 weights")
+        how = "" if has_bfloat16(training.settings.device) else ", multiplied in float32"
+        ours.append(f"forward passes in bfloat16 autocast over float32 weights{how}")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")
     if progress.skipped:

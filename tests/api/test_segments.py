@@ -289,7 +289,7 @@ def test_bfloat16_on_a_processor_without_it_knows_the_segments(monkeypatch, outs
     images = step.batch.views[0]
 
     def logits(perturbations, has_bfloat16):
-        monkeypatch.setattr(precision, "has_bfloat16", lambda: has_bfloat16)
+        monkeypatch.setattr(precision, "has_bfloat16", lambda device: has_bfloat16)
         autocast = precision.autocast_of("bfloat16", torch.device("cpu"))
 
         def of(network, order):

@@ -7,11 +7,14 @@ import ltbench.methods
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import ltbench
+from ltbench import Batch, Clock, Method, Step, Task
 from ltbench.engine import precision
 from ltbench.engine.precision import autocast_of, device_of, has_bfloat16, threads_for
 from ltbench.errors import UsageError
+from ltbench.networks import create
 
 CPU = torch.device("cpu")
 
@@ -51,13 +54,13 @@ def test_a_processor_multiplies_in_bfloat16_if_it_and_pytorch_can(
 ):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: mkldnn)
-    assert has_bfloat16() is has
+    assert has_bfloat16(CPU) is has
 
 
 @pytest.fixture(params=[True, False], ids=["with bfloat16", "without"])
 def bfloat16(request, monkeypatch):
     """Return the context of bfloat16 on a processor that seems to have it, or to lack it."""
-    monkeypatch.setattr(precision, "has_bfloat16", lambda: request.param)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: request.param)
     return autocast_of("bfloat16", CPU)
 
 
@@ -98,6 +101,37 @@ def test_sums_are_exact_to_the_rounding_of_results_with_bfloat16_and_without(bfl
     for leaf, exact_leaf in zip(leaves, exact_leaves, strict=True):
         assert leaf.grad.dtype == torch.float32
         assert_rounded(leaf.grad, exact_leaf.grad)
+
+
+@pytest.mark.parametrize(("has", "multiplied"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_processor_without_bfloat16_multiplies_in_float32(monkeypatch, has, multiplied):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: has)
+    method, network = Method(), create("resnet8", 3, 4)
+    method.setup(Task(torch.full((4,), 5)))
+    batch = Batch((torch.randn(6, 3, 8, 8),), torch.arange(6) % 4, torch.arange(6))
+    seen = set()
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.convolution.default:
+                seen.add(args[0].dtype)
+            return func(*args, **(kwargs or {}))
+
+    step = Step(method, network, batch, Clock("train", 0, 1), autocast_of("bfloat16", CPU))
+    with Watching():
+        step.descend(step.losses(step.forward()).mean())
+    assert seen == {multiplied}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64, torch.int64])
+def test_what_autocast_leaves_alone_is_left_alone(bfloat16, dtype):
+    images, weight = torch.ones(4, 8, dtype=dtype), torch.ones(2, 8, dtype=dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = F.linear(images, weight).dtype
+    with bfloat16():
+        assert F.linear(images, weight).dtype == expected
+        with torch.autocast("cpu", torch.float16):
+            assert F.linear(images.float(), weight.float()).dtype == torch.float16
 
 
 def test_a_part_out_of_autocast_stays_in_float32(bfloat16):
