@@ -66,8 +66,9 @@ def run(
     one text with commas or one each in a list; `seeds` is a count or a list; `data` is the file
     that describes images of your own, or several, which are the data sets if none is named; `load`
     is the file of a method of your own, or several; `track` names what else shows the curves;
-    `time_limit` and `signal_before` are in seconds. Finished cells are not trained again, and their records are among
-    those returned, in the order asked for; an interrupted training goes on when called again.
+    `time_limit` and `signal_before` are in seconds. Finished cells are not trained again, and their
+    records are among those returned, in the order asked for; an interrupted training goes on when
+    called again.
 
     Raises UsageError, before anything is trained, for what does not exist or does not fit, and
     LtbenchError, after all else is trained, with the reason of every training that failed; with

@@ -58,7 +58,7 @@ def prepare(
     """
     missing: dict[str, str] = {}
     jobs = list(jobs)
-    for job in jobs:
+    for job in {(job.dataset, job.protocol): job for job in jobs}.values():  # seeds share a split
         try:
             split_of(job, replace(workspace, download=download))
         except UsageError:

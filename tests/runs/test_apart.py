@@ -13,14 +13,16 @@ import pytest
 from torch.utils.data import DataLoader
 
 import ltbench
+from ltbench.cli.views.progress import listening
 from ltbench.engine.checkpoint import Checkpoint
 from ltbench.registry.methods import load_file
 from ltbench.runs import preflight
-from ltbench.runs.apart import call_apart
+from ltbench.runs.apart import call_apart, death
 from ltbench.runs.executors.workers import run_here, run_in_workers
 from ltbench.runs.files import write_file
 from ltbench.runs.step_time import measure_step_time
 from ltbench.runs.store import Store
+from ltbench.runs.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -75,21 +77,18 @@ def beside(workspace, jobs_of, method_file, listener):
     return run
 
 
-@pytest.fixture
-def alone(workspace, jobs_of, listener, tmp_path):
-    """Train methods with seeds 0 and 1 and nothing beside them."""
-
-    def run(*methods: str):
-        here = replace(workspace, results=tmp_path / "alone")
-        jobs = jobs_of(here.results, list(methods), seeds=[0, 1], protocol_name=PROTOCOL)
-        return run_here(jobs, here, listener, debug=False).records
-
-    return run
+@pytest.fixture(scope="module")
+def alone(jobs_of, tmp_path_factory):
+    """The records of cross-entropy with seeds 0 and 1, trained with nothing beside it."""
+    here = Workspace(tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("data"), "cpu")
+    jobs = jobs_of(here.results, "ce", seeds=[0, 1], protocol_name=PROTOCOL)
+    with listening(2, quiet=True, as_json=False) as silent:
+        return run_here(jobs, here, silent, debug=False).records
 
 
 @pytest.mark.parametrize(
     ("where", "patch"),
-    [(IN_A_HOOK, "backend"), (AT_ONCE, "function"), (AT_ONCE, "scores"), (IN_A_HOOK, "scores")],
+    [(IN_A_HOOK, "backend"), (AT_ONCE, "function"), (AT_ONCE, "scores")],
 )
 def test_what_a_foreign_method_patches_changes_no_other_record_and_no_score(
     workspace, beside, alone, jobs_of, listener, lasting, method_file, tmp_path, where, patch
@@ -98,7 +97,7 @@ def test_what_a_foreign_method_patches_changes_no_other_record_and_no_score(
     assert outcome.failures == {}
     ours = [record for record in outcome.records if record.method == "ce"]
     assert [record.seed for record in ours] == [0, 1]
-    assert [lasting(record) for record in ours] == [lasting(record) for record in alone("ce")]
+    assert [lasting(record) for record in ours] == [lasting(record) for record in alone]
     if patch == "scores":
         (mine,) = (record for record in outcome.records if record.method == "mine")
         method_file("mine", PLAIN)  # the same training, not patched
@@ -108,6 +107,13 @@ def test_what_a_foreign_method_patches_changes_no_other_record_and_no_score(
         (plain,) = run_here(jobs, here, listener, debug=False).records
         assert (mine.last, mine.best) == (plain.last, plain.best)
         assert mine.last.top1 < 100
+
+
+def test_a_death_is_told_by_its_signal_or_its_code():
+    killed = "its process was killed by signal 9, perhaps for memory; run fewer at once."
+    assert death(-9, "; run fewer at once") == killed
+    assert death(-11, "; run fewer at once") == "its process was killed by signal 11."
+    assert death(3) == "its process ended with exit code 3."
 
 
 def decoded(ask, count):
@@ -122,9 +128,7 @@ def test_a_method_that_halves_every_label_it_finds_fails_alone(beside, alone, la
     outcome = beside(LABELS)
     (reason,) = outcome.failures.values()
     assert "changed while the method trained" in reason
-    assert [lasting(record) for record in outcome.records] == [
-        lasting(record) for record in alone("ce")
-    ]
+    assert [lasting(record) for record in outcome.records] == [lasting(record) for record in alone]
 
 
 def test_a_foreign_post_hoc_part_and_a_foreign_second_stage_share_what_is_trained_without_them(
@@ -151,7 +155,7 @@ def stages(self, recipe):
     assert outcome.failures == {}
     found = {record.method: record for record in outcome.records}
     assert sorted(found) == ["ce", "ce+post", "second"]
-    assert lasting(found["ce"]) == lasting(alone("ce")[0])
+    assert lasting(found["ce"]) == lasting(alone[0])
 
 
 def test_a_foreign_method_is_rehearsed_in_a_process_of_its_own(
