@@ -50,20 +50,20 @@ def show(
         check_methods([name])
         load_files(load)
         facts = _method_facts(name)
-        facts["cost"] = _costs(facts["specification"], results)
+        facts["time"] = _times(facts["specification"], results)
     if as_json:
         print(json.dumps(facts, indent=1))
         return
     console = Console(highlight=False)
     for key, value in facts.items():
-        if key not in ("parts", "cost", "deviations"):
+        if key not in ("parts", "time", "deviations"):
             console.print(f"{key}: {value}", markup=False)
     for deviation in facts.get("deviations", ()):
         console.print(f"Deviation: {deviation}", markup=False)
     if "parts" in facts:
         _print_parts(facts["parts"], console)
-        for cost in facts["cost"]:
-            console.print(f"Cost: {cost}", markup=False)
+        for time in facts["time"]:
+            console.print(f"Time: {time}", markup=False)
 
 
 def _print_parts(parts: list[Row], console: Console) -> None:
@@ -141,7 +141,7 @@ def _explained(specification: str) -> Row:
     return facts | {"parts": explained}
 
 
-def _costs(method: str, results: Path) -> list[str]:
+def _times(method: str, results: Path) -> list[str]:
     """Return the training time of a method's records relative to plain training's."""
     from ltbench.runs.store import Store
     from ltbench.tables.comparison import compare
@@ -151,8 +151,8 @@ def _costs(method: str, results: Path) -> list[str]:
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
         f"{line.time:.2f}x the time of {baseline} on {found.dataset}, {found.network}, "
-        f"protocol {found.protocol} ({line.n} runs in {results}, the shortest of each on one "
-        "machine; a busy one makes them longer)"
+        f"protocol {found.protocol} (the shortest of {line.n} in {results} on the clock, of each "
+        "on one machine)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
         if line.method == method != found.lines[0].method and line.time is not None

@@ -103,8 +103,8 @@ def training(setting: Setting, found: Sequence[TrainingCurves]) -> Plot | None:
 def time(setting: Setting) -> Plot | None:
     """Return accuracy against training time; None where there is nothing to compare."""
     points = [
-        (value, setting.line(runs).headline.mean, rank, runs.method)
-        for rank, runs in enumerate(setting.methods, 1)
+        (value, setting.line(runs).headline.mean, setting.place(runs), runs.method)
+        for runs in setting.methods
         if (value := setting.time(runs)) is not None
     ]
     if len(points) < 2:
@@ -128,7 +128,7 @@ def time(setting: Setting) -> Plot | None:
     axes.set_ylabel(f"{setting.metric}, percent")
     _upright(axes)
     _numbers(axes, [*front, *others])
-    named = ", ".join(f"{method} ({rank}, {value:.2f}x)" for value, _, rank, method in front)
+    named = ", ".join(f"{method} ({value:.2f}x)" for value, *_, method in front)
     return Plot(
         "Training time against accuracy",
         "Shortest training on the clock, of one machine; numbers, where there is room, are "
@@ -140,19 +140,21 @@ def time(setting: Setting) -> Plot | None:
     )
 
 
-_Point = tuple[float, float, int, str]
+_Point = tuple[float, float, int | None, str]
 
 
 def _numbers(axes: Axes, points: Sequence[_Point]) -> None:
     """Write each point's place beside it unless another number is there already."""
     axes.autoscale_view()
     taken: list[tuple[float, float]] = []
-    for value, accuracy, rank, _ in points:
+    for value, accuracy, place, _ in points:
+        if place is None:
+            continue
         x, y = axes.transData.transform((value, accuracy)) * POINTS / axes.figure.dpi
         if all(abs(x - other) > 14 or abs(y - height) > 10 for other, height in taken):
             taken.append((x, y))
             axes.annotate(
-                str(rank), (value, accuracy), (4, 2), textcoords="offset points", fontsize=FONT,
+                str(place), (value, accuracy), (4, 2), textcoords="offset points", fontsize=FONT,
                 color=MUTED,
             )  # fmt: skip
 

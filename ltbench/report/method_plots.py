@@ -1,13 +1,11 @@
 """Figures with a line for each method of a setting, the most accurate on top."""
 
-from collections.abc import Sequence
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ltbench.data.profile import SHOTS
 from ltbench.figures.style import COLOURS, MARKERS
-from ltbench.report.settings import MethodRuns, Setting
+from ltbench.report.settings import Setting
 from ltbench.report.svg import INK, Plot, canvas, inline, short
 from ltbench.statistics.estimates import Estimate, mean_interval
 
@@ -17,7 +15,7 @@ MOST = 40  # methods
 def seeds(setting: Setting) -> Plot:
     """Return every seed's accuracy, the mean and its interval."""
     methods = setting.methods[:MOST]
-    figure, axes = _rows(methods)
+    figure, axes = _rows(setting)
     for row, runs in enumerate(methods):
         _interval(axes, row, mean_interval(runs.headlines), COLOURS[0])
         axes.plot(
@@ -38,7 +36,7 @@ def seeds(setting: Setting) -> Plot:
 def shots(setting: Setting) -> Plot:
     """Return the accuracies on classes with many, medium and few training images."""
     methods = setting.methods[:MOST]
-    figure, axes = _rows(methods)
+    figure, axes = _rows(setting)
     values = []
     for row, runs in enumerate(methods):
         means = []
@@ -64,7 +62,7 @@ def calibration(setting: Setting) -> Plot | None:
     errors = [each for runs in methods if (each := runs.calibration) is not None]
     if not errors:
         return None
-    figure, axes = _rows(methods)
+    figure, axes = _rows(setting)
     for row, error in enumerate(errors):
         _interval(axes, row, error, COLOURS[1])
         axes.plot(error.mean, row, "o", color=COLOURS[1])
@@ -79,9 +77,10 @@ def calibration(setting: Setting) -> Plot | None:
     )
 
 
-def _rows(methods: Sequence[MethodRuns]) -> tuple[Figure, Axes]:
-    """Return axes with a line for each method, the first on top."""
-    labels = [f"{rank}  {short(runs.method)}" for rank, runs in enumerate(methods, 1)]
+def _rows(setting: Setting) -> tuple[Figure, Axes]:
+    """Return axes with a line for each method, with its place, the first on top."""
+    methods = setting.methods[:MOST]
+    labels = [f"{setting.place(runs) or ''}  {short(runs.method)}" for runs in methods]
     height = 0.7 + max(0.21, 0.3 - 0.02 * len(methods)) * len(methods)
     figure, axes = canvas(height, left=10 + 6.4 * max(map(len, labels)))
     axes.set_yticks(range(len(methods)), labels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ltbench.evaluation.scores import TITLES, Scores
 from ltbench.runs.protocol import is_exact
 from ltbench.runs.provenance import joined_cells
-from ltbench.runs.record import TRANSDUCTIVE, Environment, Record, by_setting, sharing
+from ltbench.runs.record import Environment, Record, by_setting, sharing
 from ltbench.runs.status import status
 from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import Estimate, mean_interval, separated_best
@@ -63,7 +63,7 @@ class MethodRuns:
     @property
     def transductive(self) -> bool:
         """Return whether the method reads all test images at once."""
-        return any(each.startswith(TRANSDUCTIVE) for each in self.deviations)
+        return any(record.transductive for record in self.records)
 
     @property
     def deviations(self) -> list[str]:
@@ -104,6 +104,10 @@ class Setting:
     def line(self, runs: MethodRuns) -> MethodRow:
         """Return the comparison's line of a method."""
         return self.comparison.lines[self.methods.index(runs)]
+
+    def place(self, runs: MethodRuns) -> int | None:
+        """Return a method's place by accuracy, if it has one."""
+        return self.comparison.places.get(runs.method)
 
     def alike(self, runs: MethodRuns) -> bool:
         """Return whether the seeds that it shares with the base do not tell the two apart."""

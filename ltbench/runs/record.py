@@ -137,6 +137,11 @@ class Record(Model):
         return self.last.metric
 
     @property
+    def transductive(self) -> bool:
+        """Return whether the method read all test images at once."""
+        return any(each.startswith(TRANSDUCTIVE) for each in self.deviations)
+
+    @property
     def headline(self) -> float:
         """Return that metric at the last epoch, in percent."""
         return self.last.headline

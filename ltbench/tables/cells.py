@@ -10,7 +10,7 @@ from ltbench.evaluation.scores import Scores
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.protocol import EXACT
 from ltbench.runs.provenance import Provenance, joined, provenance_of
-from ltbench.runs.record import TRANSDUCTIVE, Record
+from ltbench.runs.record import Record
 from ltbench.runs.store import Cell, Store
 from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.metrics import METRICS, Metric, scores_at
@@ -108,7 +108,7 @@ class Reader:
         if cell not in self._read:
             record = self.record(cell)
             self._read[cell] = None if record is None else RunSummary.of(record)
-            if record and any(each.startswith(TRANSDUCTIVE) for each in record.deviations):
+            if record and record.transductive:
                 self.remarks[f"{cell.method} on {cell.dataset} {READS_ALL} ({MARK})."] = None
                 self._reads_all.add((cell.dataset, cell.protocol, cell.network, cell.method))
         return self._read[cell]

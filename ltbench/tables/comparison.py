@@ -7,8 +7,9 @@ from statistics import fmean
 from ltbench.data.profile import SHOTS
 from ltbench.evaluation.scores import TITLES, Headline
 from ltbench.runs.record import Record, by_setting
-from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
-from ltbench.tables.relative_cost import relative_cost, timing_of
+from ltbench.statistics.estimates import LEAST, Estimate, mean_interval, paired_difference
+from ltbench.tables.cells import MARK
+from ltbench.tables.relative_cost import repeated_cost, timing_of
 
 CAPTIONS: dict[Headline, str] = {"top1": "Test accuracy", "mAP": "Mean average precision"}
 
@@ -25,6 +26,7 @@ class MethodRow:
     few: float | None
     difference: Estimate | None  # null for the first method, and without common seeds
     time: float | None  # wall time of training, time relative to the first method's, on one machine
+    transductive: bool  # whether it reads all test images at once
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,19 @@ class Comparison:
             "difference to the first method over the seeds both have"
         )
         lacking = f"; no difference and no time, for {self.reference} has no record"
-        return words + (lacking if self.reference else "")
+        reads_all = f"; {MARK}: transductive, its predictions depend on all test images at once"
+        marked = any(line.transductive for line in self.lines)
+        return f"{words}{lacking if self.reference else ''}{reads_all if marked else ''}"
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Return the places by mean accuracy of the methods that have one.
+
+        Methods of fewer than three seeds have none, nor have transductive ones.
+        """
+        placed = [line for line in self.lines if line.n >= LEAST and not line.transductive]
+        best = sorted(placed, key=lambda line: -line.headline.mean)
+        return {line.method: place for place, line in enumerate(best, 1)}
 
 
 def compare(records: Iterable[Record], reference: str | None = None) -> list[Comparison]:
@@ -68,7 +82,8 @@ def cells(line: MethodRow) -> tuple[str, ...]:
     """Return a line as text, in the order of `headers`."""
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
     time = "--" if line.time is None else f"{line.time:.2f}x"
-    return (line.method, str(line.n), str(line.headline), *shots, _difference(line), time)
+    headline = f"{line.headline} {MARK}" if line.transductive else str(line.headline)
+    return (line.method, str(line.n), headline, *shots, _difference(line), time)
 
 
 def _comparison(
@@ -92,7 +107,8 @@ def _line(method: str, records: list[Record], first: list[Record] | None) -> Met
         medium=_mean([record.last.medium for record in records]),
         few=_mean([record.last.few for record in records]),
         difference=None if alone else paired_difference(scores, _by_seed(first or [])),
-        time=relative_cost(map(timing_of, records), map(timing_of, first or [])),
+        time=repeated_cost(map(timing_of, records), map(timing_of, first or [])),
+        transductive=any(record.transductive for record in records),
     )
 
 

@@ -4,12 +4,12 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ltbench import __version__
+from ltbench.runs.store import Store
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "sklearn", "matplotlib")
 LIGHT = "print(*[name for name in ('pydantic', 'yaml') if name in sys.modules], file=sys.stderr)"
@@ -202,12 +202,16 @@ def test_show_lists_the_deviations_of_a_variant_not_of_its_class(ltbench, name):
             assert not any("Eq. 37" in line for line in part["deviations"])
 
 
-def test_show_says_what_records_cost(ltbench):
-    results = Path(__file__).resolve().parents[2] / "results"
-    costs = strict(ltbench("show", "ldam_drw+sam", "--results", results, "--json").out)["cost"]
-    measured = "x the time of ce on digits_lt(imbalance=20), resnet8, protocol fast (5 runs"
-    assert sum(measured in cost for cost in costs) == 1
-    assert strict(ltbench("show", "ce", "--results", results, "--json").out)["cost"] == []
+def test_show_says_how_long_records_took(ltbench, make_record, results):
+    for method, seconds in {"ce": 10.0, "ldam_drw+sam": 20.0}.items():
+        for seed in (0, 1):
+            Store(results).write(make_record(method, seed, 40.0, seconds=seconds + seed))
+    call = ("show", "ldam_drw+sam", "--results", results)
+    (time,) = strict(ltbench(*call, "--json").out)["time"]
+    assert time.startswith("2.00x the time of ce on ")
+    assert "the shortest of 2 in " in time
+    assert f"Time: {time}" in " ".join(ltbench(*call).out.split())
+    assert strict(ltbench("show", "ce", "--results", results, "--json").out)["time"] == []
 
 
 def test_show_says_the_values_a_specification_sets(ltbench):
@@ -251,6 +255,15 @@ def test_doctor_says_that_this_machine_is_in_order_and_writes_nothing(ltbench, h
                  "free for results", "cores"):  # fmt: skip
         assert part in answer.out
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_doctor_names_float32_where_the_processor_lacks_bfloat16(ltbench, monkeypatch, has):
+    from ltbench.engine import precision
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: has)
+    named = "--protocol \"paper(precision='float32')\" trains faster here" in ltbench("doctor").out
+    assert named is not has
 
 
 def test_doctor_fails_where_the_disk_is_full(ltbench, monkeypatch):

@@ -21,24 +21,26 @@ def test_a_curve_of_one_evaluation_is_a_mark(store, keep, setting):
 
 
 def test_time_is_of_one_machine(store, keep, make_record, setting):
-    keep("ce", 0, 10)
-    keep("sam", 0, 30)
     other = make_record("bcl").environment.model_copy(update={"threads": 8})
-    keep("bcl", 0, 5, environment=other)
+    for seed in (0, 1):
+        keep("ce", seed, 10)
+        keep("sam", seed, 30)
+        keep("bcl", seed, 5, environment=other)
     found = setting(store)
     named = {runs.method: found.time(runs) for runs in found.methods}
     assert named == {"ce": 1.0, "sam": 2.0, "bcl": None}
     with drawing():
         caption = time(found).caption
-    assert "ce (2, 1.00x), sam (1, 2.00x)" in caption
+    assert "better than ce (1.00x), sam (2.00x)." in caption
 
 
 def test_a_method_that_is_slower_and_worse_is_not_at_the_front(store, keep, make_record, setting):
-    keep("ce", 0, 30)
     slow = make_record("sam").cost.model_copy(update={"train_seconds": 99.0})
-    keep("sam", 0, 20, cost=slow)
+    for seed in (0, 1):
+        keep("ce", seed, 30)
+        keep("sam", seed, 20, cost=slow)
     with drawing():
-        assert time(setting(store)).caption.endswith("better than ce (1, 1.00x).")
+        assert time(setting(store)).caption.endswith("better than ce (1.00x).")
 
 
 def test_large_settings_are_cut_and_say_so(store, keep, setting):

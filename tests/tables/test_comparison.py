@@ -5,6 +5,7 @@ import pytest
 from consoles import printed
 
 from ltbench.cli.views.comparison import print_comparison
+from ltbench.runs.record import TRANSDUCTIVE
 from ltbench.statistics.estimates import mean_interval
 from ltbench.tables.comparison import compare
 from ltbench.tables.write.comparison import comparison_table
@@ -79,14 +80,14 @@ def test_times_of_two_machines_are_never_compared(make_record):
         environment = record.environment.model_copy(update=there)
         return record.model_copy(update={"environment": environment})
 
-    first = on("fast", "ce", 0, 38.0, seconds=10.0)
-    other = on("slow", "sam", 0, 40.0, seconds=400.0)
-    threads = on("fast", "bcl", 0, 40.0, seconds=5.0, threads=2)
-    shared = on("fast", "drw", 0, 40.0, seconds=5.0, processes=2)
-    (comparison,) = compare([first, other, threads, shared])
+    first = [on("fast", "ce", seed, 38.0, seconds=10.0) for seed in (0, 1)]
+    other = [on("slow", "sam", seed, 40.0, seconds=400.0) for seed in (0, 1)]
+    threads = [on("fast", "bcl", seed, 40.0, seconds=5.0, threads=2) for seed in (0, 1)]
+    shared = [on("fast", "drw", seed, 40.0, seconds=5.0, processes=2) for seed in (0, 1)]
+    (comparison,) = compare([*first, *other, *threads, *shared])
     assert [line.time for line in comparison.lines] == [1.0, None, None, None]
-    shared = [on("slow", "ce", 1, 38.0, seconds=200.0), on("slow", "ce", 2, 38.0, seconds=160.0)]
-    (comparison,) = compare([first, *shared, other, threads])
+    slow = [on("slow", "ce", seed, 38.0, seconds=160.0 + seed) for seed in (0, 10, 20)]
+    (comparison,) = compare([*first, *slow, *other, *threads])
     assert [line.time for line in comparison.lines] == [1.0, 2.5, None]
 
 
@@ -131,15 +132,22 @@ def screen(comparison, width: int) -> str:
     return printed(print_comparison, comparison, width=width)
 
 
-def test_markdown_has_ranks_and_given_costs_where_there_are_costs(make_record):
-    records = [make_record("ce", 0, 50.0), make_record("sam", 0, 60.0)]
-    records += [make_record("focal", seed, 70.0) for seed in range(2)]  # of other seeds
+def test_markdown_has_places_and_given_costs_where_there_are_costs(make_record):
+    means = {"ce": 50.0, "sam": 60.0, "rebalance": 70.0}
+    records = [make_record(name, seed, mean) for name, mean in means.items() for seed in range(3)]
+    reads_all = [f"{TRANSDUCTIVE}: all at once"]
+    records[-1] = records[-1].model_copy(update={"deviations": reads_all})
+    records += [make_record("focal", seed, 80.0) for seed in range(2)]
     (comparison,) = compare(records)
-    plain, ranked = comparison_table(comparison), comparison_table(comparison, {"sam": "2.05"})
+    assert comparison.places == {"sam": 1, "ce": 2}
+    plain, placed = comparison_table(comparison), comparison_table(comparison, {"sam": "2.05"})
     assert plain.splitlines()[0].startswith("| method | n | top-1 |")
     assert "cost" not in plain
-    head, _, first, second = (line.strip("| ").split(" | ") for line in ranked.splitlines()[:4])
-    assert (head[0], head[1], head[-1]) == ("rank", "method", "cost")
-    assert (first[0], first[1], first[-1]) == ("2", "ce", "--")
-    assert (second[0], second[1], second[-1]) == ("1", "sam", "2.05")
-    assert ranked.splitlines()[4].startswith("| -- | focal | 2 |")
+    rows = [line.strip("| ").split(" | ") for line in placed.splitlines()[:6]]
+    assert [(row[0], row[1], row[-1]) for row in rows if row[0] != "--:"] == [
+        ("place", "method", "cost"), ("2", "ce", "--"), ("1", "sam", "2.05"),
+        ("--", "rebalance", "--"), ("--", "focal", "--"),
+    ]  # fmt: skip
+    assert rows[4][3] == "70.0 ± 0.0 T"
+    assert "T: transductive, its predictions depend on all test images at once" in placed
+    assert "transductive" not in compare(records[:3])[0].caption

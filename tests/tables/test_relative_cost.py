@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.tables.relative_cost import TrainingTime, relative_cost
+from ltbench.tables.relative_cost import TrainingTime, relative_cost, repeated_cost
 
 A, B = ("cpu", 1), ("cpu", 2)
 timings = st.lists(
@@ -40,3 +40,15 @@ def test_it_is_the_ratio_of_two_times_of_one_machine(ours, base):
                 if a.machine == b.machine and a.seconds and b.seconds}  # fmt: skip
     assert found in (possible or {None})
     assert relative_cost(base, base) in (1.0, None)
+
+
+def test_a_time_that_does_not_repeat_says_nothing():
+    def of(*seconds):
+        return [TrainingTime(A, each) for each in seconds]
+
+    assert repeated_cost(of(6.0, 30.0, 7.0), of(3.0, 3.3)) == 2.0
+    assert repeated_cost(of(6.0, 30.0, 7.5), of(3.0, 3.3)) is None
+    assert repeated_cost(of(6.0, 7.0), of(3.0)) is None
+    assert repeated_cost(of(6.0), of(3.0, 3.0)) is None
+    assert repeated_cost(of(6.0, 6.0), [TrainingTime(B, 3.0)] * 2) is None
+    assert repeated_cost([*of(6.0, 6.0), TrainingTime(B, 6.0)], of(3.0, 3.0)) == 2.0

@@ -14,7 +14,7 @@ from ltbench.tables.details import Detail, Details, base
 
 _PAPER = (
     "Against the paper: p of a difference beyond the tolerance, and the same by Holm over the "
-    "column."
+    "column, of a deviation pooled over it, as the verdict; the interval is of a row's seeds alone."
 )
 _FIRST = (
     "Against {first}: gain over the pairs of seeds that both have, p of no gain (by blocks, where "

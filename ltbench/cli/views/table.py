@@ -17,6 +17,10 @@ from ltbench.tables.grid import Grid, TableCell
 from ltbench.tables.missing import commands, unavailable, unavailable_data
 
 _ABSENT = "*"  # behind the label of a row that has no method
+_JUDGED = (
+    " A verdict is by the interval that `ltbench ledger` shows, of a deviation pooled over the "
+    "column; the interval here is of the row's seeds alone."
+)
 SHOWN = 6  # commands; more of them push the table off the screen
 _Lines = dict[str, Callable[[TableCell], str]]
 
@@ -36,7 +40,8 @@ def print_table(grid: Grid, console: Console) -> None:
         console.print(_table(grid, lines, columns))
     console.print()
     first = "First line of a row: reported. " if grid.table.reported else ""
-    console.print(Text(f"{first}{grid.caption}"))
+    verdicts = any(entry.verdict for entries in grid.lines for entry in entries)
+    console.print(Text(f"{first}{grid.caption}{_JUDGED if verdicts else ''}"))
     if any(row.method is None for row in grid.rows):
         console.print(Text(f"{_ABSENT} not implemented, hence reported only."))
     for note in grid.notes:

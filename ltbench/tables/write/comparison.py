@@ -9,17 +9,14 @@ def comparison_table(comparison: Comparison, costs: Mapping[str, str] | None = N
     """Return the accuracies of a comparison as a Markdown table with its caption.
 
     Costs are those given, by method; the records' own times are of a machine and its load, so they
-    do not last. With costs come ranks by mean accuracy, among methods with as many seeds as the
-    first.
+    do not last. With costs come the methods' places by mean accuracy.
     """
     rows = [headers(comparison), *map(cells, comparison.lines)]
     lines = [list(row[:-1]) for row in rows]
     if costs is not None:
-        alike = [line for line in comparison.lines if line.n == comparison.lines[0].n]
-        best = sorted(alike, key=lambda line: line.headline.mean, reverse=True)
-        ranks = {line.method: str(number) for number, line in enumerate(best, 1)}
-        lines = [["rank", *lines[0], "cost"]] + [
-            [ranks.get(line[0], "--"), *line, costs.get(line[0], "--")] for line in lines[1:]
+        places = comparison.places
+        lines = [["place", *lines[0], "cost"]] + [
+            [str(places.get(line[0], "--")), *line, costs.get(line[0], "--")] for line in lines[1:]
         ]
     lines.insert(1, ["---" if name == "method" else "--:" for name in lines[0]])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
