@@ -1,7 +1,7 @@
 """One stage's optimiser and one epoch's steps: the inside of the training loop."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from ltbench.api.norm_batch import norm_batches
 from ltbench.api.ranks import alone, average_gradients, coupled, ranks
 from ltbench.api.recipe import Recipe, Stage
 from ltbench.api.task import Clock
-from ltbench.data.batch import seed_of
+from ltbench.data.batch import Batch, seed_of
 from ltbench.data.feed import Feed
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.isolation import generators_restored, seed_all, seeded
@@ -119,6 +119,24 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
                     renew()
 
 
+def batches_of(feed: Feed, method: Method, stage: Stage, start: Clock) -> Iterator[Batch]:
+    """Return the batches of the epoch that `start` begins; the first makes the epoch's views."""
+    recipe = stage.recipe
+    return feed.epoch(
+        method.views, stage.sampler, recipe.batch_size, recipe.drop_last,
+        seed_of(start.seed, "epoch", stage.name, start.epoch),
+        augment=lambda view, targets: method.augment(view, targets, start),
+    )  # fmt: skip
+
+
+def take(step: Step, optimiser: torch.optim.Optimizer, recipe: Recipe) -> None:
+    """Take a step: its gradients, the optimiser's step, and what the method does after it."""
+    optimiser.zero_grad()
+    backward(step, recipe)
+    optimiser.step()
+    step.method.after_step(step)
+
+
 def backward(step: Step, recipe: Recipe) -> None:
     """Fill the gradients of a step, batch statistics taken as the recipe says."""
     with norm_batches(recipe.norm_batch, len(step.batch.targets)):
@@ -199,14 +217,7 @@ def train_epoch(
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     set_rates(optimiser, recipe.learning_rate_at(epoch))
     start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed, recipe)
-    batches = feed.epoch(
-        method.views,
-        stage.sampler,
-        recipe.batch_size,
-        recipe.drop_last,
-        seed_of(seed, "epoch", stage.name, epoch),
-        augment=lambda view, targets: method.augment(view, targets, start),
-    )
+    batches = batches_of(feed, method, stage, start)
     losses: list[Tensor] = []
     means = Means()
     put_in_training(network, stage)
@@ -218,10 +229,7 @@ def train_epoch(
         if recipe.warmup_steps:
             set_rates(optimiser, recipe.learning_rate_at(epoch, epoch * steps + number))
         step = Step(method, network, batch, clock, autocast, dropping=dropping)
-        optimiser.zero_grad()
-        backward(step, recipe)
-        optimiser.step()
-        method.after_step(step)
+        take(step, optimiser, recipe)
         if step.loss is None:
             raise LtbenchError(f"{type(method).__name__}.backward never asked for step.losses.")
         losses.append(step.loss)

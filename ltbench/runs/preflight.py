@@ -14,7 +14,13 @@ from ltbench.data.readers import Split, Subset
 from ltbench.engine.fit import Training
 from ltbench.engine.precision import threads_for
 from ltbench.engine.settings import Settings
-from ltbench.engine.train import DivergedError, backward, optimiser_for
+from ltbench.engine.train import (
+    DivergedError,
+    backward,
+    batches_of,
+    optimiser_for,
+    put_in_training,
+)
 from ltbench.errors import LtbenchError, UsageError, located
 from ltbench.networks import smallest_like
 from ltbench.networks.resnet import BLOCKS
@@ -177,16 +183,18 @@ def _step(method: str, job: Job, real: Split) -> None:
     draw = torch.Generator().manual_seed(0)
     images = Subset.noise(two, (info.shape[0], side, side), draw, info.kind)
     data = replace(real, train=images, test=images, validation=None)
-    recipe = replace(job.protocol.recipe(), batch_size=len(images.labels), warmup_epochs=0)
+    recipe = replace(
+        job.protocol.recipe(), batch_size=len(images.labels), warmup_epochs=0, drop_last=False
+    )
     settings = Settings(info, job.network, recipe, "float32", EPOCHS, 0, torch.device("cpu"))
     try:
         training = Training(build(method), data, settings)
         stage = training.stages[0]
         in_charge = stage.method or training.method
         optimiser_for(training.network, stage)
-        size = len(images.labels)
-        batch = next(training.train.epoch(in_charge.views, stage.sampler, size, False, 0))
+        put_in_training(training.network, stage)
         clock = Clock(stage.name, 0, stage.recipe.epochs, recipe=stage.recipe)
+        batch = next(batches_of(training.train, in_charge, stage, clock))
         step = Step(in_charge, training.network, batch, clock, training.autocast)
         backward(step, stage.recipe)
     except LtbenchError as error:

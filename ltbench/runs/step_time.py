@@ -7,16 +7,14 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from ltbench.api.method import Method, Step
-from ltbench.api.recipe import Stage
+from ltbench.api.method import Step
 from ltbench.api.task import Clock
-from ltbench.data.batch import Batch
-from ltbench.data.feed import CLEAN_BATCH, Feed
+from ltbench.data.feed import CLEAN_BATCH
 from ltbench.data.stream import StreamFeed, feed_of
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
-from ltbench.engine.train import backward, optimiser_for, put_in_training, set_rates
+from ltbench.engine.train import batches_of, optimiser_for, put_in_training, set_rates, take
 from ltbench.registry.signatures import is_foreign, loaded_files
 from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.plan import Job
@@ -82,15 +80,12 @@ def _step_and_view(training: Training) -> tuple[float, float]:
         start = Clock(stage.name, epoch, recipe.epochs, 0, steps, recipe=recipe)
         put_in_training(network, stage)
         started = time.perf_counter()
-        batch = _first_batch(feed, method, stage, start)
+        batch = next(batches_of(feed, method, stage, start))  # it makes the epoch's views
         views = time.perf_counter() - started
         for number in range(1 + TIMED_STEPS if last else 1):
             set_rates(optimiser, recipe.learning_rate_at(epoch, epoch * steps + number))
             step = Step(method, network, batch, replace(start, step=number), training.autocast)
-            optimiser.zero_grad()
-            backward(step, recipe)
-            optimiser.step()
-            method.after_step(step)
+            take(step, optimiser, recipe)
             _synchronise(training)
             marks.append(time.perf_counter())
         if not last:
@@ -98,16 +93,6 @@ def _step_and_view(training: Training) -> tuple[float, float]:
             images = TrainingImages(feed, method.views[0], method.predict, training.autocast)
             method.after_epoch(network, images, start)
     return (marks[-1] - marks[-1 - TIMED_STEPS]) / TIMED_STEPS, views / feed.draws(stage.sampler)
-
-
-def _first_batch(feed: Feed, method: Method, stage: Stage, start: Clock) -> Batch:
-    """Return an epoch's first batch, with which the views of the whole epoch are made."""
-    recipe = stage.recipe
-    batches = feed.epoch(
-        method.views, stage.sampler, recipe.batch_size, recipe.drop_last, seed=0,
-        augment=lambda view, targets: method.augment(view, targets, start),
-    )  # fmt: skip
-    return next(batches)
 
 
 def _evaluation_seconds(training: Training) -> float:
