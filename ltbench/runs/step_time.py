@@ -29,16 +29,19 @@ TIMED_STEPS = 3
 class StepTime:
     """Seconds of a step, of an image's views where steps do not make them, and of an evaluation.
 
-    An evaluation is on the whole test set.
+    An evaluation is on the whole test set. `start` is of the process that a method which is not
+    ltbench's own trains in.
     """
 
     step: float
     view: float
     evaluation: float
+    start: float = 0.0
 
     def seconds(self, size: TrainingSize) -> float:
         """Return the seconds of a training of that size."""
-        return size.steps * self.step + size.images * self.view + size.evaluations * self.evaluation
+        steps = size.steps * self.step + size.images * self.view
+        return self.start + steps + size.evaluations * self.evaluation
 
 
 def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
@@ -47,13 +50,20 @@ def measure_step_time(job: Job, workspace: Workspace) -> StepTime:
     A method that is not ltbench's own takes them in another process.
     """
     if not is_foreign(job.trained):
-        return _measured(None, job, workspace)
-    arguments, files = (job, workspace), loaded_files()
-    found: StepTime = call_apart(_measured, arguments, files, job.trained, {})
-    return found
+        return _measured(job, workspace)
+    arguments, files, started = (job, workspace), loaded_files(), time.perf_counter()
+    found, seconds = call_apart(_measured_apart, arguments, files, job.trained, {})
+    took: StepTime = found
+    return replace(took, start=time.perf_counter() - started - seconds)
 
 
-def _measured(ask: Ask | None, job: Job, workspace: Workspace) -> StepTime:
+def _measured_apart(ask: Ask, job: Job, workspace: Workspace) -> tuple[StepTime, float]:
+    """Return the step time, and the seconds that measuring it took."""
+    started = time.perf_counter()
+    return _measured(job, workspace), time.perf_counter() - started
+
+
+def _measured(job: Job, workspace: Workspace) -> StepTime:
     with TemporaryDirectory() as scratch:  # so that no checkpoint of the real run is taken up
         training = training_of(job, replace(workspace, results=Path(scratch)))
     step, view = _step_and_view(training)

@@ -180,7 +180,10 @@ def test_the_steps_of_a_foreign_method_are_timed_in_a_process_of_their_own(
     load_file(method_file("mine", body))
     (job,) = jobs_of(workspace.results, "mine", protocol_name=PROTOCOL)
     monkeypatch.delenv("LTBENCH_TEST_LEAK", raising=False)
-    assert measure_step_time(job, workspace).step > 0
+    started = time.monotonic()
+    measured = measure_step_time(job, workspace)
+    assert measured.step > 0
+    assert 0.1 < measured.start < time.monotonic() - started  # it imports torch
     assert "LTBENCH_TEST_LEAK" not in os.environ
 
 

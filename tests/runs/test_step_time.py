@@ -37,6 +37,7 @@ def after_epoch(self, network, data, clock):
 
 def test_a_training_takes_its_steps_views_and_evaluations():
     assert StepTime(2.0, 0.5, 7.0).seconds(TrainingSize(1, 10, 20, 1.5)) == 20 + 10 + 10.5
+    assert StepTime(2.0, 0.5, 7.0, 9.0).seconds(TrainingSize(1, 10, 20, 1.5)) == 9 + 20 + 10 + 10.5
 
 
 @pytest.mark.slow
