@@ -105,6 +105,11 @@ class Setting:
         """Return the comparison's line of a method."""
         return self.comparison.lines[self.methods.index(runs)]
 
+    @property
+    def timed(self) -> bool:
+        """Return whether a method has a training time to compare."""
+        return any(line.time is not None for line in self.comparison.lines)
+
     def place(self, runs: MethodRuns) -> int | None:
         """Return a method's place by accuracy, if it has one."""
         return self.comparison.places.get(runs.method)
