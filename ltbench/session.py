@@ -86,6 +86,8 @@ def run(
     for name, count in (("jobs", jobs), ("per_gpu", per_gpu)):
         if count is not None and count < 1:
             raise UsageError(f"{name} = {count} is not allowed; give at least 1.")
+    if not signal_before >= 0:
+        raise UsageError(f"signal_before = {signal_before} is not allowed; give seconds from 0 on.")
     if on_bad_image not in ("stop", "skip"):
         raise UsageError(f"on_bad_image = {on_bad_image!r} is not allowed; give stop or skip.")
     places = places_of(device, None if gpus is None else str(gpus), per_gpu, jobs, executor)

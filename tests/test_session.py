@@ -88,6 +88,8 @@ def test_a_failure_is_told_at_the_end_with_its_reason(train, method_file, result
         (([],), {}, "nothing to run; give methods and dataset at least one name each."),
         (("ce",), {"jobs": 0}, "jobs = 0 is not allowed; give at least 1."),
         (("ce",), {"load": "nowhere.py"}, "give an existing Python file"),
+        (("ce",), {"signal_before": -1}, "signal_before = -1 is not allowed; give seconds"),
+        (("ce",), {"signal_before": float("nan")}, "signal_before = nan is not allowed"),
         (("ce",), {"keep": "all"}, "give weights, or snapshots:10 for every tenth epoch too"),
         (("ce",), {"time_limit": 30}, "leaves nothing before the 60 s in which trainings save"),
     ],

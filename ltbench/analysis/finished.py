@@ -20,6 +20,7 @@ from ltbench.data.readers import Split, Subset, read
 from ltbench.engine.evaluate import finalised
 from ltbench.engine.fit import Training
 from ltbench.engine.isolation import seed_all
+from ltbench.engine.train import epoch_batches
 from ltbench.errors import LtbenchError
 from ltbench.registry.methods import build, completed, describe
 from ltbench.registry.signatures import canonical
@@ -225,12 +226,7 @@ def _steps(training: Training) -> Iterator[Step]:
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed, recipe)
     seed_all(seed, "views", stage.name, epoch)
-    batches = feed.epoch(
-        method.views, stage.sampler, recipe.batch_size, recipe.drop_last,
-        seed_of(seed, "epoch", stage.name, epoch),
-        augment=lambda view, targets: method.augment(view, targets, start),
-    )  # fmt: skip
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(epoch_batches(feed, method, stage, start)):
         seed_all(seed, "step", stage.name, epoch, number)
         yield Step(method, training.network, batch, replace(start, step=number))
 

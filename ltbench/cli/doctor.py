@@ -96,7 +96,7 @@ def _room(results: Path) -> list[str]:
 def _devices() -> None:
     import torch
 
-    from ltbench.engine.precision import device_of, has_bfloat16
+    from ltbench.engine.precision import device_of
     from ltbench.runs.environment import device_name
 
     device = device_of("auto")
@@ -105,8 +105,3 @@ def _devices() -> None:
     for index in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(index)
         print(f"  ok  cuda:{index}: {found.name}, {size(found.total_memory)}")
-    if not has_bfloat16(device):
-        print(
-            "note  this processor has no instructions for bfloat16; --protocol "
-            "\"paper(precision='float32')\" trains faster here, and judges papers, too"
-        )

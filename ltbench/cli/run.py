@@ -225,7 +225,7 @@ def _check(outcome: "Outcome", trainings: int, results: Path) -> None:
 
 
 def _compare(records: list["Record"], first: str, *, as_json: bool) -> None:
-    """Show every method's mean, interval, difference to the first, and cost."""
+    """Show every method's mean, interval, difference to the first, and time."""
     from ltbench.cli.views.comparison import print_comparison
     from ltbench.tables.comparison import compare
 

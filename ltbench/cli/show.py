@@ -151,8 +151,7 @@ def _times(method: str, results: Path) -> list[str]:
     records = [record for record in Store(results).records() if record.method in wanted]
     return [
         f"{line.time:.2f}x the time of {baseline} on {found.dataset}, {found.network}, "
-        f"protocol {found.protocol} (the shortest of {line.n} in {results} on the clock, of each "
-        "on one machine)"
+        f"protocol {found.protocol} (the shortest training of each in {results}, on one machine)"
         for found in compare(sorted(records, key=lambda record: wanted[record.method]))
         for line in found.lines
         if line.method == method != found.lines[0].method and line.time is not None

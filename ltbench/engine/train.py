@@ -119,7 +119,7 @@ def reset(network: nn.Module, stage: Stage, seed: int) -> None:
                     renew()
 
 
-def batches_of(feed: Feed, method: Method, stage: Stage, start: Clock) -> Iterator[Batch]:
+def epoch_batches(feed: Feed, method: Method, stage: Stage, start: Clock) -> Iterator[Batch]:
     """Return the batches of the epoch that `start` begins; the first makes the epoch's views."""
     recipe = stage.recipe
     return feed.epoch(
@@ -217,7 +217,7 @@ def train_epoch(
     steps = feed.steps(recipe.batch_size, recipe.drop_last, stage.sampler)
     set_rates(optimiser, recipe.learning_rate_at(epoch))
     start = Clock(stage.name, epoch, recipe.epochs, 0, steps, seed, recipe)
-    batches = batches_of(feed, method, stage, start)
+    batches = epoch_batches(feed, method, stage, start)
     losses: list[Tensor] = []
     means = Means()
     put_in_training(network, stage)

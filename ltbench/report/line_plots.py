@@ -131,9 +131,9 @@ def time(setting: Setting) -> Plot | None:
     named = ", ".join(f"{method} ({value:.2f}x)" for value, *_, method in front)
     return Plot(
         "Training time against accuracy",
-        "Shortest training on the clock, of one machine; numbers, where there is room, are "
-        f"places in the table above. No other method is "
-        f"both faster and better than {named}.",
+        "Shortest training on the clock, of one machine, where a second one took at most a fifth "
+        "longer; numbers, where there is room, are places in the table above. Of these methods "
+        f"none is both faster and better than {named}.",
         inline(
             figure, f"{setting.key}-time", f"Accuracy against training time; the front: {named}."
         ),

@@ -107,8 +107,8 @@ class Setting:
 
     @property
     def timed(self) -> bool:
-        """Return whether a method has a training time to compare."""
-        return any(line.time is not None for line in self.comparison.lines)
+        """Return whether a method has a training time to compare with the base's."""
+        return any(self.time(runs) is not None for runs in self.methods if runs is not self.base)
 
     def place(self, runs: MethodRuns) -> int | None:
         """Return a method's place by accuracy, if it has one."""

@@ -17,7 +17,7 @@ from ltbench.engine.settings import Settings
 from ltbench.engine.train import (
     DivergedError,
     backward,
-    batches_of,
+    epoch_batches,
     optimiser_for,
     put_in_training,
 )
@@ -194,7 +194,7 @@ def _step(method: str, job: Job, real: Split) -> None:
         optimiser_for(training.network, stage)
         put_in_training(training.network, stage)
         clock = Clock(stage.name, 0, stage.recipe.epochs, recipe=stage.recipe)
-        batch = next(batches_of(training.train, in_charge, stage, clock))
+        batch = next(epoch_batches(training.train, in_charge, stage, clock))
         step = Step(in_charge, training.network, batch, clock, training.autocast)
         backward(step, stage.recipe)
     except LtbenchError as error:

@@ -23,6 +23,9 @@ _REPEATED = (
     "deviations",
 )  # fmt: skip
 SHORTEST = 1e-3  # seconds; nothing trains faster
+IN_FLOAT32 = (
+    ", multiplied in float32"  # how the deviation of bfloat16 without its instructions ends
+)
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 

@@ -26,6 +26,7 @@ from ltbench.runs.environment import environment
 from ltbench.runs.identity import Identity
 from ltbench.runs.plan import Job
 from ltbench.runs.record import (
+    IN_FLOAT32,
     TRANSDUCTIVE,
     Cost,
     DataFacts,
@@ -204,7 +205,7 @@ def _deviations(method: Method, job: Job, training: Training) -> list[str]:
     ours, progress = [], training.progress
     environments = len(progress.environments)
     if job.protocol.precision == "bfloat16":
-        how = "" if has_bfloat16(training.settings.device) else ", multiplied in float32"
+        how = "" if has_bfloat16(training.settings.device) else IN_FLOAT32
         ours.append(f"forward passes in bfloat16 autocast over float32 weights{how}")
     if environments > 1:
         ours.append(f"trained in {environments} environments; the last one is recorded")

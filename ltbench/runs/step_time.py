@@ -14,7 +14,7 @@ from ltbench.data.stream import StreamFeed, feed_of
 from ltbench.data.training_images import TrainingImages
 from ltbench.engine.evaluate import finalised, logits_of
 from ltbench.engine.fit import Training
-from ltbench.engine.train import batches_of, optimiser_for, put_in_training, set_rates, take
+from ltbench.engine.train import epoch_batches, optimiser_for, put_in_training, set_rates, take
 from ltbench.registry.signatures import is_foreign, loaded_files
 from ltbench.runs.apart import Ask, call_apart
 from ltbench.runs.plan import Job
@@ -90,7 +90,7 @@ def _step_and_view(training: Training) -> tuple[float, float]:
         start = Clock(stage.name, epoch, recipe.epochs, 0, steps, recipe=recipe)
         put_in_training(network, stage)
         started = time.perf_counter()
-        batch = next(batches_of(feed, method, stage, start))  # it makes the epoch's views
+        batch = next(epoch_batches(feed, method, stage, start))  # it makes the epoch's views
         views = time.perf_counter() - started
         for number in range(1 + TIMED_STEPS if last else 1):
             set_rates(optimiser, recipe.learning_rate_at(epoch, epoch * steps + number))

@@ -1,5 +1,6 @@
 """The table that ends a run: methods on one data set, against the first of them."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
@@ -56,13 +57,19 @@ class Comparison:
 
     @property
     def places(self) -> dict[str, int]:
-        """Return the places by mean accuracy of the methods that have one.
+        """Return the places by mean accuracy of the methods that have one; equal means share it.
 
-        Methods of fewer than three seeds have none, nor have transductive ones.
+        They are of the number of seeds, from three on, that most methods have: other means are over
+        other seeds. Transductive methods have none.
         """
-        placed = [line for line in self.lines if line.n >= LEAST and not line.transductive]
-        best = sorted(placed, key=lambda line: -line.headline.mean)
-        return {line.method: place for place, line in enumerate(best, 1)}
+        fair = [line for line in self.lines if line.n >= LEAST and not line.transductive]
+        counts = Counter(line.n for line in fair)
+        usual = max(counts, key=lambda n: (counts[n], n), default=None)
+        means = {line.method: line.headline.mean for line in fair if line.n == usual}
+        return {
+            method: 1 + sum(other > mean for other in means.values())
+            for method, mean in means.items()
+        }
 
 
 def compare(records: Iterable[Record], reference: str | None = None) -> list[Comparison]:

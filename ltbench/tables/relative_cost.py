@@ -1,10 +1,10 @@
 """Training time relative to another method's: on one machine, never across two."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ltbench.runs.record import SHORTEST, Record
+from ltbench.runs.record import IN_FLOAT32, SHORTEST, Record
 
 REPEATED = 1.2  # times the shortest training: a second one within it, and neither was disturbed
 MEANING = (
@@ -23,7 +23,8 @@ class TrainingTime(NamedTuple):
 def timing_of(record: Record) -> TrainingTime:
     """Return how long a record's training took, and where."""
     at = record.environment
-    return TrainingTime((at.device, at.threads, at.processes), record.cost.train_seconds)
+    how = IN_FLOAT32 if any(each.endswith(IN_FLOAT32) for each in record.deviations) else ""
+    return TrainingTime((f"{at.device}{how}", at.threads, at.processes), record.cost.train_seconds)
 
 
 def relative_cost(ours: Iterable[TrainingTime], base: Iterable[TrainingTime]) -> float | None:
@@ -31,8 +32,7 @@ def relative_cost(ours: Iterable[TrainingTime], base: Iterable[TrainingTime]) ->
 
     None where no machine ran both; a time that no training can take counts nothing.
     """
-    both = _on_one_machine(ours, base)
-    return None if both is None else min(both[0]) / min(both[1])
+    return next((min(own) / min(other) for own, other in _by_machine(ours, base)), None)
 
 
 def repeated_cost(ours: Iterable[TrainingTime], base: Iterable[TrainingTime]) -> float | None:
@@ -40,10 +40,8 @@ def repeated_cost(ours: Iterable[TrainingTime], base: Iterable[TrainingTime]) ->
 
     A machine with other work makes trainings several times longer, one or all of a method.
     """
-    both = _on_one_machine(ours, base)
-    if both is None or not all(map(_repeats, both)):
-        return None
-    return min(both[0]) / min(both[1])
+    both = (each for each in _by_machine(ours, base) if all(map(_repeats, each)))
+    return next((min(own) / min(other) for own, other in both), None)
 
 
 def _repeats(seconds: list[float]) -> bool:
@@ -51,17 +49,15 @@ def _repeats(seconds: list[float]) -> bool:
     return bool(second) and second[0] <= REPEATED * first
 
 
-def _on_one_machine(
+def _by_machine(
     ours: Iterable[TrainingTime], base: Iterable[TrainingTime]
-) -> tuple[list[float], list[float]] | None:
-    """Return both sides' seconds on the machine that has most runs of both."""
+) -> Iterator[tuple[list[float], list[float]]]:
+    """Yield both sides' seconds on each machine that ran both, the one with most runs first."""
     own, other = ([each for each in side if each.seconds >= SHORTEST] for side in (ours, base))
     there = {each.machine for each in other}
     common = Counter(each.machine for each in own if each.machine in there)
-    if not common:
-        return None
-    ((machine, _),) = common.most_common(1)
-    of_own, of_other = (
-        [each.seconds for each in side if each.machine == machine] for side in (own, other)
-    )
-    return of_own, of_other
+    for machine, _ in common.most_common():
+        of_own, of_other = (
+            [each.seconds for each in side if each.machine == machine] for side in (own, other)
+        )
+        yield of_own, of_other

@@ -14,7 +14,7 @@ SEVERAL = [  # forms of methods that gather or couple images otherwise than thei
     "ride(router=True)", "spectral_norm+swa", "ce @norm_batch=8",
     "gsa(gradients='owned') @norm_batch=7",
 ]  # fmt: skip
-EVERY = one_of_each_way(names())
+EVERY = [*one_of_each_way(names()), "ce+tau_norm"]
 
 
 def check_same(ends, one, *, moves=True):

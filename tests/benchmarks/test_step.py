@@ -71,7 +71,7 @@ def through_the_harness(specification: str, name: str = "resnet32"):
 def in_a_bare_loop(name: str = "resnet32"):
     network, feed = network_for(Method(), name), PreparedFeed(name)
     optimiser = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, weight_decay=2e-4)
-    autocast = autocast_of("bfloat16", CPU)  # PyTorch's, but for processors without bfloat16
+    autocast = autocast_of("bfloat16", CPU)  # so that both sides multiply alike on any processor
     network.train()
 
     def epoch():

@@ -6,7 +6,7 @@ import pytest
 
 from ltbench.report.leaderboard import papers_of_parts, render
 from ltbench.report.page import render as report
-from ltbench.runs.record import fingerprint_of
+from ltbench.runs.record import TRANSDUCTIVE, fingerprint_of
 from ltbench.runs.store import Cell
 
 
@@ -55,6 +55,35 @@ def test_methods_are_in_order_and_the_papers_protocol_comes_first(board):
     assert titles == [
         "protocol paper", "protocol fast: short runs, not to be compared with papers",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", [render, report])
+def test_a_place_takes_three_seeds_and_a_transductive_method_has_a_t_and_none(keep, store, page):
+    for seed in range(3):
+        keep("ce", seed, 3)
+        keep("sam", seed, 15)
+        keep("ce+rebalance", seed, 30, deviations=[f"{TRANSDUCTIVE}: all at once"])
+    keep("bcl", 0, 40)
+    (article, *_) = re.findall(r"<article .*?</article>", page(store).text, re.DOTALL)
+    rows = re.findall(r"<tr.*?</tr>", article, re.DOTALL)
+    cells = [re.findall(r'<td class="number"[^>]*>(.*?)</td>', row, re.DOTALL) for row in rows]
+    placed = [re.sub("<.*?>", "", cell) for each in cells if len(each) > 7 for cell in each[:1]]
+    assert placed == ["", "", "1", "2"]
+    marked = [row for row in rows if re.search(r"\d T(</a>)?</td>", row)]
+    assert len(marked) == 1
+    assert "rebalance" in marked[0]
+
+
+@pytest.mark.parametrize("page", [render, report])
+def test_times_stand_where_one_beside_the_bases_repeats(keep, store, page):
+    keep("ce", 0, 3)
+    keep("ce", 1, 3)
+    keep("sam", 0, 15)
+    assert ">time<" not in page(store).text
+    assert "Time: shortest" not in page(store).text
+    keep("sam", 1, 15)
+    assert ">time<" in page(store).text
+    assert "Time: shortest training on the clock relative to its" in page(store).text
 
 
 def test_the_papers_protocol_in_float32_is_the_papers(keep, store):

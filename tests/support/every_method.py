@@ -19,7 +19,7 @@ def takes_one_label(name):
 
 
 def one_of_each_way(names):
-    """One method of those that change nothing but the same terms of the loss or stages, all others.
+    """One method of each set of loss terms and stages, every one that changes more, none post hoc.
 
     What such a term is of comes to it complete, so they take the same way through a training loop.
     """

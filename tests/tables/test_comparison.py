@@ -151,3 +151,14 @@ def test_markdown_has_places_and_given_costs_where_there_are_costs(make_record):
     assert rows[4][3] == "70.0 ± 0.0 T"
     assert "T: transductive, its predictions depend on all test images at once" in placed
     assert "transductive" not in compare(records[:3])[0].caption
+
+
+def test_places_are_of_the_usual_number_of_seeds_and_equal_means_share_one(make_record):
+    def of(method, mean, seeds):
+        return [make_record(method, seed, mean) for seed in range(seeds)]
+
+    records = [*of("ce", 50.0, 3), *of("sam", 50.0, 3), *of("bcl", 40.0, 3), *of("gala", 60.0, 5)]
+    (comparison,) = compare([*records, *of("focal", 70.0, 2)])
+    assert comparison.places == {"ce": 1, "sam": 1, "bcl": 3}
+    (few,) = compare([*of("ce", 50.0, 2), *of("focal", 70.0, 2)])
+    assert few.places == {}

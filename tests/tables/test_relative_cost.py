@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.tables.relative_cost import TrainingTime, relative_cost, repeated_cost
+from ltbench.runs.record import IN_FLOAT32
+from ltbench.tables.relative_cost import TrainingTime, relative_cost, repeated_cost, timing_of
 
 A, B = ("cpu", 1), ("cpu", 2)
 timings = st.lists(
@@ -52,3 +53,17 @@ def test_a_time_that_does_not_repeat_says_nothing():
     assert repeated_cost(of(6.0), of(3.0, 3.0)) is None
     assert repeated_cost(of(6.0, 6.0), [TrainingTime(B, 3.0)] * 2) is None
     assert repeated_cost([*of(6.0, 6.0), TrainingTime(B, 6.0)], of(3.0, 3.0)) == 2.0
+    there = [TrainingTime(B, 5.0)] * 2
+    assert repeated_cost([*of(6.0, 30.0, 60.0), *there], [*of(3.0), *there]) == 1.0
+
+
+def test_bfloat16_with_its_instructions_and_without_is_of_two_machines(make_record):
+    way, record = (
+        "forward passes in bfloat16 autocast over float32 weights",
+        make_record("ce", 0, 38.0),
+    )
+    machines = {
+        timing_of(record.model_copy(update={"deviations": [f"{way}{end}", "more"]})).machine
+        for end in ("", IN_FLOAT32)
+    }
+    assert len(machines) == 2

@@ -14,7 +14,8 @@ from ltbench.tables.details import Detail, Details, base
 
 _PAPER = (
     "Against the paper: p of a difference beyond the tolerance, and the same by Holm over the "
-    "column, of a deviation pooled over it, as the verdict; the interval is of a row's seeds alone."
+    "column. Both are of the deviation pooled over the column, as the verdict is; the interval is "
+    "of the row's own seeds."
 )
 _FIRST = (
     "Against {first}: gain over the pairs of seeds that both have, p of no gain (by blocks, where "

@@ -72,6 +72,14 @@ def test_many_commands_are_cut_short(store, monkeypatch):
     assert "  and 4 others" in lines
 
 
+def test_where_verdicts_stand_it_is_said_by_which_interval(store, make_record):
+    told = "A verdict is by the interval that `ltbench ledger` shows"
+    assert told not in " ".join(printed(print_table, grid_of(load("1"), store), width=200).split())
+    for seed in range(3):
+        store.write(make_record("ce", seed, 38.0 + seed))
+    assert told in " ".join(printed(print_table, grid_of(load("1"), store), width=200).split())
+
+
 def test_full_table_has_no_commands(table, store, make_record):
     for method in ("ce", "ce+sam(rho=0.1)", "not_written"):
         for dataset in ("cifar100_lt(imbalance=100)", "cifar10_lt(imbalance=50)"):
