@@ -80,6 +80,13 @@ def test_a_failure_is_told_at_the_end_with_its_reason(train, method_file, result
         train("broken", load=path, debug=True)
 
 
+@pytest.mark.slow
+def test_workers_give_the_same(train):
+    serial = train("ce,focal")
+    other = train("ce,focal", jobs=2, force=True)
+    assert list(serial["last.top1"]) == list(other["last.top1"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [

@@ -58,7 +58,7 @@ def autocast_of(precision: str, device: torch.device) -> Autocast:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Return whether a device multiplies in bfloat16: of GPUs PyTorch asks no such question."""
+    """Return whether PyTorch multiplies in bfloat16 by a device's instructions; GPUs have them."""
     if device.type != "cpu":
         return True
     known = torch.cpu.get_capabilities()
@@ -80,8 +80,9 @@ def _in_float32() -> Iterator[None]:
 class _InFloat32(TorchFunctionMode):
     """Lets autocast's convolutions and linear layers multiply their rounded numbers in float32.
 
-    A processor without bfloat16 does so, too, but one number at a time. Products and sums are those
-    of instructions for bfloat16, and results and gradients are rounded where they round them.
+    PyTorch's own kernels do so, too, on a processor without bfloat16, at a fraction of the speed.
+    Sums are those of instructions for it, up to their order; results and gradients are rounded
+    where they round them.
     """
 
     def __torch_function__(

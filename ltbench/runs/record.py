@@ -23,9 +23,8 @@ _REPEATED = (
     "deviations",
 )  # fmt: skip
 SHORTEST = 1e-3  # seconds; nothing trains faster
-IN_FLOAT32 = (
-    ", multiplied in float32"  # how the deviation of bfloat16 without its instructions ends
-)
+# How the deviation ends of bfloat16 on a processor without instructions for it.
+IN_FLOAT32 = ", multiplied in float32"
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 

@@ -83,7 +83,10 @@ def test_times_stand_where_one_beside_the_bases_repeats(keep, store, page):
     assert "Time: shortest" not in page(store).text
     keep("sam", 1, 15)
     assert ">time<" in page(store).text
-    assert "Time: shortest training on the clock relative to its" in page(store).text
+    assert (
+        "Time: shortest training on the clock relative to that of ce, on one machine"
+        in page(store).text
+    )
 
 
 def test_the_papers_protocol_in_float32_is_the_papers(keep, store):

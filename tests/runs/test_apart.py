@@ -88,7 +88,7 @@ def alone(jobs_of, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("where", "patch"),
-    [(IN_A_HOOK, "backend"), (AT_ONCE, "function"), (AT_ONCE, "scores")],
+    [(IN_A_HOOK, "backend"), (AT_ONCE, "function"), (AT_ONCE, "scores"), (IN_A_HOOK, "scores")],
 )
 def test_what_a_foreign_method_patches_changes_no_other_record_and_no_score(
     workspace, beside, alone, jobs_of, listener, lasting, method_file, tmp_path, where, patch

@@ -58,10 +58,8 @@ def test_a_time_that_does_not_repeat_says_nothing():
 
 
 def test_bfloat16_with_its_instructions_and_without_is_of_two_machines(make_record):
-    way, record = (
-        "forward passes in bfloat16 autocast over float32 weights",
-        make_record("ce", 0, 38.0),
-    )
+    way = "forward passes in bfloat16 autocast over float32 weights"
+    record = make_record("ce", 0, 38.0)
     machines = {
         timing_of(record.model_copy(update={"deviations": [f"{way}{end}", "more"]})).machine
         for end in ("", IN_FLOAT32)

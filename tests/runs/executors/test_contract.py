@@ -7,12 +7,14 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from ltbench.engine.checkpoint import Checkpoint
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.registry.methods import load_file
 from ltbench.runs.executors import interface
 from ltbench.runs.executors.interface import Options, executor_of
 from ltbench.runs.executors.local import Local
 from ltbench.runs.executors.workers import run_here
+from ltbench.runs.files import write_file
 from ltbench.runs.store import Cell, Store
 
 EXECUTORS = os.environ.get("LTBENCH_EXECUTORS", "local").split(",")
@@ -84,6 +86,12 @@ def test_every_cell_ends_in_a_record_or_a_failure_record(
     again = run_here([job for job in jobs if job.trained != "errs"], alone, listener, debug=False)
     expected = {record.method: lasting(record) for record in again.records}
     assert {record.method: lasting(record) for record in outcome.records} == expected
+    for job in (job for job in jobs if job.trained != "errs"):
+        here, there = (
+            Checkpoint(Store(where).work(job.fingerprint) / "checkpoint.pt", write_file).load()
+            for where in (alone.results, workspace.results)
+        )
+        assert all(there["network"][name].equal(each) for name, each in here["network"].items())
     left = [path for path in workspace.results.rglob("*") if path.is_file()]
     kinds_left = {path.suffix for path in left if workspace.results / "logs" not in path.parents}
     assert kinds_left <= {".json", ".csv", ".npz", ".pt", ""}  # the last are locks
@@ -111,7 +119,7 @@ def test_a_lost_worker_costs_its_job_only_and_the_job_goes_on_from_its_checkpoin
 
 @pytest.mark.slow
 def test_a_job_whose_worker_is_lost_too_often_has_a_failure_record(
-    executor, workspace, jobs_of, method_file, listener, folder
+    request, executor, workspace, jobs_of, method_file, listener, folder
 ):
     mine = method_file("mine", KILLS_ITSELF)
     load_file(mine)
@@ -119,6 +127,8 @@ def test_a_job_whose_worker_is_lost_too_often_has_a_failure_record(
     jobs = jobs_of(workspace.results, ["mine", "ce"], protocol_name=SIX)
     outcome = executor(mine, retries=1).run(jobs, workspace, listener)
     assert list(outcome.failures) == [str(jobs[0])]
+    if request.node.callspec.params["executor"] == "local":
+        assert "killed by signal 9, perhaps for memory" in outcome.failures[str(jobs[0])]
     assert kinds(Store(workspace.results)) == ({"ce"}, {"mine"})
     assert [event for event, job in listener.events if job == str(jobs[0])].count("lost") == 1
     assert len((folder / "deaths").read_text()) == 7  # two tries

@@ -17,7 +17,7 @@ import pytest
 from ltbench.runs.store import Cell, Store
 
 MANY = int(os.environ.get("LTBENCH_ATTACKS", "1")) > 1
-KILLS, SEEDS = (50, 20) if MANY else (3, 2)  # cells are two methods at so many seeds
+KILLS, SEEDS = (50, 20) if MANY else (6, 3)  # cells are two methods at so many seeds
 PROTOCOL = "fast(epochs=8, warmup_epochs=1, fraction=0.3)"
 RUN = (
     sys.executable, "-c", "from ltbench.cli import main; main()", "run",
