@@ -25,6 +25,7 @@ MEANINGS: dict[VerdictWord, str] = {
     "undecided": "the seeds so far allow neither; where more would decide, their number is given",
     "proxy": "there are records, but of another protocol than the paper's, or of another machine",
     "not run": "there are no records",
+    "cannot run": "this version lacks the method, or cannot read the data",
 }
 
 

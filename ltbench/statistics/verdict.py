@@ -22,7 +22,7 @@ MOST = 100  # seeds that anyone may be asked for
 LIKELY = 0.5  # so often at least do the seeds that are asked for decide
 LEAST_TOLERANCE = 0.3  # of a gain, in points: rounding and the choice of the epoch remain
 
-VerdictWord = Literal["holds", "differs", "undecided", "proxy", "not run"]
+VerdictWord = Literal["holds", "differs", "undecided", "proxy", "not run", "cannot run"]
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def gained(line: LedgerRow, found: ColumnScores, method: str, over: str) -> Ledg
 def elsewhere(
     line: LedgerRow, table: Table, own: ResolvedColumn, rows: Sequence[TableRow], source: RowSource
 ) -> LedgerRow:
-    """Return a line with what another protocol says that all its rows ran with, or why none does.
+    """Return a line with what another protocol says that all its rows ran with, or why none can.
 
     A paper's own protocol in another precision comes first, then `fast`; every seed that was run
     counts.
@@ -170,7 +170,8 @@ def elsewhere(
         judged = line.tolerance is not None and own.exact
         return _unjudged(shown) if judged and resolved.exact else shown
     reason = why_not_run(rows, own.column.data, source.methods)
-    return replace(line, reason="; ".join(filter(None, (reason, line.reason))))
+    verdict = Verdict("cannot run") if reason else line.verdict
+    return replace(line, verdict=verdict, reason="; ".join(filter(None, (reason, line.reason))))
 
 
 def untested(line: LedgerRow) -> LedgerRow:

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -57,17 +58,20 @@ def test_every_reported_value_has_a_line(tables, store):
     ledger = ledger_of(tables, None, store)
     derived = sum(METRICS[line.metric].over is not None for line in ledger.cells)
     assert len(ledger.cells) - derived == sum(len(table.reported) for table in tables) == 750
-    assert {line.verdict.word for line in ledger.cells} == {"not run"}
+    assert {line.verdict.word for line in ledger.cells} == {"not run", "cannot run"}
     assert ledger.problems == ()
 
 
 def test_what_was_not_run_says_why_where_it_cannot_be(tables, store):
-    reasons = {(line.table, line.row): line.reason for line in ledger_of(tables, None, store).cells}
+    lines = ledger_of(tables, None, store).cells
+    reasons = {(line.table, line.row): line.reason for line in lines}
     assert reasons["1", "CE (Baseline)"] == ""
     assert reasons["1", "DiffuLT"].startswith("generates its images by a diffusion model")
     assert reasons["2", "BCL"] == ""
     full = "cRT + Stage-1 direction + magnitude + Stage 2 (full CC-SAM)"
     assert reasons["cc_sam/2", full] == ""
+    words = Counter(line.verdict.word for line in lines if line.table == "1")
+    assert words == {"not run": 81, "cannot run": 54}  # values of rows with and without a method
 
 
 @pytest.mark.usefixtures("places_unread")
@@ -81,9 +85,10 @@ def test_methods_that_this_version_lacks_are_named_where_it_is_asked(mine, store
     path.write_text(path.read_text() + "Later,CIFAR-10-LT,ResNet-32,50,all,top1_acc_pct,1\n")
     table = load(str(mine))
     (line,) = (x for x in ledger_of([table], None, store, {"ce"}).cells if x.row == "Later")
-    assert line.reason == "this version has no not_written"
+    assert (line.reason, line.verdict.word) == ("this version has no not_written", "cannot run")
     (line,) = (x for x in ledger_of([table], None, store).cells if x.row == "Later")
-    assert line.reason == ""  # so that a new method changes no committed ledger
+    # A new method changes no committed ledger.
+    assert (line.reason, line.verdict.word) == ("", "not run")
 
 
 def test_cells_are_judged(table, store, make_record):

@@ -47,17 +47,20 @@ def print_ledger(ledger: Ledger, console: Console) -> None:
 
 
 def _summary(ledger: Ledger) -> Table:
-    lines_of: dict[tuple[str, str], list[LedgerRow]] = {}
+    """Return the counts of verdicts by table, below each paper's name, and last of the claims."""
+    lines_of: dict[str, dict[str, list[LedgerRow]]] = {}
     for line in ledger.cells:
-        lines_of.setdefault((line.paper, line.table), []).append(line)
-    lines_of |= {("all", "claims"): list(ledger.claims)}
+        lines_of.setdefault(line.paper, {}).setdefault(line.table, []).append(line)
+    lines_of["all papers"] = {"claims": list(ledger.claims)}
     every = Counter(line.verdict.word for line in (*ledger.cells, *ledger.claims))
     words = [word for word in WORDS if every[word]]
-    table = _table("paper", "table", "reported", *words, left=2)
-    for (paper, name), lines in lines_of.items():
-        counts = Counter(line.verdict.word for line in lines)
-        shown = [str(counts[word]) if counts[word] else "" for word in words]
-        table.add_row(Text(paper), Text(name), str(len(lines)), *shown)
+    table = _table("table", "all", *words, left=1)
+    for paper, tables in lines_of.items():
+        table.add_row(Text(paper))
+        for name, lines in tables.items():
+            counts = Counter(line.verdict.word for line in lines)
+            shown = [str(counts[word]) if counts[word] else "" for word in words]
+            table.add_row(Text(f"  {name}"), str(len(lines)), *shown)
     return table
 
 

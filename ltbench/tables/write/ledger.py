@@ -9,7 +9,9 @@ from ltbench.tables.cells import MARK
 from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger_row import LedgerRow
 
-WORDS: tuple[VerdictWord, ...] = ("holds", "differs", "undecided", "proxy", "not run")
+WORDS: tuple[VerdictWord, ...] = (
+    "holds", "differs", "undecided", "proxy", "not run", "cannot run",
+)  # fmt: skip
 CAPTION = (
     "95 % t-intervals over seeds, of judged values by the deviation that their column shares; last "
     "epoch unless another was asked for. Only the protocol `paper`, in either precision, confirms "
