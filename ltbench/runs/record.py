@@ -25,6 +25,11 @@ _REPEATED = (
 SHORTEST = 1e-3  # seconds; nothing trains faster
 # How the deviation ends of bfloat16 on a processor without instructions for it.
 IN_FLOAT32 = ", multiplied in float32"
+# Settings of a protocol that a method's own recipe may change; epochs are shared out over stages.
+RECIPE = {
+    "batch_size", "learning_rate", "weight_decay", "momentum", "nesterov", "warmup_epochs",
+    "schedule", "decay",
+}  # fmt: skip
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
 
@@ -142,6 +147,13 @@ class Record(Model):
     def transductive(self) -> bool:
         """Return whether the method read all test images at once."""
         return any(each.startswith(TRANSDUCTIVE) for each in self.deviations)
+
+    @property
+    def own_recipe(self) -> bool:
+        """Return whether the method began to train by another recipe than its protocol's."""
+        recipe = self.stages[0].get("recipe", {}) if self.stages else {}
+        known = recipe.keys() & self.settings.keys() & RECIPE  # older records have fewer
+        return any(recipe[name] != self.settings[name] for name in known)
 
     @property
     def headline(self) -> float:

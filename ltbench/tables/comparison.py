@@ -12,6 +12,7 @@ from ltbench.statistics.estimates import LEAST, Estimate, mean_interval, paired_
 from ltbench.tables.cells import MARK
 from ltbench.tables.relative_cost import repeated_cost, timing_of
 
+RECIPE_MARK = "R"  # behind the value of a method trained by its own recipe
 CAPTIONS: dict[Headline, str] = {"top1": "Test accuracy", "mAP": "Mean average precision"}
 
 
@@ -28,6 +29,13 @@ class MethodRow:
     difference: Estimate | None  # null for the first method, and without common seeds
     time: float | None  # wall time of training, time relative to the first method's, on one machine
     transductive: bool  # whether it reads all test images at once
+    own_recipe: bool  # whether it is trained by its paper's recipe in place of the protocol's
+
+    @property
+    def marks(self) -> str:
+        """Return the marks behind its accuracy."""
+        marks = [MARK] * self.transductive + [RECIPE_MARK] * self.own_recipe
+        return "".join(f" {mark}" for mark in marks)
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,13 @@ class Comparison:
         )
         lacking = f"; no difference and no time, for {self.reference} has no record"
         reads_all = f"; {MARK}: transductive, its predictions depend on all test images at once"
+        recipe = (
+            f"; {RECIPE_MARK}: trained by its paper's batch, rate, decay or schedule (`ltbench show` "
+            "says which, and which images) in place of the protocol's"
+        )
         marked = any(line.transductive for line in self.lines)
-        return f"{words}{lacking if self.reference else ''}{reads_all if marked else ''}"
+        own = any(line.own_recipe for line in self.lines)
+        return f"{words}{lacking if self.reference else ''}{reads_all * marked}{recipe * own}"
 
     @property
     def places(self) -> dict[str, int]:
@@ -89,7 +102,7 @@ def cells(line: MethodRow) -> tuple[str, ...]:
     """Return a line as text, in the order of `headers`."""
     shots = ["--" if shot is None else f"{shot:.1f}" for shot in (line.many, line.medium, line.few)]
     time = "--" if line.time is None else f"{line.time:.2f}x"
-    headline = f"{line.headline} {MARK}" if line.transductive else str(line.headline)
+    headline = f"{line.headline}{line.marks}"
     return (line.method, str(line.n), headline, *shots, _difference(line), time)
 
 
@@ -116,6 +129,7 @@ def _line(method: str, records: list[Record], first: list[Record] | None) -> Met
         difference=None if alone else paired_difference(scores, _by_seed(first or [])),
         time=repeated_cost(map(timing_of, records), map(timing_of, first or [])),
         transductive=any(record.transductive for record in records),
+        own_recipe=any(record.own_recipe for record in records),
     )
 
 

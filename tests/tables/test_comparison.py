@@ -153,6 +153,26 @@ def test_markdown_has_places_and_given_costs_where_there_are_costs(make_record):
     assert "transductive" not in compare(records[:3])[0].caption
 
 
+def test_who_brings_a_recipe_of_its_own_is_marked(make_record):
+    settings = {"epochs": 200, "batch_size": 128, "schedule": "step", "decay": 0.01}
+
+    def trained(method, **own):
+        recipe = {"epochs": 80, "batch_size": 128, "schedule": "step", "momentum": 0.9} | own
+        record = make_record(method, 0, 50.0)
+        return record.model_copy(update={"settings": settings, "stages": [{"recipe": recipe}]})
+
+    later = trained("crt")
+    later.stages.append({"recipe": {"batch_size": 512}})  # a second stage is the method itself
+    records = [trained("ce"), later, trained("bcl", batch_size=256), trained("cos", schedule="x")]
+    (comparison,) = compare(records)
+    marks = {line.method: line.marks for line in comparison.lines}
+    assert marks == {"ce": "", "crt": "", "bcl": " R", "cos": " R"}
+    assert "50.0 R" in comparison_table(comparison)
+    assert "R: trained by its paper's batch" in comparison.caption
+    assert "R: " not in compare(records[:2])[0].caption
+    assert compare([make_record("old", 0, 50.0)])[0].lines[0].marks == ""  # it says no recipe
+
+
 def test_places_are_of_the_usual_number_of_seeds_and_equal_means_share_one(make_record):
     def of(method, mean, seeds):
         return [make_record(method, seed, mean) for seed in range(seeds)]
