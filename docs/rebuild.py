@@ -32,7 +32,7 @@ from ltbench.tables.reported import printed
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
-from ltbench.tables.write.ledger import as_csv
+from ltbench.tables.write.ledger import SAME_CLASSES, as_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -129,7 +129,9 @@ def claims(paper: str, dataset: str, store: Store) -> str:
     Those in top-1 on a data set, or all that have run by the paper's protocol.
     """
     every = [load(name) for name in sorted(shipped())]
-    rows = [("claim (table)", "over", "reported", "ours (n, protocol)", "in it", "verdict")]
+    rows = [
+        ("claim (table)", "over", "reported", "ours (n, protocol)", "interval contains", "verdict")
+    ]
     rows.append(("---", "---", "--:", "--:", "---", "---"))
     for line in with_readings(ledger_of(every, load_claims(every), store)):
         exact = line.tier == "exact"
@@ -141,14 +143,16 @@ def claims(paper: str, dataset: str, store: Store) -> str:
             claim = f"{words} ({line.table})"
             whole = ": ".join(filter(None, (str(line.verdict), line.reason)))
             verdict = "; ".join(filter(None, (whole, line.other_readings)))
-            ours = _ours(line)
-            ours = ours if ours.startswith("-") else f"+{ours}"
-            rows.append((claim, compared, reported, ours, _within(line), verdict))
+            rows.append((claim, compared, reported, _signed(_ours(line)), _within(line), verdict))
+            if gain := line.same_classes:
+                ours = f"{_signed(gain.text(line.decimals))} ({gain.n}, {line.protocol})"
+                zero = "0" if abs(gain.mean) <= (gain.half_width or 0) else "not 0"
+                rows.append((f"… {SAME_CLASSES}", compared, "--", ours, zero, "--"))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _within(line: LedgerRow) -> str:
-    """Return which of no gain and the claimed one lie in a gain's interval, where it has one.
+    """Return which of no gain (0) and the claimed one a gain's interval contains, if it has one.
 
     Between methods whose classes are grouped otherwise a difference of 0 is not no gain.
     """
@@ -160,6 +164,10 @@ def _within(line: LedgerRow) -> str:
     if line.p_gain is None:
         return claimed if is_in else f"not {claimed}"
     return " and ".join(["0"] * (low <= 0 <= high) + [claimed] * is_in) or "neither"
+
+
+def _signed(text: str) -> str:
+    return text if text.startswith("-") else f"+{text}"
 
 
 def _ours(line: LedgerRow) -> str:

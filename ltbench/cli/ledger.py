@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ltbench.cli.loading import read_files
-from ltbench.cli.options import Load, Results, note_if_absent
+from ltbench.cli.options import Load, OverSeeds, Results, note_if_absent
 from ltbench.cli.views.rows import Format
 from ltbench.errors import UsageError
 from ltbench.evaluation.selection import Selection
@@ -27,6 +27,7 @@ def ledger(
         Selection,
         typer.Option(help="best_test: as most papers report, and optimistic as they are."),
     ] = Selection.LAST,
+    seeds: OverSeeds = None,
     results: Results = Path("results"),
     load: Load = None,
 ) -> None:
@@ -46,14 +47,17 @@ def ledger(
     from ltbench.runs.store import Store
     from ltbench.tables.claims import load_claims
     from ltbench.tables.definition import load as table_of
-    from ltbench.tables.definition import selecting
+    from ltbench.tables.definition import over_seeds, selecting
     from ltbench.tables.ledger import ledger_of
     from ltbench.tables.shipped import shipped
     from ltbench.tables.write.ledger import as_csv, as_json
 
     own = [table_of(name) for name in sorted(shipped())]
     claims = load_claims(own)
-    tables = [replace(selecting(table, select), name=table.name) for table in own]
+    chosen = [selecting(table, select) for table in own]
+    if seeds is not None:
+        chosen = [over_seeds(table, seeds) for table in chosen]
+    tables = [replace(new, name=table.name) for new, table in zip(chosen, own, strict=True)]
     filled = ledger_of(tables, claims, Store(results), names())
     if format_ is None:
         print_ledger(filled, Console(highlight=False))

@@ -95,6 +95,14 @@ Output = Annotated[
         help="Folder for the files \\[default: one in the results folder].",
     ),
 ]  # fmt: skip
+OverSeeds = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", min=3, metavar="COUNT",
+        help="Judge by so many seeds (5 is 0 to 4), all of them; fix the number before they run "
+        "\\[default: the table's own].",
+    ),
+]  # fmt: skip
 Track = Annotated[
     list[TrackerName] | None,
     typer.Option(

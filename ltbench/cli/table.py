@@ -9,7 +9,15 @@ from rich.console import Console
 
 from ltbench.cli import complete
 from ltbench.cli.loading import load_data, read_files
-from ltbench.cli.options import Data, Load, Output, Results, folder_for, note_if_absent
+from ltbench.cli.options import (
+    Data,
+    Load,
+    Output,
+    OverSeeds,
+    Results,
+    folder_for,
+    note_if_absent,
+)
 from ltbench.errors import LtbenchError
 from ltbench.evaluation.selection import Selection
 
@@ -35,6 +43,7 @@ def table(
     select: Annotated[
         Selection | None, typer.Option(help="Show scores of another epoch, in files of its own.")
     ] = None,
+    seeds: OverSeeds = None,
     siunitx: Annotated[
         bool, typer.Option("--siunitx", help="Let LaTeX align numbers by the package siunitx.")
     ] = False,
@@ -62,7 +71,7 @@ def table(
     from ltbench.registry.signatures import names
     from ltbench.runs.store import Store
     from ltbench.tables.definition import load as table_of
-    from ltbench.tables.definition import selecting
+    from ltbench.tables.definition import over_seeds, selecting
     from ltbench.tables.grid import grid_of
     from ltbench.tables.ledger_claims import with_reading_notes
     from ltbench.tables.write.files import write
@@ -79,6 +88,8 @@ def table(
     chosen, store = table_of(name), Store(results)
     if select is not None:
         chosen = selecting(chosen, select, protocol)
+    if seeds is not None:
+        chosen = over_seeds(chosen, seeds)
     if details:
         from ltbench.cli.views.details import print_details
         from ltbench.tables.details import details_of

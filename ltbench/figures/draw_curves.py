@@ -13,6 +13,7 @@ from ltbench.figures.curves import CurveChart, Line, Panel
 from ltbench.figures.style import COLOURS, canvas, caveat, legend_below, tier
 
 _WIDE = 100  # from this ratio of its ends on a positive quantity is drawn on a logarithmic scale
+_BASE = 2.0  # points: the first method's lines stay visible below others that lie on them
 _TITLES = {
     "loss": "training loss", "learning_rate": "learning rate",
     **{str(metric): f"{title}, %" for metric, title in TITLES.items()},
@@ -45,8 +46,9 @@ def draw_curves(found: CurveChart) -> Figure:
         if _is_wide(panel):
             ax.set_yscale("log", nonpositive="mask")
         for method, own in panel.items():
+            width = _BASE if method == found.methods[0] else 0.8
             for line in own.values():
-                _draw(ax, line, colours[method])
+                _draw(ax, line, colours[method], width)
     for ax in axes[count:]:
         ax.set_visible(False)
     for ax in axes[max(count - columns, 0) : count]:
@@ -69,8 +71,8 @@ def _zeros(panel: Panel) -> bool:
     return any(not any(p.value for p in line) for own in panel.values() for line in own.values())
 
 
-def _draw(ax: Axes, line: Line, colour: str) -> None:
+def _draw(ax: Axes, line: Line, colour: str, width: float) -> None:
     for _, points in groupby(line, attrgetter("stage")):
         epochs, _, values = zip(*points, strict=True)
         dot = "o" if len(values) == 1 else None  # which a line would not show
-        ax.plot(epochs, values, color=colour, linewidth=0.8, alpha=0.85, marker=dot, markersize=3)
+        ax.plot(epochs, values, color=colour, linewidth=width, alpha=0.85, marker=dot, markersize=3)

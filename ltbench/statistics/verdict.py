@@ -37,7 +37,7 @@ class Verdict:
         if self.missing:
             return f"{self.word}: {self.missing} more seed{'s' * (self.missing > 1)} to run"
         if self.enough is not None:
-            return f"{self.word}: {self.enough} seeds might decide"
+            return f"{self.word}: a new table of {self.enough} seeds might decide"
         return self.word
 
 

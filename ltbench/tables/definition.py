@@ -1,6 +1,5 @@
 """Table specifications: one YAML file a table, read strictly."""
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
@@ -36,6 +35,7 @@ from ltbench.tables.validation import (
     canonical_text,
     distinct,
     explain,
+    refuse_twins,
 )
 from ltbench.yaml_file import read_yaml
 
@@ -106,10 +106,10 @@ class TableDefinition(Model):
 
     @model_validator(mode="after")
     def _unambiguous(self) -> "TableDefinition":
-        _refuse_twins("rows", [row.label for row in self.rows])
+        refuse_twins("rows", [row.label for row in self.rows])
         ways = {(row.method, row.thresholds) for row in self.rows if row.method is not None}
-        _refuse_twins("thresholds", [method for method, _ in ways])
-        _refuse_twins("columns", [_described(each) for each in self.columns])
+        refuse_twins("thresholds", [method for method, _ in ways])
+        refuse_twins("columns", [_described(each) for each in self.columns])
         names = {name for each in self.columns for name in (each.data.info.name, each.dataset)}
         several = any(HEADLINES[each.data.info.kind] != "top1" for each in self.columns)
         for row in self.rows:
@@ -236,14 +236,15 @@ def selecting(table: Table, selection: Selection, protocol: str | None = None) -
     return replace(table, name=f"{table.name}_{selection}", definition=definition)
 
 
+def over_seeds(table: Table, count: int) -> Table:
+    """Return a table over the seeds 0 to count - 1, and whose files are named after it."""
+    seeds = list(range(count))
+    if seeds == table.definition.seeds:
+        return table
+    definition = table.definition.model_copy(update={"seeds": seeds})
+    return replace(table, name=f"{table.name}_seeds{count}", definition=definition)
+
+
 def _described(column: Column) -> str:
     network = f", {column.network}" if column.network else ""
     return f"{column.metric} on {column.dataset}{network}"
-
-
-def _refuse_twins(key: str, names: list[str]) -> None:
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise PydanticCustomError(
-                "twins", "{key} gives {name} twice; keep one", {"key": key, "name": name}
-            )

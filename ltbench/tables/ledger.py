@@ -8,7 +8,7 @@ from ltbench.tables.cells import Reader, ResolvedColumn
 from ltbench.tables.claims import Claims
 from ltbench.tables.columns import judge_column, read_column
 from ltbench.tables.definition import Table
-from ltbench.tables.ledger_claims import claimed, readings_of
+from ltbench.tables.ledger_claims import by_default, claimed, readings_of
 from ltbench.tables.ledger_row import (
     LedgerRow,
     RowSource,
@@ -44,8 +44,9 @@ def ledger_of(
     With the methods that this version has, rows that need another say so.
     """
     source = RowSource(Reader(store), methods)
+    read = claims.readings if claims else []
     cells = [
-        row
+        by_default(row, read)
         for table in tables
         for column in table.definition.columns
         for row in _column(table, judged_in(table, column, table.definition.rows, store), source)

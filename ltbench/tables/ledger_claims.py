@@ -7,10 +7,10 @@ from itertools import product
 
 from ltbench.data.profile import SHOTS
 from ltbench.runs.store import Store
-from ltbench.statistics.estimates import mean_interval
+from ltbench.statistics.estimates import Estimate, mean_interval, paired_difference
 from ltbench.statistics.verdict import gain_tolerance, holm, judge
 from ltbench.tables.cells import Reader, ResolvedColumn, scores
-from ltbench.tables.claims import Claim, Claims, shipped_readings
+from ltbench.tables.claims import Claim, Claims, Reading, shipped_readings
 from ltbench.tables.columns import read_column
 from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.grid import Grid
@@ -68,7 +68,9 @@ def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgea
     found = read_column(source.reader, table, resolved, every)
     if found.differences(read.method, read.over):
         row = gained(row, found, read.method, read.over)
-        return (row if _of_the_same_classes(column, rows) else untested(row)), able
+        if not _of_the_same_classes(column, rows):
+            row = replace(untested(row), same_classes=_regrouped(rows, table, resolved, source))
+        return row, able
     return elsewhere(row, table, resolved, rows, source), able
 
 
@@ -81,6 +83,20 @@ def _of_the_same_classes(column: Column, rows: Sequence[TableRow]) -> bool:
         return True
     ours, over = ((row.thresholds or own)[bounds] for row in rows)
     return ours == over
+
+
+def _regrouped(
+    rows: Sequence[TableRow], table: Table, resolved: ResolvedColumn, source: RowSource
+) -> Estimate | None:
+    """Return the gain by seed where both rows group the classes as the data set does."""
+    ours, over = (
+        scores(
+            source.reader, table, row.model_copy(update={"thresholds": None}), resolved,
+            table.definition.seeds,
+        )
+        for row in rows
+    )  # fmt: skip
+    return paired_difference(ours, over)
 
 
 def _judged(rows: Sequence[_Judgeable]) -> list[LedgerRow]:
@@ -109,6 +125,15 @@ def _beside(row: LedgerRow, others: Sequence[LedgerRow]) -> LedgerRow:
     words = Counter(other.verdict.word for other in others)
     said = ", ".join(f"{words[word]} {word}" for word in words)
     return replace(row, other_readings=f"by our default reading; other readings: {said}")
+
+
+def by_default(row: LedgerRow, readings: Sequence[Reading]) -> LedgerRow:
+    """Return a value's row that says so where its records are by one of several readings."""
+    method = row.specification
+    if row.reproduced is None or method is None:
+        return row
+    others = any(reading.of(method) not in (None, [method]) for reading in readings)
+    return replace(row, other_readings="by our default reading" if others else "")
 
 
 def readings_of(claim: LedgerRow, readings: Iterable[LedgerRow]) -> list[LedgerRow]:

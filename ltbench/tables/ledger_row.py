@@ -63,7 +63,8 @@ class LedgerRow:
     thresholds: tuple[int, int] | None = None  # of its shot groups, where its row has its own
     over_thresholds: tuple[int, int] | None = None  # of a claim: those of the method `over`
     reading: str = ""  # of a claim read otherwise than by our defaults: how, in words
-    other_readings: str = ""  # of a claim: what became of them, where one has records
+    other_readings: str = ""  # that it is by our default one; of a claim, what became of others
+    same_classes: Estimate | None = None  # of a claim on classes grouped otherwise: its gain if not
 
     @property
     def difference(self) -> float | None:

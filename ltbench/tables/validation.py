@@ -18,6 +18,14 @@ def _printable(text: str) -> str:
     return text
 
 
+def refuse_twins(key: str, names: Sequence[str]) -> None:
+    """Raise a validation error for the first name that stands there twice."""
+    if twins := [name for name in names if names.count(name) > 1]:
+        raise PydanticCustomError(
+            "twins", "{key} gives {name} twice; keep one", {"key": key, "name": twins[0]}
+        )
+
+
 def canonical_text(read: Callable[[str], str]) -> AfterValidator:
     """Return a validator that writes a text in its canonical form, or says why it has none."""
 

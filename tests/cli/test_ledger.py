@@ -3,11 +3,16 @@
 import csv
 import io
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+GAIN = "GKP adds 3.7 points to cross-entropy"
+METHODS = ("ce+gkp", "ce")
 
 
 def run(*words, **options):
@@ -72,3 +77,42 @@ def test_verdicts_are_not_broken_at_80_columns_and_whole_where_there_is_room(
     monkeypatch.setenv("COLUMNS", "120")
     wide = ltbench("ledger", "--results", copy.parents[5]).out
     assert "undecided: 2 more seeds to run" in wide
+
+
+def lines_of(ltbench, *words):
+    """Return the lines of the committed records' ledger by table, row and column."""
+    shown = ltbench("ledger", "--format", "csv", "--results", ROOT / "results", *words).out
+    every = csv.DictReader(io.StringIO(shown))
+    return {(x["table"], x["row"], x["column"]): x for x in every if x["kind"] != "reading"}
+
+
+def test_values_and_claims_are_judged_by_as_many_seeds_as_are_asked_for(ltbench):
+    own, more = lines_of(ltbench), lines_of(ltbench, "--seeds", 5)
+    value, gain = ("1", "LDAM-DRW", "CIFAR-100-LT, r=100 many"), ("4", GAIN, "all")
+    assert (own[value]["verdict"], own[value]["missing_seeds"]) == ("holds", "")
+    for key in (value, gain):
+        assert (more[key]["verdict"], more[key]["missing_seeds"]) == ("undecided", "2")
+    assert ltbench("ledger", "--seeds", 2).code == 2
+
+
+def test_a_gain_between_rows_that_group_classes_otherwise_stands_on_the_same_ones_too(ltbench):
+    few = f"{GAIN.replace('3.7', 'only 0.2')} on the few-shot classes"
+    line = lines_of(ltbench)["4", few, "few"]
+    folder = ROOT / "results/runs/cifar100_lt-imbalance=100/paper/resnet32"
+    cells = (folder / name for name in METHODS)
+    ours, over = (
+        [json.loads((cell / f"seed{seed}.json").read_text())["last"]["few"] for seed in range(3)]
+        for cell in cells
+    )
+    expected = statistics.fmean(ours) - statistics.fmean(over)
+    assert float(line["same_classes"]) == pytest.approx(expected, abs=1e-4)
+    assert abs(expected - float(line["mean"])) > 1  # the row's own groups: other classes of ce
+    spread = statistics.stdev(a - b for a, b in zip(ours, over, strict=True))
+    half = 4.302653 * spread / 3**0.5  # Student's t at two degrees of freedom
+    assert float(line["same_classes_ci95"]) == pytest.approx(half, abs=1e-3)
+    _, _, claims = ltbench("ledger", "--results", ROOT / "results").out.partition("Claims about")
+    assert claims.count("on the same classes") == 4  # few and medium shot, by two readings
+    many = claims.partition("many-shot classes")[2].partition("medium-shot")[0]
+    assert "on the same classes" not in many
+    key = "4", f"{GAIN.replace('3.7', '5.9')} on the many-shot classes", "many"
+    assert lines_of(ltbench)[key]["same_classes"] == ""

@@ -15,7 +15,7 @@ from ltbench.cli.views.table import print_table
 from ltbench.errors import UsageError
 from ltbench.evaluation.selection import Selection
 from ltbench.runs.store import Store
-from ltbench.tables.definition import Table, load, selecting
+from ltbench.tables.definition import Table, load, over_seeds, selecting
 from ltbench.tables.grid import grid_of
 from ltbench.tables.reported import read_reported
 from ltbench.tables.write.files import long_csv, markdown
@@ -350,6 +350,17 @@ def test_best_on_test_is_another_file_and_says_optimistic(table, store, make_rec
 def test_its_name_also_tells_the_protocol(table, store):
     chosen = selecting(table, Selection.BEST_TEST, "fast")
     assert grid_of(chosen, store, "fast").name == "mine_best_test_fast"
+
+
+def test_over_more_seeds_it_is_another_file_and_incomplete_until_all_have_run(
+    table, store, make_record
+):
+    for seed in range(3):
+        store.write(make_record("ce", seed, 38.0 + seed))
+    more = over_seeds(table, 5)
+    assert (more.name, more.definition.seeds) == ("mine_seeds5", [0, 1, 2, 3, 4])
+    assert grid_of(more, store).lines[0][0].status == "partial (3 of 5 seeds)"
+    assert over_seeds(table, 3) is table
 
 
 def test_the_tables_own_choice_is_the_table_itself(table):

@@ -1,9 +1,11 @@
 """What a table lacks: commands that fill it, and rows that cannot run, with their reason."""
 
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from consoles import printed
 
 from ltbench.cli.views.coverage import print_coverage
@@ -12,8 +14,16 @@ from ltbench.registry.signatures import names
 from ltbench.runs.store import Store
 from ltbench.tables.definition import load
 from ltbench.tables.grid import grid_of
-from ltbench.tables.missing import commands, coverage, rows_left_out, unavailable
-from ltbench.tables.shipped import shipped
+from ltbench.tables.missing import (
+    commands,
+    coverage,
+    fillable,
+    rows_left_out,
+    runnable,
+    status_of,
+    unavailable,
+)
+from ltbench.tables.shipped import folder, shipped
 
 METHODS = {"ce", "sam"}
 
@@ -156,3 +166,34 @@ def test_the_command_shows_the_coverage_and_writes_nothing(tmp_path, monkeypatch
     app(["table", "1", "--coverage"], standalone_mode=False)
     assert "of 22 rows have a specification that runs." in capsys.readouterr().out
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_what_a_paper_leaves_out_of_a_row_is_not_missing():
+    table = load("1")
+    grid = grid_of(table, Store(Path("results")))
+    ordered = {
+        (method, str(data)) for (data, _, _), found in runnable(grid, names()).items()
+        for method in found
+    }  # fmt: skip
+    rows = {row.label: row for row in table.definition.rows if row.method}
+    assert ("ride", "cifar100_lt(imbalance=100)") in ordered
+    assert ("ride", "cifar100_lt(imbalance=50)") not in ordered  # RIDE has r = 100 alone
+    wanted = {
+        (rows[key.method].method_on(column.data), column.dataset)
+        for key in table.reported for column in table.definition.columns
+        if key.method in rows and table.key(rows[key.method], column) == key
+    }  # fmt: skip
+    assert ordered == wanted
+    counts = Counter(status_of(entry, line) for line in grid.lines for entry in line)
+    assert counts["not run"] == 81
+
+
+def test_a_row_of_ones_own_in_a_papers_table_runs_everywhere(tmp_path):
+    copied = yaml.safe_load((folder() / "table1.yaml").read_text())
+    copied["rows"].append({"label": "mine", "method": "ce+sam"})
+    copied["reported"] = str(folder() / copied["reported"])
+    path = tmp_path / "copied.yaml"
+    path.write_text(yaml.safe_dump(copied))
+    found = fillable(grid_of(load(str(path)), Store(Path("results"))), names())
+    assert len(found) == 6
+    assert all("ce+sam" in methods for methods in found.values())

@@ -12,7 +12,7 @@ from ltbench.errors import counted
 from ltbench.tables.ledger import Ledger, with_readings
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
-from ltbench.tables.write.ledger import CAPTION, WORDS, reproduced
+from ltbench.tables.write.ledger import CAPTION, SAME_CLASSES, WORDS, reproduced
 
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
@@ -73,7 +73,7 @@ def _print_lines(
         console.print(table)
         return
     console.print(make(lines, False))
-    reasons = dict.fromkeys(f"{each.verdict.word}: {each.reason}" for each in lines if each.reason)
+    reasons = dict.fromkeys(f"{each.verdict.word}: {_why(each)}" for each in lines if _why(each))
     for reason in reasons:
         console.print(Text(reason, style="dim"))
 
@@ -91,11 +91,22 @@ def _claims(lines: Iterable[LedgerRow], whole: bool) -> Table:
     table = _table("claim", "gain", "reproduced", "n", "verdict", left=1)
     for line in lines:
         gain = f"{line.reported:+.{line.decimals}f}"
-        text = reproduced(line)
-        text = f"+{text}" if text and not text.startswith("-") else text
+        text = _signed(reproduced(line))
         name = f"  read as: {line.reading}" if line.reading else line.row
         table.add_row(Text(name), gain, text, *_seeds_and_verdict(line, whole))
+        if line.same_classes:
+            regrouped = _signed(line.same_classes.text(line.decimals))
+            table.add_row(Text(f"  {SAME_CLASSES}"), "", regrouped, str(line.same_classes.n), "")
     return table
+
+
+def _why(line: LedgerRow) -> str:
+    """Return what is said behind a verdict; other readings of a claim have lines of their own."""
+    return line.reason or (line.other_readings if line.kind == "cell" else "")
+
+
+def _signed(text: str) -> str:
+    return f"+{text}" if text and not text.startswith("-") else text
 
 
 def _seeds_and_verdict(line: LedgerRow, whole: bool) -> tuple[str, Text]:
@@ -105,7 +116,7 @@ def _seeds_and_verdict(line: LedgerRow, whole: bool) -> tuple[str, Text]:
     proxy = f"proxy ({line.protocol})"
     if whole:
         words = proxy if line.tier == "proxy" else str(verdict)
-        return str(n), Text(f"{words}: {line.reason}" if line.reason else words, style=style)
+        return str(n), Text(": ".join(filter(None, (words, _why(line)))), style=style)
     count = f"{n} of {n + verdict.missing}" if verdict.missing else str(n)
     if line.tier == "proxy":
         return count, Text(proxy, style=style)

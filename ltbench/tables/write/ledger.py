@@ -12,6 +12,7 @@ from ltbench.tables.ledger_row import LedgerRow
 WORDS: tuple[VerdictWord, ...] = (
     "holds", "differs", "undecided", "proxy", "not run", "cannot run",
 )  # fmt: skip
+SAME_CLASSES = "on the same classes"
 CAPTION = (
     "95 % t-intervals over seeds, of judged values by the deviation that their column shares; last "
     "epoch unless another was asked for. Only the protocol `paper`, in either precision, confirms "
@@ -63,6 +64,10 @@ def fields(line: LedgerRow) -> dict[str, Any]:
         "over_thresholds": _listed(line.over_thresholds),
         "reason": line.reason, "reading": line.reading or None,
         "other_readings": line.other_readings or None,
+        "same_classes": _rounded(line.same_classes.mean if line.same_classes else None),
+        "same_classes_ci95": _rounded(
+            line.same_classes.half_width if line.same_classes else None
+        ),
     }  # fmt: skip
 
 
