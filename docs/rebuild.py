@@ -21,6 +21,7 @@ from ltbench.runs.files import write_text
 from ltbench.runs.record import Record
 from ltbench.runs.store import Store
 from ltbench.specification import split
+from ltbench.statistics.estimates import Estimate
 from ltbench.tables.claims import load_claims
 from ltbench.tables.comparison import compare
 from ltbench.tables.definition import Table, load
@@ -146,8 +147,7 @@ def claims(paper: str, dataset: str, store: Store) -> str:
             rows.append((claim, compared, reported, _signed(_ours(line)), _within(line), verdict))
             if gain := line.same_classes:
                 ours = f"{_signed(gain.text(line.decimals))} ({gain.n}, {line.protocol})"
-                zero = "0" if abs(gain.mean) <= (gain.half_width or 0) else "not 0"
-                rows.append((f"… {SAME_CLASSES}", compared, "--", ours, zero, "--"))
+                rows.append((f"… {SAME_CLASSES}", compared, "--", ours, _zero(gain), "--"))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -164,6 +164,13 @@ def _within(line: LedgerRow) -> str:
     if line.p_gain is None:
         return claimed if is_in else f"not {claimed}"
     return " and ".join(["0"] * (low <= 0 <= high) + [claimed] * is_in) or "neither"
+
+
+def _zero(gain: Estimate) -> str:
+    """Return whether a gain's interval contains no gain, where it has one."""
+    if gain.half_width is None:
+        return "--"
+    return "0" if abs(gain.mean) <= gain.half_width else "not 0"
 
 
 def _signed(text: str) -> str:

@@ -20,3 +20,11 @@ class Selection(StrEnum):
 
 
 _FIELDS = {Selection.LAST: "last", Selection.VALIDATION: "selected", Selection.BEST_TEST: "best"}
+
+
+# In the words of captions.
+EPOCH = {
+    Selection.LAST: "last epoch",
+    Selection.BEST_TEST: "best epoch on the test set (optimistic)",
+    Selection.VALIDATION: "best epoch on held-out training images",
+}

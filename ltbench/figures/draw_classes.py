@@ -4,9 +4,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ltbench.data.profile import SHOTS
+from ltbench.evaluation.selection import EPOCH
 from ltbench.figures.classes import Bars, PerClass
 from ltbench.figures.style import SHOT_COLOURS, canvas, error_bars, tier
-from ltbench.tables.grid import EPOCH
 
 _NUMBERED = 20  # classes at most that are numbered
 _LEAST = 5.0  # points that an axis of gains reaches at least, or noise would fill it

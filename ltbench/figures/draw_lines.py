@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
+from ltbench.evaluation.selection import EPOCH
 from ltbench.figures.line_chart import LineChart, LinePanel, Point, Series
 from ltbench.figures.style import COLOURS, GREY, MARKERS, canvas, caveat, error_bars, spread, tier
 from ltbench.statistics.estimates import LEAST, Estimate
-from ltbench.tables.grid import EPOCH
 
 _BESIDE = 3.5  # points, by which what is reproduced stands to the right of what is reported
 _LABEL = 0.085  # of the height of the axes, which a line's label takes

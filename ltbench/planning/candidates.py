@@ -13,7 +13,7 @@ from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA
 from ltbench.statistics.power import NO_OTHERS, OtherSeeds
 from ltbench.tables.cells import Reader, ResolvedColumn, entries, scores
-from ltbench.tables.columns import judge_column, judged_rows, read_column
+from ltbench.tables.columns import is_wanted, judge_column, judged_rows, read_column
 from ltbench.tables.definition import Column, Table
 from ltbench.tables.ledger_row import judged_in
 from ltbench.tables.metrics import METRICS
@@ -70,14 +70,17 @@ def candidates(
     another protocol than the paper's, or of finished seeds whose records tables refuse. `wanted`
     seeds are what a value is judged on; `judgements` are those that `judgements_now` returns.
     """
-    reader, left = Reader(store), 0
+    definition, reader, left = table.definition, Reader(store), 0
     found: dict[
         tuple[str, Dataset, str, str], tuple[list[str], dict[Column, SeedValues], list[Target]]
     ] = {}
     precision = _judged_in(table, store, protocol)
     measured = {
-        each: trainings((row.method_on(each.data) for row in table.definition.rows), methods)
-        for each in table.definition.columns
+        each: trainings(
+            (row.method_on(each.data) for row in definition.rows if is_wanted(table, row, each)),
+            methods,
+        )
+        for each in definition.columns
     }
     for asked, row in entries(table, protocol):
         resolved = precision.get(asked.column, asked)
@@ -90,10 +93,12 @@ def candidates(
         left += reported is not None and tolerance is None
         if method is None or not runs:
             continue
+        have = scores(reader, table, row, resolved, seeds)
+        if not have and not is_wanted(table, row, column):
+            continue
         key = (method, column.data, resolved.network, resolved.protocol)
         labels, columns, targets = found.setdefault(key, ([], {}, []))
         labels.append(row.label)
-        have = scores(reader, table, row, resolved, seeds)
         columns[column] = tuple(map(have.get, seeds))
         if reported is not None and tolerance is not None:
             where = column.data.info.name, resolved.network, resolved.protocol

@@ -25,10 +25,10 @@ _REPEATED = (
 SHORTEST = 1e-3  # seconds; nothing trains faster
 # How the deviation ends of bfloat16 on a processor without instructions for it.
 IN_FLOAT32 = ", multiplied in float32"
-# Settings of a protocol that a method's own recipe may change; epochs are shared out over stages.
+# Settings of a protocol that make a recipe; not the epochs, which several stages share.
 RECIPE = {
     "batch_size", "learning_rate", "weight_decay", "momentum", "nesterov", "warmup_epochs",
-    "schedule", "decay",
+    "schedule", "milestones", "decay",
 }  # fmt: skip
 TRANSDUCTIVE = "transductive"  # how the deviation of a method that reads all test images begins
 
@@ -151,7 +151,9 @@ class Record(Model):
     @property
     def own_recipe(self) -> bool:
         """Return whether the method began to train by another recipe than its protocol's."""
-        recipe = self.stages[0].get("recipe", {}) if self.stages else {}
+        recipe = dict(self.stages[0].get("recipe", {})) if self.stages else {}
+        if "milestones" in recipe:
+            recipe["milestones"] = ",".join(map(str, recipe["milestones"]))  # as settings have it
         known = recipe.keys() & self.settings.keys() & RECIPE  # older records have fewer
         return any(recipe[name] != self.settings[name] for name in known)
 

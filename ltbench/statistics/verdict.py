@@ -31,13 +31,13 @@ class Verdict:
 
     word: VerdictWord
     missing: int = 0  # seeds that were named and have not run
-    enough: int | None = None  # seeds of which a table of its own would decide it
+    enough: int | None = None  # seeds, these among them, of which a table would decide it
 
     def __str__(self) -> str:
         if self.missing:
             return f"{self.word}: {self.missing} more seed{'s' * (self.missing > 1)} to run"
         if self.enough is not None:
-            return f"{self.word}: a new table of {self.enough} seeds might decide"
+            return f"{self.word}: {self.enough} seeds in all might decide"
         return self.word
 
 

@@ -9,7 +9,7 @@ from ltbench.statistics.gains import Gain, paired
 from ltbench.statistics.pooling import Deviation, Deviations, block, pool, varies
 from ltbench.statistics.verdict import Evidence, Judged, gain, judge, value
 from ltbench.tables.cells import Reader, ResolvedColumn, SeedScores, scores
-from ltbench.tables.definition import Table, TableRow
+from ltbench.tables.definition import Column, Table, TableRow
 from ltbench.tables.metrics import METRICS
 
 
@@ -27,6 +27,36 @@ def judged_rows(table: Table, resolved: ResolvedColumn) -> list[TableRow]:
         for row in table.definition.rows
         if row.method_on(column.data) is not None and table.judged_value(row, column) is not None
     ]
+
+
+def is_wanted(table: Table, row: TableRow, column: Column) -> bool:
+    """Return whether a run of a row belongs to the table on a column's data set and network.
+
+    A paper's row need not run where the paper reports other rows alone, unless it is the first one,
+    to which costs are relative. Rows and data sets of one's own, without reported values, do.
+    """
+    network, first = table.network(column), table.definition.rows[0]
+    here = [
+        each
+        for each in table.definition.columns
+        if each.data == column.data and table.network(each) == network
+    ]
+    if row == first and any(METRICS[each.metric].over == "hours" for each in here):
+        return True
+    return not all(_left_out(table, row, each) for each in here)
+
+
+def not_run(table: Table, row: TableRow, column: Column) -> str:
+    """Return the status of a cell without records: a paper may have left it out, too."""
+    return "neither run nor reported" if _left_out(table, row, column) else "not run"
+
+
+def _left_out(table: Table, row: TableRow, column: Column) -> bool:
+    """Return whether the paper reports of a row and of a column, but nothing where they meet."""
+    of_row = (table.value(row, each) for each in table.definition.columns)
+    of_column = (table.value(each, column) for each in table.definition.rows)
+    lines = ((value is not None for value in each) for each in (of_row, of_column))
+    return table.value(row, column) is None and all(map(any, lines))
 
 
 def read_column(

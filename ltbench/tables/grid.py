@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ltbench.data.profile import SHOTS
 from ltbench.errors import counted
-from ltbench.evaluation.selection import Selection
+from ltbench.evaluation.selection import EPOCH
 from ltbench.runs.protocol import PROXY
 from ltbench.runs.store import Store, slug
 from ltbench.statistics.estimates import (
@@ -19,16 +19,10 @@ from ltbench.statistics.estimates import (
 )
 from ltbench.statistics.verdict import Verdict
 from ltbench.tables.cells import MARK, Reader, ResolvedColumn
-from ltbench.tables.columns import ColumnScores, judge_column, read_column
+from ltbench.tables.columns import ColumnScores, is_wanted, judge_column, not_run, read_column
 from ltbench.tables.definition import Table, TableRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.reported import RECALLED, Remembered, printed
-
-EPOCH = {
-    Selection.LAST: "last epoch",
-    Selection.BEST_TEST: "best epoch on the test set (optimistic)",
-    Selection.VALIDATION: "best epoch on held-out training images",
-}
 
 
 @dataclass(frozen=True)
@@ -221,7 +215,8 @@ def _entry(table: Table, row: TableRow, reader: Reader, found: ColumnScores) -> 
     values = found.scores.get(method)
     absent = len(runs) < len(seeds)
     if values is None:
-        return replace(entry, status="no score" if runs else "not run", absent=absent)
+        status = "no score" if runs else not_run(table, row, column)
+        return replace(entry, status=status, absent=absent and is_wanted(table, row, column))
     if not resolved.exact and _is_of_a_paper(table):
         status = "proxy"
     elif len(values) < len(seeds):

@@ -68,10 +68,13 @@ def _gain(claim: Claim, read: Claim, table: Table, source: RowSource) -> _Judgea
     found = read_column(source.reader, table, resolved, every)
     if found.differences(read.method, read.over):
         row = gained(row, found, read.method, read.over)
-        if not _of_the_same_classes(column, rows):
-            row = replace(untested(row), same_classes=_regrouped(rows, table, resolved, source))
-        return row, able
-    return elsewhere(row, table, resolved, rows, source), able
+    else:
+        row = elsewhere(row, table, resolved, rows, source)
+    if row.reproduced is not None and not _of_the_same_classes(column, rows):
+        ran = replace(resolved, protocol=row.protocol or resolved.protocol)
+        gain = _regrouped(rows, table, ran, row.seeds, source.reader)
+        row = replace(untested(row), same_classes=gain)
+    return row, able
 
 
 def _of_the_same_classes(column: Column, rows: Sequence[TableRow]) -> bool:
@@ -86,16 +89,17 @@ def _of_the_same_classes(column: Column, rows: Sequence[TableRow]) -> bool:
 
 
 def _regrouped(
-    rows: Sequence[TableRow], table: Table, resolved: ResolvedColumn, source: RowSource
+    rows: Sequence[TableRow],
+    table: Table,
+    resolved: ResolvedColumn,
+    seeds: Sequence[int],
+    reader: Reader,
 ) -> Estimate | None:
     """Return the gain by seed where both rows group the classes as the data set does."""
     ours, over = (
-        scores(
-            source.reader, table, row.model_copy(update={"thresholds": None}), resolved,
-            table.definition.seeds,
-        )
+        scores(reader, table, row.model_copy(update={"thresholds": None}), resolved, seeds)
         for row in rows
-    )  # fmt: skip
+    )
     return paired_difference(ours, over)
 
 

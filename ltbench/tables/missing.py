@@ -50,21 +50,6 @@ def _by_setting(
     return {where: members for where, members in found.items() if members}
 
 
-def status_of(entry: TableCell, entries: Sequence[TableCell]) -> str:
-    """Return what became of an entry among those of its row; of one that is not wanted, that."""
-    return entry.status if _is_wanted(entry, entries) else "neither run nor reported"
-
-
-def _is_wanted(entry: TableCell, entries: Sequence[TableCell]) -> bool:
-    """Return whether a run belongs to the table that has none.
-
-    A paper's row need not run where the paper leaves it out; a row of one's own has no reported
-    values.
-    """
-    missing = entry.absent and not entry.seeds and entry.reported is None
-    return not missing or all(each.reported is None for each in entries)
-
-
 def _absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
     return [pair for pair, entry in _entries(grid) if entry.absent]
 
@@ -74,11 +59,9 @@ def _ran_or_absent(grid: Grid) -> list[tuple[str, ResolvedColumn]]:
 
 
 def _entries(grid: Grid) -> Iterator[tuple[tuple[str, ResolvedColumn], TableCell]]:
-    """Yield entries that have a method and are wanted, column by column."""
-    for index, resolved in enumerate(grid.columns):
-        for row, entries in zip(grid.rows, grid.lines, strict=True):
-            method, entry = resolved.method(row), entries[index]
-            if method is not None and _is_wanted(entry, entries):
+    for resolved, entries in zip(grid.columns, zip(*grid.lines, strict=True), strict=True):
+        for row, entry in zip(grid.rows, entries, strict=True):
+            if (method := resolved.method(row)) is not None:
                 yield (method, resolved), entry
 
 

@@ -17,6 +17,16 @@ def test_select_writes_files_of_its_own(ltbench, home):
     assert written == [f"table5_best_test.{suffix}" for suffix in ("csv", "md", "tex")]
 
 
+def test_more_seeds_make_files_of_their_own(ltbench, home):
+    answer = ltbench("table", "5", "--seeds", 5, "--select", "best_test")
+    assert (answer.code, answer.err.count("Traceback")) == (0, 0)
+    assert "over n = 5 seeds" in " ".join(answer.out.split())
+    assert "--seeds 0,1,2,3,4" in answer.out
+    written = sorted(path.name for path in (home / "results" / "tables").iterdir())
+    assert written == [f"table5_best_test_seeds5.{suffix}" for suffix in ("csv", "md", "tex")]
+    assert ltbench("table", "5", "--seeds", 2).code == 2
+
+
 @pytest.mark.parametrize(("options", "aligned"), [((), False), (("--siunitx",), True)])
 def test_siunitx_is_optional(ltbench, home, options, aligned):
     ltbench("table", "5", "--quiet", *options)

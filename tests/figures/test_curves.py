@@ -77,6 +77,12 @@ def test_a_line_a_seed_in_the_colour_of_the_methods_place(figure, store, log):
     assert {path.name for path in made.files} == {
         f"mine.{end}" for end in ("pdf", "svg", "png", "csv")
     }
+    widths = {line.get_linewidth() for line in loss.lines}
+    log("ce", 0, LOGGED, "1,train,0.1,4.0,5,,", "2,train,0.1,0.5,7,,")
+    with style():
+        (first, *others) = draw_curves(curve_chart(figure, store)).axes[0].lines
+    assert {line.get_linewidth() for line in others} == widths
+    assert first.get_linewidth() > max(widths)  # the base stays visible below what lies on it
 
 
 def test_a_control_that_logs_zeros_leaves_the_others_their_logarithmic_scale(figure, store, log):

@@ -134,7 +134,7 @@ def test_lines_are_labelled_at_their_ends_and_no_label_is_on_another(store):
     assert not figure.legends
     for axes in figure.axes:
         names = [each.get_text() for each in axes.texts]
-        assert names == ["CE (Baseline)", "LDAM-DRW", "SAM", "BCL", "GKP+GSA (Ours)"]
+        assert names == ["CE (Baseline)", "LDAM-DRW", "BCL", "GKP+GSA (Ours)"]
         boxes = sorted(Text.get_window_extent(each).extents[[1, 3]].tolist() for each in axes.texts)
         for (_, top), (bottom, _) in pairwise(boxes):
             assert bottom >= top

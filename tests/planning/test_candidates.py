@@ -7,6 +7,7 @@ import pytest
 from ltbench.data.catalog import dataset
 from ltbench.planning.candidates import candidates, judgements_now
 from ltbench.planning.spread import SeedDeviations
+from ltbench.registry.signatures import names
 from ltbench.runs.plan import make
 from ltbench.runs.store import Store
 from ltbench.statistics.estimates import ALPHA
@@ -147,3 +148,13 @@ def test_methods_read_off_one_training_measure_once(five, store, make_record, ha
     one_to_come = OtherSeeds(pytest.approx(0.8**2 / 2), known=1, coming=1)
     assert found["focal"] == (one_to_come if have == (0, 2) else NO_OTHERS)
     assert found["ldam_drw"] == OtherSeeds(coming=2)
+
+
+def test_what_a_paper_leaves_out_of_a_row_is_not_planned(store):
+    table, known = load("1"), set(names())
+    found, left = candidates(
+        table, store, SEEDS, protocol=None, methods=known, deviations=SeedDeviations([]),
+        wanted=3, judgements={},
+    )  # fmt: skip
+    assert (sum(len(each.jobs) for each in found), left) == (162, 54)
+    assert all(each.targets for each in found)

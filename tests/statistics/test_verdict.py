@@ -210,7 +210,7 @@ def test_seeds_are_asked_for_only_where_they_decide_as_likely_as_not():
     found = verdict(near, family=15)
     assert found.word == "undecided"
     assert near.chance(found.enough, ALPHA / 15) >= 0.5 > near.chance(found.enough - 1, ALPHA / 15)
-    assert str(found) == f"undecided: a new table of {found.enough} seeds might decide"
+    assert str(found) == f"undecided: {found.enough} seeds in all might decide"
     assert verdict(between, family=15) == Verdict("undecided")  # one draw may have fallen there
 
 

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from consoles import printed
 
 from ltbench.cli.views.ledger import print_ledger
-from ltbench.runs.store import Cell
+from ltbench.runs.store import Cell, Store
 from ltbench.statistics.estimates import mean_interval
 from ltbench.tables.claims import Claim, Claims, Reading, load_claims, shipped_readings
 from ltbench.tables.definition import TableRow, load
@@ -26,6 +27,7 @@ CLAIM = {
 CIFAR10 = "cifar10_lt(imbalance=50)"
 NOTE = "CE + GKP, read otherwise (Fisher as printed, divided by n_j twice): "
 PRINTED = "ce+gkp(fisher='printed')"
+ROOT = Path(__file__).parents[2]
 ACCURACIES = (38.0, 39.0, 41.0)
 READING = {"reading": "a wider radius", "terms": ["sam(rho=0.3)"]}
 
@@ -189,3 +191,33 @@ def test_json_is_ascii_for_terminals_of_any_encoding(table, store):
     text = as_json(ledger_of([table], claims, store))
     assert text.isascii()
     assert json.loads(text)["readings"][0]["reading"] == "± 2"
+
+
+@pytest.mark.parametrize("protocol", ["paper", "fast"])
+def test_a_gain_on_other_classes_is_never_tested_and_stands_on_the_same_ones(store, protocol):
+    committed = Store(ROOT / "results")
+    for method in ("ce", "ce+gkp"):
+        for seed in range(3):
+            cell = Cell("cifar100_lt(imbalance=100)", "paper", "resnet32", method, seed)
+            store.write(committed.read(cell).model_copy(update={"protocol": protocol}))
+    tables = [load(name) for name in sorted(shipped())]
+    lines = {line.row: line for line in ledger_of(tables, load_claims(tables), store).claims}
+    few = lines["GKP adds only 0.2 points to cross-entropy on the few-shot classes"]
+    many = lines["GKP adds 5.9 points to cross-entropy on the many-shot classes"]
+    assert (few.protocol, many.protocol) == (protocol, protocol)
+    assert (few.p_gain, few.p_flip, few.superiority) == (None, None, None)
+    assert many.p_gain is not None
+    assert many.same_classes is None
+    assert few.same_classes.text(1) == "-7.4 ± 2.4"
+
+
+def test_a_value_says_by_which_of_several_readings_its_records_are(store, make_record):
+    tables = [load(name) for name in sorted(shipped())]
+    for method in ("ce", "ce+gkp"):
+        write_shots(store, make_record, method)
+    cells = ledger_of(tables, load_claims(tables), store).cells
+    said = {line.specification: line.other_readings for line in cells if line.reproduced}
+    assert said == {"ce": "", "ce+gkp": "by our default reading"}
+    shown = printed(print_ledger, ledger_of(tables, load_claims(tables), store), width=80)
+    assert "by our default reading: CE + GKP" in shown
+    assert not any(line.other_readings for line in cells if line.specification == "bcl+gkp")

@@ -20,7 +20,6 @@ from ltbench.tables.missing import (
     fillable,
     rows_left_out,
     runnable,
-    status_of,
     unavailable,
 )
 from ltbench.tables.shipped import folder, shipped
@@ -184,7 +183,7 @@ def test_what_a_paper_leaves_out_of_a_row_is_not_missing():
         if key.method in rows and table.key(rows[key.method], column) == key
     }  # fmt: skip
     assert ordered == wanted
-    counts = Counter(status_of(entry, line) for line in grid.lines for entry in line)
+    counts = Counter(entry.status for line in grid.lines for entry in line)
     assert counts["not run"] == 81
 
 
@@ -197,3 +196,24 @@ def test_a_row_of_ones_own_in_a_papers_table_runs_everywhere(tmp_path):
     found = fillable(grid_of(load(str(path)), Store(Path("results"))), names())
     assert len(found) == 6
     assert all("ce+sam" in methods for methods in found.values())
+
+
+def test_the_row_that_costs_are_relative_to_runs_wherever_another_does(tmp_path):
+    columns = "".join(
+        f"  - {{header: '{r} {metric}', dataset: cifar100_lt(imbalance={r}), metric: {metric}}}\n"
+        for r in (100, 50) for metric in ("top1", "cost")
+    )  # fmt: skip
+    (tmp_path / "own.yaml").write_text(
+        f"title: Own\nprotocol: paper\nseeds: [0]\nreported: own.csv\ncolumns:\n{columns}"
+        "rows:\n  - {label: CE, method: ce}\n  - {label: SAM, method: ce+sam}\n"
+        "  - {label: Focal, method: focal}\n"
+    )
+    head = "table,method,venue,dataset,backbone,imbalance_ratio,split,metric,value"
+    lines = [
+        f"own,{label},,CIFAR-100-LT,ResNet-32,{ratio},all,top1_acc_pct,50"
+        for label, ratio in (("CE", 100), ("SAM", 50), ("Focal", 100))
+    ]
+    (tmp_path / "own.csv").write_text("\n".join([head, *lines]) + "\n")
+    grid = grid_of(load(str(tmp_path / "own.yaml")), Store(Path("results")))
+    found = {str(data): methods for (data, _, _), methods in fillable(grid, names()).items()}
+    assert set(found["cifar100_lt(imbalance=50)"]) >= {"ce", "ce+sam"}

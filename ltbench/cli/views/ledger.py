@@ -17,6 +17,7 @@ from ltbench.tables.write.ledger import CAPTION, SAME_CLASSES, WORDS, reproduced
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
 
+_NAME = len("CIFAR-100-LT")  # which is not broken
 _WIDE = 10_000  # columns of a terminal in which nothing is broken
 
 
@@ -73,7 +74,12 @@ def _print_lines(
         console.print(table)
         return
     console.print(make(lines, False))
-    reasons = dict.fromkeys(f"{each.verdict.word}: {_why(each)}" for each in lines if _why(each))
+    reasons = dict.fromkeys(f"{each.verdict.word}: {each.reason}" for each in lines if each.reason)
+    if any(each.verdict.enough for each in lines):
+        reasons["undecided (N): N seeds in all might decide"] = None
+    readings = [each.row for each in lines if each.kind == "cell" and each.other_readings]
+    if readings:
+        reasons[f"by our default reading: {', '.join(dict.fromkeys(readings))}"] = None
     for reason in reasons:
         console.print(Text(reason, style="dim"))
 
@@ -120,7 +126,8 @@ def _seeds_and_verdict(line: LedgerRow, whole: bool) -> tuple[str, Text]:
     count = f"{n} of {n + verdict.missing}" if verdict.missing else str(n)
     if line.tier == "proxy":
         return count, Text(proxy, style=style)
-    return count, Text(verdict.word if verdict.missing else str(verdict), style=style)
+    enough = f" ({verdict.enough})" if verdict.enough else ""
+    return count, Text(f"{verdict.word}{enough}", style=style)
 
 
 def _table(*headers: str, left: int) -> Table:
@@ -128,6 +135,7 @@ def _table(*headers: str, left: int) -> Table:
     for index, header in enumerate(headers):
         text = index < left or header == "verdict"
         table.add_column(
-            header, justify="left" if text else "right", overflow="fold", no_wrap=header == "n"
-        )
+            header, justify="left" if text else "right", overflow="fold", no_wrap=header == "n",
+            min_width=_NAME if header == "column" else None,
+        )  # fmt: skip
     return table

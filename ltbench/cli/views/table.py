@@ -14,7 +14,7 @@ from rich.text import Text
 from ltbench.registry.signatures import names
 from ltbench.tables.definition import TableRow
 from ltbench.tables.grid import Grid, TableCell
-from ltbench.tables.missing import commands, status_of, unavailable, unavailable_data
+from ltbench.tables.missing import commands, unavailable, unavailable_data
 
 _ABSENT = "*"  # behind the label of a row that has no method
 _JUDGED = (
@@ -51,7 +51,7 @@ def print_table(grid: Grid, console: Console) -> None:
 
 
 def _show_missing(grid: Grid, console: Console) -> None:
-    counts = Counter(status_of(entry, entries) for entries in grid.lines for entry in entries)
+    counts = Counter(entry.status for entries in grid.lines for entry in entries)
     cells = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     console.print(Text(f"Cells: {cells}."))
     methods = names()
