@@ -53,10 +53,11 @@ def not_run(table: Table, row: TableRow, column: Column) -> str:
 
 def _left_out(table: Table, row: TableRow, column: Column) -> bool:
     """Return whether the paper reports of a row and of a column, but nothing where they meet."""
-    of_row = (table.value(row, each) for each in table.definition.columns)
-    of_column = (table.value(each, column) for each in table.definition.rows)
-    lines = ((value is not None for value in each) for each in (of_row, of_column))
-    return table.value(row, column) is None and all(map(any, lines))
+    if table.value(row, column) is not None:
+        return False
+    of_row = any(table.value(row, each) is not None for each in table.definition.columns)
+    of_column = any(table.value(each, column) is not None for each in table.definition.rows)
+    return of_row and of_column
 
 
 def read_column(
