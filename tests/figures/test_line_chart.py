@@ -65,7 +65,7 @@ def test_names_tell_protocol_and_data_are_in_the_csv(store, make_record):
     assert found.name == "imbalance_fast"
     lines = list(csv.DictReader(io.StringIO(as_csv(found))))
     assert tuple(lines[0]) == FIELDS
-    assert len(lines) == len(found.points) == 2 * 3 * 5
+    assert len(lines) == len(found.points) == 2 * 3 * 4
     (ours,) = [line for line in lines if line["reproduced"]]
     assert (ours["x"], ours["reported"], ours["reproduced"]) == ("100", "38.3", "30.0000")
     assert (ours["n"], ours["seeds"], ours["status"]) == ("1", "1", "proxy")
