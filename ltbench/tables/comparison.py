@@ -61,8 +61,8 @@ class Comparison:
         lacking = f"; no difference and no time, for {self.reference} has no record"
         reads_all = f"; {MARK}: transductive, its predictions depend on all test images at once"
         recipe = (
-            f"; {RECIPE_MARK}: trained by its paper's batch, rate, weight decay or schedule in place "
-            "of the protocol's, perhaps by other views of the images (`ltbench show`)"
+            f"; {RECIPE_MARK}: trained by its paper's batch, rate, weight decay or schedule in "
+            "place of the protocol's, perhaps by other views of the images (`ltbench show`)"
         )
         marked = any(line.transductive for line in self.lines)
         own = any(line.own_recipe for line in self.lines)
