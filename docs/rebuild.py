@@ -33,7 +33,7 @@ from ltbench.tables.reported import printed
 from ltbench.tables.shipped import shipped
 from ltbench.tables.write.comparison import comparison_table
 from ltbench.tables.write.files import write
-from ltbench.tables.write.ledger import SAME_CLASSES, as_csv
+from ltbench.tables.write.ledger import SAME_CLASSES, as_csv, signed
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -144,9 +144,9 @@ def claims(paper: str, dataset: str, store: Store) -> str:
             claim = f"{words} ({line.table})"
             whole = ": ".join(filter(None, (str(line.verdict), line.reason)))
             verdict = "; ".join(filter(None, (whole, line.other_readings)))
-            rows.append((claim, compared, reported, _signed(_ours(line)), _within(line), verdict))
+            rows.append((claim, compared, reported, signed(_ours(line)), _within(line), verdict))
             if gain := line.same_classes:
-                ours = f"{_signed(gain.text(line.decimals))} ({gain.n}, {line.protocol})"
+                ours = f"{signed(gain.text(line.decimals))} ({gain.n}, {line.protocol})"
                 rows.append((f"… {SAME_CLASSES}", compared, "--", ours, _zero(gain), "--"))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -171,10 +171,6 @@ def _zero(gain: Estimate) -> str:
     if gain.half_width is None:
         return "--"
     return "0" if abs(gain.mean) <= gain.half_width else "not 0"
-
-
-def _signed(text: str) -> str:
-    return text if text.startswith("-") else f"+{text}"
 
 
 def _ours(line: LedgerRow) -> str:

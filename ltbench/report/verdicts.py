@@ -14,7 +14,7 @@ from ltbench.tables.ledger import Ledger
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.metrics import METRICS
 from ltbench.tables.reported import printed
-from ltbench.tables.write.ledger import WORDS, reproduced, row_name
+from ltbench.tables.write.ledger import SAME_CLASSES, WORDS, reproduced, row_name, signed
 
 CLAIMS = "claims"  # in the place of a table's name
 
@@ -63,6 +63,7 @@ class PageCell:
     reason: str = ""
     runs: tuple[MethodRuns, ...] = ()  # whose records it is made from
     about: str = ""
+    beside: str = ""  # what else is said of the verdict: readings, and a gain on the same classes
     keys: dict[str, float] = field(default_factory=dict)
 
 
@@ -175,7 +176,7 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: TableRow) -> PageCell:
         reported=printed(line.reported, line.decimals, "+" if gain else ""),
         word=line.verdict.word,
         verdict=f"proxy ({line.protocol})" if line.tier == "proxy" else str(line.verdict),
-        reason=line.reason, keys=keys,
+        reason=line.reason, keys=keys, beside=_beside(line),
     )  # fmt: skip
     if line.reproduced is None:
         return cell
@@ -189,11 +190,18 @@ def _cell(line: LedgerRow, runs_of: _RunsOf, first: TableRow) -> PageCell:
         keys["difference"] = difference
     text = reproduced(line)
     return replace(
-        cell, reproduced=f"+{text}" if gain and not text.startswith("-") else text,
+        cell, reproduced=signed(text) if gain else text,
         seeds=line.seeds, about=f"{row_name(line)}, {line.column}",
         difference="" if difference is None else f"{difference:+z.{line.decimals}f}",
         runs=tuple(dict.fromkeys(runs_of[key] for key in cells if key in runs_of)),
     )  # fmt: skip
+
+
+def _beside(line: LedgerRow) -> str:
+    words, gain = [line.other_readings], line.same_classes
+    if gain is not None:
+        words.append(f"{SAME_CLASSES}: {signed(gain.text(line.decimals))} (n = {gain.n})")
+    return "; ".join(filter(None, words))
 
 
 def _unreported(table: Table, row: TableRow, column: Column, runs_of: _RunsOf) -> PageCell:

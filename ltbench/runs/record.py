@@ -26,7 +26,7 @@ SHORTEST = 1e-3  # seconds; nothing trains faster
 # How the deviation ends of bfloat16 on a processor without instructions for it.
 IN_FLOAT32 = ", multiplied in float32"
 # Settings of a protocol that make a recipe; not the epochs, which several stages share.
-RECIPE = {
+_RECIPE = {
     "batch_size", "learning_rate", "weight_decay", "momentum", "nesterov", "warmup_epochs",
     "schedule", "milestones", "decay",
 }  # fmt: skip
@@ -154,7 +154,7 @@ class Record(Model):
         recipe = dict(self.stages[0].get("recipe", {})) if self.stages else {}
         if "milestones" in recipe:
             recipe["milestones"] = ",".join(map(str, recipe["milestones"]))  # as settings have it
-        known = recipe.keys() & self.settings.keys() & RECIPE  # older records have fewer
+        known = recipe.keys() & self.settings.keys() & _RECIPE  # older records have fewer
         return any(recipe[name] != self.settings[name] for name in known)
 
     @property

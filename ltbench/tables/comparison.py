@@ -29,7 +29,7 @@ class MethodRow:
     difference: Estimate | None  # null for the first method, and without common seeds
     time: float | None  # wall time of training, time relative to the first method's, on one machine
     transductive: bool  # whether it reads all test images at once
-    own_recipe: bool  # whether it is trained by its paper's recipe in place of the protocol's
+    own_recipe: bool  # whether it is trained by its own recipe in place of the protocol's
 
     @property
     def marks(self) -> str:
@@ -61,8 +61,8 @@ class Comparison:
         lacking = f"; no difference and no time, for {self.reference} has no record"
         reads_all = f"; {MARK}: transductive, its predictions depend on all test images at once"
         recipe = (
-            f"; {RECIPE_MARK}: trained by its paper's batch, rate, weight decay or schedule in "
-            "place of the protocol's, perhaps by other views of the images (`ltbench show`)"
+            f"; {RECIPE_MARK}: trained by its own batch, rate, weight decay or schedule in place "
+            "of the protocol's, perhaps by other views of the images (`ltbench show`)"
         )
         marked = any(line.transductive for line in self.lines)
         own = any(line.own_recipe for line in self.lines)

@@ -75,6 +75,17 @@ def test_a_place_takes_three_seeds_and_a_transductive_method_has_a_t_and_none(ke
 
 
 @pytest.mark.parametrize("page", [render, report])
+def test_who_brings_a_recipe_of_its_own_is_marked(keep, store, page):
+    recipe = {"settings": {"batch_size": 128}, "stages": [{"recipe": {"batch_size": 256}}]}
+    keep("ce")
+    keep("bcl", few=20, **recipe)
+    (article, *_) = re.findall(r"<article .*?</article>", page(store).text, re.DOTALL)
+    rows = re.findall(r"<tr.*?</tr>", article, re.DOTALL)
+    (marked,) = (row for row in rows if re.search(r"\d R(</a>)?</td>", row))
+    assert "bcl" in marked
+
+
+@pytest.mark.parametrize("page", [render, report])
 def test_times_stand_where_one_beside_the_bases_repeats(keep, store, page):
     keep("ce", 0, 3)
     keep("ce", 1, 3)

@@ -281,3 +281,15 @@ def test_a_table_says_what_other_readings_of_its_rows_have(store, keep):
     read = keep("ce+gkp(fisher='printed')", few=12).last
     note = "CE + GKP, read otherwise (Fisher as printed, divided by n_j twice): "
     assert f"{note}many {read.many:.1f} (n = 1); medium" in render(store).text
+
+
+def test_a_claim_on_classes_grouped_otherwise_has_its_gain_on_the_same_ones_beside_it(store):
+    committed = Store(Path(__file__).parents[2] / "results")
+    for method in ("ce", "ce+gkp"):
+        for seed in range(3):
+            cell = Cell("cifar100_lt(imbalance=100)", "paper", "resnet32", method, seed)
+            store.write(committed.read(cell))
+    text = render(store).text
+    (few,) = re.findall(r"<tr[^>]*>\s*<th[^>]*>GKP adds only 0.2 points .*?</tr>", text, re.DOTALL)
+    assert "; on the same classes: -7.4 ± 2.4 (n = 3)" in few
+    assert text.count("; on the same classes: ") == 2  # few- and medium-shot

@@ -168,7 +168,7 @@ def test_who_brings_a_recipe_of_its_own_is_marked(make_record):
     marks = {line.method: line.marks for line in comparison.lines}
     assert marks == {"ce": "", "crt": "", "bcl": " R", "cos": " R"}
     assert "50.0 R" in comparison_table(comparison)
-    assert "R: trained by its paper's batch" in comparison.caption
+    assert "R: trained by its own batch" in comparison.caption
     assert "R: " not in compare(records[:2])[0].caption
     assert compare([make_record("old", 0, 50.0)])[0].lines[0].marks == ""  # it says no recipe
 

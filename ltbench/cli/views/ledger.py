@@ -12,7 +12,7 @@ from ltbench.errors import counted
 from ltbench.tables.ledger import Ledger, with_readings
 from ltbench.tables.ledger_row import LedgerRow
 from ltbench.tables.reported import printed
-from ltbench.tables.write.ledger import CAPTION, SAME_CLASSES, WORDS, reproduced
+from ltbench.tables.write.ledger import CAPTION, SAME_CLASSES, WORDS, reproduced, signed
 
 STYLES = {"holds": "green", "differs": "red", "undecided": "yellow"}
 
@@ -97,11 +97,11 @@ def _claims(lines: Iterable[LedgerRow], whole: bool) -> Table:
     table = _table("claim", "gain", "reproduced", "n", "verdict", left=1)
     for line in lines:
         gain = f"{line.reported:+.{line.decimals}f}"
-        text = _signed(reproduced(line))
+        text = signed(reproduced(line))
         name = f"  read as: {line.reading}" if line.reading else line.row
         table.add_row(Text(name), gain, text, *_seeds_and_verdict(line, whole))
         if line.same_classes:
-            regrouped = _signed(line.same_classes.text(line.decimals))
+            regrouped = signed(line.same_classes.text(line.decimals))
             table.add_row(Text(f"  {SAME_CLASSES}"), "", regrouped, str(line.same_classes.n), "")
     return table
 
@@ -109,10 +109,6 @@ def _claims(lines: Iterable[LedgerRow], whole: bool) -> Table:
 def _why(line: LedgerRow) -> str:
     """Return what is said behind a verdict; other readings of a claim have lines of their own."""
     return line.reason or (line.other_readings if line.kind == "cell" else "")
-
-
-def _signed(text: str) -> str:
-    return f"+{text}" if text and not text.startswith("-") else text
 
 
 def _seeds_and_verdict(line: LedgerRow, whole: bool) -> tuple[str, Text]:

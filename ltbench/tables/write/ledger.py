@@ -84,6 +84,11 @@ def reproduced(line: LedgerRow) -> str:
     return f"{text} {MARK}" if line.transductive else text
 
 
+def signed(text: str) -> str:
+    """Return a gain's text with its sign, which a negative one has already."""
+    return f"+{text}" if text and not text.startswith("-") else text
+
+
 def _listed(thresholds: tuple[int, int] | None) -> str | None:
     return None if thresholds is None else ",".join(map(str, thresholds))
 
